@@ -1,0 +1,103 @@
+"""When chunks arrive, how fast tokens are written, and how long the user waits.
+
+    >>> timeline(rollout, arrivals(episode, Clock()), Clock()).to_answer_seconds
+    0.21
+
+Ours, exact form of the paper's accounting: thought k of n_k tokens starts at s_k = max(a_k, f_{k-1}) and ends at
+f_k = s_k + prefill_k + n_k * tau. What is unfinished when the last chunk has arrived is the backlog; the wait is
+the backlog, the transition's prefill, and the deep tokens up to the answer's value. The paper's latencies fit
+tau = 30 ms at 150 words a minute.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from adasr_trl.episode import Episode
+from adasr_trl.protocol import Phase
+from adasr_trl.rollout import Rollout
+
+
+@dataclass(frozen=True)
+class Clock:
+    """The rates that turn tokens into seconds.
+
+    Attributes:
+        words_per_minute: Reading or speaking speed of the input.
+        seconds_per_token: Time to write one token (tau).
+        prefill_seconds_per_token: Time to read one token (ours; the paper neglects it).
+    """
+
+    words_per_minute: float = 150.0
+    seconds_per_token: float = 0.03
+    prefill_seconds_per_token: float = 0.0005
+
+    def __post_init__(self) -> None:
+        """Refuse rates that no clock can have."""
+        if self.words_per_minute <= 0:
+            raise ValueError(f"clock.words_per_minute: got {self.words_per_minute}; expected above 0.")
+        if self.seconds_per_token < 0 or self.prefill_seconds_per_token < 0:
+            raise ValueError("clock: seconds per token must be 0 or more.")
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """What happened when, in seconds since the question was asked.
+
+    Attributes:
+        arrival_seconds: When each chunk had arrived (a_k). (C)
+        start_seconds: When work on chunk k began (s_k). (C)
+        finish_seconds: When thought k was finished (f_k). (C)
+        backlog_seconds: Work left when the last chunk had arrived.
+        to_answer_seconds: From the last chunk's arrival to the last token of the answer's value.
+        to_end_seconds: The same to the last token of all.
+    """
+
+    arrival_seconds: tuple[float, ...]
+    start_seconds: tuple[float, ...]
+    finish_seconds: tuple[float, ...]
+    backlog_seconds: float
+    to_answer_seconds: float
+    to_end_seconds: float
+
+
+def arrivals(episode: Episode, clock: Clock) -> tuple[float, ...]:
+    """When each chunk has arrived completely: as recorded, else at the clock's reading speed."""
+    if episode.arrival_seconds is not None:
+        return episode.arrival_seconds
+    seconds_per_word = 60.0 / clock.words_per_minute
+    words, times = 0, []
+    for chunk in episode.chunks:
+        words += len(chunk.split())
+        times.append(words * seconds_per_word)
+    return tuple(times)
+
+
+def timeline(rollout: Rollout, arrival_seconds: tuple[float, ...], clock: Clock) -> Timeline:
+    """Play the rollout against the arrivals of its C chunks."""
+    chunk_count = len(arrival_seconds)
+    read = [0] * (chunk_count + 1)
+    written = [0] * (chunk_count + 1)
+    for phase, chunk in zip(rollout.phases, rollout.chunk_of_token, strict=True):
+        if chunk >= 0:
+            (read if phase is Phase.READ else written)[chunk] += 1
+    starts, finishes, previous = [], [], 0.0
+    for k, arrived in enumerate(arrival_seconds):
+        start = max(arrived, previous)
+        previous = (
+            start
+            + read[k] * clock.prefill_seconds_per_token
+            + written[k] * clock.seconds_per_token
+        )
+        starts.append(start)
+        finishes.append(previous)
+    backlog = max(0.0, finishes[-1] - arrival_seconds[-1])
+    transition = backlog + read[chunk_count] * clock.prefill_seconds_per_token
+    return Timeline(
+        arrival_seconds=arrival_seconds,
+        start_seconds=tuple(starts),
+        finish_seconds=tuple(finishes),
+        backlog_seconds=backlog,
+        to_answer_seconds=transition + rollout.answer_tokens * clock.seconds_per_token,
+        to_end_seconds=transition + written[chunk_count] * clock.seconds_per_token,
+    )

@@ -1,0 +1,239 @@
+"""An episode: a question, the chunks of its input, the gold answer, perhaps a teacher's trace. One JSON line each.
+
+    {"schema": 1, "id": "ledger-7", "group": "ledger-7", "question": "How many apples has Tom?",
+     "chunks": ["Tom has 5 apples.", " He buys 3."], "answer": "8", "answer_type": "number",
+     "thoughts": ["Tom 5", "Tom 5 + 3 = 8"], "deep": "", "source": {"name": "ledger", ...}}
+
+Reading validates every line and names file and line. How text is cut into chunks is in ``chunking``; whether an
+answer is right is in ``answers``.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+from adasr_trl.files import atomic_writer
+
+SCHEMA = 1
+
+
+class AnswerType(Enum):
+    """How an answer is compared with the gold one (see ``answers``)."""
+
+    NUMBER = "number"
+    CHOICE = "choice"
+    TEXT = "text"
+
+
+class EpisodeError(ValueError):
+    """An episode that cannot be used; the message names where it stands and what to do."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where an episode comes from; the licence goes into the model card."""
+
+    name: str
+    revision: str
+    licence: str
+    split: str
+
+
+@dataclass(frozen=True)
+class Episode:
+    """One question with its streamed input.
+
+    Attributes:
+        id: Unique within a file.
+        group: Leak-safe split key: episodes of one group never stand in both train and test.
+        question: Known before the input arrives; may be plain words such as "Answer the last sentence."
+        chunks: What arrives, in order. Loss-free: joined they are the input text.
+        answer: The gold answer.
+        answer_type: How predictions are compared with it.
+        arrival_seconds: When each chunk has arrived completely, or None to let the clock set it.
+        thoughts: A teacher's thought for each chunk ("" is a skip), or None.
+        deep: A teacher's deep reasoning without the answer ("" for none), or None.
+        tags: Free labels for breaking results down, such as "deep" for episodes that need deep work (ours).
+        source: Provenance.
+    """
+
+    id: str
+    group: str
+    question: str
+    chunks: tuple[str, ...]
+    answer: str
+    answer_type: AnswerType
+    source: Source
+    arrival_seconds: tuple[float, ...] | None = None
+    thoughts: tuple[str, ...] | None = None
+    deep: str | None = None
+    tags: tuple[str, ...] = field(default=())
+
+    def __post_init__(self) -> None:
+        """Refuse what no part downstream could use."""
+        for name in ("id", "group", "question", "answer"):
+            if not getattr(self, name).strip():
+                raise EpisodeError(f"{name} is empty; every episode needs one.")
+        if not self.chunks:
+            raise EpisodeError("chunks is empty; an episode streams at least one chunk.")
+        if blank := [i for i, chunk in enumerate(self.chunks) if not chunk.strip()]:
+            raise EpisodeError(f"chunks[{blank[0]}] is blank; join it with a neighbour.")
+        self._check_per_chunk("thoughts", self.thoughts)
+        self._check_per_chunk("arrival_seconds", self.arrival_seconds)
+        if (self.thoughts is None) != (self.deep is None):
+            raise EpisodeError("thoughts and deep form one trace: give both or neither (null).")
+        seconds = self.arrival_seconds or ()
+        if any(later < earlier for earlier, later in zip((0.0, *seconds), seconds, strict=False)):
+            raise EpisodeError("arrival_seconds must start at 0 or later and never decrease.")
+
+    def _check_per_chunk(self, name: str, values: tuple[object, ...] | None) -> None:
+        if values is not None and len(values) != len(self.chunks):
+            raise EpisodeError(
+                f"{name} has {len(values)} entries for {len(self.chunks)} chunks; give one a chunk."
+            )
+
+    @property
+    def text(self) -> str:
+        """The whole input as it was before chunking."""
+        return "".join(self.chunks)
+
+
+def to_json(episode: Episode) -> str:
+    """One line of JSON, without its newline."""
+    record = {
+        "schema": SCHEMA,
+        "id": episode.id,
+        "group": episode.group,
+        "question": episode.question,
+        "chunks": episode.chunks,
+        "answer": episode.answer,
+        "answer_type": episode.answer_type.value,
+        "arrival_seconds": episode.arrival_seconds,
+        "thoughts": episode.thoughts,
+        "deep": episode.deep,
+        "tags": episode.tags,
+        "source": {
+            "name": episode.source.name,
+            "revision": episode.source.revision,
+            "licence": episode.source.licence,
+            "split": episode.source.split,
+        },
+    }
+    return json.dumps(record, ensure_ascii=False)
+
+
+def from_json(line: str) -> Episode:
+    """The episode on one line of JSON; an EpisodeError says what is wrong with it."""
+    try:
+        record = json.loads(line)
+    except json.JSONDecodeError as error:
+        raise EpisodeError(f"invalid JSON ({error.msg} at column {error.colno}).") from None
+    if not isinstance(record, dict):
+        raise EpisodeError(f"got a JSON {type(record).__name__}; expected an object.")
+    if record.get("schema") != SCHEMA:
+        raise EpisodeError(
+            f"schema is {record.get('schema')!r}, expected {SCHEMA}; build the file with data_builders."
+        )
+    unknown = sorted(set(record) - _KNOWN_KEYS)
+    if unknown:
+        raise EpisodeError(f"unknown key {unknown[0]!r}; known are {', '.join(sorted(_KNOWN_KEYS))}.")
+    source = _get(record, "source", dict)
+    return Episode(
+        id=_get(record, "id", str),
+        group=_get(record, "group", str),
+        question=_get(record, "question", str),
+        chunks=_strings(record, "chunks") or (),
+        answer=_get(record, "answer", str),
+        answer_type=_answer_type(record),
+        source=Source(
+            **{name: _get(source, name, str) for name in ("name", "revision", "licence", "split")}
+        ),
+        arrival_seconds=_seconds(record),
+        thoughts=_strings(record, "thoughts"),
+        deep=None if record.get("deep") is None else _get(record, "deep", str),
+        tags=_strings(record, "tags") or (),
+    )
+
+
+def read_episodes(path: str | Path) -> Iterator[Episode]:
+    """Every episode of a JSON Lines file, in order.
+
+    Raises:
+        EpisodeError: A file that is missing or empty, a line that is no valid episode, an id that occurs twice.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise EpisodeError(f"{path}: no such file; build it with python -m data_builders.")
+    first_line_of: dict[str, int] = {}
+    with path.open(encoding="utf-8") as lines:
+        for number, line in enumerate(lines, start=1):
+            if not line.strip():
+                continue
+            try:
+                episode = from_json(line)
+                if episode.id in first_line_of:
+                    raise EpisodeError(
+                        f"id {episode.id!r} was used on line {first_line_of[episode.id]} already."
+                    )
+            except EpisodeError as error:
+                raise EpisodeError(f"{path}:{number}: {error}") from None
+            first_line_of[episode.id] = number
+            yield episode
+    if not first_line_of:
+        raise EpisodeError(f"{path}: the file holds no episode; build it with python -m data_builders.")
+
+
+def write_episodes(path: str | Path, episodes: Iterable[Episode]) -> int:
+    """Write a JSON Lines file, whole or not at all; return the number of episodes."""
+    count = 0
+    with atomic_writer(Path(path)) as out:
+        for episode in episodes:
+            out.write(to_json(episode) + "\n")
+            count += 1
+    return count
+
+
+_KNOWN_KEYS = frozenset(
+    "schema id group question chunks answer answer_type arrival_seconds thoughts deep tags source".split()
+)
+
+
+def _get(record: dict[str, Any], key: str, kind: type) -> Any:
+    if key not in record:
+        raise EpisodeError(f"{key} is missing; expected {kind.__name__}.")
+    value = record[key]
+    if not isinstance(value, kind):
+        raise EpisodeError(f"{key} is {type(value).__name__}, expected {kind.__name__}.")
+    return value
+
+
+def _strings(record: dict[str, Any], key: str) -> tuple[str, ...] | None:
+    if record.get(key) is None:
+        return None
+    values = _get(record, key, list)
+    if bad := [i for i, value in enumerate(values) if not isinstance(value, str)]:
+        raise EpisodeError(f"{key}[{bad[0]}] is {type(values[bad[0]]).__name__}, expected str.")
+    return tuple(values)
+
+
+def _seconds(record: dict[str, Any]) -> tuple[float, ...] | None:
+    if record.get("arrival_seconds") is None:
+        return None
+    values = _get(record, "arrival_seconds", list)
+    if not all(isinstance(value, (int, float)) and not isinstance(value, bool) for value in values):
+        raise EpisodeError("arrival_seconds must hold numbers of seconds only.")
+    return tuple(float(value) for value in values)
+
+
+def _answer_type(record: dict[str, Any]) -> AnswerType:
+    value = _get(record, "answer_type", str)
+    try:
+        return AnswerType(value)
+    except ValueError:
+        known = ", ".join(kind.value for kind in AnswerType)
+        raise EpisodeError(f"answer_type is {value!r}, expected one of {known}.") from None

@@ -1,0 +1,37 @@
+"""Files that are whole or absent: written beside their name, then moved over it.
+
+    >>> with atomic_writer(Path("records.jsonl")) as out:
+    ...     out.write("{}\\n")
+
+A full disk, an error or a kill leaves the old file (or none) in place, never half of the new one.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+
+@contextmanager
+def atomic_writer(path: Path) -> Iterator[IO[str]]:
+    """Open a temporary neighbour of ``path`` for text; on success it takes the name, on an error it goes away."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        with partial.open("w", encoding="utf-8", newline="\n") as out:
+            yield out
+            out.flush()
+            os.fsync(out.fileno())
+        partial.replace(path)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write one whole file, or leave the old one."""
+    with atomic_writer(path) as out:
+        out.write(text)
