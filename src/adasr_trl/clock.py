@@ -35,7 +35,9 @@ class Clock:
     def __post_init__(self) -> None:
         """Refuse rates that no clock can have."""
         if self.words_per_minute <= 0:
-            raise ValueError(f"clock.words_per_minute: got {self.words_per_minute}; expected above 0.")
+            raise ValueError(
+                f"clock.words_per_minute: got {self.words_per_minute}; expected above 0."
+            )
         if self.seconds_per_token < 0 or self.prefill_seconds_per_token < 0:
             raise ValueError("clock: seconds per token must be 0 or more.")
 
@@ -85,9 +87,7 @@ def timeline(rollout: Rollout, arrival_seconds: tuple[float, ...], clock: Clock)
     for k, arrived in enumerate(arrival_seconds):
         start = max(arrived, previous)
         previous = (
-            start
-            + read[k] * clock.prefill_seconds_per_token
-            + written[k] * clock.seconds_per_token
+            start + read[k] * clock.prefill_seconds_per_token + written[k] * clock.seconds_per_token
         )
         starts.append(start)
         finishes.append(previous)

@@ -10,7 +10,9 @@ answer is right is in ``answers``.
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import Enum
@@ -88,14 +90,27 @@ class Episode:
         if (self.thoughts is None) != (self.deep is None):
             raise EpisodeError("thoughts and deep form one trace: give both or neither (null).")
         seconds = self.arrival_seconds or ()
+        if not all(math.isfinite(second) for second in seconds):
+            raise EpisodeError("arrival_seconds must be finite numbers of seconds.")
         if any(later < earlier for earlier, later in zip((0.0, *seconds), seconds, strict=False)):
             raise EpisodeError("arrival_seconds must start at 0 or later and never decrease.")
+        self._check_encodable()
 
     def _check_per_chunk(self, name: str, values: tuple[object, ...] | None) -> None:
         if values is not None and len(values) != len(self.chunks):
             raise EpisodeError(
                 f"{name} has {len(values)} entries for {len(self.chunks)} chunks; give one a chunk."
             )
+
+    def _check_encodable(self) -> None:
+        try:
+            to_json(self).encode("utf-8")
+        except UnicodeEncodeError as error:
+            near = error.object[max(0, error.start - 20) : error.end]
+            raise EpisodeError(
+                f"text is not Unicode at the end of {near!r} (bytes that are not UTF-8, or half of a "
+                f"surrogate pair); repair the encoding of the source."
+            ) from None
 
     @property
     def text(self) -> str:
@@ -141,7 +156,9 @@ def from_json(line: str) -> Episode:
         )
     unknown = sorted(set(record) - _KNOWN_KEYS)
     if unknown:
-        raise EpisodeError(f"unknown key {unknown[0]!r}; known are {', '.join(sorted(_KNOWN_KEYS))}.")
+        raise EpisodeError(
+            f"unknown key {unknown[0]!r}; known are {', '.join(sorted(_KNOWN_KEYS))}."
+        )
     source = _get(record, "source", dict)
     return Episode(
         id=_get(record, "id", str),
@@ -170,7 +187,8 @@ def read_episodes(path: str | Path) -> Iterator[Episode]:
     if not path.is_file():
         raise EpisodeError(f"{path}: no such file; build it with python -m data_builders.")
     first_line_of: dict[str, int] = {}
-    with path.open(encoding="utf-8") as lines:
+    # Bytes that are not UTF-8 become surrogates, which Episode refuses: so the error names the line.
+    with path.open(encoding="utf-8", errors="surrogateescape") as lines:
         for number, line in enumerate(lines, start=1):
             if not line.strip():
                 continue
@@ -185,7 +203,9 @@ def read_episodes(path: str | Path) -> Iterator[Episode]:
             first_line_of[episode.id] = number
             yield episode
     if not first_line_of:
-        raise EpisodeError(f"{path}: the file holds no episode; build it with python -m data_builders.")
+        raise EpisodeError(
+            f"{path}: the file holds no episode; build it with python -m data_builders."
+        )
 
 
 def write_episodes(path: str | Path, episodes: Iterable[Episode]) -> int:
@@ -198,9 +218,7 @@ def write_episodes(path: str | Path, episodes: Iterable[Episode]) -> int:
     return count
 
 
-_KNOWN_KEYS = frozenset(
-    "schema id group question chunks answer answer_type arrival_seconds thoughts deep tags source".split()
-)
+_KNOWN_KEYS = frozenset(entry.name for entry in dataclasses.fields(Episode)) | {"schema"}
 
 
 def _get(record: dict[str, Any], key: str, kind: type) -> Any:

@@ -1,7 +1,7 @@
-"""Files that are whole or absent: written beside their name, then moved over it.
+r"""Files that are whole or absent: written beside their name, then moved over it.
 
     >>> with atomic_writer(Path("records.jsonl")) as out:
-    ...     out.write("{}\\n")
+    ...     out.write("{}\n")
 
 A full disk, an error or a kill leaves the old file (or none) in place, never half of the new one.
 """
@@ -35,3 +35,7 @@ def write_text(path: Path, text: str) -> None:
     """Write one whole file, or leave the old one."""
     with atomic_writer(path) as out:
         out.write(text)
+
+
+class UserError(ValueError):
+    """Something only the user can mend; the message says what was got, what was expected and what to do."""

@@ -39,6 +39,13 @@ class Ending(Enum):
     MALFORMED = "malformed"
 
 
+class Mode(Enum):
+    """Think while the input arrives, or read everything first and think afterwards (the baseline)."""
+
+    STREAMING = "streaming"
+    READ_THEN_THINK = "read_then_think"
+
+
 @dataclass(frozen=True)
 class Markers:
     """The string of each role. Any plain text will do; no string may contain another."""
@@ -80,10 +87,10 @@ def first_marker(text: str, markers: Markers) -> tuple[str, int] | None:
 
 
 def thought_ending(text: str, markers: Markers, *, eos: bool = False) -> Ending | None:
-    """How the thought ``text`` ended, or None while it is still being written.
+    r"""How the thought ``text`` ended, or None while it is still being written.
 
     Call it after every token: a marker then ends inside the last token. A merge across the marker's edge may
-    leave white space behind it (``<EOT>\\n`` as one token); anything else there is malformed.
+    leave white space behind it (``<EOT>\n`` as one token); anything else there is malformed.
 
     Args:
         text: All that the model wrote since the chunk, decoded.

@@ -53,7 +53,7 @@ class Rollout:
         return self.phases.count(phase)
 
     def thought_tokens(self) -> tuple[int, ...]:
-        """Sampled tokens of each thought. (C)"""
+        """Sampled tokens of each thought (C)."""
         counts = [0] * len(self.thought_endings)
         for phase, chunk in zip(self.phases, self.chunk_of_token, strict=True):
             if phase is Phase.STREAM:

@@ -1,0 +1,124 @@
+# `make hrpo` trains and measures the embedded default; `make hrpo CONFIG=my.yaml ARGS="--learning_rate 1e-5"`
+# trains yours. Each target installs and builds what it needs; a stage whose run is complete skips itself.
+
+MODEL ?= tiny
+CONFIG ?=
+ARGS ?=
+QUICK ?=
+SEEDS ?= 1
+SEED ?=
+RUNS ?= runs
+RUN ?= $(RUNS)/$(MODEL)/hrpo
+PYTHON ?= python3
+TORCH_INDEX ?=
+
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+ADASR := $(BIN)/adasr
+TORCH := torch==2.13.0
+
+export OMP_NUM_THREADS ?= 1
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+# CONFIG and ARGS belong to the targets named on the command line, not to the stages before them.
+named = $(filter $(1),$(MAKECMDGOALS))
+config = --config $(if $(and $(CONFIG),$(call named,$(1))),$(CONFIG),configs/$(MODEL)/$(2).yaml)
+args = $(if $(call named,$(1)),$(ARGS))
+seed = $(if $(SEED),$(1) $(SEED))
+quick = $(if $(QUICK),--quick)
+
+.DEFAULT_GOAL := help
+.PHONY: help install data sft grpo hrpo compare eval show test test-all lint format check clean distclean
+
+help:  ## print this help
+	@echo 'usage: make TARGET [MODEL=$(MODEL)] [CONFIG=FILE] [ARGS="--key value"] [QUICK=1]'
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' Makefile | expand -t 14
+	@echo 'variables:'
+	@echo '  MODEL=$(MODEL)         the folder under configs/'
+	@echo '  CONFIG=FILE        this configuration file for the target you name'
+	@echo '  ARGS="--key value" settings over the file'"'"'s, for the target you name'
+	@echo '  QUICK=1            few steps and questions (hrpo, compare)'
+	@echo '  SEED=N, SEEDS=N    the first seed (else the file'"'"'s); how many, for compare'
+	@echo '  RUN=DIR            the run to show'
+	@echo '  PYTHON=$(PYTHON), TORCH_INDEX=URL   what install uses, such as'
+	@echo '                     TORCH_INDEX=https://download.pytorch.org/whl/cpu'
+
+# ---- installation: one stamp for use, one for development, both inside the environment
+
+$(BIN)/python:
+	@echo 'creating .venv'
+	@$(PYTHON) -m venv .venv
+
+# A torch that is there already, of whatever build, is kept: its version replaces the constraint.
+.venv/constraints.txt: constraints.txt | $(BIN)/python
+	@$(BIN)/python -c 'import torch' 2>/dev/null || { echo 'installing $(TORCH)'; \
+	  $(PIP) install -q $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) $(TORCH); }
+	@{ grep -v '^torch==' constraints.txt; \
+	  $(BIN)/python -c 'from importlib.metadata import version; print("torch==" + version("torch"))'; \
+	  } > $@.partial && mv $@.partial $@
+
+.venv/.installed: pyproject.toml .venv/constraints.txt
+	@echo 'installing adasr-trl'
+	@$(PIP) install -q -c .venv/constraints.txt -e .
+	@touch $@
+
+# DS_BUILD_OPS=0: DeepSpeed compiles nothing while it is installed, so no CUDA is needed.
+.venv/.installed-dev: pyproject.toml .venv/constraints.txt
+	@echo 'installing adasr-trl for development'
+	@DS_BUILD_OPS=0 $(PIP) install -q -c .venv/constraints.txt -e '.[dev]'
+	@touch .venv/.installed $@
+
+install: .venv/.installed  ## make .venv with torch and adasr-trl (TORCH_INDEX= chooses the build)
+
+# ---- stages
+
+# --refresh: go on with an unfinished run, skip a complete one, start anew where an input changed.
+
+data: install  ## build the episodes
+	@$(BIN)/python -m data_builders $(call config,data,data) $(call args,data)
+
+sft: data  ## supervised fine-tuning on the traces
+	@$(ADASR) sft $(call config,sft,sft) --refresh $(call seed,--seed) $(call args,sft)
+
+grpo: sft  ## the flat baseline, from the SFT model
+	@$(ADASR) grpo $(call config,grpo,grpo) --refresh $(call seed,--seed) $(call args,grpo)
+
+hrpo: data  ## SFT, HRPO, evaluation on unseen questions, and the table
+	@$(ADASR) compare $(call config,hrpo,compare) --variants hrpo \
+	  $(quick) $(call seed,--seed) $(call args,hrpo)
+
+compare: data  ## the same with flat GRPO and SEEDS= seeds
+	@$(ADASR) compare $(call config,compare,compare) --variants hrpo,grpo --seeds $(SEEDS) \
+	  $(quick) $(call seed,--seed) $(call args,compare)
+
+eval: data  ## evaluate a run, streaming and read-then-think
+	@$(ADASR) eval $(call config,eval,eval) --refresh $(call seed,--eval.seed) $(call args,eval)
+
+show: install  ## print rollouts of RUN=, coloured by phase
+	@$(ADASR) show $(RUN) $(ARGS)
+
+# ---- development
+
+test: .venv/.installed-dev  ## the fast tests
+	@$(BIN)/python -m pytest -q -m 'not slow and not gpu and not network' $(ARGS)
+
+test-all: .venv/.installed-dev  ## the slow tests too
+	@$(BIN)/python -m pytest -q -m 'not gpu and not network' $(ARGS)
+
+lint: .venv/.installed-dev  ## ruff and mypy
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+format: .venv/.installed-dev  ## let ruff rewrite what it can
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+check: lint test  ## what .ci/run does
+
+clean:  ## remove caches (never runs/, data/ or .venv)
+	@rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis .stamps build dist
+	@find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
+
+distclean: clean  ## remove .venv too
+	@rm -rf .venv

@@ -1,0 +1,219 @@
+"""Numbers in plain text, with care: which values a sentence gives, and which words stand near them.
+
+    >>> [sorted(q.values) for q in find_quantities("Tom sold 1/4 of his 3,000 cards.")]
+    [[0.25, 0.75, 1.0, 4.0], [3000.0]]
+    >>> find_quantities("The first couple came back.")
+    []
+
+Digits, percent, fractions, and the words for numbers. "First", "pair", "couple" and "second" are no numbers: that
+matches steps to the wrong sentence. Values are those that a calculation may use for the quantity, such as 0.2 for
+20 %. Which calculation uses which quantity is in ``align``.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+_ONES = (
+    "one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen "
+    "seventeen eighteen nineteen"
+).split()
+_TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split()
+_SMALL = {word: n for n, word in enumerate(_ONES, start=1)} | {
+    word: 10 * n for n, word in enumerate(_TENS, start=2)
+}
+_LARGE = {"hundred": 100, "thousand": 1000, "million": 1_000_000}
+_TIMES = {"twice": 2, "double": 2, "doubled": 2, "doubles": 2, "thrice": 3, "triple": 3}
+_TIMES |= {"tripled": 3, "triples": 3, "quadruple": 4, "dozen": 12}
+_PARTS = {"half": 2, "halves": 2, "third": 3, "quarter": 4, "fourth": 4, "fifth": 5, "sixth": 6}
+_PARTS |= {"seventh": 7, "eighth": 8, "ninth": 9, "tenth": 10, "hundredth": 100, "thousandth": 1000}
+
+_COUNT = "|".join([*_SMALL, *_LARGE])
+_QUANTITY = re.compile(
+    r"(?P<number>(?<![\w.])(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?|(?<![\w.])\.\d+)"
+    r"(?:\s*/\s*(?P<below>\d+)(?![\d,.]*\d))?(?P<percent>\s*(?:%|per\s?cent\b))?"
+    r"(?P<ordinal>(?:st|nd|rd|th)\b)?"
+    rf"|\b(?:(?P<above>an?|{'|'.join(_ONES)})[\s-]+)?(?P<part>{'|'.join(_PARTS)})s?\b(?P<of>\s+(?:of|as)\b)?"
+    rf"|\b(?P<count>(?:{_COUNT})(?:[\s-]+(?:and\s+)?(?:{_COUNT}))*)\b"
+    rf"|\b(?P<times>{'|'.join(_TIMES)})s?\b",
+    re.IGNORECASE,
+)
+_PRONOUN_AHEAD = re.compile(r"\s+(?:of|another|is|was|by|who|that|or)\b|['’]s|\s*[.,?!]", re.I)
+_PRONOUN_BEHIND = re.compile(r"\b(?:each|this|that|another|no|any|every|which|the|last)\s+$", re.I)
+
+_FUNCTION_WORDS = frozenset(
+    "the and for with that this these those from into onto than then them they their there have has had was were are "
+    "his her hers its she him you your our out off who whom whose which what when where how many much more most less "
+    "fewer few all each every both some any one other another not but also been being did does done will would can could "
+    "should may might must after before during while until since because per about over under between only just still "
+    "get gets got now total altogether number amount times time if so as at by in is it of on or to up an a be do he we "
+    "make makes made take takes took give gives gave need needs needed use used left same".split()
+)
+_NOT_CONTENT = _FUNCTION_WORDS | set(_SMALL) | set(_LARGE) | set(_TIMES) | set(_PARTS) | {"percent"}
+
+# Values that a calculation may use once a word for them has been read.
+_CONSTANTS = {
+    "second": (60,),
+    "minute": (60,),
+    "hour": (60, 24),
+    "day": (24, 7, 30, 365),
+    "week": (7, 52, 4),
+    "weekly": (7, 52, 4),
+    "daily": (7, 30, 365),
+    "month": (12, 4, 30),
+    "monthly": (12,),
+    "year": (12, 52, 365),
+    "annual": (12, 52),
+    "yearly": (12, 52),
+    "cent": (100, 0.01),
+    "dollar": (100,),
+    "dime": (0.1, 10),
+    "nickel": (0.05, 5),
+    "quarter": (0.25, 25),
+    "inch": (12,),
+    "feet": (12, 3),
+    "foot": (12, 3),
+    "yard": (3,),
+    "kilometer": (1000,),
+    "meter": (100, 1000),
+    "kilogram": (1000,),
+    "gram": (1000,),
+    "ounce": (16,),
+    "pound": (16,),
+}
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """A quantity in a text.
+
+    Attributes:
+        values: What a calculation may write for it.
+        start: Where it starts in the text.
+        end: Where it ends.
+        nearby: Stems of the content words near it.
+    """
+
+    values: frozenset[float]
+    start: int
+    end: int
+    nearby: frozenset[str]
+
+
+def find_quantities(text: str) -> list[Quantity]:
+    """Every quantity in ``text``, in order."""
+    found = []
+    for match in _QUANTITY.finditer(text):
+        values = _values(match, text)
+        if values:
+            around = text[max(0, match.start() - 40) : match.end() + 40]
+            nearby = frozenset(content_stems(around))
+            values = frozenset(round(value, 6) for value in values)
+            found.append(Quantity(values, match.start(), match.end(), nearby))
+    return found
+
+
+def find_constants(text: str) -> frozenset[float]:
+    """Values of common knowledge that the words of ``text`` bring in, such as 60 with minutes."""
+    values = {0.0}
+    for word in re.findall(r"[a-z]+", text.lower()):
+        values.update(_CONSTANTS.get(stem(word), ()))
+    return frozenset(values - {0.0})
+
+
+def plain_numbers(text: str) -> list[float]:
+    """Every number in digits, in order; ``300/15`` is two numbers."""
+    digits = re.findall(r"(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?|(?<!\d)\.\d+", text)
+    return [round(float(number.replace(",", "")), 6) for number in digits]
+
+
+def content_stems(text: str) -> list[str]:
+    """Stems of the words that carry meaning, in order."""
+    words = re.findall(r"[a-z]{3,}", text.lower())
+    return [stem(word) for word in words if word not in _NOT_CONTENT]
+
+
+def stem(word: str) -> str:
+    """A word without its commonest endings; rough, but the same on both sides of a comparison."""
+    for ending in ("ing", "ed", "ies", "es", "s", "e", "y"):
+        if word.endswith(ending) and len(word) - len(ending) >= 3 and not word.endswith("ss"):
+            return word[: -len(ending)]
+    return word
+
+
+def note_of(text: str) -> str:
+    """A short note of the quantities in a sentence: each with the content words beside it."""
+    parts = []
+    for quantity in find_quantities(text):
+        before = re.search(r"([^\W\d_]+)\s+[$€£]?$", text[: quantity.start])
+        subject = before[1] if before and before[1].lower() not in _FUNCTION_WORDS else ""
+        sign = re.search(r"[$€£]$", text[: quantity.start])
+        after = re.match(r"(?:[ -][^\W\d_]+){1,2}", text[quantity.end :])
+        nouns = _until_function_word(after[0].strip(" -").split() if after else [])
+        number = (sign[0] if sign else "") + text[quantity.start : quantity.end].strip()
+        parts.append(" ".join(word for word in (subject, number, *nouns) if word))
+    return ", ".join(parts)
+
+
+def _until_function_word(words: list[str]) -> list[str]:
+    kept: list[str] = []
+    for word in words:
+        if word.lower() in _FUNCTION_WORDS:
+            break
+        kept.append(word)
+    return kept
+
+
+def _values(match: re.Match[str], text: str) -> frozenset[float]:
+    if match["number"]:
+        return _digit_values(match)
+    if match["times"]:
+        return frozenset({float(_TIMES[match["times"].lower()])})
+    if match["part"]:
+        return _part_values(match)
+    words = re.findall(r"[a-z]+", match["count"].lower())
+    if words == ["one"] and _is_pronoun(match, text):
+        return frozenset()
+    return frozenset({_count(words)})
+
+
+def _digit_values(match: re.Match[str]) -> frozenset[float]:
+    if match["ordinal"]:
+        return frozenset()
+    number = float(match["number"].replace(",", ""))
+    if match["percent"]:
+        return frozenset({number, number / 100, 100 - number, 1 - number / 100, 100.0, 1.0})
+    if match["below"] and float(match["below"]):
+        return _fraction(number, float(match["below"])) | {number}
+    return frozenset({number})
+
+
+def _part_values(match: re.Match[str]) -> frozenset[float]:
+    """A third of, two thirds, half; not the third week."""
+    part, above = match["part"].lower(), match["above"]
+    if part not in ("half", "halves") and not above and not match["of"]:
+        return frozenset()
+    return _fraction(float(_SMALL.get((above or "a").lower(), 1)), float(_PARTS[part]))
+
+
+def _fraction(above: float, below: float) -> frozenset[float]:
+    return frozenset({above, below, above / below, 1 - above / below, 1.0} - {0.0})
+
+
+def _is_pronoun(match: re.Match[str], text: str) -> bool:
+    """Whether "one" stands for a thing: the other one, one of them."""
+    behind = _PRONOUN_BEHIND.search(text[: match.start()])
+    return bool(behind or _PRONOUN_AHEAD.match(text[match.end() :]))
+
+
+def _count(words: list[str]) -> float:
+    total = group = 0
+    for word in words:
+        if word in _SMALL:
+            group += _SMALL[word]
+        elif word == "hundred":
+            group = max(group, 1) * 100
+        elif word in _LARGE:
+            total, group = total + max(group, 1) * _LARGE[word], 0
+    return float(total + group)

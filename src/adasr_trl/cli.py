@@ -1,0 +1,137 @@
+"""The command line: ``adasr {sft,grpo,hrpo,eval,compare,show}``.
+
+    adasr hrpo --config configs/tiny/hrpo.yaml --learning_rate 1e-5 --resume
+
+Every key of the configuration can be set on the command line, nested ones with dots. Whatever a user can get wrong
+ends with one line that says so and exit status 2; an interrupt ends with 130 and can be resumed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from adasr_trl import __version__
+from adasr_trl.rundir import Existing
+
+SUMMARY = "Teach small language models to reason while their input is still arriving."
+TRAINING = {
+    "sft": "supervised fine-tuning on teacher's traces",
+    "grpo": "GRPO with one flat advantage, the baseline",
+    "hrpo": "hierarchical relative policy optimization, one advantage for each phase",
+    "eval": "answer unseen questions with a finished run and record every rollout",
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; return the exit status."""
+    options, overrides = _parser().parse_known_args(argv)
+    if overrides and options.command == "show":
+        _parser().error(f"show has no argument {overrides[0]!r}")
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    for noisy in ("httpx", "datasets", "transformers", "trl", "accelerate"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+    os.environ.setdefault(
+        "TRL_EXPERIMENTAL_SILENCE", "1"
+    )  # rollout_func is a seam that our tests pin
+    try:
+        return _run(options, overrides)
+    except KeyboardInterrupt:
+        print("interrupted; the same command with --resume goes on", file=sys.stderr)
+        return 130
+    except OSError as error:
+        print(
+            f"error: {error.filename or 'input or output'}: {error.strerror or error}",
+            file=sys.stderr,
+        )
+        return 2
+    except _user_errors() as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+
+
+def _run(options: argparse.Namespace, overrides: list[str]) -> int:
+    if options.command == "show":
+        return _show(options)
+    if options.command == "compare":
+        from adasr_trl.compare import compare
+
+        return compare(options, overrides)
+    from adasr_trl import commands
+
+    if options.command == "sft":
+        run = commands.run_sft(options.config, overrides, options.existing)
+    elif options.command == "eval":
+        run = commands.run_eval(options.config, overrides, options.existing)
+    else:
+        flat = options.command == "grpo"
+        run = commands.run_rl(options.config, overrides, options.existing, flat=flat)
+    print(run)
+    return 0
+
+
+def _show(options: argparse.Namespace) -> int:
+    from adasr_trl.show import show_run
+
+    return show_run(Path(options.run), options.count, options.filter, options.file)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="adasr", description=SUMMARY)
+    parser.add_argument("--version", action="version", version=f"adasr-trl {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, summary in TRAINING.items():
+        command = commands.add_parser(
+            name,
+            help=summary,
+            description=summary,
+            epilog="Any --key value overrides the file.",
+            allow_abbrev=False,
+        )
+        command.add_argument("--config", required=True, metavar="FILE", help="a YAML file")
+        _add_existing(command)
+    compare = commands.add_parser(
+        "compare",
+        help="SFT, RL and baselines from one SFT model, and their table",
+        allow_abbrev=False,
+    )
+    compare.add_argument("--config", required=True, metavar="FILE", help="a YAML file")
+    compare.add_argument(
+        "--variants", default="hrpo", help="which RL runs: hrpo, grpo, or both (hrpo,grpo)"
+    )
+    compare.add_argument("--seeds", type=int, default=1, help="how many seeds")
+    compare.add_argument("--seed", type=int, default=0, help="the first seed")
+    compare.add_argument("--quick", action="store_true", help="few steps and questions")
+    compare.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="stages at once")
+    show = commands.add_parser("show", help="print recorded rollouts, coloured by phase")
+    show.add_argument("run", help="a run that was evaluated")
+    show.add_argument("--count", type=int, default=3, help="how many rollouts")
+    show.add_argument("--filter", choices=("all", "right", "wrong"), default="all")
+    show.add_argument("--file", default=None, help="which records under RUN/eval (else the first)")
+    return parser
+
+
+def _add_existing(command: argparse.ArgumentParser) -> None:
+    group = command.add_mutually_exclusive_group()
+    for flag, existing, summary in (
+        ("--resume", Existing.RESUME, "go on with this run, or do nothing if it is complete"),
+        ("--refresh", Existing.REFRESH, "the same, but start anew if its inputs changed"),
+        ("--overwrite", Existing.OVERWRITE, "move what is there to NAME.previous and start anew"),
+    ):
+        group.add_argument(
+            flag, dest="existing", action="store_const", const=existing, help=summary
+        )
+    command.set_defaults(existing=Existing.REFUSE)
+
+
+def _user_errors() -> tuple[type[ValueError], ...]:
+    from adasr_trl.config import ConfigError
+    from adasr_trl.episode import EpisodeError
+    from adasr_trl.files import UserError
+    from adasr_trl.rundir import RunDirectoryError
+
+    return (ConfigError, EpisodeError, RunDirectoryError, UserError)

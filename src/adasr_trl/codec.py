@@ -1,0 +1,136 @@
+"""Text to token ids and back, so that data never yields a control token and markers are found wherever they merge.
+
+    >>> codec = Codec(tokenizer, Markers())
+    >>> codec.encode_data("Say <EOT> aloud.")   # plain text, even where the vocabulary holds <EOT>
+    >>> codec.encode_text(" Tom 8") + codec.marker("thought_end")
+
+Three kinds of text exist: data (never a control token), what a teacher's trace says (the same), and markers (by
+role). Chat templates render the prompt alone, once, around the question; no trajectory is ever rendered again.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+from transformers import PreTrainedTokenizerBase
+
+from adasr_trl.protocol import Markers
+
+_SLOT = "QUESTIONGOESHERE"  # stands for the question while the template is rendered
+
+
+class TemplateError(ValueError):
+    """A chat template that cannot render a prompt on its own."""
+
+
+class Codec:
+    """A tokenizer with the run's markers."""
+
+    def __init__(self, tokenizer: PreTrainedTokenizerBase, markers: Markers) -> None:
+        """Tokenize the markers once.
+
+        Args:
+            tokenizer: A fast tokenizer with an end-of-sequence token.
+            markers: The string of each role.
+        """
+        if tokenizer.eos_token_id is None:
+            raise ValueError(f"{tokenizer.name_or_path}: the tokenizer has no eos_token; set one.")
+        self.tokenizer = tokenizer
+        self.markers = markers
+        self.eos_id: int = tokenizer.eos_token_id
+        self._marker_ids = {
+            role: tuple(self._ids(getattr(markers, role), split_special_tokens=False))
+            for role in ("chunk_end", "thought_end", "skip", "stream_end", "reasoning_end")
+        }
+
+    def marker(self, role: str) -> tuple[int, ...]:
+        """The ids of a role's marker, such as ``thought_end``."""
+        return self._marker_ids[role]
+
+    def encode_data(self, text: str) -> tuple[int, ...]:
+        """Ids of text that is not ours: no id among them is an added (control) token.
+
+        Special tokens are split by the tokenizer; other added tokens (such as Qwen3's ``</think>``) are broken
+        behind their first character.
+        """
+        ids = self._ids(text, split_special_tokens=True)
+        if self._added_ids.isdisjoint(ids):
+            return tuple(ids)
+        for added in self._added_texts:
+            start = text.find(added)
+            if start >= 0:
+                cut = start + 1
+                return self.encode_data(text[:cut]) + self.encode_data(text[cut:])
+        raise ValueError(f"the tokenizer turns data into control tokens: {text[:80]!r}")
+
+    def encode_text(self, text: str) -> tuple[int, ...]:
+        """Ids of words that the model is to write, set off from what stands before by a space."""
+        return self.encode_data(" " + text) if text else ()
+
+    def decode(self, ids: list[int] | tuple[int, ...]) -> str:
+        """Text of ids, control tokens included."""
+        return str(
+            self.tokenizer.decode(
+                list(ids), skip_special_tokens=False, clean_up_tokenization_spaces=False
+            )
+        )
+
+    def may_end_marker(self, token_id: int) -> bool:
+        """Whether a marker could end inside this token: a cheap filter before the text is decoded."""
+        known = self._ends_marker.get(token_id)
+        if known is None:
+            last = {marker[-1] for marker in self.markers.all()}
+            known = self._ends_marker[token_id] = not last.isdisjoint(self.decode([token_id]))
+        return known
+
+    def prompt(self, question: str, instruction: str = "") -> tuple[int, ...]:
+        """The chat template's ids around the question; the question itself is data."""
+        before, after = self._template
+        words = f"{instruction}\n{question}" if instruction else question
+        return before + self.encode_data(words) + after
+
+    @cached_property
+    def _template(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        if self.tokenizer.chat_template is None:
+            return (), self.encode_data("\n")
+        name = self.tokenizer.name_or_path or "the tokenizer"
+        try:
+            text = self.tokenizer.apply_chat_template(
+                [{"role": "user", "content": _SLOT}], add_generation_prompt=True, tokenize=False
+            )
+        except Exception as error:  # whatever a template written by others may raise
+            raise TemplateError(
+                f"{name}: its chat template cannot render a prompt of one user message ({error}); "
+                f"set another chat_template on the tokenizer."
+            ) from error
+        before, slot, after = text.partition(_SLOT)
+        if not slot or _SLOT in after:
+            raise TemplateError(
+                f"{name}: its chat template does not put the user's message into the prompt exactly once; "
+                f"set another chat_template on the tokenizer."
+            )
+        return (
+            tuple(self._ids(before, split_special_tokens=False)),
+            tuple(self._ids(after, split_special_tokens=False)),
+        )
+
+    @cached_property
+    def _ends_marker(self) -> dict[int, bool]:
+        return {}
+
+    @cached_property
+    def _added_ids(self) -> frozenset[int]:
+        return frozenset(self.tokenizer.get_added_vocab().values())
+
+    @cached_property
+    def _added_texts(self) -> tuple[str, ...]:
+        return tuple(text for text in self.tokenizer.get_added_vocab() if len(text) > 1)
+
+    def _ids(self, text: str, *, split_special_tokens: bool) -> list[int]:
+        encoded = self.tokenizer(
+            text,
+            add_special_tokens=False,
+            split_special_tokens=split_special_tokens,
+            return_attention_mask=False,
+        )
+        return list(encoded["input_ids"])

@@ -1,0 +1,164 @@
+"""What the commands ``sft``, ``hrpo``, ``grpo`` and ``eval`` do with a configuration.
+
+    >>> run_rl("configs/tiny/hrpo.yaml", ["--learning_rate", "1e-4"], Existing.RESUME, flat=False)
+
+The configuration, the data and the run directory are checked before any model is loaded.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from adasr_trl import __version__, rundir
+from adasr_trl.config import (
+    ConfigError,
+    DataConfig,
+    EvalConfig,
+    LoadedConfig,
+    LoraSection,
+    ModelConfig,
+    RewardConfig,
+    StreamingConfig,
+    load_config,
+    parse_trl,
+)
+from adasr_trl.files import write_text
+from adasr_trl.rewards import build_rewards
+
+logger = logging.getLogger(__name__)
+
+CONFIG_FILE = "config.yaml"
+_SHARED = {"model": ModelConfig, "data": DataConfig, "streaming": StreamingConfig}
+SFT_SECTIONS: Mapping[str, Any] = {**_SHARED, "lora": LoraSection | None}
+RL_SECTIONS: Mapping[str, Any] = {
+    **_SHARED,
+    "lora": LoraSection | None,
+    "rewards": tuple[RewardConfig, ...],
+}
+EVAL_SECTIONS: Mapping[str, Any] = {"model": ModelConfig, "data": DataConfig, "eval": EvalConfig}
+
+
+def run_sft(config: str, overrides: Sequence[str], existing: rundir.Existing) -> Path:
+    """Supervised fine-tuning; returns the run directory."""
+    loaded = load_config(config, overrides, SFT_SECTIONS)
+    plan = _plan(loaded, "sft", existing)
+    if plan.complete:
+        return plan.run
+    from adasr_trl.sft import SFTSettings, sft_trainer
+    from adasr_trl.training import load_data, load_parts, train
+
+    args = parse_trl(loaded, SFTSettings)
+    streaming = loaded.section("streaming")
+    data = load_data(loaded.section("data"))
+    plan.take()
+    parts = load_parts(loaded.section("model"), data, streaming, args.seed)
+    train(sft_trainer(parts, args, loaded.section("lora")), plan.run, streaming)
+    return plan.run
+
+
+def run_rl(config: str, overrides: Sequence[str], existing: rundir.Existing, *, flat: bool) -> Path:
+    """HRPO, or the flat GRPO baseline; returns the run directory."""
+    loaded = load_config(config, overrides, RL_SECTIONS)
+    streaming: StreamingConfig = loaded.section("streaming")
+    try:
+        rewards = build_rewards(loaded.section("rewards"), streaming.clock)
+    except ValueError as error:
+        raise ConfigError(f"{loaded.line_of('rewards')}: {error}") from None
+    plan = _plan(loaded, "grpo" if flat else "hrpo", existing)
+    if plan.complete:
+        return plan.run
+    from adasr_trl.hrpo import HRPOConfig, HRPOTrainer
+    from adasr_trl.training import callbacks, load_data, load_parts, lora_config, train
+
+    args = parse_trl(loaded, HRPOConfig)
+    if flat:
+        args.advantages = "flat"
+    data = load_data(loaded.section("data"))
+    plan.take()
+    parts = load_parts(loaded.section("model"), data, streaming, args.seed)
+    trainer = HRPOTrainer(
+        parts.model,
+        args=args,
+        episodes=data.train,
+        eval_episodes=data.held_out or None,
+        streaming=streaming,
+        rewards=rewards,
+        processing_class=parts.tokenizer,
+        peft_config=lora_config(loaded.section("lora")),
+        callbacks=callbacks(plan.run),
+    )
+    train(trainer, plan.run, streaming)
+    return plan.run
+
+
+def run_eval(config: str, overrides: Sequence[str], existing: rundir.Existing) -> Path:
+    """Answer unseen questions with a finished run; returns the folder of the records."""
+    from adasr_trl.evaluation import evaluate
+
+    loaded = load_config(config, overrides, EVAL_SECTIONS)
+    loaded.refuse_unknown(())
+    model: ModelConfig = loaded.section("model")
+    return evaluate(
+        Path(model.path or ""), loaded.section("data"), loaded.section("eval"), existing
+    )
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """A run that may start: its directory, identity, and the configuration to write into it."""
+
+    run: Path
+    identity: Mapping[str, object]
+    resolved: Mapping[str, object]
+    existing: rundir.Existing
+    complete: bool
+
+    def take(self) -> None:
+        """Take the directory, once everything else was found in order."""
+        rundir.take(self.run, self.identity, self.existing)
+        text = yaml.safe_dump(dict(self.resolved), sort_keys=False, allow_unicode=True)
+        write_text(self.run / CONFIG_FILE, text)
+
+
+def _plan(loaded: LoadedConfig, command: str, existing: rundir.Existing) -> _Plan:
+    output = loaded.flat.get("output_dir")
+    if not isinstance(output, str) or not output:
+        raise ConfigError(f"{loaded.path}: output_dir is missing; name the run's directory.")
+    model: ModelConfig = loaded.section("model")
+    data: DataConfig = loaded.section("data")
+    _check_model(loaded, model)
+    resolved = loaded.resolved()
+    identity = {
+        "command": command,
+        "version": __version__,
+        "config": resolved,
+        "model": rundir.input_digest(model.path) if model.path else "scratch",
+        "train": rundir.input_digest(data.train),
+    }
+    run = Path(output)
+    complete = rundir.look(run, identity, existing) is rundir.State.COMPLETE
+    if complete:
+        logger.info("%s is complete", run)
+    return _Plan(run, identity, resolved, existing, complete)
+
+
+def _check_model(loaded: LoadedConfig, model: ModelConfig) -> None:
+    """Refuse a directory that is not there (a Hub id has one slash at most) and an unfinished run."""
+    if model.path is None:
+        return
+    path = Path(model.path)
+    where = loaded.line_of("model.path")
+    if not path.is_dir() and (len(path.parts) != 2 or path.parts[0] in ("runs", ".", "..")):
+        raise ConfigError(
+            f"{where}: model.path: no directory {model.path!r}; train it first, or name a Hub id."
+        )
+    if (path / rundir.RUN_FILE).is_file() and not rundir.is_complete(path):
+        raise ConfigError(
+            f"{where}: model.path: the run {model.path} is not finished; finish it with --resume."
+        )

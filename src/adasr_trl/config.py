@@ -1,0 +1,229 @@
+"""Reads a run's configuration: a YAML file, then the command line over it, every value checked and located.
+
+    >>> loaded = load_config("configs/tiny/hrpo.yaml", ["--learning_rate", "1e-5"], {"streaming": StreamingConfig})
+    >>> loaded.section("streaming").max_thought_tokens
+    48
+    >>> loaded.flat, loaded.line_of("learning_rate")
+    ({'learning_rate': 1e-05}, 'command line --learning_rate')
+    >>> parse_trl(loaded, trl.GRPOConfig)
+
+A key at the top of the file is one of the sections, or a field of TRL's configuration class. Nothing here loads
+torch except ``parse_trl``. How a value becomes a type is in ``config_values``, the sections are in ``config_sections``.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar, cast, get_type_hints
+
+from adasr_trl.config_sections import (
+    DataConfig,
+    EvalConfig,
+    LoraSection,
+    ModelConfig,
+    RewardConfig,
+    ScratchConfig,
+    StreamingConfig,
+)
+from adasr_trl.config_values import (
+    ConfigError,
+    Entry,
+    convert,
+    convert_absent,
+    parse_argument,
+    plain,
+    read_yaml,
+    unknown_key,
+)
+
+__all__ = [
+    "ConfigError",
+    "DataConfig",
+    "EvalConfig",
+    "LoadedConfig",
+    "LoraSection",
+    "ModelConfig",
+    "RewardConfig",
+    "ScratchConfig",
+    "StreamingConfig",
+    "load_config",
+    "parse_trl",
+]
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class LoadedConfig:
+    """A configuration with its sections built and its other keys kept for TRL.
+
+    Attributes:
+        path: The file as it was named.
+        root: Every key with its place, the command line's in place of the file's.
+        sections: Section name to its dataclass, a tuple of them, or None.
+    """
+
+    path: str
+    root: Entry
+    sections: Mapping[str, Any]
+
+    def section(self, name: str) -> Any:
+        """The section ``name``; None where it may be absent and is."""
+        return self.sections[name]
+
+    @property
+    def flat(self) -> dict[str, object]:
+        """The keys at the top that are no section, as plain values."""
+        return {key: plain(entry) for key, entry in self._flat_entries().items()}
+
+    def line_of(self, key: str) -> str:
+        """Where ``key`` (dotted for nested ones) was set, such as ``configs/x.yaml:12``; the file where it was not."""
+        entry = self.root
+        for part in key.split("."):
+            found = _child(entry, part)
+            if found is None:
+                return self.path if entry is self.root else entry.where
+            entry = found
+        return entry.where
+
+    def refuse_unknown(self, allowed: Iterable[str]) -> None:
+        """Refuse a key at the top that is neither a section nor ``allowed``."""
+        known = {*allowed, *self.sections}
+        for key, entry in self._flat_entries().items():
+            if key not in known:
+                raise unknown_key(entry, key, known)
+
+    def resolved(self) -> dict[str, object]:
+        """All settings, defaults of the sections included, as plain data that dumps to YAML and loads again."""
+        sections = {name: _as_plain(value) for name, value in self.sections.items()}
+        return {**sections, **self.flat}
+
+    def _flat_entries(self) -> dict[str, Entry]:
+        mapping = cast(dict[str, Entry], self.root.value)
+        return {key: entry for key, entry in mapping.items() if key not in self.sections}
+
+
+def load_config(
+    path: str | Path, overrides: Sequence[str], sections: Mapping[str, Any]
+) -> LoadedConfig:
+    """Read ``path``, lay the command line over it, and build the sections.
+
+    Args:
+        path: A YAML file.
+        overrides: ``--key value``, ``--key=value`` or ``--section.key value``; values are YAML.
+        sections: Section name to type: a dataclass, ``dataclass | None``, or ``tuple[dataclass, ...]``. An absent
+            section is None, empty, or its defaults; one with a required key must be there.
+    """
+    root = read_yaml(Path(path))
+    for flag, text in _split_overrides(overrides):
+        _override(root, flag, text)
+    mapping = cast(dict[str, Entry], root.value)
+    built: dict[str, object] = {}
+    for name, expected in sections.items():
+        if name in mapping:
+            built[name] = convert(mapping[name], expected, name)
+        else:
+            built[name] = convert_absent(str(path), expected, name)
+    return LoadedConfig(path=str(path), root=root, sections=built)
+
+
+def parse_trl(loaded: LoadedConfig, config_class: type[T]) -> T:
+    """Build TRL's configuration class from the flat keys, each checked against its field's type first.
+
+    TRL's own parser exits without naming the file's line on a wrong value, or takes it.
+    """
+    from trl import TrlParser
+
+    hints = get_type_hints(config_class)
+    fields = [field for field in dataclasses.fields(cast(Any, config_class)) if field.init]
+    entries = loaded._flat_entries()
+    loaded.refuse_unknown(field.name for field in fields)
+    for field in fields:
+        defaults = (field.default, field.default_factory)
+        if field.name not in entries and defaults == (dataclasses.MISSING, dataclasses.MISSING):
+            raise ConfigError(f"{loaded.path}: {field.name} is missing.")
+    values = {key: convert(entry, hints[key], key) for key, entry in entries.items()}
+    parser = TrlParser((config_class,))
+    parser.set_defaults_with_config(**values)
+    try:
+        (config,) = parser.parse_args_into_dataclasses(args=[], look_for_args_file=False)
+    except (ValueError, TypeError) as error:
+        raise ConfigError(f"{_named_in(str(error), loaded)}: {error}") from error
+    return cast(T, config)
+
+
+def _named_in(message: str, loaded: LoadedConfig) -> str:
+    """The place of the first key that ``message`` speaks of."""
+    keys = [word for word in re.findall(r"\w+", message) if word in loaded.flat]
+    return loaded.line_of(keys[0]) if keys else loaded.path
+
+
+def _as_plain(value: object) -> object:
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {
+            field.name: _as_plain(vars(value)[field.name]) for field in dataclasses.fields(value)
+        }
+    if isinstance(value, list | tuple):
+        return [_as_plain(item) for item in value]
+    if isinstance(value, dict):
+        return {key: _as_plain(item) for key, item in value.items()}
+    return value
+
+
+def _split_overrides(arguments: Sequence[str]) -> list[tuple[str, str]]:
+    """The command line as (flag without dashes, text)."""
+    pairs: list[tuple[str, str]] = []
+    rest = list(arguments)
+    while rest:
+        flag = rest.pop(0)
+        if not re.match(r"--\w", flag):
+            raise ConfigError(
+                f"command line: got {flag!r}; expected --key value (a list as '[1, 2]')."
+            )
+        name, separator, text = flag.partition("=")
+        if not separator:
+            if not rest or re.match(r"--\w", rest[0]):
+                raise ConfigError(f"command line {name}: has no value; expected {name} VALUE.")
+            text = rest.pop(0)
+        pairs.append((name[2:].replace("-", "_"), text))
+    return pairs
+
+
+def _override(root: Entry, flag: str, text: str) -> None:
+    """Set the value at the dotted path ``flag``, with the mappings on the way to it."""
+    where = f"command line --{flag}"
+    *parents, last = flag.split(".")
+    entry = root
+    for part in parents:
+        found = _child(entry, part)
+        if found is None or found.value is None:
+            found = Entry({}, where)
+            _set_child(entry, part, found)
+        entry = found
+    _set_child(entry, last, parse_argument(text, where))
+
+
+def _child(entry: Entry, part: str) -> Entry | None:
+    if isinstance(entry.value, list):
+        return entry.value[int(part)] if part.isdigit() and int(part) < len(entry.value) else None
+    return entry.value.get(part) if isinstance(entry.value, dict) else None
+
+
+def _set_child(entry: Entry, part: str, child: Entry) -> None:
+    if isinstance(entry.value, dict):
+        entry.value[part] = child
+    elif isinstance(entry.value, list):
+        if _child(entry, part) is None:
+            raise ConfigError(
+                f"{child.where}: got position {part!r}; the list at {entry.where} has "
+                f"{len(entry.value)} entries, the first is 0."
+            )
+        entry.value[int(part)] = child
+    else:
+        raise ConfigError(
+            f"{child.where}: {entry.where} is a single value ({entry.value!r}), which has no {part!r}."
+        )

@@ -1,0 +1,224 @@
+"""The sections of a configuration file: what a run's parts are told, with defaults.
+
+    streaming: {max_thought_tokens: 32, clock: {words_per_minute: 180}}
+    model: {path: Qwen/Qwen3-1.7B, dtype: bfloat16}
+    rewards:
+      - {name: accuracy, scope: global}
+
+Every other key at the top of a file belongs to TRL's own configuration class. How files are read is in ``config``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from adasr_trl.clock import Clock
+from adasr_trl.protocol import Markers
+
+
+def _refuse_below(section: str, minimum: float, **values: float) -> None:
+    for name, value in values.items():
+        if value < minimum:
+            raise ValueError(f"{section}.{name}: got {value}; expected {minimum} or more.")
+
+
+@dataclass(frozen=True)
+class StreamingConfig:
+    """What SFT, RL, evaluation and live use share; saved with the model as ``streaming.json``.
+
+    Attributes:
+        layout: How an episode lies in the model's context.
+        markers: The string of each role.
+        clock: When chunks arrive and how fast tokens are written.
+        max_prompt_tokens: Cap on all that the model is given: question, chunks and forced tokens.
+        max_thought_tokens: Cap on one thought, its end marker included.
+        max_deep_tokens: Cap on the deep part, its answer and end of sequence included.
+        on_malformed: Whether reading goes on after a thought that breaks the grammar.
+        read_block: Tokens read at most in one step, so that long chunks do not hold up other rows.
+        decode_batch: Rollouts decoded together.
+        instruction: Text put before the question in the prompt (ours).
+    """
+
+    layout: Literal["interleaved"] = "interleaved"
+    markers: Markers = field(default_factory=Markers)
+    clock: Clock = field(default_factory=Clock)
+    max_prompt_tokens: int = 8192
+    max_thought_tokens: int = 48
+    max_deep_tokens: int = 256
+    on_malformed: Literal["continue", "stop"] = "continue"
+    read_block: int = 8
+    decode_batch: int = 64
+    instruction: str = ""
+
+    def __post_init__(self) -> None:
+        """Refuse caps that leave no room for a token."""
+        _refuse_below(
+            "streaming",
+            1,
+            max_prompt_tokens=self.max_prompt_tokens,
+            max_thought_tokens=self.max_thought_tokens,
+            max_deep_tokens=self.max_deep_tokens,
+            read_block=self.read_block,
+            decode_batch=self.decode_batch,
+        )
+
+
+@dataclass(frozen=True)
+class ScratchConfig:
+    """The shape of a Qwen3-architecture model that is trained from nothing.
+
+    Attributes:
+        hidden_size: Width of the residual stream.
+        intermediate_size: Width of the feed-forward layers.
+        num_hidden_layers: Depth.
+        num_attention_heads: Query heads.
+        num_key_value_heads: Key and value heads; divides the query heads.
+        head_dim: Width of one head.
+        vocab_size: Size of the tokenizer trained on the episodes.
+        max_position_embeddings: Longest sequence.
+    """
+
+    hidden_size: int = 128
+    intermediate_size: int = 384
+    num_hidden_layers: int = 4
+    num_attention_heads: int = 4
+    num_key_value_heads: int = 4
+    head_dim: int = 32
+    vocab_size: int = 1024
+    max_position_embeddings: int = 1024
+
+    def __post_init__(self) -> None:
+        """Refuse sizes below 1 and heads that cannot be shared."""
+        _refuse_below("model.scratch", 1, **vars(self))
+        if self.num_attention_heads % self.num_key_value_heads:
+            raise ValueError(
+                f"model.scratch.num_key_value_heads: got {self.num_key_value_heads}; expected a divisor "
+                f"of num_attention_heads ({self.num_attention_heads})."
+            )
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """Which model a run starts from.
+
+    Attributes:
+        path: Hub id or directory (a model's, or an adapter's run directory); none for ``init: scratch``.
+        init: Load the weights of ``path``, or draw new ones of the shape ``scratch``.
+        scratch: The shape for ``init: scratch``.
+        dtype: Precision of the weights.
+        gguf_file: File within ``path`` when its weights are stored as GGUF.
+        revision: Branch, tag or commit on the Hub.
+        trust_remote_code: Whether to run code that comes with the model.
+    """
+
+    path: str | None = None
+    init: Literal["pretrained", "scratch"] = "pretrained"
+    scratch: ScratchConfig = ScratchConfig()
+    dtype: Literal["float32", "bfloat16", "float16"] = "float32"
+    gguf_file: str | None = None
+    revision: str | None = None
+    trust_remote_code: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse a pretrained model without a path, and a new one with a path."""
+        if self.init == "pretrained" and not self.path:
+            raise ValueError(
+                "model.path: got none; expected a Hub id or a directory. Set it, or init: scratch."
+            )
+        if self.init == "scratch" and self.path is not None:
+            raise ValueError(
+                f"model.path: got {self.path!r} with init: scratch, which loads nothing; remove one of them."
+            )
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """Which episodes a run uses (see ``episode``).
+
+    Attributes:
+        train: JSON Lines file of the training episodes.
+        test: The same for unseen episodes, which only evaluation reads, or None.
+        held_out: How many of the training episodes, the last ones, are not trained on but used to evaluate while
+            training and to keep the best checkpoint.
+        max_train_episodes: Train on only the first so many, or None for all.
+    """
+
+    train: str
+    test: str | None = None
+    held_out: int = 0
+    max_train_episodes: int | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse counts below 1, and a negative held-out set."""
+        _refuse_below("data", 0, held_out=self.held_out)
+        if self.max_train_episodes is not None:
+            _refuse_below("data", 1, max_train_episodes=self.max_train_episodes)
+
+
+@dataclass(frozen=True)
+class LoraSection:
+    """A low-rank adapter; without this section all weights are trained.
+
+    Attributes:
+        r: Rank.
+        alpha: Scale; the update is multiplied by alpha / r.
+        dropout: Dropout on the adapter's input.
+        target_modules: Names of the layers that get one, or PEFT's "all-linear".
+    """
+
+    r: int = 16
+    alpha: int = 32
+    dropout: float = 0.0
+    target_modules: str | tuple[str, ...] = "all-linear"
+
+    def __post_init__(self) -> None:
+        """Refuse a rank below 1 and a dropout that is no probability."""
+        _refuse_below("lora", 1, r=self.r, alpha=self.alpha)
+        if not 0 <= self.dropout < 1:
+            raise ValueError(f"lora.dropout: got {self.dropout}; expected 0 or more and below 1.")
+
+
+@dataclass(frozen=True)
+class RewardConfig:
+    """One reward of a run.
+
+    Attributes:
+        name: A reward of ``rewards``.
+        scope: Which part of the rollout it measures.
+        weight: Its factor in the sum of its scope.
+        settings: Arguments of that reward.
+    """
+
+    name: str
+    scope: Literal["streaming", "deep", "global"]
+    weight: float = 1.0
+    settings: dict[str, float | int | str | bool] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class EvalConfig:
+    """How a model is measured on held-out episodes.
+
+    Attributes:
+        modes: Think while reading, or read everything and think then.
+        temperatures: One evaluation for each; 0 is greedy.
+        seed: Seed of the sampled ones.
+        max_questions: Use only the first so many, or None for all.
+    """
+
+    modes: tuple[Literal["streaming", "read_then_think"], ...] = ("streaming",)
+    temperatures: tuple[float, ...] = (0.0, 1.0)
+    seed: int = 0
+    max_questions: int | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse an evaluation that measures nothing, and temperatures below 0."""
+        for name, values in (("modes", self.modes), ("temperatures", self.temperatures)):
+            if not values or len(set(values)) < len(values):
+                raise ValueError(
+                    f"eval.{name}: got {list(values)}; expected one or more, each once."
+                )
+        _refuse_below("eval", 0, temperatures=min(self.temperatures))
+        if self.max_questions is not None:
+            _refuse_below("eval", 1, max_questions=self.max_questions)

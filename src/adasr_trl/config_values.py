@@ -1,0 +1,303 @@
+"""YAML with the place of every value, and values checked against types.
+
+    >>> entry = read_yaml(Path("run.yaml"))
+    >>> entry.value["data"].where
+    'run.yaml:3'
+    >>> convert(entry.value["data"], DataConfig, "data")
+    DataConfig(train='data/tiny/train.jsonl', ...)
+
+Only plain data is read, never objects. Words are read as in YAML 1.2: 1e-4 is a number, and no is text.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import re
+import types
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Union, get_args, get_origin, get_type_hints
+
+if TYPE_CHECKING:
+    import yaml
+
+_FLOAT = re.compile(r"[-+]?(\d[\d_]*(\.\d*)?|\.\d+)[eE][-+]?\d+\Z")
+_BOOL = "tag:yaml.org,2002:bool"
+_MERGE = "tag:yaml.org,2002:merge"
+
+
+class ConfigError(ValueError):
+    """A configuration that cannot be used; the message names file and line, or the flag."""
+
+
+@dataclass
+class Entry:
+    """One value and where it was set.
+
+    Attributes:
+        value: A scalar, a list of entries, or a dictionary of them.
+        where: Such as ``run.yaml:12`` or ``command line --seed``.
+        text: What was written, for an unquoted scalar of the command line; a text field takes it as it is.
+    """
+
+    value: object
+    where: str
+    text: str | None = None
+
+
+def plain(entry: Entry) -> object:
+    """The value without its places."""
+    if isinstance(entry.value, dict):
+        return {key: plain(child) for key, child in entry.value.items()}
+    if isinstance(entry.value, list):
+        return [plain(child) for child in entry.value]
+    return entry.value
+
+
+def unknown_key(entry: Entry, name: str, known: Iterable[str]) -> ConfigError:
+    """The error for the key ``name``, with the known one that it may have been meant to be."""
+    prefix, _, last = name.rpartition(".")
+    close = difflib.get_close_matches(last, list(known), n=1, cutoff=0.6)
+    hint = f"; did you mean {prefix + '.' if prefix else ''}{close[0]}?" if close else "."
+    return ConfigError(f"{entry.where}: unknown key {name}{hint}")
+
+
+# ---- reading
+
+
+def read_yaml(path: Path) -> Entry:
+    """Read a file that holds one mapping."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise ConfigError(f"{path}: no such file.") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: cannot be read as UTF-8 text: {error}.") from error
+    entry = _parse(text, str(path))
+    if entry is None or entry.value is None:
+        raise ConfigError(f"{path}: the file is empty; expected keys and values.")
+    if not isinstance(entry.value, dict):
+        raise ConfigError(f"{entry.where}: expected keys and values, got {_describe(entry)}.")
+    return entry
+
+
+def parse_argument(text: str, where: str) -> Entry:
+    """A value of the command line: a YAML scalar or ``[...]`` or ``{...}``; anything else is text."""
+    if text.lstrip()[:1] in ("[", "{", '"', "'"):
+        entry = _parse(text, where, numbered=False)
+        return entry or Entry(None, where)
+    try:
+        entry = _parse(text, where, numbered=False)
+    except ConfigError:
+        entry = Entry(text, where)
+    if entry is None:
+        entry = Entry(None, where)
+    if isinstance(
+        entry.value, str | dict | list
+    ):  # "a: b" and "- a" are text, "a #b" has no comment
+        entry.value = text
+    entry.text = text
+    return entry
+
+
+def _parse(text: str, where: str, *, numbered: bool = True) -> Entry | None:
+    import yaml
+
+    loader = yaml.SafeLoader(text)
+    try:
+        node = loader.get_single_node()
+        return None if node is None else _entry(loader, node, where, numbered)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)  # ReaderError has none
+        problem = getattr(error, "problem", None) or str(error)
+        place = f"{where}:{mark.line + 1}" if mark and numbered else where
+        raise ConfigError(f"{place}: not valid YAML: {problem}.") from error
+    finally:
+        loader.dispose()
+
+
+def _entry(loader: yaml.SafeLoader, node: yaml.Node, file: str, numbered: bool) -> Entry:
+    import yaml
+
+    where = f"{file}:{node.start_mark.line + 1}" if numbered else file
+    if isinstance(node, yaml.MappingNode):
+        _refuse_duplicates(node, file)
+        loader.flatten_mapping(node)
+        children: dict[str, Entry] = {}
+        for key, child in node.value:
+            children[key.value] = _entry(loader, child, file, numbered)
+            if numbered:
+                children[key.value].where = f"{file}:{key.start_mark.line + 1}"
+        return Entry(children, where)
+    if isinstance(node, yaml.SequenceNode):
+        return Entry([_entry(loader, child, file, numbered) for child in node.value], where)
+    if isinstance(node, yaml.ScalarNode) and node.style is None:
+        if _FLOAT.match(node.value):
+            return Entry(float(node.value), where)
+        if node.tag == _BOOL and node.value.lower() not in ("true", "false"):
+            return Entry(node.value, where)
+    try:
+        return Entry(loader.construct_object(node), where)
+    except ValueError as error:  # such as the date 2026-13-45
+        raise ConfigError(f"{where}: {node.value!r}: {error}; put text in quotes.") from error
+
+
+def _refuse_duplicates(node: yaml.MappingNode, file: str) -> None:
+    import yaml
+
+    seen: dict[str, int] = {}
+    for key, _ in node.value:
+        line = key.start_mark.line + 1
+        if not isinstance(key, yaml.ScalarNode):
+            raise ConfigError(f"{file}:{line}: a key must be a name.")
+        if key.value in seen and key.tag != _MERGE:
+            raise ConfigError(
+                f"{file}:{line}: {key.value} was already set in line {seen[key.value]}."
+            )
+        seen[key.value] = line
+
+
+# ---- converting
+
+
+def convert(entry: Entry, expected: Any, name: str) -> object:
+    """The value of ``entry`` as the type ``expected``, or a ConfigError that calls it ``name``."""
+    origin = get_origin(expected)
+    if expected is Any:
+        return plain(entry)
+    if dataclasses.is_dataclass(expected):
+        return _build(entry, expected, name)
+    if origin in (Union, types.UnionType):
+        return _convert_union(entry, get_args(expected), name)
+    if list in (expected, origin) or tuple in (expected, origin):
+        return _convert_list(entry, expected, name)
+    if dict in (expected, origin):
+        return _convert_dict(entry, expected, name)
+    return _convert_scalar(entry, expected, name)
+
+
+def convert_absent(path: str, expected: Any, name: str) -> object:
+    """What a section that ``path`` does not hold is: None, empty, or its defaults."""
+    if types.NoneType in get_args(expected):
+        return None
+    if get_origin(expected) is tuple:
+        return ()
+    return convert(Entry({}, path), expected, name)
+
+
+def _build(entry: Entry, expected: Any, name: str) -> object:
+    if not isinstance(entry.value, dict):
+        raise _wrong_type(entry, expected, name)
+    hints = get_type_hints(expected)
+    fields = {field.name: field for field in dataclasses.fields(expected) if field.init}
+    for key, child in entry.value.items():
+        if key not in fields:
+            raise unknown_key(child, f"{name}.{key}", fields)
+    for key, field in fields.items():
+        defaults = (field.default, field.default_factory)
+        if key not in entry.value and defaults == (dataclasses.MISSING, dataclasses.MISSING):
+            raise ConfigError(f"{entry.where}: {name}.{key} is missing.")
+    values = {
+        key: convert(child, hints[key], f"{name}.{key}") for key, child in entry.value.items()
+    }
+    try:
+        return expected(**values)
+    except ValueError as error:
+        raise ConfigError(f"{_blamed(entry, str(error))}: {error}") from error
+
+
+def _blamed(entry: Entry, message: str) -> str:
+    """The place of the key that a message such as ``streaming.read_block: got 0`` begins with, else the section's."""
+    start = re.match(r"[\w.]*\b(\w+):", message)
+    children: Mapping[str, Entry] = entry.value if isinstance(entry.value, dict) else {}
+    return children[start[1]].where if start and start[1] in children else entry.where
+
+
+def _convert_union(entry: Entry, options: tuple[Any, ...], name: str) -> object:
+    if entry.value is None and types.NoneType in options:
+        return None
+    options = tuple(option for option in options if option is not types.NoneType)
+    # TRL writes Enum | str for the text of an enum's member.
+    options = tuple(option for option in options if _is_enum(option)) or options
+    if len(options) == 1:
+        return convert(entry, options[0], name)
+    if type(entry.value) in options and not isinstance(entry.value, list | dict):
+        return entry.value
+    for option in options:
+        try:
+            return convert(entry, option, name)
+        except ConfigError:
+            continue
+    raise _wrong_type(entry, Union[options], name)  # noqa: UP007 - options are known only here
+
+
+def _convert_list(entry: Entry, expected: Any, name: str) -> object:
+    if not isinstance(entry.value, list):
+        raise _wrong_type(entry, expected, name)
+    item = (get_args(expected) or (Any,))[0]
+    values = [convert(child, item, f"{name}.{i}") for i, child in enumerate(entry.value)]
+    return tuple(values) if tuple in (expected, get_origin(expected)) else values
+
+
+def _convert_dict(entry: Entry, expected: Any, name: str) -> object:
+    if not isinstance(entry.value, dict):
+        raise _wrong_type(entry, expected, name)
+    item = (get_args(expected) or (str, Any))[1]
+    return {key: convert(child, item, f"{name}.{key}") for key, child in entry.value.items()}
+
+
+def _convert_scalar(entry: Entry, expected: Any, name: str) -> object:
+    value = entry.value
+    if get_origin(expected) is Literal:
+        for choice in get_args(expected):
+            if choice == value and type(choice) is type(value):
+                return choice
+    elif _is_enum(expected):
+        if value in [member.value for member in expected]:
+            return value
+    elif expected is float and type(value) in (int, float):
+        return float(value)  # type: ignore[arg-type]  # the line above tested it
+    elif expected is str and entry.text is not None:
+        return entry.text
+    elif type(value) is expected:
+        return value
+    raise _wrong_type(entry, expected, name)
+
+
+def _is_enum(expected: Any) -> bool:
+    return isinstance(expected, type) and issubclass(expected, Enum)
+
+
+def _wrong_type(entry: Entry, expected: Any, name: str) -> ConfigError:
+    message = f"{entry.where}: {name}: got {_describe(entry)}; expected {_spell(expected)}."
+    if expected is str and not isinstance(entry.value, list | dict):
+        message += " Put text in quotes."
+    return ConfigError(message)
+
+
+def _describe(entry: Entry) -> str:
+    if isinstance(entry.value, dict):
+        return "keys and values"
+    if isinstance(entry.value, list):
+        return "a list"
+    return "nothing" if entry.value is None else repr(entry.value)
+
+
+def _spell(expected: Any) -> str:
+    """A type in a user's words."""
+    origin = get_origin(expected)
+    if origin in (Union, types.UnionType):
+        return " or ".join(_spell(option) for option in get_args(expected))
+    if origin is Literal:
+        return " or ".join(str(choice) for choice in get_args(expected))
+    if _is_enum(expected):
+        return " or ".join(str(member.value) for member in expected)
+    if dataclasses.is_dataclass(expected) or dict in (expected, origin):
+        return "keys and values"
+    if list in (expected, origin) or tuple in (expected, origin):
+        return "a list"
+    words = {int: "a whole number", float: "a number", str: "text", bool: "true or false"}
+    return words.get(expected, str(expected))

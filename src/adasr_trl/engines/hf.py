@@ -1,0 +1,127 @@
+"""Rollouts with a transformers model: every row moves through its own chunks, the KV cache is kept throughout.
+
+    >>> engine = HFEngine(model, codec, layout, streaming)
+    >>> rollouts = engine.rollout(requests, Sampling(temperature=1.0))
+
+A step feeds a block of tokens: a row that decodes feeds the one it sampled last, a row that reads feeds the next
+ones of its chunk. No row waits for another one's chunk; a finished row's place goes to the next request.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+from transformers import PreTrainedModel
+
+from adasr_trl.codec import Codec
+from adasr_trl.config_sections import StreamingConfig
+from adasr_trl.engines.base import Request, Sampling
+from adasr_trl.engines.cache import SlotCache
+from adasr_trl.engines.row import Row
+from adasr_trl.engines.sampling import draw, processors, uniform
+from adasr_trl.layouts.base import Layout
+from adasr_trl.rollout import Rollout
+
+
+class HFEngine:
+    """Batched streaming generation on a transformers decoder (or a PEFT model around one)."""
+
+    def __init__(
+        self, model: PreTrainedModel, codec: Codec, layout: Layout, streaming: StreamingConfig
+    ) -> None:
+        """Keep the parts; no state survives a call."""
+        self._model = model
+        self._codec = codec
+        self._layout = layout
+        self._streaming = streaming
+
+    @torch.no_grad()
+    def rollout(
+        self,
+        requests: Sequence[Request],
+        sampling: Sampling,
+        progress: Callable[[int], None] | None = None,
+    ) -> list[Rollout]:
+        """One rollout a request, in the same order."""
+        was_training = self._model.training
+        self._model.eval()
+        try:
+            return self._run(requests, sampling, progress or (lambda _: None))
+        finally:
+            self._model.train(was_training)
+
+    def _run(
+        self, requests: Sequence[Request], sampling: Sampling, progress: Callable[[int], None]
+    ) -> list[Rollout]:
+        config = self._model.config.get_text_config()
+        places = min(len(requests), self._streaming.decode_batch)
+        cache = SlotCache(config.num_hidden_layers, places, self._model.device)
+        chain = processors(sampling)
+        waiting = deque(enumerate(requests))
+        active: list[tuple[int, Row] | None] = [None] * places
+        finished: dict[int, Rollout] = {}
+        while len(finished) < len(requests):
+            for place, occupant in enumerate(active):
+                if occupant is None and waiting:
+                    index, request = waiting.popleft()
+                    active[place] = (index, self._row(request, config.max_position_embeddings))
+            rows = [occupant[1] if occupant else None for occupant in active]
+            logits_BV = self._step(rows, cache)
+            self._sample(rows, logits_BV, sampling, chain)
+            for place, occupant in enumerate(active):
+                if occupant and occupant[1].done:
+                    finished[occupant[0]] = occupant[1].rollout()
+                    active[place] = None
+                    progress(1)
+        return [finished[index] for index in range(len(requests))]
+
+    def _row(self, request: Request, max_positions: int) -> Row:
+        return Row(request, self._layout, self._codec, self._streaming, max_positions)
+
+    def _step(self, rows: list[Row | None], cache: SlotCache) -> Tensor:
+        """Feed one block (tokens at its right end) and return the logits behind each row's last token."""
+        block = self._block(rows)
+        ids, positions = [], []
+        for row in rows:
+            start = row.fed if row else 0
+            taken = row.take(block) if row else []
+            padding = block - len(taken)
+            ids.append([self._codec.eos_id] * padding + taken)
+            positions.append([-1] * padding + list(range(start, start + len(taken))))
+        device = self._model.device
+        positions_BQ = torch.tensor(positions, device=device)
+        cache.place(positions_BQ)
+        outputs = self._model(
+            input_ids=torch.tensor(ids, device=device),
+            attention_mask=cache.mask(),
+            position_ids=positions_BQ.clamp(min=0),
+            past_key_values=cache,
+            use_cache=True,
+            logits_to_keep=1,
+        )
+        logits_BV: Tensor = outputs.logits[:, -1]
+        return logits_BV
+
+    def _block(self, rows: list[Row | None]) -> int:
+        """Tokens a row may feed in this step: as many as every row has, else at most ``read_block``."""
+        pending = [row.pending for row in rows if row]
+        return max(min(pending), min(max(pending), self._streaming.read_block))
+
+    def _sample(
+        self,
+        rows: list[Row | None],
+        logits_BV: Tensor,
+        sampling: Sampling,
+        chain: object,
+    ) -> None:
+        ready = [(place, row) for place, row in enumerate(rows) if row and row.wants_token]
+        if not ready:
+            return
+        uniforms = [uniform(row.request.seed, row.sampled) for _, row in ready]
+        places = torch.tensor([place for place, _ in ready], device=logits_BV.device)
+        token_ids, logprobs = draw(logits_BV[places], uniforms, sampling, chain)
+        for (_, row), token_id, logprob in zip(ready, token_ids, logprobs, strict=True):
+            row.accept(token_id, logprob)

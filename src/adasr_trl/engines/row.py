@@ -1,0 +1,193 @@
+"""One rollout in the making: which tokens to feed next, and what a sampled token means.
+
+    >>> row = Row(request, layout, codec, streaming)
+    >>> while not row.done:
+    ...     logits = model(row.take(8))
+    ...     if row.wants_token:
+    ...         row.accept(token_id, logprob)
+    >>> rollout = row.rollout()
+
+The protocol lives here and in ``protocol``; batching and caches live in the engine.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from adasr_trl.answers import extract
+from adasr_trl.codec import Codec
+from adasr_trl.config_sections import StreamingConfig
+from adasr_trl.engines.base import Request
+from adasr_trl.layouts.base import Layout, Turn
+from adasr_trl.protocol import Ending, Phase, deep_ending, split_deep, thought_ending, thought_text
+from adasr_trl.rollout import Rollout
+
+
+@dataclass
+class _Tape:
+    """Tokens so far; only appended to."""
+
+    token_ids: list[int] = field(default_factory=list)
+    phases: list[Phase] = field(default_factory=list)
+    chunks: list[int] = field(default_factory=list)
+    logprobs: list[float] = field(default_factory=list)
+
+    def append(self, token_id: int, phase: Phase, chunk: int, logprob: float = 0.0) -> None:
+        self.token_ids.append(token_id)
+        self.phases.append(phase)
+        self.chunks.append(chunk)
+        self.logprobs.append(logprob)
+
+
+class Row:
+    """The state machine of one rollout."""
+
+    def __init__(
+        self,
+        request: Request,
+        layout: Layout,
+        codec: Codec,
+        streaming: StreamingConfig,
+        max_positions: int | None = None,
+    ) -> None:
+        """Queue the turns up to the first one that is written after."""
+        self.request = request
+        self.done = False
+        self.fed = 0  # tokens that the model has seen
+        self.sampled = 0  # tokens drawn: the counter of the row's random numbers
+        self._layout = layout
+        self._codec = codec
+        self._streaming = streaming
+        self._max_positions = max_positions
+        self._tape = _Tape()
+        self._segment: list[int] = []
+        self._texts: list[str] = []
+        self._endings: list[Ending] = []
+        self._deep = ""
+        self._ending = Ending.OUT_OF_TOKENS
+        self._turns = layout.turns(request.episode, request.mode)
+        self._next_turn = 0
+        self.turn: Turn = self._turns[0]
+        self._read_on()
+
+    @property
+    def pending(self) -> int:
+        """How many tokens wait to be fed."""
+        return len(self._tape.token_ids) - self.fed
+
+    @property
+    def wants_token(self) -> bool:
+        """Whether all tokens were fed, so that the last logits say what comes next."""
+        return not self.done and self.pending == 0
+
+    def take(self, count: int) -> list[int]:
+        """The next tokens to feed, at most ``count``."""
+        ids = self._tape.token_ids[self.fed : self.fed + count]
+        self.fed += len(ids)
+        return ids
+
+    def accept(self, token_id: int, logprob: float) -> None:
+        """Take in a sampled token; the row then reads on, writes on, or is done."""
+        self.sampled += 1
+        self._tape.append(token_id, self.turn.writes, self.turn.chunk, logprob)
+        eos = token_id == self._codec.eos_id
+        if not eos:
+            self._segment.append(token_id)
+        if self.turn.writes is Phase.STREAM:
+            self._after_thought_token(token_id, eos=eos)
+        else:
+            self._after_deep_token(token_id, eos=eos)
+        if not self.done and self._full():
+            self._finish(Ending.OUT_OF_TOKENS)
+
+    def rollout(self) -> Rollout:
+        """The finished rollout."""
+        reasoning, answer = split_deep(self._deep, self._codec.markers)
+        tape = self._tape
+        return Rollout(
+            episode_id=self.request.episode.id,
+            prompt_length=len(self._turns[0].token_ids),
+            token_ids=tuple(tape.token_ids),
+            phases=tuple(tape.phases),
+            chunk_of_token=tuple(tape.chunks),
+            thought_endings=tuple(self._endings),
+            ending=self._ending,
+            logprobs=tuple(tape.logprobs),
+            thoughts=tuple(self._texts),
+            deep=reasoning,
+            answer=answer,
+            answer_tokens=self._answer_tokens(),
+        )
+
+    def _after_thought_token(self, token_id: int, *, eos: bool) -> None:
+        ending: Ending | None = None
+        if eos or self._codec.may_end_marker(token_id):
+            text = self._codec.decode(self._segment)
+            ending = thought_ending(text, self._codec.markers, eos=eos)
+        if ending is None and len(self._segment) >= self._streaming.max_thought_tokens:
+            ending = Ending.OUT_OF_TOKENS
+        if ending is None:
+            return
+        self._texts.append(thought_text(self._codec.decode(self._segment), self._codec.markers))
+        self._endings.append(ending)
+        if ending in (Ending.OUT_OF_TOKENS, Ending.MALFORMED):
+            self._force_end()
+        if ending is Ending.MALFORMED and self._streaming.on_malformed == "stop":
+            self._finish(Ending.MALFORMED)
+        else:
+            self._read_on()
+
+    def _after_deep_token(self, token_id: int, *, eos: bool) -> None:
+        ending: Ending | None = None
+        if eos or self._codec.may_end_marker(token_id):
+            text = self._codec.decode(self._segment)
+            ending = deep_ending(text, self._codec.markers, eos=eos)
+        if ending is None and len(self._segment) >= self._streaming.max_deep_tokens:
+            ending = Ending.OUT_OF_TOKENS
+        if ending is None:
+            return
+        if ending is not Ending.ANSWERED:
+            self._force_end()
+        self._finish(ending)
+
+    def _force_end(self) -> None:
+        for token_id in self._layout.forced_end(self.turn.writes):
+            self._tape.append(token_id, Phase.READ, self.turn.chunk)
+
+    def _read_on(self) -> None:
+        """Queue the next turns up to one that is written after."""
+        self._segment = []
+        while True:
+            self.turn = self._turns[self._next_turn]
+            self._next_turn += 1
+            for token_id in self.turn.token_ids:
+                self._tape.append(token_id, Phase.READ, self.turn.chunk)
+            if self.turn.writes is not Phase.READ:
+                return
+
+    def _finish(self, ending: Ending) -> None:
+        if self.turn.writes is Phase.DEEP:
+            self._deep = self._codec.decode(self._segment)
+        self._ending = ending
+        self.done = True
+
+    def _full(self) -> bool:
+        """Whether the next token would have a position that the model does not know."""
+        return self._max_positions is not None and len(self._tape.token_ids) >= self._max_positions
+
+    def _answer_tokens(self) -> int:
+        """DEEP tokens up to the end of the answer's value; all of them where it has none."""
+        total = self._tape.phases.count(Phase.DEEP)
+        head, separator, answer = self._deep.partition(self._codec.markers.reasoning_end)
+        found = extract(answer, self.request.episode.answer_type) if separator else None
+        if found is None:
+            return total
+        end = len(head) + len(separator) + found.end
+        low, high = 1, len(self._segment)
+        while low < high:
+            middle = (low + high) // 2
+            if len(self._codec.decode(self._segment[:middle])) >= end:
+                high = middle
+            else:
+                low = middle + 1
+        return low

@@ -1,0 +1,6 @@
+"""HRPO, hierarchical relative policy optimization, on TRL's GRPOTrainer."""
+
+from adasr_trl.hrpo.config import HRPOConfig
+from adasr_trl.hrpo.trainer import HRPOTrainer
+
+__all__ = ["HRPOConfig", "HRPOTrainer"]

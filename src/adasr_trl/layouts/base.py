@@ -1,0 +1,52 @@
+"""What every layout gives: the turns of a rollout for engines, and whole token sequences for training.
+
+    >>> for turn in layout.turns(episode, Mode.STREAMING):
+    ...     feed(turn.token_ids)
+    ...     if turn.writes is not Phase.READ:
+    ...         sample_until_it_ends()
+
+Nothing outside a layout knows which one it is.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from adasr_trl.episode import Episode
+from adasr_trl.protocol import Mode, Phase
+
+
+@dataclass(frozen=True)
+class Turn:
+    """Tokens given to the model, and what it writes behind them (READ: nothing, the next turn follows)."""
+
+    token_ids: tuple[int, ...]
+    chunk: int
+    writes: Phase
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """A whole trajectory as T tokens; fields as in ``rollout.Rollout``."""
+
+    token_ids: tuple[int, ...]
+    phases: tuple[Phase, ...]
+    chunk_of_token: tuple[int, ...]
+    prompt_length: int
+
+
+class Layout(Protocol):
+    """An episode's place in the context."""
+
+    def turns(self, episode: Episode, mode: Mode) -> tuple[Turn, ...]:
+        """What is given to the model, in order; the first turn is the prompt, the last one writes DEEP."""
+        ...
+
+    def encode(self, episode: Episode, mode: Mode) -> Encoded:
+        """The episode with its teacher's trace, for supervised training; ValueError without a trace."""
+        ...
+
+    def forced_end(self, phase: Phase) -> tuple[int, ...]:
+        """What the engine inserts (READ) behind a segment that did not end itself."""
+        ...

@@ -1,0 +1,133 @@
+"""Models and tokenizers: loaded from a Hub id or a directory (adapters included), or made from scratch.
+
+    >>> tokenizer = load_tokenizer(config, markers, episodes)
+    >>> model = load_model(config, tokenizer, seed=0)
+
+A run directory loads like any model. Where it holds an adapter, its base is loaded and the same adapter goes on
+being trained: never a second one on top.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import torch
+from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
+from transformers import (
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+    PreTrainedTokenizerFast,
+    Qwen3Config,
+    Qwen3ForCausalLM,
+    set_seed,
+)
+
+from adasr_trl.config_sections import ModelConfig, ScratchConfig
+from adasr_trl.episode import Episode
+from adasr_trl.protocol import Markers
+
+END, USER, ASSISTANT = "<end>", "<user>", "<assistant>"
+_TEMPLATE = (
+    "{% for message in messages %}{{ '<' + message['role'] + '>' + message['content'] }}{% endfor %}"
+    "{% if add_generation_prompt %}<assistant>{% endif %}"
+)
+
+
+def load_tokenizer(
+    config: ModelConfig, markers: Markers, episodes: Iterable[Episode]
+) -> PreTrainedTokenizerBase:
+    """The tokenizer of a pretrained model, or one trained on the episodes."""
+    if config.init == "scratch":
+        return train_tokenizer(_texts(episodes), config.scratch.vocab_size, markers)
+    return AutoTokenizer.from_pretrained(config.path, **_source(config, config.path))
+
+
+def load_model(
+    config: ModelConfig, tokenizer: PreTrainedTokenizerBase, seed: int
+) -> PreTrainedModel:
+    """The model; a PeftModel with a trainable adapter where the path holds one."""
+    set_seed(seed)
+    if config.init == "scratch":
+        return Qwen3ForCausalLM(_qwen3(config.scratch, tokenizer))
+    adapter = Path(config.path or "") / "adapter_config.json"
+    if not adapter.is_file():
+        return _pretrained(config, config.path)
+    from peft import PeftModel
+
+    base = json.loads(adapter.read_text(encoding="utf-8"))["base_model_name_or_path"]
+    return PeftModel.from_pretrained(_pretrained(config, base), config.path, is_trainable=True)
+
+
+def train_tokenizer(
+    texts: Iterable[str], vocab_size: int, markers: Markers
+) -> PreTrainedTokenizerFast:
+    """A byte-level BPE tokenizer whose words and numbers are single tokens; no text is unknown to it."""
+    tokenizer = Tokenizer(models.BPE())
+    words = pre_tokenizers.Split(Regex(r" ?[A-Za-z]+| ?\d+| ?[^\sA-Za-z\d]+|\s+"), "isolated")
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [words, pre_tokenizers.ByteLevel(add_prefix_space=True, use_regex=False)]
+    )
+    tokenizer.decoder = decoders.ByteLevel()
+    special = [END, USER, ASSISTANT, *markers.all()]
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocab_size,
+        special_tokens=special,
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(texts, trainer)
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        eos_token=END,
+        pad_token=END,
+        additional_special_tokens=special[1:],
+        chat_template=_TEMPLATE,
+        clean_up_tokenization_spaces=False,
+    )
+
+
+def _texts(episodes: Iterable[Episode]) -> Iterator[str]:
+    for episode in episodes:
+        yield episode.question
+        yield from episode.chunks
+        yield from (" " + thought for thought in episode.thoughts or ())
+        yield f" {episode.deep or ''} {episode.answer}"
+
+
+def _qwen3(scratch: ScratchConfig, tokenizer: PreTrainedTokenizerBase) -> Qwen3Config:
+    return Qwen3Config(
+        vocab_size=len(tokenizer),
+        hidden_size=scratch.hidden_size,
+        intermediate_size=scratch.intermediate_size,
+        num_hidden_layers=scratch.num_hidden_layers,
+        num_attention_heads=scratch.num_attention_heads,
+        num_key_value_heads=scratch.num_key_value_heads,
+        head_dim=scratch.head_dim,
+        max_position_embeddings=scratch.max_position_embeddings,
+        tie_word_embeddings=True,
+        bos_token_id=None,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+    )
+
+
+def _pretrained(config: ModelConfig, path: str | None) -> PreTrainedModel:
+    return AutoModelForCausalLM.from_pretrained(
+        path,
+        dtype=getattr(torch, config.dtype),
+        attn_implementation="sdpa",
+        **_source(config, path),
+    )
+
+
+def _source(config: ModelConfig, path: str | None) -> dict[str, object]:
+    source: dict[str, object] = {"trust_remote_code": config.trust_remote_code}
+    if path == config.path:
+        source["revision"] = config.revision or "main"
+        if config.gguf_file:
+            source["gguf_file"] = config.gguf_file
+    return source

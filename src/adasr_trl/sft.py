@@ -1,0 +1,73 @@
+"""Supervised fine-tuning on teacher's traces, with TRL's SFTTrainer: loss on what the model writes, never on READ.
+
+    >>> trainer = sft_trainer(parts, SFTSettings(output_dir="runs/sft"), streaming, lora=None)
+
+``mode: read_then_think`` trains the baseline: the same episodes and steps, every thought moved into the deep part.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from datasets import Dataset
+from trl import SFTConfig, SFTTrainer
+
+from adasr_trl.config_sections import LoraSection
+from adasr_trl.episode import Episode
+from adasr_trl.layouts import Layout
+from adasr_trl.protocol import Mode, Phase
+from adasr_trl.training import Parts, callbacks, lora_config
+
+IGNORED = -100  # the label of a token that is not trained on, as in PyTorch's cross entropy
+
+
+@dataclass
+class SFTSettings(SFTConfig):
+    """TRL's SFTConfig and the mode."""
+
+    mode: str = field(
+        default="streaming", metadata={"help": "streaming, or read_then_think (the baseline)."}
+    )
+
+    def __post_init__(self) -> None:
+        """Refuse an unknown mode; tokenized episodes need no preparation by TRL."""
+        super().__post_init__()
+        if self.mode not in [mode.value for mode in Mode]:
+            raise ValueError(f"mode: got {self.mode!r}; expected streaming or read_then_think.")
+        self.dataset_kwargs = {"skip_prepare_dataset": True}
+        self.max_length = None
+
+
+def sft_trainer(parts: Parts, args: SFTSettings, lora: LoraSection | None) -> SFTTrainer:
+    """TRL's SFTTrainer on tokenized episodes."""
+    mode, held_out = Mode(args.mode), parts.data.held_out
+    return SFTTrainer(
+        parts.model,
+        args=args,
+        train_dataset=tokenize(parts.data.train, parts.layout, mode),
+        eval_dataset=tokenize(held_out, parts.layout, mode) if held_out else None,
+        processing_class=parts.tokenizer,
+        peft_config=lora_config(lora),
+        callbacks=callbacks(Path(args.output_dir)),
+    )
+
+
+def tokenize(episodes: Sequence[Episode], layout: Layout, mode: Mode) -> Dataset:
+    """Columns ``input_ids``, ``labels`` (READ tokens ignored) and ``seq_lengths``."""
+    rows = []
+    for episode in episodes:
+        encoded = layout.encode(episode, mode)
+        labels = [
+            IGNORED if phase is Phase.READ else token_id
+            for token_id, phase in zip(encoded.token_ids, encoded.phases, strict=True)
+        ]
+        rows.append(
+            {
+                "input_ids": list(encoded.token_ids),
+                "labels": labels,
+                "seq_lengths": len(labels),
+            }
+        )
+    return Dataset.from_list(rows)

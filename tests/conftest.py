@@ -1,0 +1,74 @@
+"""Everything tests train on is made in memory: ledger episodes, a byte-level tokenizer, a 2-layer Qwen3."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Iterator
+
+os.environ.update(
+    OMP_NUM_THREADS="1",
+    HF_HUB_OFFLINE="1",
+    TRL_EXPERIMENTAL_SILENCE="1",
+    TOKENIZERS_PARALLELISM="false",
+)
+
+import pytest
+
+from adasr_trl.config_sections import ModelConfig, ScratchConfig, StreamingConfig
+from adasr_trl.episode import Episode
+from data_builders import ledger
+
+STREAMING = StreamingConfig(max_thought_tokens=12, max_deep_tokens=24, decode_batch=8, read_block=3)
+SCRATCH = ScratchConfig(
+    hidden_size=32,
+    intermediate_size=64,
+    num_hidden_layers=2,
+    num_attention_heads=2,
+    num_key_value_heads=1,
+    head_dim=16,
+    vocab_size=420,
+    max_position_embeddings=512,
+)
+
+
+@pytest.fixture(autouse=True)
+def _own_home(tmp_path: object, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """No test may read or write the user's home."""
+    for name in ("HOME", "HF_HOME", "XDG_CACHE_HOME"):
+        monkeypatch.setenv(name, str(tmp_path))
+    yield
+
+
+@pytest.fixture(scope="session")
+def episodes() -> list[Episode]:
+    """60 ledger episodes."""
+    parser = argparse.ArgumentParser()
+    ledger.add_options(parser)
+    options = parser.parse_args(["--train-count", "60", "--test-count", "1"])
+    return [episode for episode in ledger.build(options) if episode.source.split == "train"]
+
+
+@pytest.fixture(scope="session")
+def tokenizer(episodes: list[Episode]) -> object:
+    """A tokenizer trained on them."""
+    from adasr_trl.model import load_tokenizer
+
+    config = ModelConfig(init="scratch", scratch=SCRATCH)
+    return load_tokenizer(config, STREAMING.markers, episodes)
+
+
+@pytest.fixture
+def model(tokenizer: object) -> object:
+    """A small random model, the same for every test; sharp enough that its samples differ."""
+    import torch
+
+    from adasr_trl.model import load_model
+
+    torch.set_num_threads(1)
+    model = load_model(ModelConfig(init="scratch", scratch=SCRATCH), tokenizer, seed=0)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            if parameter.dim() > 1:
+                parameter.mul_(6.0)
+    return model

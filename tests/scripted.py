@@ -1,0 +1,62 @@
+"""Rollouts that a script writes instead of a model: what each thought, the deep part and the answer say is given."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+
+from adasr_trl.codec import Codec
+from adasr_trl.config_sections import StreamingConfig
+from adasr_trl.engines import Request
+from adasr_trl.engines.row import Row
+from adasr_trl.episode import Episode
+from adasr_trl.layouts import Layout
+
+from adasr_trl.rollout import Rollout
+
+
+def write(
+    episode: Episode,
+    parts: tuple[Codec, Layout, StreamingConfig],
+    thoughts: Sequence[str],
+    deep: str,
+    answer: str,
+) -> Rollout:
+    """The rollout of a model that writes these words ("" is a skip) and ends properly."""
+    codec, layout, streaming = parts
+    segments = [
+        codec.encode_text(words) + codec.marker("thought_end") if words else codec.marker("skip")
+        for words in thoughts
+    ]
+    final = codec.encode_text(deep) + codec.marker("reasoning_end") + codec.encode_text(answer)
+    return play(Row(Request(episode, 0), layout, codec, streaming), [*segments, (*final, codec.eos_id)])
+
+
+def play(row: Row, segments: Sequence[Sequence[int]]) -> Rollout:
+    """Feed sampled tokens to a row until it is done; a segment that the row cuts short is dropped."""
+    waiting = deque(segments)
+    while not row.done:
+        segment = deque(waiting.popleft())
+        turn = row.turn
+        while segment and not row.done and row.turn is turn:
+            row.take(10_000)
+            row.accept(segment.popleft(), -1.0)
+    return row.rollout()
+
+
+def group_of_four(
+    episode: Episode, parts: tuple[Codec, Layout, StreamingConfig]
+) -> list[Rollout]:
+    """One episode's group: the teacher; all skipped; a wrong answer; verbose and right."""
+    thoughts, deep = episode.thoughts or (), episode.deep or ""
+    skips = [""] * len(episode.chunks)
+    wrong = str(int(episode.answer) + 1)
+    return [
+        write(episode, parts, thoughts, "", episode.answer),
+        write(episode, parts, skips, "all at once", episode.answer),
+        write(episode, parts, thoughts, deep[:20], wrong),
+        write(episode, parts, ["well"] * len(skips), "well , well , well", episode.answer),
+    ]
+
+
+

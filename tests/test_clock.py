@@ -1,0 +1,176 @@
+"""Seconds from tokens: a worked example, a tick-by-tick simulation as the reference, and the edge cases."""
+
+import dataclasses
+import random
+
+import pytest
+
+from adasr_trl.clock import Clock, Timeline, arrivals, timeline
+from adasr_trl.episode import AnswerType, Episode, Source
+from adasr_trl.protocol import Ending, Phase
+from adasr_trl.rollout import Rollout
+
+TICK = 0.01
+
+
+def played(
+    read: list[int], written: list[int], arrived: list[float], answer_tokens: int, clock: Clock
+) -> Timeline:
+    """The timeline of a rollout with so many read and written tokens per chunk; the last entry is the deep part."""
+    return timeline(build(read, written, answer_tokens), tuple(arrived), clock)
+
+
+def build(read: list[int], written: list[int], answer_tokens: int) -> Rollout:
+    """A rollout with a prompt of 3 tokens."""
+    deep = len(read) - 1
+    parts = [(Phase.READ, -1)] * 3
+    for k in range(len(read)):
+        parts += [(Phase.READ, k)] * read[k]
+        parts += [(Phase.DEEP if k == deep else Phase.STREAM, k)] * written[k]
+    return Rollout(
+        episode_id="a",
+        prompt_length=3,
+        token_ids=tuple(range(len(parts))),
+        phases=tuple(phase for phase, _ in parts),
+        chunk_of_token=tuple(chunk for _, chunk in parts),
+        thought_endings=(Ending.THOUGHT,) * deep,
+        ending=Ending.ANSWERED,
+        logprobs=None,
+        thoughts=("x",) * deep,
+        deep="x",
+        answer="8",
+        answer_tokens=answer_tokens,
+    )
+
+
+def test_a_worked_example() -> None:
+    """Reading takes 0.1 s a token, writing 1 s a token; chunks arrive at 2, 4 and 10 s.
+
+    chunk  arrives  read    written  starts           finishes
+    0      2        10 (1s) 3 (3s)   2                2 + 1 + 3 = 6
+    1      4        5       1        6 (was busy)     6 + 0.5 + 1 = 7.5
+    2      10       5       4        10 (was idle)    10 + 0.5 + 4 = 14.5
+
+    Backlog 14.5 - 10 = 4.5. The deep part reads 2 (0.2 s) and writes 6, the answer's value ends at the 5th:
+    4.5 + 0.2 + 5 = 9.7 to the answer, 10.7 to the end. The prompt was read before the clock starts.
+    """
+    line = played(
+        *([10, 5, 5, 2], [3, 1, 4, 6], [2.0, 4.0, 10.0]),
+        answer_tokens=5,
+        clock=Clock(seconds_per_token=1.0, prefill_seconds_per_token=0.1),
+    )
+    assert line.start_seconds == pytest.approx((2.0, 6.0, 10.0))
+    assert line.finish_seconds == pytest.approx((6.0, 7.5, 14.5))
+    assert line.backlog_seconds == pytest.approx(4.5)
+    assert line.to_answer_seconds == pytest.approx(9.7)
+    assert line.to_end_seconds == pytest.approx(10.7)
+
+
+def test_thinking_that_fits_between_arrivals_costs_only_its_last_thought() -> None:
+    # The paper's picture at tau = 0.03: 20 deep tokens and the last thought's 10 are waited for, not the 100.
+    line = played(
+        *([0, 0, 0], [100, 10, 20], [4.0, 8.0]),
+        answer_tokens=20,
+        clock=Clock(prefill_seconds_per_token=0.0),
+    )
+    assert line.backlog_seconds == pytest.approx(10 * 0.03)
+    assert line.to_answer_seconds == pytest.approx(30 * 0.03)
+
+
+def test_thinking_slower_than_the_input_piles_up_into_the_backlog() -> None:
+    # Ten chunks, one a second, two seconds of thought each: starts at 1, done at 21, the last arrived at 10.
+    line = played(
+        *([0] * 11, [2] * 10 + [0], [float(k) for k in range(1, 11)]),
+        answer_tokens=0,
+        clock=Clock(seconds_per_token=1.0, prefill_seconds_per_token=0.0),
+    )
+    assert line.backlog_seconds == pytest.approx(11.0)
+
+
+def test_read_then_think_reads_while_the_input_arrives_and_waits_for_all_its_thinking() -> None:
+    # 100 tokens a chunk at 0.01 s are 1 s of reading; chunks come 5 s apart, so only the last one's waits.
+    line = played(
+        *([100, 100, 100, 4], [0, 0, 0, 50], [5.0, 10.0, 15.0]),
+        answer_tokens=50,
+        clock=Clock(seconds_per_token=0.1, prefill_seconds_per_token=0.01),
+    )
+    assert line.finish_seconds == pytest.approx((6.0, 11.0, 16.0))
+    assert line.to_answer_seconds == pytest.approx(1.0 + 0.04 + 5.0)
+
+
+def test_without_recorded_times_chunks_arrive_at_reading_speed() -> None:
+    # 150 words a minute are 0.4 s a word: 4 words, then 3 more.
+    episode = Episode(
+        id="a",
+        group="a",
+        question="How many apples has Tom?",
+        chunks=("Tom has 5 apples.", " He buys 3."),
+        answer="8",
+        answer_type=AnswerType.NUMBER,
+        source=Source("ledger", "1", "CC0-1.0", "train"),
+    )
+    assert arrivals(episode, Clock()) == pytest.approx((1.6, 2.8))
+    assert arrivals(episode, Clock(words_per_minute=300)) == pytest.approx((0.8, 1.4))
+    recorded = dataclasses.replace(episode, arrival_seconds=(0.0, 9.0))
+    assert arrivals(recorded, Clock()) == (0.0, 9.0)
+
+
+def simulate(rollout: Rollout, arrival_ticks: list[int], read: int, write: int) -> dict[str, int]:
+    """One worker, one tick at a time: it takes the next token as soon as that token's chunk has arrived.
+
+    Returns when the last thought, the answer's value and the last token were done, in ticks after the last arrival.
+    """
+    last = arrival_ticks[-1]
+    tokens = [
+        (chunk, phase is Phase.DEEP, read if phase is Phase.READ else write)
+        for phase, chunk in zip(rollout.phases, rollout.chunk_of_token, strict=True)
+        if chunk >= 0
+    ]
+    now, left, deep_written, done = 0, 0, 0, {"backlog": 0, "answer": 0, "end": 0}
+    while tokens:
+        chunk, is_deep, cost = tokens[0]
+        arrived = now >= (arrival_ticks[chunk] if chunk < len(arrival_ticks) else last)
+        if arrived:
+            left = (left or cost) - 1
+        now += 1
+        if not arrived or left:
+            continue
+        tokens.pop(0)
+        deep_written += is_deep
+        after = max(0, now - last)
+        done["end"] = after
+        if chunk < len(arrival_ticks):
+            done["backlog"] = after
+        if deep_written <= rollout.answer_tokens:
+            done["answer"] = after
+    return done
+
+
+@pytest.mark.parametrize("seed", range(300))
+def test_the_timeline_agrees_with_a_simulation_tick_by_tick(seed: int) -> None:
+    draw = random.Random(seed)
+    chunks = draw.randint(1, 5)
+    read = [draw.randint(1, 6) for _ in range(chunks + 1)]
+    written = [draw.randint(0, 6) for _ in range(chunks)] + [draw.randint(1, 8)]
+    arrived = sorted(draw.randint(0, 60) for _ in range(chunks))
+    read_ticks, write_ticks = draw.randint(1, 3), draw.randint(1, 5)
+    rollout = build(read, written, answer_tokens=draw.randint(1, written[-1]))
+    clock = Clock(seconds_per_token=write_ticks * TICK, prefill_seconds_per_token=read_ticks * TICK)
+    line = timeline(rollout, tuple(tick * TICK for tick in arrived), clock)
+    done = simulate(rollout, arrived, read_ticks, write_ticks)
+    assert line.backlog_seconds == pytest.approx(done["backlog"] * TICK)
+    assert line.to_answer_seconds == pytest.approx(done["answer"] * TICK)
+    assert line.to_end_seconds == pytest.approx(done["end"] * TICK)
+
+
+@pytest.mark.parametrize(
+    ("rates", "message"),
+    [
+        ({"words_per_minute": 0}, "words_per_minute: got 0"),
+        ({"seconds_per_token": -0.1}, "must be 0 or more"),
+        ({"prefill_seconds_per_token": -0.1}, "must be 0 or more"),
+    ],
+)
+def test_impossible_rates_are_refused(rates: dict[str, float], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Clock(**rates)

@@ -1,0 +1,188 @@
+"""HRPOTrainer against TRL's GRPOTrainer, on the same rollouts, down to the weights."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+
+import pytest
+import torch
+from scripted import group_of_four
+from trl import GRPOConfig, GRPOTrainer
+
+from adasr_trl import advantages
+from adasr_trl.clock import Clock
+from adasr_trl.codec import Codec
+from adasr_trl.config_sections import RewardConfig
+from adasr_trl.hrpo import HRPOConfig, HRPOTrainer
+from adasr_trl.hrpo import trainer as trainer_module
+from adasr_trl.hrpo.bridge import trl_dataset, trl_rollouts
+from adasr_trl.layouts import build_layout
+from adasr_trl.protocol import Phase
+from adasr_trl.rewards import answered_right, build_rewards
+from conftest import STREAMING
+
+REWARDS = build_rewards(
+    [
+        RewardConfig("accuracy", "global", 1.0),
+        RewardConfig("format", "streaming", 0.25),
+        RewardConfig("format", "deep", 0.25),
+        RewardConfig("adaptive_thinking", "streaming", 0.5, {"strength": 0.5}),
+        RewardConfig("adaptive_thinking", "deep", 1.0, {"cost": "latency"}),
+    ],
+    Clock(),
+)
+SETTINGS = {
+    "num_generations": 4,
+    "generation_batch_size": 8,
+    "per_device_train_batch_size": 4,
+    "gradient_accumulation_steps": 2,
+    "max_steps": 3,
+    "learning_rate": 1e-3,
+    "lr_scheduler_type": "constant",
+    "shuffle_dataset": False,
+    "save_strategy": "no",
+    "report_to": "none",
+    "use_cpu": True,
+    "bf16": False,
+    "disable_tqdm": True,
+    "gradient_checkpointing": False,
+    "seed": 5,
+}
+
+
+class Script:
+    """Stands for the engine: hands out the scripted groups in the order in which episodes are asked for."""
+
+    def __init__(self, tokenizer, episodes):
+        codec = Codec(tokenizer, STREAMING.markers)
+        self.parts = (codec, build_layout(STREAMING, codec), STREAMING)
+        self.by_id = {e.id: group_of_four(e, self.parts) for e in episodes}
+        self.by_question: dict[str, list[str]] = {}
+
+    def rollout(self, requests, _sampling):
+        copies: dict[str, Iterator] = {}
+        ids = [request.episode.id for request in requests]
+        return [next(copies.setdefault(i, iter(self.by_id[i]))) for i in ids]
+
+
+@pytest.fixture
+def script(tokenizer, episodes, monkeypatch):
+    script = Script(tokenizer, episodes[:6])
+    monkeypatch.setattr(trainer_module, "HFEngine", lambda *_args: script)
+    return script
+
+
+def hrpo(model, tokenizer, episodes, out, **changes):
+    return HRPOTrainer(
+        copy.deepcopy(model),
+        args=HRPOConfig(str(out), **{**SETTINGS, **changes}),
+        episodes=episodes[:6],
+        streaming=STREAMING,
+        rewards=REWARDS,
+        processing_class=tokenizer,
+    )
+
+
+def grpo(model, tokenizer, episodes, out, script, rewards):
+    """TRL's own trainer; its rewards are computed here by a plain loop over each group of four."""
+    order: list = []
+
+    def rollout_func(prompts, _trainer):
+        start = len(order) // 8 * 2
+        asked = [episodes[(start + g) % 6] for g in range(2)]
+        order.extend(prompts)
+        assert [e.question for e in asked for _ in range(4)] == prompts
+        rolled = [r for e in asked for r in script.by_id[e.id]]
+        return trl_rollouts(rolled)
+
+    def make(reward):
+        def measure(rollout, **columns):
+            from adasr_trl.episode import from_json
+
+            those = [from_json(line) for line in columns["episode"]]
+            raw = [reward.measure(r, e) for r, e in zip(rollout, those, strict=True)]
+            if reward.name != "adaptive_thinking":
+                return raw
+            right = [answered_right(r, e) for r, e in zip(rollout, those, strict=True)]
+            return advantages.adaptive_thinking(
+                torch.tensor(raw), torch.tensor(right), 4, reward.strength
+            ).tolist()
+
+        measure.__name__ = f"{reward.name}_{reward.scope.value}"
+        return measure
+
+    args = GRPOConfig(str(out), reward_weights=[r.weight for r in rewards], **SETTINGS)
+    return GRPOTrainer(
+        copy.deepcopy(model),
+        reward_funcs=[make(reward) for reward in rewards],
+        args=args,
+        train_dataset=trl_dataset(episodes[:6]),
+        processing_class=tokenizer,
+        rollout_func=rollout_func,
+    )
+
+
+def train(trainer):
+    torch.manual_seed(0)  # TRL shuffles a generation batch by the global random state
+    trainer.train()
+
+
+def largest_difference(a, b):
+    pairs = zip(a.model.parameters(), b.model.parameters(), strict=True)
+    return max((p - q).abs().max().item() for p, q in pairs)
+
+
+def test_local_weight_0_is_trl_with_the_global_rewards_to_the_last_bit(
+    model, tokenizer, episodes, script, tmp_path
+):
+    ours = hrpo(model, tokenizer, episodes, tmp_path / "a", local_weight=0.0)
+    theirs = grpo(model, tokenizer, episodes, tmp_path / "b", script, REWARDS[:1])
+    train(ours)
+    train(theirs)
+    moved = max(
+        (p - q).abs().max().item()
+        for p, q in zip(ours.model.parameters(), model.parameters(), strict=True)
+    )
+    assert moved > 1e-4
+    assert largest_difference(ours, theirs) == 0.0
+
+
+def test_flat_grpo_is_trl_with_all_rewards_to_the_last_bit(
+    model, tokenizer, episodes, script, tmp_path
+):
+    ours = hrpo(model, tokenizer, episodes, tmp_path / "a", advantages="flat")
+    theirs = grpo(model, tokenizer, episodes, tmp_path / "b", script, list(REWARDS))
+    train(ours)
+    train(theirs)
+    assert largest_difference(ours, theirs) == 0.0
+
+
+def test_hierarchical_advantages_train_something_else_than_flat_ones(
+    model, tokenizer, episodes, script, tmp_path
+):
+    ours = hrpo(model, tokenizer, episodes, tmp_path / "a", local_weight=0.5)
+    flat = hrpo(model, tokenizer, episodes, tmp_path / "b", advantages="flat")
+    train(ours)
+    train(flat)
+    assert largest_difference(ours, flat) > 1e-4
+
+
+def test_given_tokens_get_a_gradient_of_exactly_zero(
+    model, tokenizer, episodes, script, tmp_path, monkeypatch
+):
+    trainer = hrpo(model, tokenizer, episodes, tmp_path)
+    rows = [row for row in trainer.train_dataset.select([0, 1]) for _ in range(4)]
+    batch = trainer._generate_and_score_completions(rows)
+    logps = torch.zeros(batch["completion_ids"].shape, requires_grad=True)
+    monkeypatch.setattr(
+        trainer,
+        "_get_per_token_logps_and_entropies",
+        lambda *_args, **_kwargs: (logps, torch.zeros_like(logps), None),
+    )
+    trainer.current_gradient_accumulation_steps = 1
+    trainer._compute_loss(trainer.model, batch).backward()
+    phases = trainer_module.padded_phases(trainer._rollouts, batch["completion_ids"])
+    assert logps.grad[phases == Phase.READ].abs().max().item() == 0.0
+    assert (logps.grad[phases == Phase.STREAM].abs() > 0).any()
+    assert (logps.grad[phases == Phase.DEEP].abs() > 0).any()
