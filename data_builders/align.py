@@ -1,15 +1,15 @@
-"""Lays the steps of a rationale along the chunks of its problem: a streaming trace from a static solution.
+r"""Lays the steps of a rationale along the chunks of its problem: a streaming trace from a static solution.
 
-    >>> steps = read_steps("Tom has 5 + 3 = <<5+3=8>>8 apples.\\nHe eats 2, so 8 - 2 = <<8-2=6>>6.\\n#### 6")
+    >>> steps = read_steps("Tom has 5 + 3 = <<5+3=8>>8 apples.\nHe eats 2, so 8 - 2 = <<8-2=6>>6.\n#### 6")
     >>> place_steps(steps, "How many are left?", ("Tom has 5 apples.", " Tom buys 3.", " He eats 2."), limit=3)
     [1, None]
 
 A step may be written after the first chunk at which nothing in it is a guess. Each guard is one function here:
 ``first_deep_step`` (the final step waits, else it answers an unasked question), ``operands_read`` (every number has
-been read or derived; where the problem holds a number twice, the better place counts), ``words_read`` (every content
-word that it shares with the problem has been read); and steps keep their order. What counts as a number is in
-``quantities``. The guards are ours: unguarded, one step in six came before its facts. Left out: sentences whose
-meaning a later sentence changes.
+been read or derived; where the problem holds it twice, the later place counts unless its words fit much less),
+``words_read`` (every content word that the step shares with the problem has been read); and steps keep their order.
+What counts as a number is in ``quantities``. The guards are ours: unguarded, one step in six came before its facts.
+Left out: sentences whose meaning a later sentence changes.
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ from data_builders.quantities import (
 
 _ANNOTATION = re.compile(r"<<([^<>]*)>>")
 _LEAD_IN = re.compile(
-    r"(?:so|then|therefore|thus|hence|now|next|finally|first|this means(?: that)?)\b[,:]?\s+", re.I
+    r"(?:so(?! far)|then|therefore|thus|hence|now|next|finally|first|th(?:is|at) means(?: that)?)\b[,:]?\s+",
+    re.I,
 )
 
 
@@ -129,8 +130,8 @@ def place_steps(
     """After which chunk each step is written; None is the deep part. Places never decrease."""
     reading = _Reading()
     reading.add(question, 0)
-    for place, text in enumerate(chunks):
-        reading.add(text, place)
+    for number, text in enumerate(chunks):
+        reading.add(text, number)
     derived: dict[float, int] = {}
     places: list[int | None] = []
     earliest = 0
@@ -166,12 +167,13 @@ def words_read(step: Step, reading: _Reading) -> int:
 def _operand_place(
     value: float, step: Step, reading: _Reading, derived: dict[float, int]
 ) -> int | None:
-    """Where a value came from; of several places the one whose words fit the step best, the latest if in doubt."""
+    """Where a value came from; of several places whose words fit the step about equally, the latest."""
     places = [derived[value]] if value in derived else []
     if value in reading.values:
         words = frozenset(content_stems(step.text))
-        ranked = [(len(nearby & words), place) for place, nearby in reading.values[value]]
-        places.append(max(ranked)[1])
+        shared = [(place, len(nearby & words)) for place, nearby in reading.values[value]]
+        best = max(count for _, count in shared)
+        places.append(max(place for place, count in shared if count >= best - 1))
     if not places and value in reading.constants:
         places.append(reading.constants[value])
     return max(places, default=None)

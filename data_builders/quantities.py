@@ -12,14 +12,20 @@ matches steps to the wrong sentence. Values are those that a calculation may use
 
 from __future__ import annotations
 
+import itertools
 import re
 from dataclasses import dataclass
 
-_ONES = (
+
+def _words(text: str) -> list[str]:
+    return text.split()
+
+
+_ONES = _words(
     "one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen "
     "seventeen eighteen nineteen"
-).split()
-_TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split()
+)
+_TENS = _words("twenty thirty forty fifty sixty seventy eighty ninety")
 _SMALL = {word: n for n, word in enumerate(_ONES, start=1)} | {
     word: 10 * n for n, word in enumerate(_TENS, start=2)
 }
@@ -39,16 +45,23 @@ _QUANTITY = re.compile(
     rf"|\b(?P<times>{'|'.join(_TIMES)})s?\b",
     re.IGNORECASE,
 )
-_PRONOUN_AHEAD = re.compile(r"\s+(?:of|another|is|was|by|who|that|or)\b|['’]s|\s*[.,?!]", re.I)
-_PRONOUN_BEHIND = re.compile(r"\b(?:each|this|that|another|no|any|every|which|the|last)\s+$", re.I)
+_PRONOUN_AHEAD = re.compile(
+    r"\s+(?:of|another|is|was|by|who|that|or|day|evening|morning|night|time)\b|['\u2019]s|\s*[.,?!]",
+    re.I,
+)
+_PRONOUN_BEHIND = re.compile(
+    r"\b(?:each|this|that|another|other|no|any|every|which|the|last)\s+$", re.I
+)
 
 _FUNCTION_WORDS = frozenset(
-    "the and for with that this these those from into onto than then them they their there have has had was were are "
-    "his her hers its she him you your our out off who whom whose which what when where how many much more most less "
-    "fewer few all each every both some any one other another not but also been being did does done will would can could "
-    "should may might must after before during while until since because per about over under between only just still "
-    "get gets got now total altogether number amount times time if so as at by in is it of on or to up an a be do he we "
-    "make makes made take takes took give gives gave need needs needed use used left same".split()
+    _words(
+        "the and for with that this these those from into onto than then them they their there have has had was were are "
+        "his her hers its she him you your our out off who whom whose which what when where how many much more most less "
+        "fewer few all each every both some any one other another not but also been being did does done will would can could "
+        "should may might must after before during while until since because per about over under between only just still "
+        "get gets got now total altogether number amount times time if so as at by in is it of on or to up an a be do he we "
+        "make makes made take takes took give gives gave need needs needed use used left same"
+    )
 )
 _NOT_CONTENT = _FUNCTION_WORDS | set(_SMALL) | set(_LARGE) | set(_TIMES) | set(_PARTS) | {"percent"}
 
@@ -116,10 +129,9 @@ def find_quantities(text: str) -> list[Quantity]:
 
 def find_constants(text: str) -> frozenset[float]:
     """Values of common knowledge that the words of ``text`` bring in, such as 60 with minutes."""
-    values = {0.0}
-    for word in re.findall(r"[a-z]+", text.lower()):
-        values.update(_CONSTANTS.get(stem(word), ()))
-    return frozenset(values - {0.0})
+    stems = {stem(word) for word in re.findall(r"[a-z]{3,}", text.lower())}
+    units = [values for unit, values in _CONSTANTS.items() if stem(unit) in stems]
+    return frozenset(float(value) for values in units for value in values)
 
 
 def plain_numbers(text: str) -> list[float]:
@@ -144,25 +156,23 @@ def stem(word: str) -> str:
 
 def note_of(text: str) -> str:
     """A short note of the quantities in a sentence: each with the content words beside it."""
+    quantities = find_quantities(text)
+    edges = [0, *(quantity.end for quantity in quantities)]
+    starts = [*(quantity.start for quantity in quantities[1:]), len(text)]
     parts = []
-    for quantity in find_quantities(text):
-        before = re.search(r"([^\W\d_]+)\s+[$€£]?$", text[: quantity.start])
-        subject = before[1] if before and before[1].lower() not in _FUNCTION_WORDS else ""
-        sign = re.search(r"[$€£]$", text[: quantity.start])
-        after = re.match(r"(?:[ -][^\W\d_]+){1,2}", text[quantity.end :])
+    for quantity, left, right in zip(quantities, edges, starts, strict=False):
+        before = re.search(r"(?:([^\W\d_]+)\s+)?([$€£]?)$", text[left : quantity.start])
+        after = re.match(r"(?:[ -][^\W\d_]+\b){1,2}", text[quantity.end : right])
+        subject, sign = (before[1] or "", before[2]) if before else ("", "")
+        number = sign + text[quantity.start : quantity.end].strip()
         nouns = _until_function_word(after[0].strip(" -").split() if after else [])
-        number = (sign[0] if sign else "") + text[quantity.start : quantity.end].strip()
-        parts.append(" ".join(word for word in (subject, number, *nouns) if word))
+        words = (*_until_function_word([subject]), number, *nouns)
+        parts.append(" ".join(word for word in words if word))
     return ", ".join(parts)
 
 
 def _until_function_word(words: list[str]) -> list[str]:
-    kept: list[str] = []
-    for word in words:
-        if word.lower() in _FUNCTION_WORDS:
-            break
-        kept.append(word)
-    return kept
+    return list(itertools.takewhile(lambda word: word.lower() not in _FUNCTION_WORDS, words))
 
 
 def _values(match: re.Match[str], text: str) -> frozenset[float]:
@@ -183,7 +193,10 @@ def _digit_values(match: re.Match[str]) -> frozenset[float]:
         return frozenset()
     number = float(match["number"].replace(",", ""))
     if match["percent"]:
-        return frozenset({number, number / 100, 100 - number, 1 - number / 100, 100.0, 1.0})
+        share = number / 100
+        return frozenset(
+            {number, 100 - number, 100 + number, share, 1 - share, 1 + share, 100.0, 1.0}
+        )
     if match["below"] and float(match["below"]):
         return _fraction(number, float(match["below"])) | {number}
     return frozenset({number})

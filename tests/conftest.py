@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Iterator
 
 os.environ.update(
     OMP_NUM_THREADS="1",
@@ -33,11 +32,10 @@ SCRATCH = ScratchConfig(
 
 
 @pytest.fixture(autouse=True)
-def _own_home(tmp_path: object, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _own_home(tmp_path: object, monkeypatch: pytest.MonkeyPatch) -> None:
     """No test may read or write the user's home."""
     for name in ("HOME", "HF_HOME", "XDG_CACHE_HOME"):
         monkeypatch.setenv(name, str(tmp_path))
-    yield
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,6 @@ from adasr_trl.engines import Request
 from adasr_trl.engines.row import Row
 from adasr_trl.episode import Episode
 from adasr_trl.layouts import Layout
-
 from adasr_trl.rollout import Rollout
 
 
@@ -29,7 +28,9 @@ def write(
         for words in thoughts
     ]
     final = codec.encode_text(deep) + codec.marker("reasoning_end") + codec.encode_text(answer)
-    return play(Row(Request(episode, 0), layout, codec, streaming), [*segments, (*final, codec.eos_id)])
+    return play(
+        Row(Request(episode, 0), layout, codec, streaming), [*segments, (*final, codec.eos_id)]
+    )
 
 
 def play(row: Row, segments: Sequence[Sequence[int]]) -> Rollout:
@@ -44,9 +45,7 @@ def play(row: Row, segments: Sequence[Sequence[int]]) -> Rollout:
     return row.rollout()
 
 
-def group_of_four(
-    episode: Episode, parts: tuple[Codec, Layout, StreamingConfig]
-) -> list[Rollout]:
+def group_of_four(episode: Episode, parts: tuple[Codec, Layout, StreamingConfig]) -> list[Rollout]:
     """One episode's group: the teacher; all skipped; a wrong answer; verbose and right."""
     thoughts, deep = episode.thoughts or (), episode.deep or ""
     skips = [""] * len(episode.chunks)
@@ -57,6 +56,3 @@ def group_of_four(
         write(episode, parts, thoughts, deep[:20], wrong),
         write(episode, parts, ["well"] * len(skips), "well , well , well", episode.answer),
     ]
-
-
-

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 import torch
+from conftest import STREAMING
 from scripted import group_of_four
 from trl import GRPOConfig, GRPOTrainer
 
@@ -20,7 +21,6 @@ from adasr_trl.hrpo.bridge import trl_dataset, trl_rollouts
 from adasr_trl.layouts import build_layout
 from adasr_trl.protocol import Phase
 from adasr_trl.rewards import answered_right, build_rewards
-from conftest import STREAMING
 
 REWARDS = build_rewards(
     [

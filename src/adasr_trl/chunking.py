@@ -5,18 +5,16 @@
     >>> chunk("Tom has 5 apples.", "word:2")
     ('Tom has', ' 5 apples.')
 
-Every way is loss-free: joined, the chunks are the text. White space belongs to the chunk that follows; that at the
-end of the text stays with the last chunk. No chunk is blank, and a blank text has none.
+Every way is loss-free: joined, the chunks are the text. White space belongs to the chunk that follows, at the end
+of the text to the last one. No chunk is blank, and a blank text has none.
 
-A sentence ends at a stop with its closing quotes and brackets, white space, and a sentence start. The rules are
-ours, in the manner of sentence splitters such as pysbd, but a boundary depends only on the text up to the start of
-the next sentence (``SentenceStream``). Left out: sentences without a stop (titles, lists), sentences that start in
-lower case, a missing space behind a stop, and words in scripts that write none (``word``, ``clock``).
+A sentence ends at a stop with its closing quotes and brackets before white space and a sentence start. The rules are
+ours; a boundary depends only on the text up to the next sentence's first word. Left out: sentences without a stop
+(titles, lists) or in lower case, a missing space behind a stop, and words in scripts that write no spaces.
 """
 
 from __future__ import annotations
 
-import contextlib
 import math
 import re
 from collections.abc import Sequence
@@ -24,7 +22,6 @@ from enum import Enum
 from itertools import pairwise
 
 # ruff: noqa: RUF001 - the typographic, Chinese and Japanese marks are meant
-
 OPEN_BRACKET_REACH = 400  # characters after which a bracket that never closes is forgotten
 _CONTEXT = 32  # characters before a stop that are looked at
 _AHEAD = 16  # characters behind the white space that are looked at
@@ -32,15 +29,13 @@ _AHEAD = 16  # characters behind the white space that are looked at
 _WIDE_STOPS = frozenset("。！？｡")  # these need no white space behind them
 _OPENING = frozenset("([{（【「『《")
 _CLOSING = frozenset(")]}）】」』》")
-_CONTINUES = frozenset(",;:.!?…%&=/)]}，、；：。！？｡")
+_CONTINUES = frozenset(",;:.!?…%&=/)]}，、；：。！？｡")  # these start no sentence
 _EVENT = re.compile(r"[.!?…。！？｡()\[\]{}（）【】「」『』《》]")
-_STOP_RUN = re.compile(r"[.!?…。！？｡\"'”’»*_)\]}）】」』》]*")
-_SPACE = re.compile(r"\s*")
+_NOT_STOP = re.compile(r"[^.!?…。！？｡\"'”’»*_)\]}）】」』》]")
+_NOT_SPACE = re.compile(r"\S")
 _WORD = re.compile(r"\s*\S+")
 _NEXT = re.compile(r"[\"'“‘«(\[{（【「『《¿¡*_]{0,3}+(.)([^\W\d_]*)", re.DOTALL)
-_QUOTES = "\"'“‘«([{"
 _INITIALS = re.compile(r"(?:[^\W\d_]\.)+[^\W\d_]|[A-HJ-Z]")
-_ENUMERATOR = re.compile(r"\d{1,3}|[A-Za-z]")
 
 
 def _words(text: str) -> frozenset[str]:
@@ -48,27 +43,20 @@ def _words(text: str) -> frozenset[str]:
 
 
 # A full stop behind these words never ends a sentence.
-_TITLES = _words(
-    "Dr Mr Mrs Ms Mx Prof Sgt Capt Lt Col Cmdr Gen Rep Sen Gov Rev Hon Messrs Mt Ft Fig Figs Eq Eqs"
+_NEVER = _words(
+    "Dr Mr Mrs Ms Mx Prof Sgt Capt Lt Col Gen Rep Sen Gov Rev Hon Mt Ft Fig Figs Eq Eqs "
+    "vs cf ca approx e.g i.e E.g I.e eg ie viz resp incl"
 )
-_NEVER = _words("vs cf ca approx e.g i.e eg ie viz resp incl")
 # Nor behind these before a digit: "No. 5", "3 ft. 6 in.", "Jan. 4".
-_BEFORE_DIGIT = _words(
-    "no nos nr vol vols ch sec sect art p pp ex op ed fig figs eq eqs ref refs ft lb lbs oz yd hr hrs mi "
-    "jan feb mar apr jun jul aug sep sept oct nov dec"
-)
-# Behind these, as behind initials, it ends one only if the next word often starts one.
+_NUMBERED = _words("no nos vol sec p pp fig ft lb oz jan feb mar apr jun jul aug sep oct nov dec")
+# Behind these, as behind initials, it ends one only before a word that often starts one.
 _MAYBE = _words("al jr sr st inc ltd co corp bros ave blvd rd ph.d univ sp spp subsp")
-_HOURS = _words("a.m p.m")
-_AFTER_HOURS = _words(
-    "monday tuesday wednesday thursday friday saturday sunday est edt et cst cdt ct mst mdt pst pdt pt gmt utc"
-)
+# Behind a.m. and p.m. it does not end one before these.
+_OF_TIME = _words("monday tuesday wednesday thursday friday saturday sunday et est pt pst gmt utc")
 _STARTERS = _words(
-    "the a an he she it they we i you his her its their our my your this that these those there here "
-    "in on at if of to for from with by as and but or so then when while where after before during until since "
-    "because although though however therefore thus moreover furthermore also finally next later how what who "
-    "which why whose is are was were do does did has have had can could would should all each every both some "
-    "most many no none one two three given find calculate let assume suppose between among using overall"
+    "the a an he she it they we i you his her its their our my this that these those there here in on at if of to for "
+    "from with by as and but or so then when while after before since because although however thus also finally how "
+    "what who which why where is are was were do does did has have can could all each every both some most no one two"
 )
 
 
@@ -83,9 +71,8 @@ class _Step(Enum):
 class SentenceStream:
     """Sentences of a text that arrives in pieces; the same ones however it is cut.
 
-    A boundary is final: ``feed`` returns a sentence when the start of the next one has arrived, and what arrives
-    later never moves it. So the boundaries inside any prefix of a text, its own end apart, are the first
-    boundaries of the whole text. Work is linear in the text; between two feeds only the open sentence is held.
+    ``feed`` returns a sentence when the next one's start has arrived, and what arrives later never moves a boundary:
+    those inside any prefix of a text, its own end apart, are the first ones of the whole text. Work is linear.
 
         >>> stream = SentenceStream()
         >>> stream.feed("It is 3."), stream.feed("5 km. Now"), stream.finish()
@@ -100,7 +87,6 @@ class SentenceStream:
         self._recent = ""  # the end of the open sentence
         self._before_stop = ""
         self._stops = ""  # the first characters of the run of stops and what closes behind them
-        self._wide = False  # whether that run has a stop that needs no white space
         self._depth = 0  # open brackets
         self._since_open = 0  # characters since the outermost one
 
@@ -128,63 +114,50 @@ class SentenceStream:
         self._body.append(piece)
         self._recent = (self._recent + piece[-_CONTEXT:])[-_CONTEXT:]
         self._since_open += len(piece)
+        if self._since_open > OPEN_BRACKET_REACH:
+            self._depth = 0
 
     def _read_text(self, buffer: str, position: int) -> int:
-        event = _EVENT.search(buffer, position)
-        if event is None:
-            self._take(buffer[position:])
-            return len(buffer)
-        self._take(buffer[position : event.start()])
-        character = event.group()
-        if character not in _OPENING and character not in _CLOSING:
-            self._step, self._before_stop = _Step.STOP, self._recent
-            self._stops, self._wide = "", False
-            return event.start()
-        self._take(character)
+        end = _find(_EVENT, buffer, position)
+        self._take(buffer[position:end])
+        character = buffer[end : end + 1]
         if character in _OPENING:
-            self._open_bracket()
-        else:
-            self._depth = max(0, self._depth - 1)
-        return event.end()
-
-    def _open_bracket(self) -> None:
-        if self._is_inside_bracket():
+            self._since_open = self._since_open if self._depth else 0
             self._depth += 1
-        else:
-            self._depth, self._since_open = 1, 0
-
-    def _is_inside_bracket(self) -> bool:
-        return self._depth > 0 and self._since_open <= OPEN_BRACKET_REACH
+        elif character in _CLOSING:
+            self._depth = max(0, self._depth - 1)
+        elif character:
+            self._step, self._before_stop, self._stops = _Step.STOP, self._recent, ""
+            return end
+        self._take(character)
+        return end + len(character)
 
     def _read_stop(self, buffer: str, position: int) -> int:
-        end = _end_of(_STOP_RUN, buffer, position)
+        end = _find(_NOT_STOP, buffer, position)
         piece = buffer[position:end]
         self._take(piece)
         self._stops = (self._stops + piece[:2])[:2]
-        self._wide = self._wide or not _WIDE_STOPS.isdisjoint(piece)
         self._depth = max(0, self._depth - sum(character in _CLOSING for character in piece))
         if end < len(buffer):
-            may_end = self._wide or buffer[end].isspace()
-            self._step = _Step.GAP if may_end and not self._is_inside_bracket() else _Step.TEXT
+            may_end = buffer[end].isspace() or not _WIDE_STOPS.isdisjoint(self._stops)
+            self._step = _Step.GAP if may_end and self._depth == 0 else _Step.TEXT
         return end
 
     def _read_gap(self, buffer: str, position: int, done: list[str]) -> int:
-        end = _end_of(_SPACE, buffer, position)
-        if end > position:
-            self._gap.append(buffer[position:end])
+        end = _find(_NOT_SPACE, buffer, position)
+        self._gap.append(buffer[position:end])
         if end == len(buffer):
             return end
-        ahead = buffer[end : end + _AHEAD]
-        ends = _ends_sentence(self._before_stop, self._stops, ahead, wide=self._wide)
+        ends = _ends_sentence(self._before_stop, self._stops, buffer[end : end + _AHEAD])
         if ends is None:
             self._ahead = buffer[end:]
             return len(buffer)
         if ends:
             done.append("".join(self._body))
             self._body, self._recent = [], ""
-        gap, self._gap, self._step = self._gap, [], _Step.TEXT
-        for piece in gap:
+        for piece in self._gap:
             self._take(piece)
+        self._gap, self._step = [], _Step.TEXT
         return end
 
 
@@ -203,14 +176,15 @@ def word_chunks(text: str, words: int) -> tuple[str, ...]:
 
 
 def clock_chunks(text: str, seconds: float, words_per_minute: float = 150.0) -> tuple[str, ...]:
-    """What is heard in each window of ``seconds`` of speech; a word belongs to the window in which it ends.
+    """What is heard in each window of ``seconds``; a word belongs to the window that it ends in.
 
     A window in which no word ends yields no chunk, so at a slow pace chunks are single words.
     """
-    for name, value in (("seconds", seconds), ("words_per_minute", words_per_minute)):
-        if not (math.isfinite(value) and value > 0):
-            raise ValueError(f"{name}: got {value}; expected a finite number above 0.")
-    words_per_window = seconds * words_per_minute / 60.0
+    if not (0.0 < seconds < math.inf and 0.0 < words_per_minute < math.inf):
+        raise ValueError(
+            f"got {seconds} seconds, {words_per_minute} words a minute; expected above 0."
+        )
+    words_per_window = max(1.0, seconds * words_per_minute / 60.0)
     ends = [word.end() for word in _WORD.finditer(text)]
     # The tolerance keeps a word that ends with its window inside it in spite of rounding.
     windows = [math.ceil((i + 1) / words_per_window - 1e-9) for i in range(len(ends))]
@@ -222,11 +196,10 @@ def chunk(text: str, spec: str) -> tuple[str, ...]:
     """Cut a text as a config says: ``sentence``, ``word:5``, ``clock:2.0`` or ``clock:2.0@150`` (words a minute)."""
     if spec == "sentence":
         return sentence_chunks(text)
-    if words := re.fullmatch(r"word:([0-9]{1,9})", spec):
+    if words := re.fullmatch(r"word:([1-9][0-9]{0,8})", spec):
         return word_chunks(text, int(words[1]))
-    if clock := re.fullmatch(r"clock:([0-9.]{1,9})(?:@([0-9.]{1,9}))?", spec):
-        with contextlib.suppress(ValueError):  # "1.2.3" and 0 are reported below, with the spec
-            return clock_chunks(text, float(clock[1]), float(clock[2] or 150.0))
+    if clock := re.fullmatch(r"clock:(\d+(?:\.\d+)?)(?:@(\d+(?:\.\d+)?))?", spec, re.ASCII):
+        return clock_chunks(text, float(clock[1]), float(clock[2] or 150.0))
     raise ValueError(
         f"chunking: got {spec!r}; expected 'sentence', 'word:N' (N words), 'clock:S' (S seconds of speech) "
         f"or 'clock:S@W' (at W words a minute), such as 'word:5' or 'clock:2.0@150'."
@@ -234,47 +207,44 @@ def chunk(text: str, spec: str) -> tuple[str, ...]:
 
 
 def _cut(text: str, cuts: Sequence[int]) -> tuple[str, ...]:
-    edges = (0, *cuts, len(text))
-    return tuple(text[start:end] for start, end in pairwise(edges))
+    return tuple(text[start:end] for start, end in pairwise((0, *cuts, len(text))))
 
 
-def _end_of(pattern: re.Pattern[str], text: str, position: int) -> int:
-    found = pattern.match(text, position)
-    return position if found is None else found.end()
+def _find(pattern: re.Pattern[str], text: str, position: int) -> int:
+    found = pattern.search(text, position)
+    return len(text) if found is None else found.start()
 
 
-def _ends_sentence(before: str, stops: str, ahead: str, *, wide: bool) -> bool | None:
+def _ends_sentence(before: str, stops: str, ahead: str) -> bool | None:
     """Whether a sentence ends at a stop, or None while too little of what follows is known.
 
-    Args:
-        before: What stands before the stop, at most the last 32 characters of the sentence.
-        stops: The first two characters of the run of stops and closing quotes or brackets.
-        ahead: What follows behind the white space, at most 16 characters.
-        wide: Whether the run has a Chinese or Japanese stop.
+    ``before`` is the end of the sentence up to the stop, ``stops`` the first two characters of the run of stops and
+    closing quotes or brackets, ``ahead`` what follows behind the white space, at most 16 characters.
     """
     found = _NEXT.match(ahead)
     if found is None:
         return None
     first, word = found[1], found[1] + found[2]
-    if wide or first.islower() or first in _CONTINUES:
-        return wide and first not in _CONTINUES
+    if first in _CONTINUES or (first.islower() and _WIDE_STOPS.isdisjoint(stops)):
+        return False
     if stops != "." or not before.strip():
         return True
-    if _ENUMERATOR.fullmatch(before.strip()):
+    if re.fullmatch(r"\d{1,3}|[A-Za-z]", before.strip()):
         return False
+    *earlier, last = before.split()
+    if len(last) == 1 and earlier and earlier[-1].islower() and earlier[-1] not in _STARTERS:
+        return True  # "jar A. Ben" ends a sentence, "by A. Ben" and "John A. Ben" do not
     is_whole = found.end() < len(ahead) or len(ahead) == _AHEAD
-    return _abbreviation_ends(before.split()[-1].lstrip(_QUOTES), word, is_whole=is_whole)
+    return _abbreviation_ends(last.lstrip("\"'“‘«([{"), word, is_whole=is_whole)
 
 
 def _abbreviation_ends(last: str, following: str, *, is_whole: bool) -> bool | None:
     """The same for a full stop behind the word ``last``, where ``following`` starts no lower-case word."""
     lower = last.lower()
-    if last in _TITLES or lower in _NEVER:
+    if last in _NEVER or (following[0].isdigit() and lower in _NUMBERED):
         return False
-    if following[0].isdigit() and lower in _BEFORE_DIGIT:
-        return False
-    if lower in _HOURS:
-        return following.lower() not in _AFTER_HOURS if is_whole else None
+    if lower in ("a.m", "p.m"):
+        return following.lower() not in _OF_TIME if is_whole else None
     if lower in _MAYBE or _INITIALS.fullmatch(last):
         return following.lower() in _STARTERS if is_whole else None
     return True

@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from adasr_trl import __version__
+from adasr_trl.files import UserError
 from adasr_trl.rundir import Existing
 
 SUMMARY = "Teach small language models to reason while their input is still arriving."
@@ -49,7 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             file=sys.stderr,
         )
         return 2
-    except _user_errors() as error:
+    except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
 
@@ -126,12 +127,3 @@ def _add_existing(command: argparse.ArgumentParser) -> None:
             flag, dest="existing", action="store_const", const=existing, help=summary
         )
     command.set_defaults(existing=Existing.REFUSE)
-
-
-def _user_errors() -> tuple[type[ValueError], ...]:
-    from adasr_trl.config import ConfigError
-    from adasr_trl.episode import EpisodeError
-    from adasr_trl.files import UserError
-    from adasr_trl.rundir import RunDirectoryError
-
-    return (ConfigError, EpisodeError, RunDirectoryError, UserError)

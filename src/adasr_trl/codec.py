@@ -14,12 +14,13 @@ from functools import cached_property
 
 from transformers import PreTrainedTokenizerBase
 
+from adasr_trl.files import UserError
 from adasr_trl.protocol import Markers
 
 _SLOT = "QUESTIONGOESHERE"  # stands for the question while the template is rendered
 
 
-class TemplateError(ValueError):
+class TemplateError(UserError):
     """A chat template that cannot render a prompt on its own."""
 
 

@@ -50,15 +50,16 @@ def run_sft(config: str, overrides: Sequence[str], existing: rundir.Existing) ->
     plan = _plan(loaded, "sft", existing)
     if plan.complete:
         return plan.run
+    from adasr_trl.model import load_model
     from adasr_trl.sft import SFTSettings, sft_trainer
-    from adasr_trl.training import load_data, load_parts, train
+    from adasr_trl.training import load_data, load_texts, train
 
     args = parse_trl(loaded, SFTSettings)
     streaming = loaded.section("streaming")
-    data = load_data(loaded.section("data"))
+    texts = load_texts(loaded.section("model"), load_data(loaded.section("data")), streaming)
     plan.take()
-    parts = load_parts(loaded.section("model"), data, streaming, args.seed)
-    train(sft_trainer(parts, args, loaded.section("lora")), plan.run, streaming)
+    model = load_model(loaded.section("model"), texts.tokenizer, args.seed)
+    train(sft_trainer(model, texts, args, loaded.section("lora")), plan.run, streaming)
     return plan.run
 
 
@@ -74,22 +75,22 @@ def run_rl(config: str, overrides: Sequence[str], existing: rundir.Existing, *, 
     if plan.complete:
         return plan.run
     from adasr_trl.hrpo import HRPOConfig, HRPOTrainer
-    from adasr_trl.training import callbacks, load_data, load_parts, lora_config, train
+    from adasr_trl.model import load_model
+    from adasr_trl.training import callbacks, load_data, load_texts, lora_config, train
 
     args = parse_trl(loaded, HRPOConfig)
     if flat:
         args.advantages = "flat"
-    data = load_data(loaded.section("data"))
+    texts = load_texts(loaded.section("model"), load_data(loaded.section("data")), streaming)
     plan.take()
-    parts = load_parts(loaded.section("model"), data, streaming, args.seed)
     trainer = HRPOTrainer(
-        parts.model,
+        load_model(loaded.section("model"), texts.tokenizer, args.seed),
         args=args,
-        episodes=data.train,
-        eval_episodes=data.held_out or None,
+        episodes=texts.data.train,
+        eval_episodes=texts.data.held_out or None,
         streaming=streaming,
         rewards=rewards,
-        processing_class=parts.tokenizer,
+        processing_class=texts.tokenizer,
         peft_config=lora_config(loaded.section("lora")),
         callbacks=callbacks(plan.run),
     )

@@ -19,7 +19,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
-from adasr_trl.files import atomic_writer
+from adasr_trl.files import UserError, atomic_writer
 
 SCHEMA = 1
 
@@ -32,7 +32,7 @@ class AnswerType(Enum):
     TEXT = "text"
 
 
-class EpisodeError(ValueError):
+class EpisodeError(UserError):
     """An episode that cannot be used; the message names where it stands and what to do."""
 
 

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import torch
-from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
+from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 from transformers import (
     AutoModelForCausalLM,
     AutoTokenizer,
@@ -65,11 +65,17 @@ def load_model(
 def train_tokenizer(
     texts: Iterable[str], vocab_size: int, markers: Markers
 ) -> PreTrainedTokenizerFast:
-    """A byte-level BPE tokenizer whose words and numbers are single tokens; no text is unknown to it."""
+    """A byte-level BPE tokenizer whose words and numbers are single tokens; no text is unknown to it.
+
+    Text that does not begin with a space is given one, so that a word is the same token wherever it stands.
+    """
     tokenizer = Tokenizer(models.BPE())
+    tokenizer.normalizer = normalizers.Sequence(
+        [normalizers.Prepend(" "), normalizers.Replace(Regex(r"\A  "), " ")]
+    )
     words = pre_tokenizers.Split(Regex(r" ?[A-Za-z]+| ?\d+| ?[^\sA-Za-z\d]+|\s+"), "isolated")
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
-        [words, pre_tokenizers.ByteLevel(add_prefix_space=True, use_regex=False)]
+        [words, pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)]
     )
     tokenizer.decoder = decoders.ByteLevel()
     special = [END, USER, ASSISTANT, *markers.all()]

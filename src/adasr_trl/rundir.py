@@ -17,13 +17,13 @@ from collections.abc import Mapping
 from enum import Enum
 from pathlib import Path
 
-from adasr_trl.files import write_text
+from adasr_trl.files import UserError, write_text
 
 RUN_FILE = "run.json"
 CHECKPOINT_MARK = "checkpoint-is-whole"
 
 
-class RunDirectoryError(ValueError):
+class RunDirectoryError(UserError):
     """A run directory that may not be written to."""
 
 

@@ -1,6 +1,6 @@
 """Supervised fine-tuning on teacher's traces, with TRL's SFTTrainer: loss on what the model writes, never on READ.
 
-    >>> trainer = sft_trainer(parts, SFTSettings(output_dir="runs/sft"), streaming, lora=None)
+    >>> trainer = sft_trainer(model, texts, SFTSettings(output_dir="runs/sft"), lora=None)
 
 ``mode: read_then_think`` trains the baseline: the same episodes and steps, every thought moved into the deep part.
 """
@@ -12,13 +12,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from datasets import Dataset
+from transformers import PreTrainedModel
 from trl import SFTConfig, SFTTrainer
 
 from adasr_trl.config_sections import LoraSection
 from adasr_trl.episode import Episode
 from adasr_trl.layouts import Layout
 from adasr_trl.protocol import Mode, Phase
-from adasr_trl.training import Parts, callbacks, lora_config
+from adasr_trl.training import Texts, callbacks, lora_config
 
 IGNORED = -100  # the label of a token that is not trained on, as in PyTorch's cross entropy
 
@@ -40,15 +41,17 @@ class SFTSettings(SFTConfig):
         self.max_length = None
 
 
-def sft_trainer(parts: Parts, args: SFTSettings, lora: LoraSection | None) -> SFTTrainer:
+def sft_trainer(
+    model: PreTrainedModel, texts: Texts, args: SFTSettings, lora: LoraSection | None
+) -> SFTTrainer:
     """TRL's SFTTrainer on tokenized episodes."""
-    mode, held_out = Mode(args.mode), parts.data.held_out
+    mode, held_out = Mode(args.mode), texts.data.held_out
     return SFTTrainer(
-        parts.model,
+        model,
         args=args,
-        train_dataset=tokenize(parts.data.train, parts.layout, mode),
-        eval_dataset=tokenize(held_out, parts.layout, mode) if held_out else None,
-        processing_class=parts.tokenizer,
+        train_dataset=tokenize(texts.data.train, texts.layout, mode),
+        eval_dataset=tokenize(held_out, texts.layout, mode) if held_out else None,
+        processing_class=texts.tokenizer,
         peft_config=lora_config(lora),
         callbacks=callbacks(Path(args.output_dir)),
     )

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from adasr_trl.clock import Clock
 from adasr_trl.config_sections import StreamingConfig
-from adasr_trl.files import write_text
+from adasr_trl.files import UserError, write_text
 from adasr_trl.protocol import Markers
 
 STREAMING_FILE = "streaming.json"
@@ -22,10 +22,10 @@ def save_streaming(directory: Path, streaming: StreamingConfig) -> None:
 
 
 def load_streaming(directory: Path) -> StreamingConfig:
-    """Read it back; a ValueError says what is missing."""
+    """Read it back; a UserError says what is missing."""
     path = directory / STREAMING_FILE
     if not path.is_file():
-        raise ValueError(
+        raise UserError(
             f"{path}: no such file; {directory} is not a finished run of adasr sft, grpo or hrpo."
         )
     data = json.loads(path.read_text(encoding="utf-8"))

@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 from transformers import (
-    PreTrainedModel,
     PreTrainedTokenizerBase,
     PrinterCallback,
     TrainerCallback,
@@ -28,7 +27,8 @@ from adasr_trl.codec import Codec
 from adasr_trl.config_sections import DataConfig, LoraSection, ModelConfig, StreamingConfig
 from adasr_trl.episode import Episode, EpisodeError, read_episodes
 from adasr_trl.layouts import Layout, build_layout
-from adasr_trl.model import load_model, load_tokenizer
+from adasr_trl.model import load_tokenizer
+from adasr_trl.protocol import Mode
 from adasr_trl.streaming_file import save_streaming
 
 logger = logging.getLogger(__name__)
@@ -45,12 +45,11 @@ class Data:
 
 
 @dataclass(frozen=True)
-class Parts:
-    """What a run works with."""
+class Texts:
+    """The episodes, and what turns them into tokens."""
 
     data: Data
     tokenizer: PreTrainedTokenizerBase
-    model: PreTrainedModel
     codec: Codec
     layout: Layout
 
@@ -67,12 +66,21 @@ def load_data(config: DataConfig) -> Data:
     return Data(episodes[:cut][: config.max_train_episodes], episodes[cut:])
 
 
-def load_parts(model: ModelConfig, data: Data, streaming: StreamingConfig, seed: int) -> Parts:
-    """Load (or make) tokenizer and model."""
+def load_texts(model: ModelConfig, data: Data, streaming: StreamingConfig) -> Texts:
+    """Load (or train) the tokenizer, and check that every episode fits into the prompt.
+
+    Raises:
+        UserError: A chat template that cannot render a prompt, or an episode that is too long.
+    """
     tokenizer = load_tokenizer(model, streaming.markers, data.train)
     codec = Codec(tokenizer, streaming.markers)
     layout = build_layout(streaming, codec)
-    return Parts(data, tokenizer, load_model(model, tokenizer, seed), codec, layout)
+    layout.turns(data.train[0], Mode.STREAMING)
+    for episode in (*data.train, *data.held_out):
+        most = len((episode.question + episode.text).encode()) + 16 * (len(episode.chunks) + 2)
+        if most > streaming.max_prompt_tokens:  # else it fits even with a token a byte
+            layout.turns(episode, Mode.STREAMING)
+    return Texts(data, tokenizer, codec, layout)
 
 
 def lora_config(section: LoraSection | None) -> Any:

@@ -44,7 +44,7 @@ class Layout(Protocol):
         ...
 
     def encode(self, episode: Episode, mode: Mode) -> Encoded:
-        """The episode with its teacher's trace, for supervised training; ValueError without a trace."""
+        """The episode with its teacher's trace, for supervised training; UserError without a trace."""
         ...
 
     def forced_end(self, phase: Phase) -> tuple[int, ...]:

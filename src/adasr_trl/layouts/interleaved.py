@@ -11,6 +11,7 @@ from __future__ import annotations
 from adasr_trl.codec import Codec
 from adasr_trl.config_sections import StreamingConfig
 from adasr_trl.episode import Episode
+from adasr_trl.files import UserError
 from adasr_trl.layouts.base import Encoded, Turn
 from adasr_trl.protocol import Mode, Phase, first_marker
 
@@ -34,7 +35,7 @@ class Interleaved:
         turns.append(Turn(self._codec.marker("stream_end"), len(episode.chunks), Phase.DEEP))
         given = sum(len(turn.token_ids) for turn in turns)
         if given > self._streaming.max_prompt_tokens:
-            raise ValueError(
+            raise UserError(
                 f"episode {episode.id!r}: its question and input have {given} tokens, more than "
                 f"streaming.max_prompt_tokens = {self._streaming.max_prompt_tokens}; raise it or drop the episode."
             )
@@ -43,7 +44,7 @@ class Interleaved:
     def encode(self, episode: Episode, mode: Mode) -> Encoded:
         """The teacher's trajectory."""
         if episode.thoughts is None or episode.deep is None:
-            raise ValueError(
+            raise UserError(
                 f"episode {episode.id!r} has no trace (thoughts and deep); supervised training needs one."
             )
         token_ids: list[int] = []
@@ -82,7 +83,7 @@ class Interleaved:
     def _checked(self, episode: Episode, words: str) -> str:
         found = first_marker(words, self._codec.markers)
         if found:
-            raise ValueError(
+            raise UserError(
                 f"episode {episode.id!r}: its trace holds the marker {found[0]!r}; "
                 f"choose other markers or reject the row."
             )

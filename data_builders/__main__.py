@@ -1,0 +1,163 @@
+"""The command line of the builders: ``python -m data_builders SOURCE [options]`` or ``--config FILE``.
+
+A configuration file holds the same options by name (``source: ledger``, ``out: data/tiny``, ``train_count: 20000``);
+what is given on the command line wins. Every error is one line and exit status 2, and leaves nothing behind.
+"""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import re
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+from adasr_trl.config_values import ConfigError, Entry, read_yaml, unknown_key
+from data_builders import build
+from data_builders.source import SOURCES, BuildError, load_source
+
+PROGRAM = "python -m data_builders"
+USAGE = f"""usage: {PROGRAM} SOURCE --out DIR [options]
+       {PROGRAM} --config FILE [options]
+
+Builds train.jsonl, test.jsonl and manifest.json. Sources:
+{chr(10).join(f"  {name:8} {what}" for name, what in SOURCES.items())}
+
+{PROGRAM} SOURCE --help lists the options of a source."""
+
+
+class _Parser(argparse.ArgumentParser):
+    """Raises instead of printing its usage."""
+
+    def error(self, message: str) -> NoReturn:
+        raise BuildError(message)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one build; return the exit status."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(USAGE)
+        return 0 if arguments else 2
+    try:
+        builder, options = _parse(arguments)
+        outcome = build.run(builder, options, _progress())
+    except (BuildError, ConfigError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("error: interrupted; nothing was written.", file=sys.stderr)
+        return 130
+    if outcome.was_current:
+        print(f"{options.out}: up to date")
+    else:
+        print(_summary(options.out, outcome.manifest))
+    return 0
+
+
+def _parse(arguments: list[str]) -> tuple[str, argparse.Namespace]:
+    """The source and its options, those of a configuration file included."""
+    if not arguments[0].startswith("-"):
+        builder, *rest = arguments
+        return builder, _parse_options(builder, rest)
+    first = _Parser(add_help=False, allow_abbrev=False)
+    first.add_argument("--config", type=Path, required=True)
+    known, rest = first.parse_known_args(arguments)
+    settings = _read_config(known.config)
+    builder = str(settings.pop("source").value)
+    try:
+        return builder, _parse_options(builder, [*_as_arguments(settings), *rest])
+    except BuildError as error:
+        raise BuildError(_located(str(error), settings, rest)) from error
+
+
+def _parse_options(builder: str, arguments: list[str]) -> argparse.Namespace:
+    parser = _Parser(
+        prog=f"{PROGRAM} {builder}", description=SOURCES.get(builder), allow_abbrev=False
+    )
+    build.add_options(parser)
+    load_source(builder).add_options(parser)
+    spelled = [re.sub(r"^--[\w-]+", lambda m: m[0].replace("_", "-"), a) for a in arguments]
+    options, unknown = parser.parse_known_args(spelled)
+    if unknown:
+        flag = unknown[0].partition("=")[0]
+        names = [f"--{name.replace('_', '-')}" for name in vars(options)]
+        close = difflib.get_close_matches(flag, names, n=1)
+        hint = f"did you mean {close[0]}?" if close else f"{parser.prog} --help lists the known."
+        raise BuildError(f"unknown argument {flag} of the source {builder}; {hint}")
+    return options
+
+
+def _read_config(path: Path) -> dict[str, Entry]:
+    root = read_yaml(path)
+    settings = dict(root.value) if isinstance(root.value, dict) else {}
+    source = settings.get("source")
+    if source is None:
+        raise BuildError(f"{path}: source is missing; expected one of {', '.join(SOURCES)}.")
+    if source.value not in SOURCES:
+        known = ", ".join(SOURCES)
+        raise BuildError(f"{source.where}: unknown source {source.value!r}; known are {known}.")
+    return settings
+
+
+def _as_arguments(settings: dict[str, Entry]) -> list[str]:
+    """Settings as flags; a file describes its output, so an older build of it is replaced."""
+    arguments = ["--refresh"]
+    for key, entry in settings.items():
+        flag = key.replace("_", "-")
+        if isinstance(entry.value, bool):
+            arguments.append(f"--{flag}" if entry.value else f"--no-{flag}")
+        elif isinstance(entry.value, str | int | float):
+            arguments.append(f"--{flag}={entry.value}")
+        else:
+            kind = "nothing" if entry.value is None else "a list or keys"
+            raise BuildError(f"{entry.where}: {key}: got {kind}; expected one value.")
+    return arguments
+
+
+def _located(message: str, settings: dict[str, Entry], overrides: list[str]) -> str:
+    """The message with the file and line of the key that it speaks of."""
+    found = re.match(r"(argument|unknown argument) (?:\S+/)?--(?:no-)?([\w-]+)", message)
+    for key, entry in settings.items() if found else ():
+        flag = key.replace("_", "-")
+        if found and flag == found[2] and not any(o.startswith(f"--{flag}") for o in overrides):
+            if found[1] == "unknown argument":
+                return str(unknown_key(entry, key, ())).rstrip(".") + message[found.end() :]
+            return f"{entry.where}: {message}"
+    return message
+
+
+def _progress() -> Any:
+    """A line of progress on a terminal, else None."""
+    if not sys.stderr.isatty():
+        return None
+    started = time.monotonic()
+
+    def show(count: int) -> None:
+        if count % 500 == 0:
+            rate = count / max(time.monotonic() - started, 1e-9)
+            print(f"\r{count:,} rows, {rate:,.0f}/s ", end="", file=sys.stderr, flush=True)
+
+    return show
+
+
+def _summary(out: Path, manifest: dict[str, Any]) -> str:
+    files, figures = manifest["files"], manifest["statistics"]
+    sizes = ", ".join(f"{file['episodes']:,} in {name}" for name, file in files.items())
+    chunks, seconds = figures["chunks"]["mean"], figures["stream_seconds"]["mean"]
+    parts = [f"{out}: {sizes}", f"  {chunks} chunks and {seconds} s of stream on average"]
+    if figures["skip_share"] is not None:
+        parts[1] += f", {figures['skip_share']:.0%} of the thoughts are skips"
+    if manifest["counts"]:
+        parts.append("  " + ", ".join(f"{n}: {by:,}" for n, by in manifest["counts"].items()))
+    if manifest["rejected"]["total"]:
+        reasons = ", ".join(f"{r}: {n:,}" for r, n in manifest["rejected"]["by_reason"].items())
+        parts.append(f"  {manifest['rejected']['total']:,} rows rejected ({reasons}); see manifest")
+    return "\n".join(parts)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,272 @@
+"""The commands as a user runs them: a whole small run, interruptions, and bad input."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+import workspace
+from safetensors.torch import load_file
+from transformers import TrainerCallback
+
+from adasr_trl import cli, evaluation, rundir, training
+from adasr_trl.evaluation import Setting, load_outcomes, load_rollouts
+from adasr_trl.protocol import Mode
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory, episodes):
+    """One SFT run and one HRPO run, complete and uninterrupted."""
+    root = tmp_path_factory.mktemp("finished")
+    workspace.make(root, episodes)
+    assert run("sft", root) == 0
+    assert run("hrpo", root) == 0
+    return root
+
+
+@pytest.fixture
+def root(tmp_path, episodes, finished):
+    """A fresh workspace whose SFT run is the finished one."""
+    workspace.make(tmp_path, episodes)
+    shutil.copytree(finished / "sft", tmp_path / "sft")
+    for folder in (tmp_path / "sft").glob("checkpoint-*"):
+        shutil.rmtree(folder)
+    identity = json.loads((tmp_path / "sft" / "run.json").read_text())
+    assert identity["complete"]
+    return tmp_path
+
+
+def run(command: str, root: Path, *flags: str) -> int:
+    return cli.main([command, "--config", str(root / f"{command}.yaml"), *flags])
+
+
+def weights(run_directory: Path) -> dict[str, torch.Tensor]:
+    return load_file(run_directory / "model.safetensors")
+
+
+def assert_equal(a: Path, b: Path) -> None:
+    left, right = weights(a), weights(b)
+    assert left.keys() == right.keys()
+    assert max((left[name] - right[name]).abs().max().item() for name in left) == 0.0
+
+
+class Kill(TrainerCallback):
+    """Ends the process's work as abruptly as an exception can, inside a step's end."""
+
+    def __init__(self, step: int) -> None:
+        self.step = step
+
+    def on_step_end(self, args, state, control, **_kwargs):
+        if state.global_step == self.step:
+            raise KeyboardInterrupt
+
+
+def kill_at(monkeypatch, step):
+    plain = training.callbacks
+    for module in ("adasr_trl.sft", "adasr_trl.training"):
+        monkeypatch.setattr(f"{module}.callbacks", lambda path: [*plain(path), Kill(step)])
+
+
+def test_a_run_directory_holds_all_to_reload_it(finished):
+    names = {path.name for path in (finished / "hrpo").iterdir()}
+    assert {
+        "model.safetensors",
+        "tokenizer.json",
+        "config.yaml",
+        "streaming.json",
+        "metrics.jsonl",
+        "run.json",
+    } <= names
+
+
+def test_each_step_is_logged_once_with_its_phases(finished):
+    lines = [json.loads(line) for line in (finished / "hrpo" / "metrics.jsonl").open()]
+    steps = [line["step"] for line in lines if "streaming/tokens" in line]
+    assert steps == [1, 2, 3, 4]
+    logged = next(line for line in lines if "streaming/tokens" in line)
+    for key in (
+        "reward/global", "zero_std_groups/deep", "deep/tokens", "streaming/skip_rate",
+        "ending/answered", "ending/out_of_tokens", "ending/malformed", "latency_seconds",
+    ):  # fmt: skip
+        assert key in logged
+    assert "reward" not in logged
+
+
+def test_sft_that_was_interrupted_resumes_to_the_same_weights(
+    tmp_path, episodes, finished, monkeypatch, capsys
+):
+    workspace.make(tmp_path, episodes)
+    with monkeypatch.context() as patch:
+        kill_at(patch, 5)
+        assert run("sft", tmp_path) == 130
+    assert "--resume" in capsys.readouterr().err
+    assert run("sft", tmp_path, "--resume") == 0
+    assert_equal(tmp_path / "sft", finished / "sft")
+
+
+def test_hrpo_that_was_interrupted_resumes_to_the_same_weights(root, finished, monkeypatch):
+    with monkeypatch.context() as patch:
+        kill_at(patch, 3)
+        assert run("hrpo", root) == 130
+    assert run("hrpo", root, "--resume") == 0
+    assert_equal(root / "hrpo", finished / "hrpo")
+
+
+def test_a_checkpoint_that_was_cut_short_is_not_resumed_from(root, finished, monkeypatch):
+    with monkeypatch.context() as patch:
+        kill_at(patch, 3)
+        run("hrpo", root)
+    newest = rundir.latest_checkpoint(root / "hrpo")
+    (newest / rundir.CHECKPOINT_MARK).unlink()
+    (newest / "optimizer.pt").write_bytes(b"half")
+    assert run("hrpo", root, "--resume") == 0
+    assert not newest.exists() or (newest / rundir.CHECKPOINT_MARK).is_file()
+    assert_equal(root / "hrpo", finished / "hrpo")
+
+
+def test_a_complete_run_is_not_repeated(root, finished, monkeypatch):
+    monkeypatch.setattr(training, "load_data", lambda _config: pytest.fail("was repeated"))
+    assert run("sft", finished, "--resume") == 0
+
+
+def test_evaluation_records_every_token_and_goes_on_where_it_stopped(finished, monkeypatch):
+    monkeypatch.setattr(evaluation, "BATCH", 2)
+    assert run("eval", finished) == 0
+    folder = finished / "hrpo" / "eval"
+    setting = Setting(Mode.STREAMING, 1.0)
+    first = (folder / setting.file).read_bytes()
+    tokens = [rollout.token_ids for rollout, _ in load_rollouts(folder, setting)]
+    rollouts = [rollout for rollout, _ in load_rollouts(folder, setting)]
+    assert len(rollouts) == 6
+    assert all(len(r.token_ids) == len(r.phases) == len(r.logprobs) for r in rollouts)
+    assert len(load_outcomes(folder, Setting(Mode.READ_THEN_THINK, 0.0))) == 6
+
+    (folder / setting.file).rename((folder / setting.file).with_suffix(".partial"))
+    partial = (folder / setting.file).with_suffix(".partial")
+    partial.write_bytes(first[: int(len(first) * 0.6)])  # cut inside a line
+    record = json.loads((folder / "run.json").read_text())
+    (folder / "run.json").write_text(json.dumps({**record, "complete": False}))
+    assert run("eval", finished, "--resume") == 0
+    assert [rollout.token_ids for rollout, _ in load_rollouts(folder, setting)] == tokens
+
+
+def test_records_of_a_full_disk_are_never_taken_for_whole(finished, monkeypatch, capsys):
+    folder = finished / "hrpo" / "eval"
+    if folder.exists():
+        shutil.rmtree(folder)
+
+    def full(_rollout):
+        raise OSError(28, "No space left on device", "records")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(evaluation, "to_record", full)
+        assert run("eval", finished) == 2
+    assert "No space left on device" in capsys.readouterr().err
+    assert not list(folder.glob("*temperature*.jsonl"))
+    assert not rundir.is_complete(folder)
+    assert run("eval", finished, "--resume") == 0
+
+
+def refused(capsys, command, root, *flags):
+    status = run(command, root, *flags)
+    error = capsys.readouterr().err
+    assert status == 2
+    assert error.count("\n") <= 2, error
+    return error
+
+
+def change(root, name, **keys):
+    workspace.save(root, name, {**workspace.load(root, name), **keys})
+
+
+def test_a_missing_configuration_is_named(root, capsys):
+    (root / "hrpo.yaml").unlink()
+    assert "hrpo.yaml" in refused(capsys, "hrpo", root)
+
+
+def test_an_unknown_key_is_named_with_its_line(root, capsys):
+    change(root, "hrpo", lokal_weight=0.5)
+    error = refused(capsys, "hrpo", root)
+    assert "lokal_weight" in error
+    assert "local_weight" in error
+    assert "hrpo.yaml:" in error
+
+
+def test_a_wrong_type_is_named_with_its_line(root, capsys):
+    change(root, "hrpo", max_steps="many")
+    error = refused(capsys, "hrpo", root)
+    assert "max_steps" in error
+    assert "many" in error
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (("--num_generations", "5"), "5"),
+        (("--streaming.max_thought_tokens", "0"), "max_thought_tokens"),
+        (("--local_weight", "1.5"), "local_weight"),
+        (("--rewards.0.name", "acuracy"), "acuracy"),
+        (("--rewards.0.scope", "deep"), "scope"),
+        (("--rewards", "[]"), "rewards"),
+        (("--mixing", "concave"), "mixing"),
+        (("--model.path", "runs/none/sft"), "runs/none/sft"),
+        (("--data.train", "none.jsonl"), "none.jsonl"),
+        (("--no_such_key", "1"), "no_such_key"),
+        (("--steps_per_generation", "4", "--generation_batch_size", "null"), "save_steps"),
+    ],
+)
+def test_bad_settings_are_refused_before_anything_is_written(root, capsys, flags, said):
+    assert said in refused(capsys, "hrpo", root, *flags)
+    assert not (root / "hrpo").exists()
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("{not json", "train.jsonl:7: invalid JSON"),
+        ('{"schema": 1, "id": "x"}', "train.jsonl:7: "),
+    ],
+)
+def test_a_bad_line_of_the_data_is_named_before_anything_is_written(root, capsys, line, said):
+    lines = (root / "train.jsonl").read_text().splitlines()
+    lines[6] = line
+    (root / "train.jsonl").write_text("\n".join(lines) + "\n")
+    assert said in refused(capsys, "sft", root, "--output_dir", str(root / "new"))
+    assert not (root / "new").exists()
+
+
+def test_an_empty_data_file_is_refused(root, capsys):
+    (root / "train.jsonl").write_text("")
+    assert "no episode" in refused(capsys, "sft", root, "--output_dir", str(root / "new"))
+
+
+def test_another_runs_directory_is_refused_and_overwrite_moves_it_aside(root, capsys):
+    assert "--overwrite" in refused(capsys, "sft", root)
+    assert "holds another run" in refused(capsys, "sft", root, "--learning_rate", "1", "--resume")
+    flags = ("--learning_rate", "1e-3", "--max_steps", "1", "--overwrite")
+    assert run("sft", root, *flags) == 0
+    assert rundir.is_complete(root / "sft.previous")
+    assert rundir.is_complete(root / "sft")
+
+
+def test_a_directory_with_other_files_is_never_taken(root, capsys):
+    (root / "hrpo").mkdir()
+    (root / "hrpo" / "thesis.tex").write_text("text")
+    assert "not empty" in refused(capsys, "hrpo", root)
+    assert (root / "hrpo" / "thesis.tex").read_text() == "text"
+
+
+def test_a_chat_template_that_cannot_render_a_prompt_is_refused_by_name(root, capsys):
+    template = root / "sft" / "chat_template.jinja"
+    template.write_text("{{ raise_exception('needs a system message') }}")
+    assert "chat template" in refused(capsys, "hrpo", root)
+    assert not (root / "hrpo").exists()
+
+
+def test_an_episode_longer_than_the_prompts_cap_is_refused(root, capsys):
+    error = refused(capsys, "hrpo", root, "--streaming.max_prompt_tokens", "20")
+    assert "max_prompt_tokens" in error
+    assert "ledger-train" in error
