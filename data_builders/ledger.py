@@ -21,6 +21,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from adasr_trl.episode import AnswerType, Episode, Source
+from data_builders.source import BuildError
 
 NAME = "ledger"
 LICENCE = "Apache-2.0"
@@ -30,9 +31,9 @@ MONTHS = (
     "January", "February", "March", "April", "May", "June", "July", "August", "September",
     "October", "November",
 )  # fmt: skip
-PEOPLE = ("Tom", "Ann", "Bob", "Eva", "Max", "Ida", "Leo", "Mia")
-THINGS = ("apples", "coins", "books", "cards")
-FILLERS = ("it rains a lot", "{other} wears a red hat", "{who} sings a song", "the days are long")
+PEOPLE = ("Tom", "Ann", "Bob", "Eva")
+THINGS = ("apples", "coins")
+FILLERS = ("it rains a lot", "{other} wears a red hat", "{other} sings a song", "the days are long")
 GAINS = ("buys", "finds", "gets")
 LOSSES = ("loses", "sells", "drops")
 MOST = 20  # no count ever exceeds it
@@ -53,7 +54,7 @@ class _Story:
     def tell(self, happening: str, step: str = "") -> None:
         month = MONTHS[len(self.sentences)]
         self.sentences.append(f"In {month} {happening}.")
-        self.steps.append(f"{month} {step}" if step else "")
+        self.steps.append(f"{month} {self.who} {step}" if step else "")
 
     def amount_of(self, amount: int) -> str:
         return f"{amount} {self.things if amount != 1 else self.things[:-1]}"
@@ -74,13 +75,14 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--deep-share", type=float, default=0.4, help="share that needs deep work")
     parser.add_argument("--max-deep-steps", type=int, default=2, help="steps that the end asks for")
     parser.add_argument(
-        "--styles", default="eager:2,lazy:1,redundant:2", help="weights of the trace styles"
+        "--styles", default="eager:3,lazy:1,redundant:1", help="weights of the trace styles"
     )
     parser.add_argument("--seed", type=int, default=0, help="seed of everything that is drawn")
 
 
 def build(options: argparse.Namespace) -> Iterator[Episode]:
     """Test episodes, then train episodes; no story is told twice."""
+    _check(options)
     seen: set[tuple[str, ...]] = set()
     for split, count in (("test", options.test_count), ("train", options.train_count)):
         made, attempt = 0, 0
@@ -92,6 +94,28 @@ def build(options: argparse.Namespace) -> Iterator[Episode]:
                 seen.add(episode.chunks)
                 made += 1
                 yield episode
+
+
+def _check(options: argparse.Namespace) -> None:
+    """Refuse knobs that no story can have."""
+    for name in ("train_count", "test_count", "min_events", "min_others", "max_deep_steps"):
+        lowest = 1 if name in ("train_count", "max_deep_steps") else 0
+        if getattr(options, name) < lowest:
+            raise _refusal(name, getattr(options, name), f"{lowest} or more")
+    for name in ("events", "others"):
+        least, most = getattr(options, f"min_{name}"), getattr(options, f"max_{name}")
+        if most < least:
+            raise _refusal(f"max_{name}", most, f"min_{name} ({least}) or more")
+    if options.max_events + options.max_others + 1 > len(MONTHS):
+        most = len(MONTHS) - 1 - options.max_others
+        raise _refusal("max_events", options.max_events, f"at most {most}: a story lasts a year")
+    if not 0 <= options.deep_share <= 1:
+        raise _refusal("deep_share", options.deep_share, "0 to 1")
+    _weights(options.styles)
+
+
+def _refusal(name: str, got: object, expected: str) -> BuildError:
+    return BuildError(f"--{name.replace('_', '-')}: got {got!r}; expected {expected}.")
 
 
 def _episode(rng: random.Random, options: argparse.Namespace, split: str, index: int) -> Episode:
@@ -146,7 +170,7 @@ def _beside_the_matter(story: _Story) -> None:
         verb = rng.choice(GAINS + LOSSES)
         story.tell(f"{story.other} {verb} {story.amount_of(rng.randint(1, 6))}")
     else:
-        story.tell(rng.choice(FILLERS).format(who=story.who, other=story.other))
+        story.tell(rng.choice(FILLERS).format(other=story.other))
 
 
 def _ask_last(story: _Story, max_steps: int) -> str:
@@ -176,8 +200,20 @@ def _step(story: _Story, change: int) -> str:
 
 
 def _style(rng: random.Random, styles: str) -> str:
-    names, weights = zip(*(pair.split(":") for pair in styles.split(",")), strict=True)
-    return rng.choices(names, [float(weight) for weight in weights])[0]
+    weights = _weights(styles)
+    return rng.choices(list(weights), list(weights.values()))[0]
+
+
+def _weights(styles: str) -> dict[str, float]:
+    """``eager:2,lazy:1`` as a table."""
+    known = ("eager", "lazy", "redundant")
+    try:
+        table = {name: float(weight) for name, weight in (p.split(":") for p in styles.split(","))}
+    except ValueError:
+        table = {}
+    if not set(table) <= set(known) or sum(table.values()) <= 0 or min(table.values()) < 0:
+        raise _refusal("styles", styles, f"weights such as 'eager:2,lazy:1' of {', '.join(known)}")
+    return table
 
 
 def _trace(story: _Story, style: str, deep: str) -> tuple[tuple[str, ...], str]:

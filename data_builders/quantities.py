@@ -164,9 +164,9 @@ def note_of(text: str) -> str:
         before = re.search(r"(?:([^\W\d_]+)\s+)?([$€£]?)$", text[left : quantity.start])
         after = re.match(r"(?:[ -][^\W\d_]+\b){1,2}", text[quantity.end : right])
         subject, sign = (before[1] or "", before[2]) if before else ("", "")
-        number = sign + text[quantity.start : quantity.end].strip()
+        shown = re.sub(r"\s+(?:of|as)$", "", text[quantity.start : quantity.end].strip())
         nouns = _until_function_word(after[0].strip(" -").split() if after else [])
-        words = (*_until_function_word([subject]), number, *nouns)
+        words = (*_until_function_word([subject]), sign + shown, *nouns)
         parts.append(" ".join(word for word in words if word))
     return ", ".join(parts)
 

@@ -159,3 +159,7 @@ def test_a_note_names_each_quantity_with_its_words_and_sign():
     assert note_of("She sold 28 big cats, and paid $3 for 18 dogs.") == (
         "sold 28 big cats, paid $3, 18 dogs"
     )
+
+
+def test_a_note_of_a_part_leaves_out_its_of():
+    assert note_of("Half of them stay.") == "Half"

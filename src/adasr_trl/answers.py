@@ -1,7 +1,7 @@
 r"""The final answer in what a model wrote, and whether it is right.
 
     >>> extract(r"5 + 3 = 8, so \boxed{8.0} apples", AnswerType.NUMBER)
-    Found(value='8', end=26)
+    Found(value='8', end=24)
     >>> is_right("The answer is $1,200.", "1200", AnswerType.NUMBER)
     True
 
@@ -30,7 +30,6 @@ from adasr_trl.episode import AnswerType
 MAX_TEXT = 10_000  # characters at the end of a text that are looked at
 MAX_DIGITS = 100  # of one number
 MAX_LATEX = 120  # characters of an expression for math-verify
-
 _VALUE = r"(?:[0-9]{1,3}(?:(?:,|\{,\}|\\,|,\\!)[0-9]{3})++(?![0-9])|[0-9]++)(?:\.[0-9]++)?"
 _VALUE = rf"(?:{_VALUE}|\.[0-9]++)(?:[eE][-+]?[0-9]{{1,3}}(?![0-9A-Za-z]))?"
 _NUMBER = re.compile(
@@ -48,10 +47,12 @@ _LATEX = re.compile(r"[\\^√π]")
 _MATH = re.compile(r"\$[^$\n]{1,120}\$|\\\([^\n]{1,120}?\\\)|\\\[[^\n]{1,120}?\\\]")
 _CORE = re.compile(r"[\s$.]*(?:\\[(\[])?\s*(.*?)\s*(?:\\[)\]])?[\s$.]*", re.DOTALL)
 _NAMES = r"\\(?:text|textbf|textit|textrm|mathrm|mathbf|mbox)"
-# What may stand around a number in LaTeX without changing it: text, units and their powers, spacing, delimiters.
+_UNIT_POWER = re.compile(
+    rf"((?:{_NAMES}\s*\{{[^{{}}]{{0,40}}\}}|\b(?:[ckm]?m|ft|in|yd|mi|s|units?|inches|feet|meters?))\s*)\^\s*\{{?[23]\}}?"
+)
+# What may stand around a number in LaTeX without changing it: text, degrees, spacing, delimiters.
 _HARMLESS = re.compile(
-    rf"(?:{_NAMES}\s*\{{[^{{}}]{{0,40}}\}}|\b(?:[ckm]?m|ft|in|yd|mi|units?|inches|feet|meters?))\s*\^\s*\{{?[23]\}}?"
-    rf"|{_NAMES}(?![A-Za-z])|\^\s*\{{?\\circ\}}?|\\[^A-Za-z]"
+    rf"{_NAMES}(?![A-Za-z])|\^\s*\{{?\\circ\}}?|\\[^A-Za-z]"
     r"|\\(?:left|right|quad|qquad|displaystyle|degree|approx|boxed|fbox|box)(?![A-Za-z])"
 )
 _TEXT_GROUP = re.compile(rf"{_NAMES}\s*\{{([^{{}}]*)\}}")
@@ -61,7 +62,6 @@ _LABEL = re.compile(
     r"(?i:(?<![\w-])(?:yes|no|maybe|true|false|self[\s_-]?contradiction|contradiction|entailment|neutral|unknown"
     r"|uncertain)(?![\w-]))|(?<=\()[A-Za-z](?=\))|(?<![\w'’-])(?:[B-H]|A(?!\s+[a-z]))(?![\w'’-])"
 )
-_WORD = re.compile(r"\w[\w'’-]*")
 _DETERMINERS = frozenset(("a", "an", "the", "his", "her", "their", "its"))
 _LARGE = re.compile(  # a long number, a factorial, any command but these
     r"[0-9]{13}|\*\*|!|\\(?!(?:[dt]?frac|sqrt|pi|cdot|times|div|pm|left|right|text|infty|cup|cap|in|sin|cos|tan|log|ln"
@@ -76,12 +76,7 @@ class AnswerError(ValueError):
 
 @dataclass(frozen=True)
 class Found:
-    """An answer in a text.
-
-    Attributes:
-        value: Normalised: "45", "-3/4" or LaTeX for a number, else words in lower case.
-        end: Offset in the text just behind the answer's value.
-    """
+    """A normalised value ("45", "-3/4", LaTeX, or words in lower case), and where in the text it ends."""
 
     value: str
     end: int
@@ -109,20 +104,14 @@ class _Span:
 
 def extract(text: str, answer_type: AnswerType) -> Found | None:
     """The final answer in ``text``, or None where there is none that could be compared."""
-    if answer_type is AnswerType.TEXT and len(text) > MAX_TEXT:
-        return None
-    span = _answer_span(text)
     if answer_type is AnswerType.NUMBER:
-        return _find_number(span)
+        return _find_number(_answer_span(_without_unit_powers(text)))
+    span = _answer_span(text)
     return _find_choice(span) if answer_type is AnswerType.CHOICE else _find_text(span)
 
 
 def check_gold(answer: str, answer_type: AnswerType) -> None:
-    """Refuse a gold answer that cannot be compared; for building a data set.
-
-    Raises:
-        AnswerError: It does not parse, or is not one answer.
-    """
+    """Raise an AnswerError for a gold answer that cannot be compared; for building a data set."""
     _gold_value(answer, answer_type)
 
 
@@ -138,9 +127,8 @@ def is_right(prediction: str | None, gold: str, answer_type: AnswerType) -> bool
         return False
     if found.value == expected:
         return True
-    if answer_type is not AnswerType.NUMBER or not _LATEX.search(found.value + expected):
-        return False
-    return _same_latex(expected, found.value)
+    has_latex = answer_type is AnswerType.NUMBER and _LATEX.search(found.value + expected)
+    return bool(has_latex) and _same_latex(expected, found.value)
 
 
 def _answer_span(text: str) -> _Span:
@@ -171,6 +159,11 @@ def _last_box(text: str) -> tuple[int, int] | None:
     return last
 
 
+def _without_unit_powers(text: str) -> str:
+    """The text with the power of "cm^2" blanked out; no offset changes."""
+    return _UNIT_POWER.sub(lambda unit: unit[1].ljust(len(unit[0])), text)
+
+
 def _find_number(span: _Span) -> Found | None:
     only = _only_number(span)
     if only is not None or span.place is _Place.BOX:
@@ -178,7 +171,7 @@ def _find_number(span: _Span) -> Found | None:
     numbers = list(_NUMBER.finditer(span.text))
     if not numbers:
         return None
-    number = numbers[-1] if span.place is _Place.SOMEWHERE else numbers[0]
+    number = numbers[-1 if span.place is _Place.SOMEWHERE else 0]
     for formula in _MATH.finditer(span.text):  # the number may be a part only, as in $2\sqrt{5}$
         is_around = formula.start() <= number.start() < formula.end()
         if is_around and _has_latex(formula.group()):
@@ -231,10 +224,10 @@ def _find_choice(span: _Span) -> Found | None:
     is_first = span.place is not _Place.SOMEWHERE
     labels = list(_LABEL.finditer(span.text))
     if labels:
-        label = labels[0] if is_first else labels[-1]
+        label = labels[0 if is_first else -1]
         return span.found(re.sub(r"[\s_-]+", "_", label.group().lower()), label.end())
-    text = re.sub(_NAMES, lambda name: " " * len(name.group()), span.text)
-    words = list(_WORD.finditer(text))
+    text = re.sub(_NAMES, lambda name: " " * len(name.group()), span.text)  # offsets stay
+    words = list(re.finditer(r"\w[\w'’-]*", text))
     if len(words) > 1 and words[0].group().lower() in _DETERMINERS:
         words = words[1:]
     if not words:
@@ -246,7 +239,7 @@ def _find_choice(span: _Span) -> Found | None:
 
 def _find_text(span: _Span) -> Found | None:
     text = span.text.rstrip(" \t\r\n.!*\"'”’$")
-    words = _TEXT_GROUP.sub(r"\1", text).strip(" \t\r\n*\"'“‘$")
+    words = _TEXT_GROUP.sub(r"\1", text).strip(" \t\r\n.!*\"'“‘$")
     words = unicodedata.normalize("NFKC", words).casefold()
     without_articles = re.sub(r"\b(?:a|an|the)\b(?!['’-])", " ", words)
     value = " ".join(without_articles.split() or words.split())
@@ -255,14 +248,13 @@ def _find_text(span: _Span) -> Found | None:
 
 def _gold_value(answer: str, answer_type: AnswerType) -> str:
     if answer_type is AnswerType.NUMBER:
-        span = _answer_span(answer)
-        found = _only_number(span)
         expected = "one number, such as 45, 1,234.5 or 3/4, or LaTeX that math-verify parses"
+        found = _only_number(_answer_span(_without_unit_powers(answer)))
         if found is not None and _LATEX.search(found.value) and not _parse_latex(found.value):
             found = None
     else:
+        expected = "at least one word"
         found = extract(answer, answer_type)
-        expected = f"a word or label, at most {MAX_TEXT} characters"
     if found is None:
         raise AnswerError(
             f"got the gold answer {answer[:80]!r} for answer_type {answer_type.value!r}; expected {expected}. "
@@ -285,8 +277,7 @@ def _parse_latex(latex: str) -> tuple[Any, ...]:
     """What math-verify makes of an expression; () where it fails or could take long."""
     if not _is_small(latex):
         return ()
-    # It warns at its first use without a time limit.
-    logging.getLogger("math_verify").setLevel(logging.ERROR)
+    logging.getLogger("math_verify").setLevel(logging.ERROR)  # it warns of having no time limit
     from math_verify import parse
 
     return tuple(parse(f"${latex}$", fallback_mode="no_fallback", parsing_timeout=None))
@@ -297,9 +288,12 @@ def _is_small(latex: str) -> bool:
     if len(latex) > MAX_LATEX or _LARGE.search(latex) or latex.count(r"\sqrt") > 3:
         return False
     powers = _POWER.findall(latex)
-    is_tower = re.search(rf"(?:{_POWER.pattern})\s*\^", latex) is not None
-    if is_tower or "^" in "".join(powers) or len(powers) != latex.count("^"):
+    is_tower = "^" in "".join(powers) or re.search(rf"(?:{_POWER.pattern})\s*\^", latex)
+    if is_tower or len(powers) != latex.count("^"):
         return False
     sizes = [int(size) for power in powers for size in re.findall(r"[0-9]+", power)]
-    has_variable = re.search(r"[A-Za-z]", re.sub(r"\\[A-Za-z]+", "", latex)) is not None
-    return math.prod(max(1, size) for size in sizes) <= (12 if has_variable else 1000)
+    # Expanding the power of a sum with symbols or roots is what takes long.
+    has_symbol = (
+        re.search(r"[A-Za-z]|\\sqrt", re.sub(r"\\(?!sqrt)[A-Za-z]+", "", latex)) is not None
+    )
+    return math.prod(max(1, size) for size in sizes) <= (12 if has_symbol else 1000)

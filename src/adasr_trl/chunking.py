@@ -176,10 +176,7 @@ def word_chunks(text: str, words: int) -> tuple[str, ...]:
 
 
 def clock_chunks(text: str, seconds: float, words_per_minute: float = 150.0) -> tuple[str, ...]:
-    """What is heard in each window of ``seconds``; a word belongs to the window that it ends in.
-
-    A window in which no word ends yields no chunk, so at a slow pace chunks are single words.
-    """
+    """What is heard in each window of ``seconds``: the words that end in it; a window without one is no chunk."""
     if not (0.0 < seconds < math.inf and 0.0 < words_per_minute < math.inf):
         raise ValueError(
             f"got {seconds} seconds, {words_per_minute} words a minute; expected above 0."
@@ -232,7 +229,8 @@ def _ends_sentence(before: str, stops: str, ahead: str) -> bool | None:
     if re.fullmatch(r"\d{1,3}|[A-Za-z]", before.strip()):
         return False
     *earlier, last = before.split()
-    if len(last) == 1 and earlier and earlier[-1].islower() and earlier[-1] not in _STARTERS:
+    is_label = re.fullmatch("[A-EX-Z]", last) and earlier and earlier[-1].islower()
+    if is_label and earlier[-1] not in _STARTERS:
         return True  # "jar A. Ben" ends a sentence, "by A. Ben" and "John A. Ben" do not
     is_whole = found.end() < len(ahead) or len(ahead) == _AHEAD
     return _abbreviation_ends(last.lstrip("\"'“‘«([{"), word, is_whole=is_whole)

@@ -13,7 +13,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
@@ -177,8 +177,14 @@ def from_json(line: str) -> Episode:
     )
 
 
-def read_episodes(path: str | Path) -> Iterator[Episode]:
+def read_episodes(
+    path: str | Path, check: Callable[[Episode], None] | None = None
+) -> Iterator[Episode]:
     """Every episode of a JSON Lines file, in order.
+
+    Args:
+        path: The file.
+        check: What else an episode must pass; a ValueError of it is reported with the line.
 
     Raises:
         EpisodeError: A file that is missing or empty, a line that is no valid episode, an id that occurs twice.
@@ -198,7 +204,9 @@ def read_episodes(path: str | Path) -> Iterator[Episode]:
                     raise EpisodeError(
                         f"id {episode.id!r} was used on line {first_line_of[episode.id]} already."
                     )
-            except EpisodeError as error:
+                if check:
+                    check(episode)
+            except ValueError as error:
                 raise EpisodeError(f"{path}:{number}: {error}") from None
             first_line_of[episode.id] = number
             yield episode

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 from adasr_trl import rundir
 from adasr_trl.config_sections import DataConfig, EvalConfig, ModelConfig
 from adasr_trl.episode import Episode, EpisodeError, read_episodes, write_episodes
-from adasr_trl.metrics import Outcome, outcome
+from adasr_trl.metrics import Outcome, check_answer, outcome
 from adasr_trl.protocol import Mode
 from adasr_trl.rollout import Rollout, from_record, to_record
 from adasr_trl.streaming_file import load_streaming
@@ -64,7 +64,7 @@ def evaluate(run: Path, data: DataConfig, config: EvalConfig, existing: rundir.E
         )
     if data.test is None:
         raise EpisodeError("data.test: evaluation needs a file of unseen episodes; set it.")
-    episodes = list(itertools.islice(read_episodes(data.test), config.max_questions))
+    episodes = list(itertools.islice(read_episodes(data.test, check_answer), config.max_questions))
     folder = run / EVAL_FOLDER
     identity = {
         "command": "eval",

@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from adasr_trl.clock import Clock
-from adasr_trl.evaluation import EVAL_FOLDER, Setting, load_outcomes
+from adasr_trl.evaluation import EVAL_FOLDER, Setting, load_outcomes, recorded_settings
 from adasr_trl.files import write_text
 from adasr_trl.metrics import (
     Interval,
@@ -30,7 +30,7 @@ from adasr_trl.streaming_file import load_streaming
 
 BASELINE = "read-then-think"
 REFERENCE = "sft"
-GREEDY, SAMPLED = 0.0, 1.0
+GREEDY = 0.0
 
 Seeds = Sequence[Sequence[Outcome]]  # the outcomes of each seed, in the same order of questions
 
@@ -65,10 +65,12 @@ class Difference:
 
 def write_tables(runs: Mapping[str, Sequence[Path]], folder: Path) -> str:
     """Write ``table.md`` and ``table.json`` into ``folder``; return the Markdown."""
+    recorded = recorded_settings(runs[REFERENCE][0] / EVAL_FOLDER)
+    temperatures = [setting.temperature for setting in recorded]
     outcomes = {
         (method, temperature): [_outcomes(run, method, temperature) for run in seeds]
         for method, seeds in runs.items()
-        for temperature in (GREEDY, SAMPLED)
+        for temperature in temperatures
     }
     lines = [_line(*key, seeds) for key, seeds in outcomes.items()]
     differences = [
@@ -76,15 +78,15 @@ def write_tables(runs: Mapping[str, Sequence[Path]], folder: Path) -> str:
         for (method, temperature), seeds in outcomes.items()
         if method not in (REFERENCE, BASELINE)
     ]
-    first = outcomes[REFERENCE, GREEDY]
+    first = outcomes[REFERENCE, temperatures[0]]
     clock = load_streaming(runs[REFERENCE][0]).clock
     text = "\n\n".join(
         [
             _heading(len(first[0]), len(first), clock),
             _method_table(lines),
             _difference_table(differences),
-            _tag_table(outcomes),
-            _fairness(outcomes),
+            _tag_table(outcomes, temperatures[0]),
+            _fairness(outcomes, temperatures[0]),
         ]
     )
     write_text(folder / "table.md", text + "\n")
@@ -186,11 +188,11 @@ def _difference_table(differences: Sequence[Difference]) -> str:
     )
 
 
-def _tag_table(outcomes: Mapping[tuple[str, float], Seeds]) -> str:
-    """Accuracy, deep tokens and latency by the episodes' tags, greedy."""
+def _tag_table(outcomes: Mapping[tuple[str, float], Seeds], chosen: float) -> str:
+    """Accuracy, tokens and latency by the episodes' tags, at one temperature."""
     rows = []
     for (method, temperature), seeds in outcomes.items():
-        if temperature != GREEDY:
+        if temperature != chosen:
             continue
         pooled = [each for one in seeds for each in one]
         for tag in sorted({tag for each in pooled for tag in each.tags}):
@@ -207,7 +209,7 @@ def _tag_table(outcomes: Mapping[tuple[str, float], Seeds]) -> str:
                 ]
             )
     header = (
-        "method, greedy",
+        f"method, {_decoding(chosen)}",
         "tag",
         "n",
         "accuracy",
@@ -218,10 +220,10 @@ def _tag_table(outcomes: Mapping[tuple[str, float], Seeds]) -> str:
     return _markdown(header, rows)
 
 
-def _fairness(outcomes: Mapping[tuple[str, float], Seeds]) -> str:
-    """Whether read-then-think is a baseline worth beating: at most 5 points below SFT, greedy."""
+def _fairness(outcomes: Mapping[tuple[str, float], Seeds], chosen: float) -> str:
+    """Whether read-then-think is a baseline worth beating: at most 5 points below SFT."""
     accuracy = {
-        method: _mean([e for one in outcomes[method, GREEDY] for e in one], lambda each: each.right)
+        method: _mean([e for one in outcomes[method, chosen] for e in one], lambda each: each.right)
         for method in (BASELINE, REFERENCE)
     }
     gap = 100 * (accuracy[REFERENCE] - accuracy[BASELINE])

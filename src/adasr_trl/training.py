@@ -27,6 +27,7 @@ from adasr_trl.codec import Codec
 from adasr_trl.config_sections import DataConfig, LoraSection, ModelConfig, StreamingConfig
 from adasr_trl.episode import Episode, EpisodeError, read_episodes
 from adasr_trl.layouts import Layout, build_layout
+from adasr_trl.metrics import check_answer
 from adasr_trl.model import load_tokenizer
 from adasr_trl.protocol import Mode
 from adasr_trl.streaming_file import save_streaming
@@ -55,8 +56,8 @@ class Texts:
 
 
 def load_data(config: DataConfig) -> Data:
-    """Read and check every episode."""
-    episodes = list(read_episodes(config.train))
+    """Read and check every episode, its gold answer included."""
+    episodes = list(read_episodes(config.train, check_answer))
     if config.held_out >= len(episodes):
         raise EpisodeError(
             f"{config.train}: holds {len(episodes)} episodes; data.held_out = {config.held_out} leaves none to "
