@@ -8,7 +8,7 @@ QUICK ?=
 SEEDS ?= 1
 SEED ?=
 RUNS ?= runs
-RUN ?= $(RUNS)/$(MODEL)/hrpo
+RUN ?= $(RUNS)/$(MODEL)/seed-0/hrpo
 PYTHON ?= python3
 TORCH_INDEX ?=
 

@@ -277,6 +277,7 @@ HOSTILE = (
     r"\boxed{\sqrt{99999999!}}",
     r"\boxed{(\sqrt2+\sqrt3+\sqrt5)^{900}}",
     r"\boxed{(a+b+c+d+e)^{900}}",
+    r"\boxed{999^2\ln301}",
     r"\boxed{\sum_{i=1}^{10^9} i}",
     r"\boxed{\frac{1}{0}\pi}",
 )

@@ -8,8 +8,7 @@ r"""The final answer in what a model wrote, and whether it is right.
 The answer is looked for in the last ``\boxed{...}``, else behind the last ``####`` or "answer is", else in the whole
 text. Numbers are compared exactly, as fractions. Ours: units, currency and percent signs are ignored, so 45% equals
 45; of several numbers in the whole text the last counts, behind "answer is" the first, in a box there must be one.
-LaTeX that is no plain number goes to math-verify, which has no time limit here (its own needs signals): so it gets
-only short expressions with small powers. Left out: number words, sums to be worked out, several answers.
+Other LaTeX goes to math-verify without its time limit (it needs signals), so only if short and with small powers.
 """
 
 from __future__ import annotations
@@ -291,8 +290,9 @@ def _is_small(latex: str) -> bool:
     is_tower = "^" in "".join(powers) or re.search(rf"(?:{_POWER.pattern})\s*\^", latex)
     if is_tower or len(powers) != latex.count("^"):
         return False
-    sizes = [int(size) for power in powers for size in re.findall(r"[0-9]+", power)]
-    # Expanding the power of a sum with symbols or roots is what takes long.
+    # What takes long is to expand the power of a sum with symbols or roots, and n log m becoming log m^n.
+    parts = [latex] if re.search(r"\\(?:log|ln)", latex) else powers
+    sizes = [int(size) for part in parts for size in re.findall(r"[0-9]+", part)]
     has_symbol = (
         re.search(r"[A-Za-z]|\\sqrt", re.sub(r"\\(?!sqrt)[A-Za-z]+", "", latex)) is not None
     )

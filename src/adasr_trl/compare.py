@@ -105,8 +105,6 @@ def _stages(
 ) -> list[Stage]:
     """The stages of one seed; the two SFT runs come first, so that two cores have work throughout."""
     extra = section.quick if quick else {}
-    shared = ("--seed", str(seed), "--data_seed", str(seed))
-
     def train(
         name: str, command: str, config: str, *more: str, needs: tuple[str, ...] = ()
     ) -> Stage:

@@ -1,0 +1,60 @@
+"""Every file under configs/ is read by the parser of its command; a renamed setting fails here."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from adasr_trl import commands
+from adasr_trl.compare import CompareSection
+from adasr_trl.config import load_config, parse_trl
+from adasr_trl.rewards import build_rewards
+from data_builders.__main__ import main as build
+
+CONFIGS = Path(__file__).parent.parent / "configs"
+MODELS = sorted(folder.name for folder in CONFIGS.iterdir())
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_sft_parses(model):
+    from adasr_trl.sft import SFTSettings
+
+    loaded = load_config(CONFIGS / model / "sft.yaml", (), commands.SFT_SECTIONS)
+    assert parse_trl(loaded, SFTSettings).output_dir == f"runs/{model}/seed-0/sft"
+
+
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("command", ["hrpo", "grpo"])
+def test_rl_parses_and_its_rewards_are_known(model, command):
+    from adasr_trl.hrpo import HRPOConfig
+
+    loaded = load_config(CONFIGS / model / f"{command}.yaml", (), commands.RL_SECTIONS)
+    assert build_rewards(loaded.section("rewards"), loaded.section("streaming").clock)
+    assert parse_trl(loaded, HRPOConfig).output_dir == f"runs/{model}/seed-0/{command}"
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_flat_grpo_differs_from_hrpo_only_in_the_advantages(model):
+    hrpo, grpo = (
+        load_config(CONFIGS / model / f"{name}.yaml", (), commands.RL_SECTIONS).resolved()
+        for name in ("hrpo", "grpo")
+    )
+    differing = {key for key in {*hrpo, *grpo} if hrpo.get(key) != grpo.get(key)}
+    assert differing <= {"output_dir", "local_weight", "mixing", "local_min_std"}
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_evaluation_and_comparison_parse(model):
+    load_config(CONFIGS / model / "eval.yaml", (), commands.EVAL_SECTIONS).refuse_unknown(())
+    loaded = load_config(CONFIGS / model / "compare.yaml", (), {"compare": CompareSection})
+    loaded.refuse_unknown(())
+    section = loaded.section("compare")
+    for file in (section.sft, section.hrpo, section.grpo, section.eval):
+        assert (CONFIGS.parent / file).is_file()
+
+
+def test_the_embedded_default_builds_a_small_set(tmp_path):
+    flags = ["--out", str(tmp_path / "d"), "--train-count", "30", "--test-count", "5"]
+    assert build(["--config", str(CONFIGS / "tiny" / "data.yaml"), *flags]) == 0
+    assert len((tmp_path / "d" / "test.jsonl").read_text().splitlines()) == 5
