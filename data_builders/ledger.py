@@ -3,14 +3,14 @@
     python -m data_builders ledger --train-count 20000 --test-count 500 --seed 0 --out data/tiny
 
     Follow Tom's coins, then do what the last sentence asks.
-    In January Tom has 5 coins. In February Ann finds 3 coins. In March Tom buys 3 more coins.
+    In January Tom has 5 coins. In February Ann finds 3 coins. In March Tom buys 3 coins.
     How many coins would Tom have now with 2 less?
 
 Everything is drawn from one seed, so gold answers and traces are exact; no story of the test set is in the training
 set. What other people do, and the weather, need no thought. In a share of the episodes (``--deep-share``) only the last
 sentence says what to do with the count: they cannot be finished while reading, so they need deep work. Traces come in
 three styles, so that reinforcement learning has something to learn: eager (each event is worked out at once), lazy
-(nothing is, the deep part does it all) and redundant (eager, and the deep part does all of it again).
+(events are only noted, the deep part does the work) and redundant (eager, and the deep part does all of it again).
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ MOST = 20  # no count ever exceeds it
 
 @dataclass
 class _Story:
-    """A story in the making: its sentences, and for each the step that it makes possible, or none."""
+    """A story in the making: its sentences, and for each a note and a step of work, or nothing."""
 
     rng: random.Random
     who: str
@@ -49,11 +49,13 @@ class _Story:
     things: str
     count: int = 0
     sentences: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
     steps: list[str] = field(default_factory=list)
 
-    def tell(self, happening: str, step: str = "") -> None:
+    def tell(self, happening: str, note: str = "", step: str = "") -> None:
         month = MONTHS[len(self.sentences)]
         self.sentences.append(f"In {month} {happening}.")
+        self.notes.append(f"{month} {self.who} {note}" if note else "")
         self.steps.append(f"{month} {self.who} {step}" if step else "")
 
     def amount_of(self, amount: int) -> str:
@@ -144,7 +146,7 @@ def _episode(rng: random.Random, options: argparse.Namespace, split: str, index:
 def _tell(rng: random.Random, options: argparse.Namespace) -> _Story:
     who, other = rng.sample(PEOPLE, 2)
     story = _Story(rng, who, other, rng.choice(THINGS), count=rng.randint(2, 9))
-    story.tell(f"{who} has {story.amount_of(story.count)}", str(story.count))
+    story.tell(f"{who} has {story.amount_of(story.count)}", str(story.count), str(story.count))
     kinds = ["event"] * rng.randint(options.min_events, options.max_events)
     kinds += ["other"] * rng.randint(options.min_others, options.max_others)
     rng.shuffle(kinds)
@@ -159,9 +161,9 @@ def _tell(rng: random.Random, options: argparse.Namespace) -> _Story:
 def _event(story: _Story) -> None:
     change = _draw_change(story)
     verb = story.rng.choice(GAINS if change > 0 else LOSSES)
-    more = "more " if change > 0 else ""
-    amount = story.amount_of(abs(change)).replace(" ", f" {more}", 1)
-    story.tell(f"{story.who} {verb} {amount}", _step(story, change))
+    happening = f"{story.who} {verb} {story.amount_of(abs(change))}"
+    note = f"{'+' if change > 0 else '-'} {abs(change)}"
+    story.tell(happening, note, _step(story, change))
 
 
 def _beside_the_matter(story: _Story) -> None:
@@ -182,6 +184,7 @@ def _ask_last(story: _Story, max_steps: int) -> str:
         steps.append(_step(story, change))
     asked = f"How many {story.things} would {story.who} have now with {' and '.join(wishes)}?"
     story.sentences.append(asked)
+    story.notes.append("")
     story.steps.append("")
     return " , ".join(steps)
 
@@ -220,5 +223,5 @@ def _trace(story: _Story, style: str, deep: str) -> tuple[tuple[str, ...], str]:
     """Thoughts and deep reasoning in one style."""
     everything = " , ".join(part for part in (*story.steps, deep) if part)
     if style == "lazy":
-        return tuple("" for _ in story.steps), everything
+        return tuple(story.notes), everything
     return tuple(story.steps), everything if style == "redundant" else deep

@@ -105,13 +105,15 @@ def _stages(
 ) -> list[Stage]:
     """The stages of one seed; the two SFT runs come first, so that two cores have work throughout."""
     extra = section.quick if quick else {}
+
     def train(
         name: str, command: str, config: str, *more: str, needs: tuple[str, ...] = ()
     ) -> Stage:
         flags = (
             "--output_dir",
             str(folder / name),
-            *shared,
+            "--seed",
+            str(seed),
             *more,
             *_flags(extra.get(command, {})),
         )

@@ -86,6 +86,14 @@ class SlotCache(Cache):  # type: ignore[misc]  # transformers is untyped
         self.slots_BQ = positions_BQ + 1
         self.width = int(self.slots_BQ.max()) + 1
 
+    def keep(self, rows: list[int]) -> None:
+        """Keep only these rows, in this order."""
+        index = torch.tensor(rows, device=self.rows_B1.device)
+        self.rows_B1 = self.rows_B1[: len(rows)]
+        for layer in self.layers:
+            if layer.is_initialized:
+                layer.keys, layer.values = layer.keys[index], layer.values[index]
+
     def mask(self) -> Tensor:
         """Who sees whom in the next forward: bool (B, 1, Q, width), True = may attend."""
         slots_K = torch.arange(self.width, device=self.slots_BQ.device)

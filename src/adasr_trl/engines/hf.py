@@ -68,6 +68,7 @@ class HFEngine:
                 if occupant is None and waiting:
                     index, request = waiting.popleft()
                     active[place] = (index, self._row(request, config.max_position_embeddings))
+            active = _close_ranks(active, cache)
             rows = [occupant[1] if occupant else None for occupant in active]
             logits_BV = self._step(rows, cache)
             self._sample(rows, logits_BV, sampling, chain)
@@ -125,3 +126,14 @@ class HFEngine:
         token_ids, logprobs = draw(logits_BV[places], uniforms, sampling, chain)
         for (_, row), token_id, logprob in zip(ready, token_ids, logprobs, strict=True):
             row.accept(token_id, logprob)
+
+
+def _close_ranks(
+    active: list[tuple[int, Row] | None], cache: SlotCache
+) -> list[tuple[int, Row] | None]:
+    """Drop empty places once they are a quarter of all, so that the last rows do not pay for the others."""
+    kept = [place for place, occupant in enumerate(active) if occupant]
+    if 4 * len(kept) > 3 * len(active):
+        return active
+    cache.keep(kept)
+    return [active[place] for place in kept]
