@@ -1,9 +1,9 @@
-"""The ledger: short stories of one person's things over a year, told in 6 to 12 sentences.
+"""The ledger: short stories of what happens to one person's things, told in 6 to 12 sentences.
 
     python -m data_builders ledger --train-count 20000 --test-count 500 --seed 0 --out data/tiny
 
     Follow Tom's coins, then do what the last sentence asks.
-    In January Tom has 5 coins. In February Ann finds 3 coins. In March Tom buys 3 coins.
+    Tom has 5 coins. Ann finds 3 more coins. Tom buys 3 more coins.
     How many coins would Tom have now with 2 less?
 
 Everything is drawn from one seed, so gold answers and traces are exact; no story of the test set is in the training
@@ -27,13 +27,9 @@ NAME = "ledger"
 LICENCE = "Apache-2.0"
 REVISION = "1"
 
-MONTHS = (
-    "January", "February", "March", "April", "May", "June", "July", "August", "September",
-    "October", "November",
-)  # fmt: skip
-PEOPLE = ("Tom", "Ann", "Bob", "Eva")
-THINGS = ("apples", "coins")
-FILLERS = ("it rains a lot", "{other} wears a red hat", "{other} sings a song", "the days are long")
+PEOPLE = ("Tom", "Ann", "Bob", "Eva", "Max", "Ida")
+THINGS = ("apples", "coins", "books", "cards")
+FILLERS = ("It rains a lot", "{other} wears a red hat", "{other} sings a song", "The days are long")
 GAINS = ("buys", "finds", "gets")
 LOSSES = ("loses", "sells", "drops")
 MOST = 20  # no count ever exceeds it
@@ -53,13 +49,13 @@ class _Story:
     steps: list[str] = field(default_factory=list)
 
     def tell(self, happening: str, note: str = "", step: str = "") -> None:
-        month = MONTHS[len(self.sentences)]
-        self.sentences.append(f"In {month} {happening}.")
-        self.notes.append(f"{month} {self.who} {note}" if note else "")
-        self.steps.append(f"{month} {self.who} {step}" if step else "")
+        self.sentences.append(f"{happening}.")
+        self.notes.append(f"{self.who} {note}" if note else "")
+        self.steps.append(f"{self.who} {step}" if step else "")
 
-    def amount_of(self, amount: int) -> str:
-        return f"{amount} {self.things if amount != 1 else self.things[:-1]}"
+    def amount_of(self, amount: int, *, more: bool = False) -> str:
+        things = self.things if amount != 1 else self.things[:-1]
+        return f"{amount} more {things}" if more else f"{amount} {things}"
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -108,9 +104,6 @@ def _check(options: argparse.Namespace) -> None:
         least, most = getattr(options, f"min_{name}"), getattr(options, f"max_{name}")
         if most < least:
             raise _refusal(f"max_{name}", most, f"min_{name} ({least}) or more")
-    if options.max_events + options.max_others + 1 > len(MONTHS):
-        most = len(MONTHS) - 1 - options.max_others
-        raise _refusal("max_events", options.max_events, f"at most {most}: a story lasts a year")
     if not 0 <= options.deep_share <= 1:
         raise _refusal("deep_share", options.deep_share, "0 to 1")
     _weights(options.styles)
@@ -161,7 +154,7 @@ def _tell(rng: random.Random, options: argparse.Namespace) -> _Story:
 def _event(story: _Story) -> None:
     change = _draw_change(story)
     verb = story.rng.choice(GAINS if change > 0 else LOSSES)
-    happening = f"{story.who} {verb} {story.amount_of(abs(change))}"
+    happening = f"{story.who} {verb} {story.amount_of(abs(change), more=change > 0)}"
     note = f"{'+' if change > 0 else '-'} {abs(change)}"
     story.tell(happening, note, _step(story, change))
 
@@ -170,7 +163,8 @@ def _beside_the_matter(story: _Story) -> None:
     rng = story.rng
     if rng.random() < 0.5:
         verb = rng.choice(GAINS + LOSSES)
-        story.tell(f"{story.other} {verb} {story.amount_of(rng.randint(1, 6))}")
+        amount = story.amount_of(rng.randint(1, 6), more=verb in GAINS)
+        story.tell(f"{story.other} {verb} {amount}")
     else:
         story.tell(rng.choice(FILLERS).format(other=story.other))
 
@@ -181,7 +175,7 @@ def _ask_last(story: _Story, max_steps: int) -> str:
     for _ in range(story.rng.randint(1, max_steps)):
         change = _draw_change(story)
         wishes.append(f"{abs(change)} {'more' if change > 0 else 'less'}")
-        steps.append(_step(story, change))
+        steps.append(f"{story.who} {_step(story, change)}")
     asked = f"How many {story.things} would {story.who} have now with {' and '.join(wishes)}?"
     story.sentences.append(asked)
     story.notes.append("")
