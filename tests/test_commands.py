@@ -223,16 +223,33 @@ def test_bad_settings_are_refused_before_anything_is_written(root, capsys, flags
     assert not (root / "hrpo").exists()
 
 
+EPISODE = {
+    "schema": 1,
+    "id": "x",
+    "group": "x",
+    "question": "How many?",
+    "chunks": ["Tom has 5 coins."],
+    "answer": "5",
+    "answer_type": "number",
+    "thoughts": ["Tom 5"],
+    "deep": "",
+    "source": {"name": "mine", "revision": "1", "licence": "MIT", "split": "train"},
+}
+
+
 @pytest.mark.parametrize(
     ("line", "said"),
     [
         ("{not json", "train.jsonl:7: invalid JSON"),
         ('{"schema": 1, "id": "x"}', "train.jsonl:7: "),
+        (EPISODE | {"answer": "many"}, "train.jsonl:7: "),
+        (EPISODE | {"question": " "}, "train.jsonl:7: question is empty"),
+        (EPISODE | {"chunks": [], "thoughts": []}, "train.jsonl:7: chunks is empty"),
     ],
 )
 def test_a_bad_line_of_the_data_is_named_before_anything_is_written(root, capsys, line, said):
     lines = (root / "train.jsonl").read_text().splitlines()
-    lines[6] = line
+    lines[6] = line if isinstance(line, str) else json.dumps(line)
     (root / "train.jsonl").write_text("\n".join(lines) + "\n")
     assert said in refused(capsys, "sft", root, "--output_dir", str(root / "new"))
     assert not (root / "new").exists()

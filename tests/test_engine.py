@@ -13,6 +13,7 @@ from adasr_trl.codec import Codec
 from adasr_trl.engines import HFEngine, Request, Sampling
 from adasr_trl.engines.row import Row
 from adasr_trl.engines.sampling import draw, processors, uniform
+from adasr_trl.files import UserError
 from adasr_trl.layouts import build_layout
 from adasr_trl.protocol import Ending, Mode, Phase
 
@@ -198,3 +199,25 @@ def test_data_never_becomes_a_control_token(tokenizer, parts):
     ids = codec.encode_data(hostile)
     assert set(ids).isdisjoint(tokenizer.get_added_vocab().values())
     assert codec.decode(ids).strip() == hostile
+
+
+def test_attention_that_would_misread_the_mask_is_refused(model, parts):
+    model.config._attn_implementation = "eager"
+    with pytest.raises(UserError, match="sdpa"):
+        HFEngine(model, *parts, STREAMING)
+
+
+def test_a_model_with_a_sliding_window_is_refused(model, parts):
+    model.config.layer_types = ["full_attention", "sliding_attention"]
+    with pytest.raises(UserError, match="full attention"):
+        HFEngine(model, *parts, STREAMING)
+
+
+def test_gradient_checkpointing_does_not_change_rollouts(taught, parts, episodes):
+    requests = requests_for(episodes[:3])
+    expected = HFEngine(taught, *parts, STREAMING).rollout(requests, Sampling(1.0))
+    taught.train()
+    taught.gradient_checkpointing_enable()
+    found = HFEngine(taught, *parts, STREAMING).rollout(requests, Sampling(1.0))
+    assert [r.token_ids for r in found] == [r.token_ids for r in expected]
+    assert taught.training

@@ -22,6 +22,7 @@ from adasr_trl.engines.base import Request, Sampling
 from adasr_trl.engines.cache import SlotCache
 from adasr_trl.engines.row import Row
 from adasr_trl.engines.sampling import draw, processors, uniform
+from adasr_trl.files import UserError
 from adasr_trl.layouts.base import Layout
 from adasr_trl.rollout import Rollout
 
@@ -32,7 +33,12 @@ class HFEngine:
     def __init__(
         self, model: PreTrainedModel, codec: Codec, layout: Layout, streaming: StreamingConfig
     ) -> None:
-        """Keep the parts; no state survives a call."""
+        """Keep the parts; no state survives a call.
+
+        Raises:
+            UserError: The model's attention would not obey the cache's mask.
+        """
+        _check_attention(model)
         self._model = model
         self._codec = codec
         self._layout = layout
@@ -137,3 +143,23 @@ def _close_ranks(
         return active
     cache.keep(kept)
     return [active[place] for place in kept]
+
+
+def _check_attention(model: PreTrainedModel) -> None:
+    """Refuse attention that would read the bool mask in another way, or look through a window of its own."""
+    config = model.config.get_text_config()
+    implementation = config._attn_implementation
+    if implementation != "sdpa":
+        raise UserError(
+            f"model: its attention is {implementation!r}; streaming rollouts need 'sdpa' "
+            f"(attn_implementation), since others read a boolean mask differently."
+        )
+    kinds = set(getattr(config, "layer_types", None) or ())
+    windowed = (
+        bool(kinds - {"full_attention"}) if kinds else getattr(config, "sliding_window", None)
+    )
+    if windowed:
+        raise UserError(
+            f"model: {config.model_type} has layers without full attention (sliding window or "
+            f"recurrent), which streaming rollouts do not serve; use a model with full attention."
+        )

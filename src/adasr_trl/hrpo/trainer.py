@@ -105,6 +105,7 @@ class HRPOTrainer(GRPOTrainer):
             self.model_wrapped,
             self.accelerator,
             gather_deepspeed3_params=self.args.ds3_gather_for_generation,
+            gradient_checkpointing_kwargs=self.args.gradient_checkpointing_kwargs,
         ) as model:
             engine = HFEngine(model, self._codec, self._layout, self._streaming)
             rollouts = self._rollouts = engine.rollout(requests, sampling)
