@@ -73,7 +73,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--deep-share", type=float, default=0.4, help="share that needs deep work")
     parser.add_argument("--max-deep-steps", type=int, default=2, help="steps that the end asks for")
     parser.add_argument(
-        "--styles", default="eager:3,lazy:1,redundant:1", help="weights of the trace styles"
+        "--styles", default="eager:2,lazy:1,redundant:3", help="weights of the trace styles"
     )
     parser.add_argument("--seed", type=int, default=0, help="seed of everything that is drawn")
 
