@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import logging
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -155,6 +156,7 @@ def _run_all(stages: Sequence[Stage], root: Path, jobs: int) -> None:
     waiting, done = list(stages), set[str]()
     running: dict[Future[int], Stage] = {}
     processes: list[subprocess.Popen[str]] = []
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)  # no stage outlives us
     with ThreadPoolExecutor(jobs) as pool:
         try:
             while waiting or running:
@@ -170,6 +172,7 @@ def _run_all(stages: Sequence[Stage], root: Path, jobs: int) -> None:
                     _check(stage, future.result(), root)
                     done.add(stage.name)
         finally:
+            signal.signal(signal.SIGTERM, before)
             for process in processes:
                 if process.poll() is None:
                     process.terminate()

@@ -1,0 +1,98 @@
+"""A comparison's stages: what runs, in which order, and what a failure leaves behind."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from adasr_trl import cli, compare
+from adasr_trl.compare import CompareSection, Stage
+from adasr_trl.files import UserError
+
+SECTION = CompareSection(
+    "runs/x", "sft.yaml", "hrpo.yaml", "grpo.yaml", "eval.yaml", {"sft": {"max_steps": 5}}
+)
+
+
+def stages(*variants: str, quick: bool = False) -> dict[str, Stage]:
+    made = compare._stages(SECTION, Path("runs/x/seed-3"), 3, variants, quick=quick)
+    return {stage.name: stage for stage in made}
+
+
+def test_every_variant_starts_from_the_sft_model_of_its_seed():
+    found = stages("hrpo", "grpo")
+    for variant in ("hrpo", "grpo"):
+        arguments = found[f"seed-3/{variant}"].arguments
+        assert arguments[arguments.index("--model.path") + 1] == "runs/x/seed-3/sft"
+        assert arguments[arguments.index("--seed") + 1] == "3"
+        assert found[f"seed-3/{variant}"].needs == ("seed-3/sft",)
+        assert found[f"seed-3/{variant}/eval"].needs == (f"seed-3/{variant}",)
+
+
+def test_read_then_think_is_trained_and_evaluated_in_its_own_mode():
+    found = stages("hrpo")
+    assert "read_then_think" in found["seed-3/read-then-think"].arguments
+    assert "[read_then_think]" in found["seed-3/read-then-think/eval"].arguments
+    assert "[streaming]" in found["seed-3/sft/eval"].arguments
+
+
+def test_quick_lays_its_settings_over_their_command_only():
+    found = stages("hrpo", quick=True)
+    assert "--max_steps" in found["seed-3/sft"].arguments
+    assert "--max_steps" not in found["seed-3/hrpo"].arguments
+
+
+@pytest.fixture
+def scripts(monkeypatch):
+    """Stages whose arguments are Python code."""
+
+    def start(stage: Stage) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, "-c", *stage.arguments],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    monkeypatch.setattr(compare, "_start", start)
+
+
+def test_a_stage_runs_only_after_those_it_needs(scripts, tmp_path):
+    mark = f"open(r'{tmp_path / 'first'}', 'w').close()"
+    check = f"import os; assert os.path.exists(r'{tmp_path / 'first'}')"
+    made = [Stage("b", (check,), ("a",)), Stage("a", (f"import time; time.sleep(.3); {mark}",))]
+    compare._run_all(made, tmp_path, 2)
+
+
+def test_a_failure_names_the_stage_its_last_line_and_its_log_and_stops_the_others(
+    scripts, tmp_path
+):
+    made = [
+        Stage("seed-0/a", ("raise SystemExit('error: no disk')",)),
+        Stage("b", ("import time; time.sleep(60)",)),
+    ]
+    with pytest.raises(UserError) as caught:
+        compare._run_all(made, tmp_path, 2)
+    for said in ("seed-0/a failed", "error: no disk", "seed-0.a.log", "adasr raise"):
+        assert said in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (("--variants", "dpo"), "dpo"),
+        (("--seeds", "0"), "--seeds"),
+        (("--learning_rate", "1"), "no setting"),
+    ],
+)
+def test_bad_flags_are_refused(tmp_path, capsys, flags, said):
+    config = tmp_path / "c.yaml"
+    config.write_text(
+        "compare: {output_dir: o, sft: s, hrpo: h, grpo: g, eval: e, quick: {}}", encoding="utf-8"
+    )
+    assert cli.main(["compare", "--config", str(config), *flags]) == 2
+    assert said in capsys.readouterr().err
+    assert not (tmp_path / "o").exists()
