@@ -190,12 +190,10 @@ class ProgressLine(TrainerCallback):  # type: ignore[misc]  # transformers is un
             for key, label in self.SHOWN
             if logs and logs.get(key) is not None
         ]
-        done = state.global_step - self._first_step
-        if not state.is_world_process_zero or not shown or not done:
+        if not state.is_world_process_zero or not shown:
             return
-        seconds = (time.monotonic() - self._started) / done
+        done = state.global_step - self._first_step
+        seconds = (time.monotonic() - self._started) / max(done, 1)
         left = int(seconds * (state.max_steps - state.global_step))
-        logger.info(
-            "step %d/%d, %.2f s a step, %d:%02d left: %s",
-            state.global_step, state.max_steps, seconds, left // 60, left % 60, ", ".join(shown),
-        )  # fmt: skip
+        rate = f", {seconds:.2f} s a step, {left // 60}:{left % 60:02} left" if done else ""
+        logger.info("step %d/%d%s: %s", state.global_step, state.max_steps, rate, ", ".join(shown))

@@ -1,0 +1,118 @@
+"""The ledger's stories, answers and traces against a second reading of their sentences."""
+
+from __future__ import annotations
+
+import argparse
+import re
+
+import pytest
+
+from adasr_trl.protocol import Markers, first_marker
+from data_builders import ledger
+from data_builders.source import BuildError
+
+GAINS, LOSSES = ("buys", "finds", "gets"), ("loses", "sells", "drops")
+
+
+def built(*flags: str):
+    parser = argparse.ArgumentParser()
+    ledger.add_options(parser)
+    return list(
+        ledger.build(parser.parse_args(["--train-count", "150", "--test-count", "50", *flags]))
+    )
+
+
+@pytest.fixture(scope="module")
+def stories():
+    return built()
+
+
+def reread(episode):
+    """Gold answer and, for each chunk, whether it matters: from the words alone."""
+    who = re.search(r"does (\w+) have|Follow (\w+)'s", episode.question)
+    name = who[1] or who[2]
+    count, matters = None, []
+    for chunk in episode.chunks:
+        words = chunk.replace(".", "").replace("?", "").split()
+        about = words[0] == name and words[1] in ("has", *GAINS, *LOSSES)
+        matters.append(about)
+        if about and words[1] == "has":
+            count = int(words[2])
+        elif about:
+            count += int(words[2]) * (1 if words[1] in GAINS else -1)
+        elif words[0] == "How":
+            for amount, direction in re.findall(r"(\d+) (more|less)", chunk):
+                count += int(amount) * (1 if direction == "more" else -1)
+    return str(count), matters
+
+
+def test_the_answer_is_what_the_sentences_say(stories):
+    assert [reread(story)[0] for story in stories] == [story.answer for story in stories]
+
+
+def test_a_thought_stands_exactly_where_something_happens_to_the_things(stories):
+    for story in stories:
+        assert [bool(thought) for thought in story.thoughts] == reread(story)[1]
+
+
+def test_every_step_of_a_trace_is_right_arithmetic(stories):
+    steps = [
+        s
+        for e in stories
+        for s in re.findall(r"\d+ [+-] \d+ = \d+", " , ".join((*e.thoughts, e.deep)))
+    ]
+    assert len(steps) > 500
+    for step in steps:
+        left, right = step.split(" = ")
+        a, sign, b = left.split()
+        assert int(a) + (int(b) if sign == "+" else -int(b)) == int(right)
+
+
+def test_only_deep_episodes_leave_something_for_the_end_when_thinking_is_eager():
+    stories = built("--styles", "eager:1")
+    assert {bool(story.deep) for story in stories if "deep" in story.tags} == {True}
+    assert {bool(story.deep) for story in stories if "shallow" in story.tags} == {False}
+    assert 0.25 < sum("deep" in story.tags for story in stories) / len(stories) < 0.55
+
+
+def test_lazy_traces_note_and_redundant_ones_repeat():
+    lazy, redundant = built("--styles", "lazy:1")[60], built("--styles", "redundant:1")[60]
+    assert not any("=" in thought for thought in lazy.thoughts)
+    assert all(thought in redundant.deep for thought in redundant.thoughts)
+
+
+def test_a_story_has_six_to_twelve_sentences(stories):
+    lengths = {len(story.chunks) for story in stories}
+    assert min(lengths) >= 6
+    assert max(lengths) <= 12
+
+
+def test_no_story_stands_in_both_splits_and_a_seed_fixes_all(stories):
+    train = {story.chunks for story in stories if story.source.split == "train"}
+    test = {story.chunks for story in stories if story.source.split == "test"}
+    assert (len(train), len(test)) == (150, 50)
+    assert not train & test
+    assert built() == stories
+    assert built("--seed", "1") != stories
+
+
+def test_no_trace_holds_a_marker(stories):
+    written = [text for story in stories for text in (*story.thoughts, story.deep)]
+    assert not any(first_marker(text, Markers()) for text in written)
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (("--styles", "eager"), "--styles"),
+        (("--styles", "hasty:1"), "--styles"),
+        (("--styles", "eager:0"), "--styles"),
+        (("--min-events", "5", "--max-events", "4"), "--max-events"),
+        (("--deep-share", "1.5"), "--deep-share"),
+        (("--train-count", "0"), "--train-count"),
+        (("--max-deep-steps", "0"), "--max-deep-steps"),
+    ],
+)
+def test_knobs_that_no_story_can_have_are_refused_by_name(flags, said):
+    with pytest.raises(BuildError, match=said):
+        built(*flags)
