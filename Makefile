@@ -1,5 +1,5 @@
-# `make hrpo` trains and measures the embedded default; `make hrpo CONFIG=my.yaml ARGS="--learning_rate 1e-5"`
-# trains yours. Each target installs and builds what it needs; a stage whose run is complete skips itself.
+# `make hrpo` trains and measures the embedded default; `make hrpo ARGS="--hrpo.learning_rate 1e-5"`
+# changes a setting. Each target installs and builds what it needs; a stage whose run is complete skips itself.
 
 MODEL ?= tiny
 CONFIG ?=
@@ -24,6 +24,8 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 named = $(filter $(1),$(MAKECMDGOALS))
 config = --config $(if $(and $(CONFIG),$(call named,$(1))),$(CONFIG),configs/$(MODEL)/$(2).yaml)
 args = $(if $(call named,$(1)),$(ARGS))
+folder = $(RUNS)/$(MODEL)/seed-$(SEED)
+own = $(if $(SEED),--seed $(SEED) --output_dir $(folder)/$(1))
 seed = $(if $(SEED),$(1) $(SEED))
 quick = $(if $(QUICK),--quick)
 
@@ -78,10 +80,11 @@ data: install  ## build the episodes
 	@$(BIN)/python -m data_builders $(call config,data,data) $(call args,data)
 
 sft: data  ## supervised fine-tuning on the traces
-	@$(ADASR) sft $(call config,sft,sft) --refresh $(call seed,--seed) $(call args,sft)
+	@$(ADASR) sft $(call config,sft,sft) --refresh $(call own,sft) $(call args,sft)
 
 grpo: sft  ## the flat baseline, from the SFT model
-	@$(ADASR) grpo $(call config,grpo,grpo) --refresh $(call seed,--seed) $(call args,grpo)
+	@$(ADASR) grpo $(call config,grpo,grpo) --refresh $(call own,grpo) \
+	  $(if $(SEED),--model.path $(folder)/sft) $(call args,grpo)
 
 hrpo: data  ## SFT, HRPO, evaluation on unseen questions, and the table
 	@$(ADASR) compare $(call config,hrpo,compare) --variants hrpo \
@@ -91,7 +94,7 @@ compare: data  ## the same with flat GRPO and SEEDS= seeds
 	@$(ADASR) compare $(call config,compare,compare) --variants hrpo,grpo --seeds $(SEEDS) \
 	  $(quick) $(call seed,--seed) $(call args,compare)
 
-eval: data  ## evaluate a run, streaming and read-then-think
+eval: data  ## answer unseen questions with the run that the config names
 	@$(ADASR) eval $(call config,eval,eval) --refresh $(call seed,--eval.seed) $(call args,eval)
 
 show: install  ## print rollouts of RUN=, coloured by phase

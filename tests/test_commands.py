@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,7 @@ import torch
 import workspace
 from safetensors.torch import load_file
 from transformers import TrainerCallback
+from trl import GRPOTrainer
 
 from adasr_trl import cli, evaluation, rundir, training
 from adasr_trl.evaluation import Setting, load_outcomes, load_rollouts
@@ -127,6 +130,93 @@ def test_a_checkpoint_that_was_cut_short_is_not_resumed_from(root, finished, mon
     assert_equal(root / "hrpo", finished / "hrpo")
 
 
+def test_a_checkpoint_that_lost_a_file_is_not_resumed_from(root, finished, monkeypatch):
+    with monkeypatch.context() as patch:
+        kill_at(patch, 3)
+        run("hrpo", root)
+    newest = rundir.latest_checkpoint(root / "hrpo")
+    (newest / "optimizer.pt").unlink()  # as a deletion does that a kill cut short
+    assert rundir.latest_checkpoint(root / "hrpo") != newest
+    assert not newest.exists()
+    assert run("hrpo", root, "--resume") == 0
+    assert_equal(root / "hrpo", finished / "hrpo")
+
+
+def test_a_run_killed_behind_its_last_step_only_saves_on_resume(root, finished, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(rundir, "finish", lambda _path: (_ for _ in ()).throw(KeyboardInterrupt))
+        assert run("hrpo", root) == 130
+    rundir._unlock(root / "hrpo")
+    with monkeypatch.context() as patch:
+        patch.setattr(
+            GRPOTrainer, "train", lambda *_a, **_k: pytest.fail("trained a step too many")
+        )
+        assert run("hrpo", root, "--resume") == 0
+    assert_equal(root / "hrpo", finished / "hrpo")
+
+
+@pytest.mark.parametrize(
+    ("command", "flags"),
+    [
+        ("sft", ("--train_sampling_strategy", "group_by_length")),
+        ("hrpo", ("--data.max_train_episodes", "4")),
+    ],
+)
+def test_a_run_interrupted_in_its_second_epoch_resumes_to_the_same_weights(
+    root, monkeypatch, command, flags
+):
+    # 40 episodes in batches of 4, and 4 episodes in batches of 2 groups
+    steps = {"sft": ("--max_steps", "16", "--save_steps", "1"), "hrpo": ("--max_steps", "5")}[
+        command
+    ]
+    flags = (
+        *flags,
+        *steps,
+        "--eval_strategy",
+        "no",
+        "--data.held_out",
+        "0",
+        "--shuffle_dataset",
+        "true",
+    )
+    flags = flags if command == "hrpo" else flags[:-2]
+    assert run(command, root, *flags, "--output_dir", str(root / "whole")) == 0
+    with monkeypatch.context() as patch:
+        kill_at(patch, {"sft": 15, "hrpo": 4}[command])
+        assert run(command, root, *flags, "--output_dir", str(root / "cut")) == 130
+    rundir._unlock(root / "cut")
+    assert run(command, root, *flags, "--output_dir", str(root / "cut"), "--resume") == 0
+    assert_equal(root / "cut", root / "whole")
+
+
+def test_a_log_line_that_was_cut_short_does_not_stop_a_resume(root, monkeypatch):
+    with monkeypatch.context() as patch:
+        kill_at(patch, 3)
+        run("hrpo", root)
+    with (root / "hrpo" / "metrics.jsonl").open("a") as log:
+        log.write('{"step": 2, "lo')
+    assert run("hrpo", root, "--resume") == 0
+    steps = [json.loads(line)["step"] for line in (root / "hrpo" / "metrics.jsonl").open()]
+    assert sorted(set(steps)) == [1, 2, 3, 4]
+
+
+def test_a_second_process_may_not_work_on_the_same_run(root, monkeypatch):
+    with monkeypatch.context() as patch:
+        kill_at(patch, 2)
+        run("hrpo", root)
+    code = (
+        "import sys; from pathlib import Path; from adasr_trl import rundir; import json;"
+        "p = Path(sys.argv[1]); i = json.loads((p / 'run.json').read_text())['identity'];"
+        "rundir.take(p, i, rundir.Existing.RESUME)"
+    )
+    held = subprocess.run(
+        [sys.executable, "-c", code, str(root / "hrpo")], capture_output=True, text=True
+    )
+    assert "another process is working on this run" in held.stderr
+    rundir._unlock(root / "hrpo")
+    subprocess.run([sys.executable, "-c", code, str(root / "hrpo")], check=True)
+
+
 def test_a_complete_run_is_not_repeated(root, finished, monkeypatch):
     monkeypatch.setattr(training, "load_data", lambda _config: pytest.fail("was repeated"))
     assert run("sft", finished, "--resume") == 0
@@ -216,6 +306,11 @@ def test_a_wrong_type_is_named_with_its_line(root, capsys):
         (("--data.train", "none.jsonl"), "none.jsonl"),
         (("--no_such_key", "1"), "no_such_key"),
         (("--steps_per_generation", "4", "--generation_batch_size", "null"), "save_steps"),
+        (("--save_strategy", "epoch", "--generation_batch_size", "24"), "save_strategy"),
+        (("--save_total_limit", "1"), "save_total_limit"),
+        (("--eval_strategy", "steps", "--data.held_out", "0"), "held_out"),
+        (("--lora.r", "4", "--repetition_penalty", "1.3"), "repetition_penalty"),
+        (("--streaming.instruction", "Think."), "was taught"),
     ],
 )
 def test_bad_settings_are_refused_before_anything_is_written(root, capsys, flags, said):
@@ -243,6 +338,8 @@ EPISODE = {
         ("{not json", "train.jsonl:7: invalid JSON"),
         ('{"schema": 1, "id": "x"}', "train.jsonl:7: "),
         (EPISODE | {"answer": "many"}, "train.jsonl:7: "),
+        (EPISODE | {"thoughts": None, "deep": None}, "train.jsonl:7: episode 'x' has no trace"),
+        (EPISODE | {"deep": "5 <EOT>"}, "train.jsonl:7: episode 'x': its trace holds the marker"),
         (EPISODE | {"question": " "}, "train.jsonl:7: question is empty"),
         (EPISODE | {"chunks": [], "thoughts": []}, "train.jsonl:7: chunks is empty"),
     ],

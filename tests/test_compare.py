@@ -17,8 +17,11 @@ SECTION = CompareSection(
 )
 
 
-def stages(*variants: str, quick: bool = False) -> dict[str, Stage]:
-    made = compare._stages(SECTION, Path("runs/x/seed-3"), 3, variants, quick=quick)
+def stages(
+    *variants: str, quick: bool = False, overrides: tuple[str, ...] = ()
+) -> dict[str, Stage]:
+    extra = compare._by_command(SECTION.quick if quick else {}, overrides)
+    made = compare._stages(SECTION, Path("runs/x/seed-3"), 3, variants, extra)
     return {stage.name: stage for stage in made}
 
 
@@ -43,6 +46,14 @@ def test_quick_lays_its_settings_over_their_command_only():
     found = stages("hrpo", quick=True)
     assert "--max_steps" in found["seed-3/sft"].arguments
     assert "--max_steps" not in found["seed-3/hrpo"].arguments
+
+
+def test_a_setting_reaches_the_stage_that_it_names_and_wins_over_quick():
+    found = stages("hrpo", quick=True, overrides=("--sft.max_steps", "7", "--hrpo.beta=0.1"))
+    sft, hrpo = found["seed-3/sft"].arguments, found["seed-3/hrpo"].arguments
+    assert sft[sft.index("--max_steps") + 1] == "7"
+    assert hrpo[hrpo.index("--beta") + 1] == "0.1"
+    assert "--beta" not in sft
 
 
 @pytest.fixture
@@ -85,7 +96,7 @@ def test_a_failure_names_the_stage_its_last_line_and_its_log_and_stops_the_other
     [
         (("--variants", "dpo"), "dpo"),
         (("--seeds", "0"), "--seeds"),
-        (("--learning_rate", "1"), "no setting"),
+        (("--learning_rate", "1"), "no such setting"),
     ],
 )
 def test_bad_flags_are_refused(tmp_path, capsys, flags, said):

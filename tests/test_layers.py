@@ -36,7 +36,7 @@ LAYERS = {
     ),
     **dict.fromkeys(["rewards", "advantages"], 1),
     **dict.fromkeys(["codec", "model", "layouts", "engines"], 2),
-    **dict.fromkeys(["training", "sft", "hrpo", "evaluation", "reasoner"], 3),
+    **dict.fromkeys(["samplers", "training", "sft", "hrpo", "evaluation", "reasoner"], 3),
     **dict.fromkeys(["report", "table", "live", "hub", "doctor", "show", "compare", "commands"], 4),
     **dict.fromkeys(["cli", "__main__"], 5),
     "__init__": 5,  # may name anything lazily; importing a name from it (__version__) is free

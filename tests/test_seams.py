@@ -7,10 +7,12 @@ import inspect
 import trl
 from trl import GRPOTrainer
 from trl.models import unwrap_model_for_generation
+from trl.trainer.utils import RepeatSampler
 
 from adasr_trl.hrpo import HRPOTrainer
 
 OVERRIDDEN = {
+    "_get_train_sampler": ["self", "dataset"],
     "_generate_and_score_completions": ["self", "inputs"],
     "_calculate_rewards": ["self", "inputs", "prompts", "completions", "completion_ids_list"],
 }
@@ -34,6 +36,13 @@ def test_rollout_func_is_called_with_prompts_and_trainer_and_may_return_env_mask
 def test_the_loss_takes_advantages_for_each_token():
     source = inspect.getsource(GRPOTrainer._compute_loss)
     assert "if advantages.dim() == 1:" in source
+
+
+def test_trls_sampler_draws_from_an_attribute_called_generator():
+    sampler = RepeatSampler(range(6), mini_repeat_count=2, seed=3)
+    first = list(sampler)
+    sampler.generator.manual_seed(3)
+    assert list(sampler) == first
 
 
 def test_the_model_is_unwrapped_by_trl_for_generation():

@@ -42,7 +42,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return _run(options, overrides)
     except KeyboardInterrupt:
-        print("interrupted; the same command with --resume goes on", file=sys.stderr)
+        again = (
+            "the same command" if options.command == "compare" else "the same command with --resume"
+        )
+        print(f"interrupted; {again} goes on where it stopped", file=sys.stderr)
         return 130
     except OSError as error:
         print(
@@ -98,6 +101,7 @@ def _parser() -> argparse.ArgumentParser:
     compare = commands.add_parser(
         "compare",
         help="SFT, RL and baselines from one SFT model, and their table",
+        epilog="--STAGE.KEY value overrides a stage's file, such as --hrpo.learning_rate 1e-5.",
         allow_abbrev=False,
     )
     compare.add_argument("--config", required=True, metavar="FILE", help="a YAML file")

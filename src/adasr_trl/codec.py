@@ -80,7 +80,7 @@ class Codec:
         """Whether a marker could end inside this token: a cheap filter before the text is decoded."""
         known = self._ends_marker.get(token_id)
         if known is None:
-            last = {marker[-1] for marker in self.markers.all()}
+            last = {marker[-1] for marker in self.markers.all()} | {"\ufffd"}  # part of a character
             known = self._ends_marker[token_id] = not last.isdisjoint(self.decode([token_id]))
         return known
 

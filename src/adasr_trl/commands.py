@@ -8,6 +8,7 @@ The configuration, the data and the run directory are checked before any model i
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +31,7 @@ from adasr_trl.config import (
 )
 from adasr_trl.files import write_text
 from adasr_trl.rewards import build_rewards
+from adasr_trl.streaming_file import STREAMING_FILE, load_streaming
 
 logger = logging.getLogger(__name__)
 
@@ -56,16 +58,23 @@ def run_sft(config: str, overrides: Sequence[str], existing: rundir.Existing) ->
 
     args = parse_trl(loaded, SFTSettings)
     streaming = loaded.section("streaming")
-    texts = load_texts(loaded.section("model"), load_data(loaded.section("data")), streaming)
+    data = load_data(loaded.section("data"), traced_with=streaming.markers)
+    texts = load_texts(loaded.section("model"), data, streaming)
     plan.take()
     model = load_model(loaded.section("model"), texts.tokenizer, args.seed)
-    train(sft_trainer(model, texts, args, loaded.section("lora")), plan.run, streaming)
+    train(
+        sft_trainer(model, texts, args, loaded.section("lora")),
+        plan.run,
+        streaming,
+        loaded.section("model"),
+    )
     return plan.run
 
 
 def run_rl(config: str, overrides: Sequence[str], existing: rundir.Existing, *, flat: bool) -> Path:
     """HRPO, or the flat GRPO baseline; returns the run directory."""
-    loaded = load_config(config, overrides, RL_SECTIONS)
+    form = ("--advantages", "flat" if flat else "hierarchical")
+    loaded = load_config(config, (*form, *overrides), RL_SECTIONS)
     streaming: StreamingConfig = loaded.section("streaming")
     try:
         rewards = build_rewards(loaded.section("rewards"), streaming.clock)
@@ -79,8 +88,6 @@ def run_rl(config: str, overrides: Sequence[str], existing: rundir.Existing, *, 
     from adasr_trl.training import callbacks, load_data, load_texts, lora_config, train
 
     args = parse_trl(loaded, HRPOConfig)
-    if flat:
-        args.advantages = "flat"
     texts = load_texts(loaded.section("model"), load_data(loaded.section("data")), streaming)
     plan.take()
     trainer = HRPOTrainer(
@@ -94,7 +101,7 @@ def run_rl(config: str, overrides: Sequence[str], existing: rundir.Existing, *, 
         peft_config=lora_config(loaded.section("lora")),
         callbacks=callbacks(plan.run),
     )
-    train(trainer, plan.run, streaming)
+    train(trainer, plan.run, streaming, loaded.section("model"))
     return plan.run
 
 
@@ -121,7 +128,9 @@ class _Plan:
     complete: bool
 
     def take(self) -> None:
-        """Take the directory, once everything else was found in order."""
+        """Take the directory, once everything else was found in order; one process does it for all."""
+        if not _is_main_process():
+            return
         rundir.take(self.run, self.identity, self.existing)
         text = yaml.safe_dump(dict(self.resolved), sort_keys=False, allow_unicode=True)
         write_text(self.run / CONFIG_FILE, text)
@@ -134,6 +143,8 @@ def _plan(loaded: LoadedConfig, command: str, existing: rundir.Existing) -> _Pla
     model: ModelConfig = loaded.section("model")
     data: DataConfig = loaded.section("data")
     _check_model(loaded, model)
+    _check_held_out(loaded, data)
+    _check_checkpoints(loaded)
     resolved = loaded.resolved()
     identity = {
         "command": command,
@@ -143,10 +154,48 @@ def _plan(loaded: LoadedConfig, command: str, existing: rundir.Existing) -> _Pla
         "train": rundir.input_digest(data.train),
     }
     run = Path(output)
+    if not _is_main_process():
+        return _Plan(run, identity, resolved, existing, rundir.is_complete(run))
     complete = rundir.look(run, identity, existing) is rundir.State.COMPLETE
     if complete:
         logger.info("%s is complete", run)
     return _Plan(run, identity, resolved, existing, complete)
+
+
+def _is_main_process() -> bool:
+    return os.environ.get("RANK", "0") == "0"
+
+
+def _check_checkpoints(loaded: LoadedConfig) -> None:
+    if loaded.flat.get("save_total_limit") == 1:
+        raise ConfigError(
+            f"{loaded.line_of('save_total_limit')}: save_total_limit: got 1; the only checkpoint would be deleted "
+            f"before the next one is whole: use 2 or more."
+        )
+
+
+def _check_held_out(loaded: LoadedConfig, data: DataConfig) -> None:
+    strategy = loaded.flat.get("eval_strategy", "no")
+    if strategy != "no" and data.held_out == 0:
+        raise ConfigError(
+            f"{loaded.line_of('eval_strategy')}: eval_strategy: got {strategy!r}, but data.held_out is 0, so there "
+            f"is nothing to evaluate on; hold some episodes out, or set eval_strategy: no."
+        )
+
+
+def _check_same_streaming(loaded: LoadedConfig, model: ModelConfig) -> None:
+    """Refuse to go on with a model that was taught another protocol."""
+    path = Path(model.path or "")
+    if not (path / STREAMING_FILE).is_file():
+        return
+    taught, asked = load_streaming(path), loaded.section("streaming")
+    for key in ("layout", "markers", "instruction"):
+        before, now = vars(taught)[key], vars(asked)[key]
+        if before != now:
+            raise ConfigError(
+                f"{loaded.line_of('streaming.' + key)}: streaming.{key}: got {now!r}, but the model in {path} was "
+                f"taught {before!r}; use the same."
+            )
 
 
 def _check_model(loaded: LoadedConfig, model: ModelConfig) -> None:
@@ -163,3 +212,9 @@ def _check_model(loaded: LoadedConfig, model: ModelConfig) -> None:
         raise ConfigError(
             f"{where}: model.path: the run {model.path} is not finished; finish it with --resume."
         )
+    if (path / "adapter_config.json").is_file() and loaded.section("lora") is not None:
+        raise ConfigError(
+            f"{loaded.line_of('lora')}: lora: the model in {model.path} has an adapter, which goes on being trained; "
+            f"remove the section."
+        )
+    _check_same_streaming(loaded, model)

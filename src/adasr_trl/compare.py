@@ -21,13 +21,15 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
 
-from adasr_trl.config import ConfigError, load_config
+from adasr_trl.config import ConfigError, load_config, split_overrides
 from adasr_trl.files import UserError
 from adasr_trl.table import write_tables
 
 logger = logging.getLogger(__name__)
 
 READ_THEN_THINK, SFT = "read-then-think", "sft"
+COMMANDS = ("sft", "hrpo", "grpo", "eval")
+Extra = Mapping[str, Mapping[str, object]]
 PROGRESS = re.compile(r"^step \d+/|questions, |is complete$|^resuming")  # lines worth showing
 
 
@@ -63,22 +65,19 @@ class Stage:
 
 def compare(options: argparse.Namespace, overrides: Sequence[str]) -> int:
     """Run every stage that is not complete, then print the table."""
-    if overrides:
-        raise ConfigError(
-            f"command line: compare has no setting {overrides[0]!r}; put it into a stage's file."
-        )
     variants = _variants(options.variants)
     loaded = load_config(options.config, (), {"compare": CompareSection})
     loaded.refuse_unknown(())
     section: CompareSection = loaded.section("compare")
     root = Path(section.output_dir + ("-quick" if options.quick else ""))
+    extra = _by_command(section.quick if options.quick else {}, overrides)
     seeds = range(options.seed, options.seed + options.seeds)
     if not seeds:
         raise ConfigError(f"command line --seeds: got {options.seeds}; expected 1 or more.")
     stages = [
         stage
         for seed in seeds
-        for stage in _stages(section, root / f"seed-{seed}", seed, variants, quick=options.quick)
+        for stage in _stages(section, root / f"seed-{seed}", seed, variants, extra)
     ]
     started = time.monotonic()
     _run_all(stages, root, max(1, options.jobs))
@@ -102,10 +101,9 @@ def _variants(text: str) -> tuple[str, ...]:
 
 
 def _stages(
-    section: CompareSection, folder: Path, seed: int, variants: Sequence[str], *, quick: bool
+    section: CompareSection, folder: Path, seed: int, variants: Sequence[str], extra: Extra
 ) -> list[Stage]:
     """The stages of one seed; the two SFT runs come first, so that two cores have work throughout."""
-    extra = section.quick if quick else {}
 
     def train(
         name: str, command: str, config: str, *more: str, needs: tuple[str, ...] = ()
@@ -145,6 +143,20 @@ def _stages(
         )
     stages += [evaluate(variant, "streaming") for variant in variants]
     return [*stages, evaluate(SFT, "streaming"), evaluate(READ_THEN_THINK, "read_then_think")]
+
+
+def _by_command(quick: Extra, overrides: Sequence[str]) -> dict[str, dict[str, object]]:
+    """Settings for each stage's command: ``--quick``'s, and over them ``--hrpo.learning_rate 1e-5`` and the like."""
+    extra = {command: dict(settings) for command, settings in quick.items()}
+    for flag, text in split_overrides(overrides):
+        command, _, key = flag.partition(".")
+        if command not in COMMANDS or not key:
+            raise ConfigError(
+                f"command line --{flag}: compare has no such setting; name the stage first, such as "
+                f"--hrpo.{flag} (stages: {', '.join(COMMANDS)})."
+            )
+        extra.setdefault(command, {})[key] = text
+    return extra
 
 
 def _flags(settings: Mapping[str, object]) -> tuple[str, ...]:

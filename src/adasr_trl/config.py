@@ -52,6 +52,7 @@ __all__ = [
     "StreamingConfig",
     "load_config",
     "parse_trl",
+    "split_overrides",
 ]
 
 T = TypeVar("T")
@@ -119,7 +120,7 @@ def load_config(
             section is None, empty, or its defaults; one with a required key must be there.
     """
     root = read_yaml(Path(path))
-    for flag, text in _split_overrides(overrides):
+    for flag, text in split_overrides(overrides):
         _override(root, flag, text)
     mapping = cast(dict[str, Entry], root.value)
     built: dict[str, object] = {}
@@ -174,7 +175,7 @@ def _as_plain(value: object) -> object:
     return value
 
 
-def _split_overrides(arguments: Sequence[str]) -> list[tuple[str, str]]:
+def split_overrides(arguments: Sequence[str]) -> list[tuple[str, str]]:
     """The command line as (flag without dashes, text)."""
     pairs: list[tuple[str, str]] = []
     rest = list(arguments)

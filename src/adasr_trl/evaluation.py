@@ -25,7 +25,7 @@ from adasr_trl.episode import Episode, EpisodeError, read_episodes, write_episod
 from adasr_trl.metrics import Outcome, check_answer, outcome
 from adasr_trl.protocol import Mode
 from adasr_trl.rollout import Rollout, from_record, to_record
-from adasr_trl.streaming_file import load_streaming
+from adasr_trl.streaming_file import load_origin, load_streaming
 
 if TYPE_CHECKING:
     from adasr_trl.engines import Engine
@@ -125,7 +125,10 @@ def _engine(run: Path) -> Engine:
     from adasr_trl.model import load_model, load_tokenizer
 
     streaming = load_streaming(run)
-    config = ModelConfig(path=str(run))
+    origin = load_origin(run) or ModelConfig(init="scratch")
+    config = ModelConfig(
+        path=str(run), dtype=origin.dtype, trust_remote_code=origin.trust_remote_code
+    )
     tokenizer = load_tokenizer(config, streaming.markers, ())
     codec = Codec(tokenizer, streaming.markers)
     model = load_model(config, tokenizer, seed=0)

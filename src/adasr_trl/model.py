@@ -9,6 +9,7 @@ being trained: never a second one on top.
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -29,6 +30,7 @@ from transformers import (
 from adasr_trl.config_sections import ModelConfig, ScratchConfig
 from adasr_trl.episode import Episode
 from adasr_trl.protocol import Markers
+from adasr_trl.streaming_file import load_origin
 
 END, USER, ASSISTANT = "<end>", "<user>", "<assistant>"
 _TEMPLATE = (
@@ -43,7 +45,7 @@ def load_tokenizer(
     """The tokenizer of a pretrained model, or one trained on the episodes."""
     if config.init == "scratch":
         return train_tokenizer(_texts(episodes), config.scratch.vocab_size, markers)
-    return AutoTokenizer.from_pretrained(config.path, **_source(config, config.path))
+    return AutoTokenizer.from_pretrained(config.path, **_source(config))
 
 
 def load_model(
@@ -55,11 +57,15 @@ def load_model(
         return Qwen3ForCausalLM(_qwen3(config.scratch, tokenizer))
     adapter = Path(config.path or "") / "adapter_config.json"
     if not adapter.is_file():
-        return _pretrained(config, config.path)
+        return _pretrained(config)
     from peft import PeftModel
 
-    base = json.loads(adapter.read_text(encoding="utf-8"))["base_model_name_or_path"]
-    return PeftModel.from_pretrained(_pretrained(config, base), config.path, is_trainable=True)
+    base = load_origin(adapter.parent)
+    if base is None:  # an adapter that was not trained here
+        name = json.loads(adapter.read_text(encoding="utf-8"))["base_model_name_or_path"]
+        base = dataclasses.replace(config, path=name, revision=None)
+    model = _pretrained(dataclasses.replace(base, dtype=config.dtype))
+    return PeftModel.from_pretrained(model, config.path, is_trainable=True)
 
 
 def train_tokenizer(
@@ -121,19 +127,19 @@ def _qwen3(scratch: ScratchConfig, tokenizer: PreTrainedTokenizerBase) -> Qwen3C
     )
 
 
-def _pretrained(config: ModelConfig, path: str | None) -> PreTrainedModel:
+def _pretrained(config: ModelConfig) -> PreTrainedModel:
     return AutoModelForCausalLM.from_pretrained(
-        path,
+        config.path,
         dtype=getattr(torch, config.dtype),
         attn_implementation="sdpa",
-        **_source(config, path),
+        **_source(config),
     )
 
 
-def _source(config: ModelConfig, path: str | None) -> dict[str, object]:
+def _source(config: ModelConfig) -> dict[str, object]:
     source: dict[str, object] = {"trust_remote_code": config.trust_remote_code}
-    if path == config.path:
-        source["revision"] = config.revision or "main"
-        if config.gguf_file:
-            source["gguf_file"] = config.gguf_file
+    if config.revision:
+        source["revision"] = config.revision
+    if config.gguf_file:
+        source["gguf_file"] = config.gguf_file
     return source

@@ -10,17 +10,22 @@ never resumed from.
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
+import os
 import shutil
 from collections.abc import Mapping
 from enum import Enum
 from pathlib import Path
+from typing import IO
 
 from adasr_trl.files import UserError, write_text
 
 RUN_FILE = "run.json"
-CHECKPOINT_MARK = "checkpoint-is-whole"
+CHECKPOINT_MARK = "whole.json"
+LOCK_FILE = ".lock"
+_LOCKS: dict[Path, IO[str]] = {}  # runs that this process is working on
 
 
 class RunDirectoryError(UserError):
@@ -50,7 +55,8 @@ def look(path: Path, identity: Mapping[str, object], existing: Existing) -> Stat
     Raises:
         RunDirectoryError: It holds files of something else, or of a run that ``existing`` does not let us touch.
     """
-    if existing is Existing.OVERWRITE or not path.exists() or not any(path.iterdir()):
+    files = list(path.iterdir()) if path.exists() else []
+    if existing is Existing.OVERWRITE or not any(file.name != LOCK_FILE for file in files):
         return State.FRESH
     found = _read(path)
     if found is None:
@@ -76,9 +82,13 @@ def look(path: Path, identity: Mapping[str, object], existing: Existing) -> Stat
 def take(path: Path, identity: Mapping[str, object], existing: Existing) -> State:
     """Take ``path`` for the run of this identity; what must make room is moved to ``<name>.previous``."""
     state = look(path, identity, existing)
+    if state is not State.COMPLETE:
+        _lock(path)
     if state is State.FRESH:
-        if path.exists() and any(path.iterdir()):
+        if any(file.name != LOCK_FILE for file in path.iterdir()):
+            _unlock(path)
             _set_aside(path)
+            _lock(path)
         _write(path, identity, complete=False)
     return state
 
@@ -89,6 +99,7 @@ def finish(path: Path) -> None:
     if found is None:
         raise RunDirectoryError(f"{path}: no {RUN_FILE}; was it moved while the run was going on?")
     _write(path, found["identity"], complete=True)
+    _unlock(path)
 
 
 def is_complete(path: Path) -> bool:
@@ -111,15 +122,57 @@ def input_digest(path: str | Path) -> str:
     return file_digest(path) if path.is_file() else str(path)
 
 
+def mark_checkpoint(folder: Path) -> None:
+    """Note that a checkpoint is whole: the names and sizes of all its files."""
+    os.sync()
+    write_text(folder / CHECKPOINT_MARK, json.dumps(_sizes(folder)))
+
+
 def latest_checkpoint(path: Path) -> Path | None:
-    """The newest whole checkpoint of a run; those that were cut short are removed."""
+    """The newest whole checkpoint of a run; those that were cut short, while written or deleted, are removed."""
     whole: dict[int, Path] = {}
     for folder in path.glob("checkpoint-*"):
-        if (folder / CHECKPOINT_MARK).is_file():
+        if is_whole(folder):
             whole[int(folder.name.rpartition("-")[2])] = folder
         elif folder.is_dir():
             shutil.rmtree(folder)
     return whole[max(whole)] if whole else None
+
+
+def is_whole(folder: Path) -> bool:
+    """Whether every file that the completion mark names is there in its size."""
+    mark = folder / CHECKPOINT_MARK
+    if not mark.is_file():
+        return False
+    present = _sizes(folder)
+    sizes: dict[str, int] = json.loads(mark.read_text(encoding="utf-8"))
+    return all(present.get(name) == size for name, size in sizes.items())
+
+
+def _sizes(folder: Path) -> dict[str, int]:
+    files = (path for path in folder.rglob("*") if path.is_file() and path.name != CHECKPOINT_MARK)
+    return {path.relative_to(folder).as_posix(): path.stat().st_size for path in files}
+
+
+def _lock(path: Path) -> None:
+    """Hold ``path`` for this process's life, so that no second one writes to it."""
+    if path in _LOCKS:
+        return
+    path.mkdir(parents=True, exist_ok=True)
+    lock = (path / LOCK_FILE).open("w")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        lock.close()
+        raise RunDirectoryError(
+            f"{path}: another process is working on this run; wait for it or stop it."
+        ) from None
+    _LOCKS[path] = lock
+
+
+def _unlock(path: Path) -> None:
+    if path in _LOCKS:
+        _LOCKS.pop(path).close()
 
 
 def _set_aside(path: Path) -> None:

@@ -10,15 +10,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from datasets import Dataset
 from transformers import PreTrainedModel
+from transformers.trainer_pt_utils import LengthGroupedSampler
 from trl import SFTConfig, SFTTrainer
 
 from adasr_trl.config_sections import LoraSection
 from adasr_trl.episode import Episode
 from adasr_trl.layouts import Layout
 from adasr_trl.protocol import Mode, Phase
+from adasr_trl.samplers import EpochSeeded
 from adasr_trl.training import Texts, callbacks, lora_config
 
 IGNORED = -100  # the label of a token that is not trained on, as in PyTorch's cross entropy
@@ -41,12 +44,21 @@ class SFTSettings(SFTConfig):
         self.max_length = None
 
 
+class StreamingSFTTrainer(SFTTrainer):
+    """TRL's SFTTrainer whose batches of similar lengths come in an order that a resumed run repeats."""
+
+    def _get_train_sampler(self, train_dataset: Dataset | None = None) -> Any:
+        sampler = super()._get_train_sampler(train_dataset)
+        grouped = isinstance(sampler, LengthGroupedSampler)
+        return EpochSeeded(sampler, self.args.seed) if grouped else sampler
+
+
 def sft_trainer(
     model: PreTrainedModel, texts: Texts, args: SFTSettings, lora: LoraSection | None
-) -> SFTTrainer:
+) -> StreamingSFTTrainer:
     """TRL's SFTTrainer on tokenized episodes."""
     mode, held_out = Mode(args.mode), texts.data.held_out
-    return SFTTrainer(
+    return StreamingSFTTrainer(
         model,
         args=args,
         train_dataset=tokenize(texts.data.train, texts.layout, mode),

@@ -1,4 +1,7 @@
-"""``streaming.json``: what a saved model was trained to expect, so that it is used in the same way elsewhere."""
+"""What a saved model carries beside its weights.
+
+``streaming.json`` is the protocol that it was trained to expect, ``origin.json`` the pretrained model it started from.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +10,12 @@ import json
 from pathlib import Path
 
 from adasr_trl.clock import Clock
-from adasr_trl.config_sections import StreamingConfig
+from adasr_trl.config_sections import ModelConfig, ScratchConfig, StreamingConfig
 from adasr_trl.files import UserError, write_text
 from adasr_trl.protocol import Markers
 
 STREAMING_FILE = "streaming.json"
+ORIGIN_FILE = "origin.json"
 
 
 def save_streaming(directory: Path, streaming: StreamingConfig) -> None:
@@ -19,6 +23,23 @@ def save_streaming(directory: Path, streaming: StreamingConfig) -> None:
     write_text(
         directory / STREAMING_FILE, json.dumps(dataclasses.asdict(streaming), indent=1) + "\n"
     )
+
+
+def save_origin(directory: Path, model: ModelConfig) -> None:
+    """Write how the weights below an adapter were loaded: path, revision, GGUF file, precision."""
+    base = load_origin(Path(model.path)) if model.path else None
+    origin = base or model
+    if origin.path:
+        write_text(directory / ORIGIN_FILE, json.dumps(dataclasses.asdict(origin), indent=1) + "\n")
+
+
+def load_origin(directory: Path) -> ModelConfig | None:
+    """How the pretrained weights of a run were loaded, or None where none were (or it is no run)."""
+    path = directory / ORIGIN_FILE
+    if not path.is_file():
+        return None
+    data = json.loads(path.read_text(encoding="utf-8"))
+    return ModelConfig(**{**data, "scratch": ScratchConfig(**data["scratch"])})
 
 
 def load_streaming(directory: Path) -> StreamingConfig:

@@ -1,40 +1,43 @@
 """What SFT and RL runs share: the parts made from a config, callbacks, and saving.
 
->>> parts = load_parts(model_config, load_data(data_config), streaming, seed=0)
->>> trainer = SFTTrainer(parts.model, ..., callbacks=callbacks(run))
->>> train(trainer, run)
+>>> texts = load_texts(model_config, load_data(data_config), streaming)
+>>> trainer = SFTTrainer(model, ..., callbacks=callbacks(run))
+>>> train(trainer, run, streaming, model_config)
 """
 
 from __future__ import annotations
 
 import json
 import logging
-import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from accelerate import PartialState
 from transformers import (
     PreTrainedTokenizerBase,
     PrinterCallback,
     TrainerCallback,
+    TrainerState,
 )
 
 from adasr_trl import rundir
 from adasr_trl.codec import Codec
 from adasr_trl.config_sections import DataConfig, LoraSection, ModelConfig, StreamingConfig
 from adasr_trl.episode import Episode, EpisodeError, read_episodes
-from adasr_trl.layouts import Layout, build_layout
+from adasr_trl.files import write_text
+from adasr_trl.layouts import Layout, build_layout, check_trace
 from adasr_trl.metrics import check_answer
 from adasr_trl.model import load_tokenizer
-from adasr_trl.protocol import Mode
-from adasr_trl.streaming_file import save_streaming
+from adasr_trl.protocol import Markers, Mode
+from adasr_trl.streaming_file import save_origin, save_streaming
 
 logger = logging.getLogger(__name__)
 
 METRICS_FILE = "metrics.jsonl"
+TRAINER_STATE = "trainer_state.json"  # transformers' name
 
 
 @dataclass(frozen=True)
@@ -55,9 +58,15 @@ class Texts:
     layout: Layout
 
 
-def load_data(config: DataConfig) -> Data:
-    """Read and check every episode, its gold answer included."""
-    episodes = list(read_episodes(config.train, check_answer))
+def load_data(config: DataConfig, traced_with: Markers | None = None) -> Data:
+    """Read and check every episode, its gold answer included; with markers also that it has a trace without them."""
+
+    def check(episode: Episode) -> None:
+        check_answer(episode)
+        if traced_with:
+            check_trace(episode, traced_with)
+
+    episodes = list(read_episodes(config.train, check))
     if config.held_out >= len(episodes):
         raise EpisodeError(
             f"{config.train}: holds {len(episodes)} episodes; data.held_out = {config.held_out} leaves none to "
@@ -77,10 +86,12 @@ def load_texts(model: ModelConfig, data: Data, streaming: StreamingConfig) -> Te
     codec = Codec(tokenizer, streaming.markers)
     layout = build_layout(streaming, codec)
     layout.turns(data.train[0], Mode.STREAMING)
+    overhead = len(codec.prompt("", streaming.instruction)) + 16
+    markers = len(codec.marker("chunk_end"))
     for episode in (*data.train, *data.held_out):
-        most = len((episode.question + episode.text).encode()) + 16 * (len(episode.chunks) + 2)
-        if most > streaming.max_prompt_tokens:  # else it fits even with a token a byte
-            layout.turns(episode, Mode.STREAMING)
+        most = overhead + 2 * len((episode.question + episode.text).encode())
+        if most + markers * len(episode.chunks) > streaming.max_prompt_tokens:
+            layout.turns(episode, Mode.STREAMING)  # exact; above, no text has 2 tokens a byte
     return Texts(data, tokenizer, codec, layout)
 
 
@@ -100,17 +111,35 @@ def lora_config(section: LoraSection | None) -> Any:
     )
 
 
-def train(trainer: Any, run: Path, streaming: StreamingConfig) -> None:
+def train(trainer: Any, run: Path, streaming: StreamingConfig, model: ModelConfig) -> None:
     """Train from the newest whole checkpoint, save all that reloading needs, and note that the run is complete."""
     trainer.remove_callback(PrinterCallback)  # ProgressLine says it in fewer words
     checkpoint = rundir.latest_checkpoint(run)
-    if checkpoint:
-        logger.info("resuming from %s", checkpoint)
-    trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
+    if checkpoint and _trained(checkpoint):
+        _load_final(trainer, checkpoint)
+    else:
+        if checkpoint:
+            logger.info("resuming from %s", checkpoint)
+        trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
     trainer.save_model(str(run))
     if trainer.accelerator.is_main_process:
         save_streaming(run, streaming)
+        save_origin(run, model)
         rundir.finish(run)
+
+
+def _trained(checkpoint: Path) -> bool:
+    """Whether a checkpoint is the last one: transformers would train one step more from it."""
+    state = TrainerState.load_from_json(str(checkpoint / TRAINER_STATE))
+    return bool(state.global_step >= state.max_steps)
+
+
+def _load_final(trainer: Any, checkpoint: Path) -> None:
+    """The weights that training ended with: the best checkpoint's, where that was asked for."""
+    state = TrainerState.load_from_json(str(checkpoint / TRAINER_STATE))
+    best = state.best_model_checkpoint if trainer.args.load_best_model_at_end else None
+    logger.info("training had ended; loading %s", best or checkpoint)
+    trainer._load_from_checkpoint(best or str(checkpoint))
 
 
 def callbacks(run: Path) -> list[TrainerCallback]:
@@ -124,10 +153,9 @@ class CheckpointMark(TrainerCallback):  # type: ignore[misc]  # transformers is 
     def on_save(self, args: Any, state: Any, control: Any, **_kwargs: Any) -> None:
         """Called by transformers behind the last file of a checkpoint."""
         del control
+        PartialState().wait_for_everyone()  # every process has written its part
         if state.is_world_process_zero:
-            folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"
-            os.sync()
-            (folder / rundir.CHECKPOINT_MARK).touch()
+            rundir.mark_checkpoint(Path(args.output_dir) / f"checkpoint-{state.global_step}")
 
 
 class MetricsFile(TrainerCallback):  # type: ignore[misc]  # transformers is untyped
@@ -142,9 +170,12 @@ class MetricsFile(TrainerCallback):  # type: ignore[misc]  # transformers is unt
         del args, control
         if not state.is_world_process_zero or not self._path.is_file():
             return
-        lines = self._path.read_text(encoding="utf-8").splitlines()
-        kept = [line for line in lines if json.loads(line)["step"] <= state.global_step]
-        self._path.write_text("".join(line + "\n" for line in kept), encoding="utf-8")
+        kept = ""
+        if state.global_step > 0:
+            whole = self._path.read_text(encoding="utf-8").rpartition("\n")[0]  # a kill cuts a line
+            lines = whole.splitlines()
+            kept = "".join(f"{x}\n" for x in lines if json.loads(x)["step"] <= state.global_step)
+        write_text(self._path, kept)
 
     def on_log(
         self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **_kw: Any

@@ -18,6 +18,7 @@ from adasr_trl.answers import extract
 from adasr_trl.codec import Codec
 from adasr_trl.config_sections import StreamingConfig
 from adasr_trl.engines.base import Request
+from adasr_trl.files import UserError
 from adasr_trl.layouts.base import Layout, Turn
 from adasr_trl.protocol import Ending, Phase, deep_ending, split_deep, thought_ending, thought_text
 from adasr_trl.rollout import Rollout
@@ -69,6 +70,11 @@ class Row:
         self._next_turn = 0
         self.turn: Turn = self._turns[0]
         self._read_on()
+        if self._full():
+            raise UserError(
+                f"episode {request.episode.id!r}: its first {len(self._tape.token_ids)} tokens leave no "
+                f"room to think within the model's {max_positions} positions; drop the episode."
+            )
 
     @property
     def pending(self) -> int:
@@ -168,6 +174,9 @@ class Row:
     def _finish(self, ending: Ending) -> None:
         if self.turn.writes is Phase.DEEP:
             self._deep = self._codec.decode(self._segment)
+        elif len(self._endings) == self.turn.chunk and self._segment:  # the positions ran out
+            self._texts.append(thought_text(self._codec.decode(self._segment), self._codec.markers))
+            self._endings.append(ending)
         self._ending = ending
         self.done = True
 

@@ -7,6 +7,7 @@ What SFT, RL, evaluation and live use share (layout, markers, caps, clock) is ``
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 from trl import GRPOConfig
@@ -54,6 +55,7 @@ class HRPOConfig(GRPOConfig):
         if self.advantages == "hierarchical":
             self._refuse_other_normalisation()
         self._refuse_split_generation_batches()
+        self._refuse_what_rollouts_do_not_obey()
 
     def _refuse_other_normalisation(self) -> None:
         if self.scale_rewards not in (True, "group"):
@@ -69,10 +71,30 @@ class HRPOConfig(GRPOConfig):
     def _refuse_split_generation_batches(self) -> None:
         """A checkpoint inside a generation batch could not be resumed: its rollouts are not saved."""
         micro_steps = self.steps_per_generation * self.num_iterations
-        generation_steps = max(1, micro_steps // self.gradient_accumulation_steps)
-        every = self.save_steps
-        if self.save_strategy == "steps" and every >= 1 and every % generation_steps != 0:
+        if self.save_strategy == "no" or self.gradient_accumulation_steps % micro_steps == 0:
+            return
+        every = self.save_steps * self.gradient_accumulation_steps
+        if self.save_strategy != "steps" or self.save_steps < 1 or every % micro_steps != 0:
+            steps = micro_steps / math.gcd(micro_steps, self.gradient_accumulation_steps)
             raise ValueError(
-                f"save_steps: got {every}; a generation batch lasts {generation_steps} steps, and a checkpoint "
-                f"inside one could not be resumed: use a multiple of {generation_steps}."
+                f"save_steps: got {self.save_steps:g} (save_strategy {self.save_strategy!s}); a generation batch "
+                f"may last several steps, and a checkpoint inside one could not be resumed: use save_strategy "
+                f"steps and a multiple of {steps:g}."
             )
+
+    def _refuse_what_rollouts_do_not_obey(self) -> None:
+        """Options of TRL's own generation, which streaming rollouts replace."""
+        unused = {
+            "repetition_penalty": 1.0,
+            "use_vllm": False,
+            "use_transformers_continuous_batching": False,
+            "generation_kwargs": None,
+            "chat_template_kwargs": None,
+            "reward_weights": None,
+        }
+        for name, default in unused.items():
+            if getattr(self, name) not in (default, {}):
+                raise ValueError(
+                    f"{name}: got {getattr(self, name)!r}; streaming rollouts do not use it (rewards have "
+                    f"their own weights): remove it."
+                )

@@ -7,11 +7,11 @@ reward/global, zero_std_groups/global ..., flat/reward (TRL's own, of the sum of
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, MutableSequence, Sequence
 
 import torch
 
-from adasr_trl.advantages import Scopes, Settings, nan_std
+from adasr_trl.advantages import Scopes, Settings, group_relative, nan_std
 from adasr_trl.clock import Clock, arrivals, timeline
 from adasr_trl.episode import Episode
 from adasr_trl.protocol import Ending, Phase
@@ -53,6 +53,16 @@ def replace_flat_metrics(
         metrics.setdefault(f"reward/{name}", []).append(torch.nanmean(rewards_B).item())
         flat = torch.isclose(std_N, torch.zeros_like(std_N)).float().mean().item()
         metrics.setdefault(f"zero_std_groups/{name}", []).append(flat)
+
+
+def replace_flat_advantages(
+    logged: MutableSequence[float], scopes: Scopes, settings: Settings
+) -> None:
+    """In TRL's table of completions, show the global term in place of the flat advantage of the same rows."""
+    terms = group_relative(scopes.global_B, settings.group_size).tolist()
+    for _ in terms:
+        logged.pop()
+    logged.extend(terms)
 
 
 def _mean(values: Iterable[float]) -> float:

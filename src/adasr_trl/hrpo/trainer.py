@@ -6,6 +6,7 @@
 
 The delta to GRPOTrainer, all of it:
 - ``_rollout`` (TRL's ``rollout_func``): rollouts come from our engine, with given tokens masked (``env_mask``);
+- ``_get_train_sampler``: TRL's order, repeatable from any epoch on;
 - ``_calculate_rewards``: what is relative to a group is shaped after TRL has gathered the measures;
 - ``_generate_and_score_completions``: ``advantages`` of the returned dictionary become (B, T).
 Loss, clipping, logging, checkpoints and resuming stay TRL's.
@@ -28,10 +29,11 @@ from adasr_trl.engines import HFEngine, Request, Sampling
 from adasr_trl.episode import Episode, from_json
 from adasr_trl.hrpo.bridge import padded_phases, row_seed, trl_dataset, trl_reward, trl_rollouts
 from adasr_trl.hrpo.config import HRPOConfig
-from adasr_trl.hrpo.logs import phase_metrics, replace_flat_metrics
+from adasr_trl.hrpo.logs import phase_metrics, replace_flat_advantages, replace_flat_metrics
 from adasr_trl.layouts import build_layout
 from adasr_trl.rewards import Kind, Reward, answered_right
 from adasr_trl.rollout import Rollout
+from adasr_trl.samplers import EpochSeeded
 
 
 class HRPOTrainer(GRPOTrainer):
@@ -77,6 +79,9 @@ class HRPOTrainer(GRPOTrainer):
         self._codec = Codec(self.processing_class, streaming.markers)
         self._layout = build_layout(streaming, self._codec)
 
+    def _get_train_sampler(self, dataset: Any = None) -> Any:
+        return EpochSeeded(super()._get_train_sampler(dataset), self.args.seed)
+
     def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
         self._episodes = [from_json(row["episode"]) for row in inputs]
         output: dict[str, Any] = super()._generate_and_score_completions(inputs)
@@ -86,6 +91,7 @@ class HRPOTrainer(GRPOTrainer):
                 self._scopes(), phase_BT, self._settings(), self._local_rows()
             )
             replace_flat_metrics(self._metrics[self._mode], self._scopes(), self._settings())
+            replace_flat_advantages(self._logs["advantages"], self._scopes(), self._settings())
         metrics = phase_metrics(self._rollouts, self._episodes, self._streaming.clock)
         values = torch.tensor([list(metrics.values())], device=self.accelerator.device)
         means = self.accelerator.gather(values).nanmean(dim=0)

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from adasr_trl.episode import Episode
-from adasr_trl.protocol import Mode, Phase
+from adasr_trl.files import UserError
+from adasr_trl.protocol import Markers, Mode, Phase, first_marker
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,21 @@ class Encoded:
     phases: tuple[Phase, ...]
     chunk_of_token: tuple[int, ...]
     prompt_length: int
+
+
+def check_trace(episode: Episode, markers: Markers) -> None:
+    """Refuse an episode that cannot be trained on: one without a trace, or with a marker in it (UserError)."""
+    if episode.thoughts is None or episode.deep is None:
+        raise UserError(
+            f"episode {episode.id!r} has no trace (thoughts and deep); supervised training needs one."
+        )
+    for words in (*episode.thoughts, episode.deep, episode.answer):
+        found = first_marker(words, markers)
+        if found:
+            raise UserError(
+                f"episode {episode.id!r}: its trace holds the marker {found[0]!r}; "
+                f"choose other markers or reject the row."
+            )
 
 
 class Layout(Protocol):

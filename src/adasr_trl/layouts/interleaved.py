@@ -12,8 +12,8 @@ from adasr_trl.codec import Codec
 from adasr_trl.config_sections import StreamingConfig
 from adasr_trl.episode import Episode
 from adasr_trl.files import UserError
-from adasr_trl.layouts.base import Encoded, Turn
-from adasr_trl.protocol import Mode, Phase, first_marker
+from adasr_trl.layouts.base import Encoded, Turn, check_trace
+from adasr_trl.protocol import Mode, Phase
 
 
 class Interleaved:
@@ -43,10 +43,7 @@ class Interleaved:
 
     def encode(self, episode: Episode, mode: Mode) -> Encoded:
         """The teacher's trajectory."""
-        if episode.thoughts is None or episode.deep is None:
-            raise UserError(
-                f"episode {episode.id!r} has no trace (thoughts and deep); supervised training needs one."
-            )
+        check_trace(episode, self._codec.markers)
         token_ids: list[int] = []
         phases: list[Phase] = []
         chunks: list[int] = []
@@ -65,7 +62,7 @@ class Interleaved:
     def _written(self, episode: Episode, turn: Turn, mode: Mode) -> tuple[int, ...]:
         thoughts, deep = episode.thoughts or (), episode.deep or ""
         if turn.writes is Phase.STREAM:
-            words = self._checked(episode, thoughts[turn.chunk])
+            words = thoughts[turn.chunk].strip()
             if not words:
                 return self._codec.marker("skip")
             return self._codec.encode_text(words) + self._codec.marker("thought_end")
@@ -73,18 +70,9 @@ class Interleaved:
             if mode is Mode.READ_THEN_THINK:
                 deep = " ".join(part for part in (*thoughts, deep) if part.strip())
             return (
-                self._codec.encode_text(self._checked(episode, deep))
+                self._codec.encode_text(deep.strip())
                 + self._codec.marker("reasoning_end")
-                + self._codec.encode_text(self._checked(episode, episode.answer))
+                + self._codec.encode_text(episode.answer.strip())
                 + (self._codec.eos_id,)
             )
         return ()
-
-    def _checked(self, episode: Episode, words: str) -> str:
-        found = first_marker(words, self._codec.markers)
-        if found:
-            raise UserError(
-                f"episode {episode.id!r}: its trace holds the marker {found[0]!r}; "
-                f"choose other markers or reject the row."
-            )
-        return words.strip()
