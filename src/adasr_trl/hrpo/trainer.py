@@ -1,8 +1,7 @@
 """HRPOTrainer: TRL's GRPOTrainer with streaming rollouts and one advantage for each phase.
 
     >>> trainer = HRPOTrainer(model, args=HRPOConfig("runs/hrpo"), episodes=train, processing_class=tokenizer,
-    ...                       streaming=StreamingConfig(), rewards=build_rewards(...))
-    >>> trainer.train()
+    ...                       streaming=StreamingConfig(), rewards=build_rewards(...)).train()
 
 The delta to GRPOTrainer, all of it:
 - ``_rollout`` (TRL's ``rollout_func``): rollouts come from our engine, with given tokens masked (``env_mask``);
@@ -103,10 +102,7 @@ class HRPOTrainer(GRPOTrainer):
         sampling = Sampling(self.temperature, self.top_p, max(self.top_k, 0), self.min_p or 0.0)
         step = self.state.global_step if self._mode == "train" else 0  # evaluations draw the same
         key, first = f"{self.args.seed}/{self._mode}/{step}", self._local_rows().start
-        requests = [
-            Request(episode, row_seed(key, first + row, episode))
-            for row, episode in enumerate(self._episodes)
-        ]
+        requests = [Request(e, row_seed(key, first + i, e)) for i, e in enumerate(self._episodes)]
         with unwrap_model_for_generation(
             self.model_wrapped,
             self.accelerator,
