@@ -115,7 +115,7 @@ def test_markup_of_a_model_is_text() -> None:
 
 def test_a_model_cannot_forge_a_row() -> None:
     # Its new lines stay in the third column, under its own words.
-    forged = dataclasses.replace(ROLLOUT, answer="7\nright  ✓ gold 8")
+    forged = dataclasses.replace(ROLLOUT, answer="7\nright  ✓ gold 8, not 7")
     lines = plain(forged, EPISODE, CLOCK).splitlines()
     assert [line.split()[0] for line in lines if "gold 8" in line] == ["right", "wrong"]
     column = next(line.index("7") for line in lines if "answer" in line)

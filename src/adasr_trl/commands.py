@@ -111,10 +111,8 @@ def run_eval(config: str, overrides: Sequence[str], existing: rundir.Existing) -
 
     loaded = load_config(config, overrides, EVAL_SECTIONS)
     loaded.refuse_unknown(())
-    model: ModelConfig = loaded.section("model")
-    return evaluate(
-        Path(model.path or ""), loaded.section("data"), loaded.section("eval"), existing
-    )
+    model, data = loaded.section("model"), loaded.section("data")
+    return evaluate(model, data, loaded.section("eval"), existing)
 
 
 @dataclass(frozen=True)

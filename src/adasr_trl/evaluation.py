@@ -1,6 +1,6 @@
 """Evaluation: a finished run answers unseen questions; every rollout is kept as a record.
 
-    >>> evaluate(Path("runs/tiny/hrpo"), DataConfig(test="data/tiny/test.jsonl"), EvalConfig(), Existing.RESUME)
+    >>> evaluate(ModelConfig(path="runs/tiny/hrpo"), DataConfig(test="data/tiny/test.jsonl"), EvalConfig(), Existing.RESUME)
     >>> load_outcomes(Path("runs/tiny/hrpo/eval"), Setting(Mode.STREAMING, 0.0))
 
 Records are JSON Lines under ``RUN/eval``, one file a setting, in order of the questions. A file carries its name only
@@ -25,7 +25,7 @@ from adasr_trl.episode import Episode, EpisodeError, read_episodes, write_episod
 from adasr_trl.metrics import Outcome, check_answer, outcome
 from adasr_trl.protocol import Mode
 from adasr_trl.rollout import Rollout, from_record, to_record
-from adasr_trl.streaming_file import load_origin, load_streaming
+from adasr_trl.streaming_file import load_streaming
 
 if TYPE_CHECKING:
     from adasr_trl.engines import Engine
@@ -56,8 +56,18 @@ def settings_of(config: EvalConfig) -> tuple[Setting, ...]:
     return tuple(Setting(Mode(mode), temperature) for mode, temperature in pairs)
 
 
-def evaluate(run: Path, data: DataConfig, config: EvalConfig, existing: rundir.Existing) -> Path:
-    """Answer the test questions in every setting; return the folder of the records."""
+def evaluate(
+    model: ModelConfig, data: DataConfig, config: EvalConfig, existing: rundir.Existing
+) -> Path:
+    """Answer the test questions in every setting; return the folder of the records.
+
+    Args:
+        model: The finished run (``path``) and the precision to run it in.
+        data: Where the test questions are.
+        config: Modes, temperatures and seed.
+        existing: What to do with records that are there already.
+    """
+    run = Path(model.path or "")
     if not rundir.is_complete(run):
         raise rundir.RunDirectoryError(
             f"{run}: not a finished run; train it first (adasr sft, grpo, hrpo)."
@@ -72,12 +82,13 @@ def evaluate(run: Path, data: DataConfig, config: EvalConfig, existing: rundir.E
         "test": rundir.input_digest(data.test),
         "questions": len(episodes),
         "eval": asdict(config),
+        "dtype": model.dtype,
     }
     if rundir.take(folder, identity, existing) is rundir.State.COMPLETE:
         logger.info("%s is complete", folder)
         return folder
     write_episodes(folder / EPISODES_FILE, episodes)
-    engine = _engine(run)
+    engine = _engine(model)
     for setting in settings_of(config):
         _roll_out(engine, episodes, setting, config.seed, folder / setting.file)
     rundir.finish(folder)
@@ -118,21 +129,17 @@ def _temperatures(folder: Path) -> list[float]:
     return sorted({float(name.rpartition("-")[2]) for name in names})
 
 
-def _engine(run: Path) -> Engine:
+def _engine(model: ModelConfig) -> Engine:
     from adasr_trl.codec import Codec
     from adasr_trl.engines import HFEngine
     from adasr_trl.layouts import build_layout
     from adasr_trl.model import load_model, load_tokenizer
 
-    streaming = load_streaming(run)
-    origin = load_origin(run) or ModelConfig(init="scratch")
-    config = ModelConfig(
-        path=str(run), dtype=origin.dtype, trust_remote_code=origin.trust_remote_code
-    )
-    tokenizer = load_tokenizer(config, streaming.markers, ())
+    streaming = load_streaming(Path(model.path or ""))
+    tokenizer = load_tokenizer(model, streaming.markers, ())
     codec = Codec(tokenizer, streaming.markers)
-    model = load_model(config, tokenizer, seed=0)
-    return HFEngine(model, codec, build_layout(streaming, codec), streaming)
+    loaded = load_model(model, tokenizer, seed=0)
+    return HFEngine(loaded, codec, build_layout(streaming, codec), streaming)
 
 
 def _roll_out(
