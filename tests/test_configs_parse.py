@@ -30,8 +30,12 @@ def test_rl_parses_and_its_rewards_are_known(model, command):
     from adasr_trl.hrpo import HRPOConfig
 
     loaded = load_config(CONFIGS / model / f"{command}.yaml", (), commands.RL_SECTIONS)
-    assert build_rewards(loaded.section("rewards"), loaded.section("streaming").clock)
-    assert parse_trl(loaded, HRPOConfig).output_dir == f"runs/{model}/seed-0/{command}"
+    args = parse_trl(loaded, HRPOConfig)
+    assert args.output_dir == f"runs/{model}/seed-0/{command}"
+    flat = command == "grpo"
+    args.check_rewards(
+        build_rewards(loaded.section("rewards"), loaded.section("streaming"), flat=flat)
+    )
 
 
 @pytest.mark.parametrize("model", MODELS)

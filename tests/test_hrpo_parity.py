@@ -11,16 +11,14 @@ from conftest import STREAMING
 from scripted import group_of_four
 from trl import GRPOConfig, GRPOTrainer
 
-from adasr_trl import advantages
-from adasr_trl.clock import Clock
 from adasr_trl.codec import Codec
 from adasr_trl.config_sections import RewardConfig
-from adasr_trl.hrpo import HRPOConfig, HRPOTrainer
-from adasr_trl.hrpo import trainer as trainer_module
-from adasr_trl.hrpo.bridge import trl_dataset, trl_rollouts
+from adasr_trl.hrpo import HRPOConfig, HRPOTrainer, drawing
+from adasr_trl.hrpo.bridge import padded_tokens, trl_dataset, trl_rollouts
 from adasr_trl.layouts import build_layout
 from adasr_trl.protocol import Phase
-from adasr_trl.rewards import answered_right, build_rewards
+from adasr_trl.rewards import Graded, answered_right, build_rewards
+from adasr_trl.shaping import adaptive_thinking
 
 REWARDS = build_rewards(
     [
@@ -30,7 +28,14 @@ REWARDS = build_rewards(
         RewardConfig("adaptive_thinking", "streaming", 0.5, {"strength": 0.5}),
         RewardConfig("adaptive_thinking", "deep", 1.0, {"cost": "latency"}),
     ],
-    Clock(),
+    STREAMING,
+)
+OVERALL = build_rewards(
+    [
+        RewardConfig("accuracy", "global", 1.0),
+        RewardConfig("l1_exact", "global", 0.5, {"target_tokens": 20, "alpha": 0.01}),
+    ],
+    STREAMING,
 )
 SETTINGS = {
     "num_generations": 4,
@@ -69,22 +74,22 @@ class Script:
 @pytest.fixture
 def script(tokenizer, episodes, monkeypatch):
     script = Script(tokenizer, episodes[:6])
-    monkeypatch.setattr(trainer_module, "HFEngine", lambda *_args: script)
+    monkeypatch.setattr(drawing, "HFEngine", lambda *_args: script)
     return script
 
 
-def hrpo(model, tokenizer, episodes, out, **changes):
+def hrpo(model, tokenizer, episodes, out, rewards=REWARDS, **changes):
     return HRPOTrainer(
         copy.deepcopy(model),
         args=HRPOConfig(str(out), **{**SETTINGS, **changes}),
         episodes=episodes[:6],
         streaming=STREAMING,
-        rewards=REWARDS,
+        rewards=rewards,
         processing_class=tokenizer,
     )
 
 
-def grpo(model, tokenizer, episodes, out, script, rewards):
+def grpo(model, tokenizer, episodes, out, script, rewards, **changes):
     """TRL's own trainer; its rewards are computed here by a plain loop over each group of four."""
     order: list = []
 
@@ -94,25 +99,27 @@ def grpo(model, tokenizer, episodes, out, script, rewards):
         order.extend(prompts)
         assert [e.question for e in asked for _ in range(4)] == prompts
         rolled = [r for e in asked for r in script.by_id[e.id]]
-        return trl_rollouts(rolled)
+        return {**trl_rollouts(rolled), "rollout": rolled}
 
     def make(reward):
         def measure(rollout, **columns):
             from adasr_trl.episode import from_json
 
             those = [from_json(line) for line in columns["episode"]]
-            raw = [reward.measure(r, e) for r, e in zip(rollout, those, strict=True)]
+            right = [answered_right(r, e) for r, e in zip(rollout, those, strict=True)]
+            graded = [Graded(*each) for each in zip(rollout, those, right, strict=True)]
+            raw = [reward.measure(each).value for each in graded]
             if reward.name != "adaptive_thinking":
                 return raw
-            right = [answered_right(r, e) for r, e in zip(rollout, those, strict=True)]
-            return advantages.adaptive_thinking(
-                torch.tensor(raw), torch.tensor(right), 4, reward.strength
-            ).tolist()
+            strength = reward.rule.strength
+            return adaptive_thinking(torch.tensor(raw), torch.tensor(right), 4, strength).tolist()
 
         measure.__name__ = f"{reward.name}_{reward.scope.value}"
         return measure
 
-    args = GRPOConfig(str(out), reward_weights=[r.weight for r in rewards], **SETTINGS)
+    args = GRPOConfig(
+        str(out), reward_weights=[r.weight for r in rewards], **{**SETTINGS, **changes}
+    )
     return GRPOTrainer(
         copy.deepcopy(model),
         reward_funcs=[make(reward) for reward in rewards],
@@ -158,6 +165,48 @@ def test_flat_grpo_is_trl_with_all_rewards_to_the_last_bit(
     assert largest_difference(ours, theirs) == 0.0
 
 
+@pytest.mark.parametrize(
+    ("normalisation", "tolerance"),
+    [
+        ({"scale_rewards": "none"}, 0.0),
+        ({"scale_rewards": "batch"}, 0.0),
+        ({"multi_objective_aggregation": "normalize_then_sum"}, 0.0),
+    ],
+    ids=["none", "batch", "normalize_then_sum"],
+)
+def test_every_normalisation_is_trls_on_the_global_rewards(
+    model, tokenizer, episodes, script, tmp_path, normalisation, tolerance
+):
+    ours = hrpo(
+        model, tokenizer, episodes, tmp_path / "a", OVERALL, local_weight=0.0, **normalisation
+    )
+    theirs = grpo(model, tokenizer, episodes, tmp_path / "b", script, OVERALL, **normalisation)
+    train(ours)
+    train(theirs)
+    assert largest_difference(ours, theirs) <= tolerance
+    assert largest_difference(ours, hrpo(model, tokenizer, episodes, tmp_path)) > 1e-4
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"granularity": "sentence"},
+        {"granularity": "boundary"},
+        {"mixing": "additive"},
+        {"local_weight": 0.9, "local_weight_end": 0.1},
+    ],
+    ids=["sentence", "boundary", "additive", "schedule"],
+)
+def test_every_form_trains_something_of_its_own(
+    model, tokenizer, episodes, script, tmp_path, changes
+):
+    ours = hrpo(model, tokenizer, episodes, tmp_path / "a", **changes)
+    stage = hrpo(model, tokenizer, episodes, tmp_path / "b")
+    train(ours)
+    train(stage)
+    assert largest_difference(ours, stage) > 1e-4
+
+
 def test_hierarchical_advantages_train_something_else_than_flat_ones(
     model, tokenizer, episodes, script, tmp_path
 ):
@@ -182,7 +231,8 @@ def test_given_tokens_get_a_gradient_of_exactly_zero(
     )
     trainer.current_gradient_accumulation_steps = 1
     trainer._compute_loss(trainer.model, batch).backward()
-    phases = trainer_module.padded_phases(trainer._rollouts, batch["completion_ids"])
+    rollouts = [row.graded.rollout for row in trainer._draw.rows]
+    phases = padded_tokens(rollouts, batch["completion_ids"], trainer._drawer.codec).phase_BT
     assert logps.grad[phases == Phase.READ].abs().max().item() == 0.0
     assert (logps.grad[phases == Phase.STREAM].abs() > 0).any()
     assert (logps.grad[phases == Phase.DEEP].abs() > 0).any()

@@ -14,7 +14,6 @@ from adasr_trl.hrpo import HRPOTrainer
 OVERRIDDEN = {
     "_get_train_sampler": ["self", "dataset"],
     "_generate_and_score_completions": ["self", "inputs"],
-    "_calculate_rewards": ["self", "inputs", "prompts", "completions", "completion_ids_list"],
 }
 
 
@@ -31,6 +30,13 @@ def test_rollout_func_is_called_with_prompts_and_trainer_and_may_return_env_mask
     source = inspect.getsource(GRPOTrainer._generate)
     assert "self.rollout_func(prompts, self)" in source
     assert 'extra_fields.pop("env_mask", None)' in source
+
+
+def test_extra_fields_of_rollout_func_reach_the_rewards_of_local_rows_which_are_gathered():
+    merged = inspect.getsource(GRPOTrainer._generate_and_score_completions)
+    assert "inp[key] = values[i]" in merged
+    assert "self._calculate_rewards(inputs," in merged
+    assert "gather(rewards_per_func)" in inspect.getsource(GRPOTrainer._calculate_rewards)
 
 
 def test_the_loss_takes_advantages_for_each_token():

@@ -1,18 +1,22 @@
 """HRPO's advantages: hierarchical relative policy optimization, tensors in, tensors out.
 
-    >>> advantages_BT = hierarchical(scopes, phase_BT, settings)
+    >>> scopes = scoped(rewards_BR, weights_R, ["global", "streaming", "deep"], settings)
+    >>> advantages_BT = hierarchical(scopes, tokens, settings)
 
 GRPO gives a rollout one advantage, relative to the group of G rollouts of its prompt. HRPO (arXiv 2606.14694; named
 in full here because two other methods share the abbreviation) gives three: streaming-local, deep-local and global.
-The paper states that a factor lambda balances local and global; the formulas below are ours. TRL 1.16's
-normalisation is followed to the bit: mean without None, Bessel's standard deviation, epsilon 1e-4.
+The paper states that a factor lambda balances local and global, and compares stage, sentence and boundary
+granularity; the formulas below are ours. TRL 1.16's normalisations are followed to the bit: mean without None,
+Bessel's standard deviation, epsilon 1e-4.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from enum import Enum
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -22,50 +26,153 @@ from adasr_trl.protocol import Phase
 EPSILON = 1e-4
 
 
+class Granularity(Enum):
+    """Which tokens share a local advantage.
+
+    STAGE: all thoughts share one, the deep part has one.
+    SENTENCE: each thought has its own, compared with the group's thoughts on the same chunk.
+    BOUNDARY: as STAGE, but only tokens that decide carry it: a segment's first token and its end marker.
+    """
+
+    STAGE = "stage"
+    SENTENCE = "sentence"
+    BOUNDARY = "boundary"
+
+
+class Mixing(Enum):
+    """CONVEX: lambda * local + (1 - lambda) * global. ADDITIVE: global + lambda * local."""
+
+    CONVEX = "convex"
+    ADDITIVE = "additive"
+
+
+class Normalisation(Enum):
+    """What a difference from the group's mean is divided by; each is one of TRL's.
+
+    GROUP: the group's standard deviation. NONE: nothing. BATCH: the standard deviation over all rows.
+    NORMALIZE_THEN_SUM: each reward by its group's standard deviation before the weighted sum, which is then centred
+    and divided over all rows (GDPO, arXiv 2601.05242): for when one reward varies far more than another.
+    """
+
+    GROUP = "group"
+    NONE = "none"
+    BATCH = "batch"
+    NORMALIZE_THEN_SUM = "normalize_then_sum"
+
+
 @dataclass(frozen=True)
 class Settings:
-    """How local and global terms are combined.
+    """How local and global terms are formed and combined.
 
     Attributes:
         group_size: G, the rollouts of one prompt; the B rows are B/G consecutive groups.
         local_weight: lambda, the share of the local terms; 0 leaves them out.
-        mixing: ``convex`` is lambda * local + (1 - lambda) * global; ``additive`` is global + lambda * local.
+        mixing: How lambda is used.
+        granularity: Which tokens share a local term.
+        normalisation: Of every term.
         local_min_std: Local terms divide by at least this, so that a group that differs by one token does not get
             advantages of full size (ours; 0 is off).
     """
 
     group_size: int
     local_weight: float = 0.5
-    mixing: Literal["convex", "additive"] = "convex"
+    mixing: Mixing = Mixing.CONVEX
+    granularity: Granularity = Granularity.STAGE
+    normalisation: Normalisation = Normalisation.GROUP
     local_min_std: float = 0.0
 
 
 @dataclass(frozen=True)
 class Scopes:
-    """The summed, weighted rewards of each scope (B); NaN where no reward of the scope could score."""
+    """The summed, weighted rewards of each scope; NaN where no reward of the scope could score.
 
-    streaming_B: Tensor
+    Attributes:
+        streaming: Of the thoughts together (B), or of each thought for sentence granularity (B, C).
+        deep_B: Of the deep part.
+        global_B: Of the whole.
+    """
+
+    streaming: Tensor
     deep_B: Tensor
     global_B: Tensor
 
 
-def scoped(rewards_BR: Tensor, weights_R: Tensor, scope_names: Sequence[str]) -> Scopes:
-    """The weighted sum of each scope's rewards.
+@dataclass(frozen=True)
+class Tokens:
+    """What each completion token of B rows is; padding is READ.
+
+    Attributes:
+        phase_BT: ``Phase`` as an integer.
+        chunk_BT: The chunk that a token of a thought follows; anything elsewhere.
+        boundary_BT: Whether it is a segment's first token or of its end marker, bool.
+    """
+
+    phase_BT: Tensor
+    chunk_BT: Tensor
+    boundary_BT: Tensor
+
+
+def local_weight_at(progress: float, start: float, end: float | None, schedule: str) -> float:
+    """Lambda when a share of the training is over: constant, or from ``start`` to ``end``, linear or half a cosine."""
+    if end is None:
+        return start
+    share = progress if schedule == "linear" else 0.5 * (1.0 - math.cos(math.pi * progress))
+    return start + (end - start) * share
+
+
+def scoped(
+    rewards_BR: Tensor,
+    weights_R: Tensor,
+    scope_names: Sequence[str],
+    settings: Settings,
+    chunks_BCR: Tensor | None = None,
+) -> Scopes:
+    """The weighted sum of each scope's rewards, each normalised first where the settings say so.
 
     Args:
         rewards_BR: R rewards of B rollouts; NaN where a reward could not score.
         weights_R: Their weights.
         scope_names: For each reward ``streaming``, ``deep`` or ``global``.
+        settings: Normalisation, and the least standard deviation of local terms.
+        chunks_BCR: The same of each of C chunks, for sentence granularity; NaN for chunks that an episode lacks.
     """
     weights_R = weights_R.to(rewards_BR.device)
 
-    def total(name: str) -> Tensor:
+    def total(name: str, columns_BR: Tensor) -> Tensor:
         chosen = [column for column, scope in enumerate(scope_names) if scope == name]
-        columns_BS = rewards_BR[:, chosen]
+        columns_BS = columns_BR[:, chosen]
+        if chosen and settings.normalisation is Normalisation.NORMALIZE_THEN_SUM:
+            least = 0.0 if name == "global" else settings.local_min_std
+            normalise = partial(_standardised, group_size=settings.group_size, min_std=least)
+            columns_BS = by_column(normalise, columns_BS)
         sum_B = (columns_BS * weights_R[chosen].unsqueeze(0)).nansum(dim=1)
         return sum_B.masked_fill(torch.isnan(columns_BS).all(dim=1), torch.nan)
 
-    return Scopes(total("streaming"), total("deep"), total("global"))
+    if chunks_BCR is None:
+        streaming = total("streaming", rewards_BR)
+    else:
+        each = [total("streaming", chunks_BCR[:, k]) for k in range(chunks_BCR.size(1))]
+        streaming = torch.stack(each, dim=1)
+    return Scopes(streaming, total("deep", rewards_BR), total("global", rewards_BR))
+
+
+def relative(rewards: Tensor, settings: Settings, min_std: float = 0.0) -> Tensor:
+    """Advantages of one scope, (B) or (B, C), relative to the group; 0 where nothing could score.
+
+    With chunks, each is normalised over the group by its own index: what a thought on chunk 3 is worth says nothing
+    about one on chunk 1, and the input, not the policy, sets how many there are. That is fair only because a skipped
+    chunk is a term like any other: were skips left out, their number would hide a bonus in the baseline.
+    """
+    if settings.normalisation is Normalisation.GROUP:
+        return by_column(
+            lambda column: group_relative(column, settings.group_size, min_std), rewards
+        )
+    if settings.normalisation is Normalisation.NORMALIZE_THEN_SUM:
+        return _zero_unknown((rewards - torch.nanmean(rewards)) / (_std_of_all(rewards) + EPSILON))
+    centred = by_column(lambda column: column - _group_mean(column, settings.group_size), rewards)
+    if settings.normalisation is Normalisation.BATCH:
+        centred = centred / (_std_of_all(rewards).clamp(min=min_std) + EPSILON)
+    return _zero_unknown(centred)
 
 
 def group_relative(rewards_B: Tensor, group_size: int, min_std: float = 0.0) -> Tensor:
@@ -73,12 +180,7 @@ def group_relative(rewards_B: Tensor, group_size: int, min_std: float = 0.0) -> 
 
     A NaN reward (nothing could score the rollout) is left out of its group's baseline and gets 0.
     """
-    rewards_NG = rewards_B.view(-1, group_size)
-    mean_B = torch.nanmean(rewards_NG, dim=1).repeat_interleave(group_size, dim=0)
-    std_B = nan_std(rewards_NG).repeat_interleave(group_size, dim=0)
-    if min_std > 0.0:
-        std_B = std_B.clamp(min=min_std)
-    return torch.nan_to_num((rewards_B - mean_B) / (std_B + EPSILON), nan=0.0)
+    return _zero_unknown(_standardised(rewards_B, group_size, min_std))
 
 
 def nan_std(rewards_NG: Tensor) -> Tensor:
@@ -93,55 +195,61 @@ def nan_std(rewards_NG: Tensor) -> Tensor:
 
 
 def hierarchical(
-    scopes: Scopes, phase_BT: Tensor, settings: Settings, rows: slice = slice(None)
+    scopes: Scopes, tokens: Tokens, settings: Settings, rows: slice = slice(None)
 ) -> Tensor:
-    """Per-token advantages at stage granularity: one value for a rollout's STREAM tokens, one for its DEEP ones.
+    """Per-token advantages: the local term of a token's phase mixed with the global one.
 
     Args:
         scopes: Rewards of each scope, over the rows of all processes.
-        phase_BT: ``Phase`` of each completion token of this process' B rows as an integer; READ for padding.
-        settings: Group size, lambda and mixing.
+        tokens: What each token of this process' B rows is.
+        settings: Group size, lambda, mixing, granularity, normalisation.
         rows: Where this process' rows stand among all (a group may be split over processes).
 
     Returns:
-        Advantages, exactly 0 on READ tokens. (B, T)
+        Advantages, exactly 0 on READ tokens. With boundary granularity, tokens that decide nothing have a local term
+        of 0 and keep their global one (ours). (B, T)
     """
-    global_all = group_relative(scopes.global_B, settings.group_size)
-    streaming_B = _mix(scopes.streaming_B, global_all, settings)[rows]
-    deep_B = _mix(scopes.deep_B, global_all, settings)[rows]
-    streaming_BT = torch.where(phase_BT == Phase.STREAM, streaming_B.unsqueeze(1), 0.0)
-    return torch.where(phase_BT == Phase.DEEP, deep_B.unsqueeze(1), streaming_BT)
-
-
-def adaptive_thinking(
-    cost_B: Tensor, right_B: Tensor, group_size: int, strength: float = 1.0, min_cost: float = 1.0
-) -> Tensor:
-    """The adaptive-thinking reward: a right answer is worth 1, more if it was cheap for its group, less if dear.
-
-    0 if wrong; 1 + clip(-strength * (cost - mean) / max(mean, min_cost), -1/2, 1/2) if right, where mean is the mean
-    cost of the group's right rollouts. So a right answer never scores below a wrong one (1/2 against 0), and writing
-    less is worth nothing unless the answer is right. The paper names length as the proxy of cost; the form is ours.
-
-    Args:
-        cost_B: Tokens, or seconds of waiting. NaN (cannot be scored) stays NaN.
-        right_B: Whether the answer is right, bool.
-        group_size: G.
-        strength: How much a relative saving is worth.
-        min_cost: Costs are compared with at least this, in the unit of the cost.
-    """
-    cost_NG = cost_B.view(-1, group_size)
-    counted_NG = right_B.view(-1, group_size) & ~torch.isnan(cost_NG)
-    count_N1 = counted_NG.sum(dim=1, keepdim=True).clamp(min=1)
-    mean_N1 = torch.where(counted_NG, cost_NG, 0.0).sum(dim=1, keepdim=True) / count_N1
-    saving_NG = -strength * (cost_NG - mean_N1) / mean_N1.clamp(min=min_cost)
-    reward_B = 1.0 + saving_NG.clamp(-0.5, 0.5).view(-1)
-    return torch.where(right_B | torch.isnan(cost_B), reward_B, 0.0)
-
-
-def _mix(local_rewards_B: Tensor, global_B: Tensor, settings: Settings) -> Tensor:
+    global_B1 = relative(scopes.global_B, settings)[rows].unsqueeze(1)
+    written_BT = tokens.phase_BT != Phase.READ
     if settings.local_weight == 0.0:
-        return global_B
-    local_B = group_relative(local_rewards_B, settings.group_size, settings.local_min_std)
-    if settings.mixing == "additive":
-        return global_B + settings.local_weight * local_B
-    return settings.local_weight * local_B + (1.0 - settings.local_weight) * global_B
+        return torch.where(written_BT, global_B1, 0.0)
+    streaming = relative(scopes.streaming, settings, settings.local_min_std)[rows]
+    deep_B1 = relative(scopes.deep_B, settings, settings.local_min_std)[rows].unsqueeze(1)
+    if streaming.dim() == 1:
+        streaming_BT = streaming.unsqueeze(1)
+    else:
+        streaming_BT = streaming.gather(1, tokens.chunk_BT.clamp(0, streaming.size(1) - 1))
+    local_BT = torch.where(tokens.phase_BT == Phase.STREAM, streaming_BT, deep_B1)
+    if settings.granularity is Granularity.BOUNDARY:
+        local_BT = torch.where(tokens.boundary_BT, local_BT, 0.0)
+    global_share = 1.0 - settings.local_weight if settings.mixing is Mixing.CONVEX else 1.0
+    mixed_BT = settings.local_weight * local_BT + global_share * global_B1
+    return torch.where(written_BT, mixed_BT, 0.0)
+
+
+def by_column(function: Callable[[Tensor], Tensor], values: Tensor) -> Tensor:
+    """Apply a function of (B) to (B), or to each of the C columns of (B, C)."""
+    if values.dim() == 1:
+        return function(values)
+    return torch.stack([function(values[:, k]) for k in range(values.size(1))], dim=1)
+
+
+def _standardised(rewards_B: Tensor, group_size: int, min_std: float) -> Tensor:
+    """As ``group_relative``, but NaN stays."""
+    std_B = nan_std(rewards_B.view(-1, group_size)).repeat_interleave(group_size, dim=0)
+    if min_std > 0.0:
+        std_B = std_B.clamp(min=min_std)
+    return (rewards_B - _group_mean(rewards_B, group_size)) / (std_B + EPSILON)
+
+
+def _std_of_all(rewards: Tensor) -> Tensor:
+    return nan_std(rewards.reshape(1, -1))[0]
+
+
+def _group_mean(rewards_B: Tensor, group_size: int) -> Tensor:
+    mean_N = torch.nanmean(rewards_B.view(-1, group_size), dim=1)
+    return mean_N.repeat_interleave(group_size, dim=0)
+
+
+def _zero_unknown(advantages: Tensor) -> Tensor:
+    return torch.nan_to_num(advantages, nan=0.0)

@@ -21,8 +21,10 @@ from pathlib import Path
 from typing import Any, TypeVar, cast, get_type_hints
 
 from adasr_trl.config_sections import (
+    AlarmConfig,
     DataConfig,
     EvalConfig,
+    GroupFilter,
     LoraSection,
     ModelConfig,
     RewardConfig,
@@ -41,9 +43,11 @@ from adasr_trl.config_values import (
 )
 
 __all__ = [
+    "AlarmConfig",
     "ConfigError",
     "DataConfig",
     "EvalConfig",
+    "GroupFilter",
     "LoadedConfig",
     "LoraSection",
     "ModelConfig",

@@ -184,7 +184,7 @@ class RewardConfig:
     """One reward of a run.
 
     Attributes:
-        name: A reward of ``rewards``.
+        name: A reward of ``rewards``, or a function of yours as module:function.
         scope: Which part of the rollout it measures.
         weight: Its factor in the sum of its scope.
         settings: Arguments of that reward.
@@ -194,6 +194,63 @@ class RewardConfig:
     scope: Literal["streaming", "deep", "global"]
     weight: float = 1.0
     settings: dict[str, float | int | str | bool] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class GroupFilter:
+    """Dynamic sampling: groups that teach nothing are drawn again (after DAPO, arXiv 2503.14476).
+
+    A group teaches nothing if all its answers are wrong, whatever their form earned, or if all are right and no
+    term of the advantage varies.
+
+    Attributes:
+        max_resamples: How often at most; what then still teaches nothing is kept.
+        redraw: Another ``episode`` of the training set, or new ``rollouts`` of the same one.
+        criterion: ``accuracy``, or ``reward`` for groups whose shaped reward does not vary. The latter keeps all-wrong
+            groups that differ in form or length, and training on those has destroyed policies.
+        drop_all_right: Draw all-right groups again, too (DAPO's form), although length could be cut there at no risk.
+    """
+
+    max_resamples: int = 3
+    redraw: Literal["episode", "rollouts"] = "episode"
+    criterion: Literal["accuracy", "reward"] = "accuracy"
+    drop_all_right: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse a filter that filters nothing, and settings that do not go together."""
+        _refuse_below("group_filter", 1, max_resamples=self.max_resamples)
+        if self.criterion == "reward" and self.drop_all_right:
+            raise ValueError(
+                "group_filter.drop_all_right: got true with criterion: reward, which does not look at answers; "
+                "remove one of them."
+            )
+
+
+@dataclass(frozen=True)
+class AlarmConfig:
+    """When training is said to collapse (ours). Means over ``patience`` steps are compared with the first ones.
+
+    Attributes:
+        patience: Steps that a condition must last.
+        stop: Whether an alarm ends the run, or only warns.
+        drop: How far accuracy or format may fall below the first steps', as a share of the rollouts.
+        skip_edge: A skip rate this near to 0 or 1 counts as 0 or 1.
+        capped: Share of thoughts cut off at max_thought_tokens from which on they count as grown to the cap.
+    """
+
+    patience: int = 10
+    stop: bool = False
+    drop: float = 0.1
+    skip_edge: float = 0.01
+    capped: float = 0.25
+
+    def __post_init__(self) -> None:
+        """Refuse a patience below 1, and shares outside 0 to 1."""
+        _refuse_below("alarms", 1, patience=self.patience)
+        for name in ("drop", "skip_edge", "capped"):
+            value: float = vars(self)[name]
+            if not 0.0 < value < 1.0:
+                raise ValueError(f"alarms.{name}: got {value:g}; expected above 0 and below 1.")
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ from adasr_trl import rundir
 from adasr_trl.codec import Codec
 from adasr_trl.config_sections import DataConfig, LoraSection, ModelConfig, StreamingConfig
 from adasr_trl.episode import Episode, EpisodeError, read_episodes
-from adasr_trl.files import write_text
+from adasr_trl.files import UserError, write_text
 from adasr_trl.layouts import Layout, build_layout, check_trace
 from adasr_trl.metrics import check_answer
 from adasr_trl.model import load_tokenizer
@@ -111,8 +111,18 @@ def lora_config(section: LoraSection | None) -> Any:
     )
 
 
-def train(trainer: Any, run: Path, streaming: StreamingConfig, model: ModelConfig) -> None:
-    """Train from the newest whole checkpoint, save all that reloading needs, and note that the run is complete."""
+def train(
+    trainer: Any,
+    run: Path,
+    streaming: StreamingConfig,
+    model: ModelConfig,
+    stopped: Callable[[], str | None] = lambda: None,
+) -> None:
+    """Train from the newest whole checkpoint, save all that reloading needs, and note that the run is complete.
+
+    Raises:
+        UserError: Training was ended early, for the reason that ``stopped`` gives; the run stays unfinished.
+    """
     trainer.remove_callback(PrinterCallback)  # ProgressLine says it in fewer words
     checkpoint = rundir.latest_checkpoint(run)
     if checkpoint and _trained(checkpoint):
@@ -121,6 +131,9 @@ def train(trainer: Any, run: Path, streaming: StreamingConfig, model: ModelConfi
         if checkpoint:
             logger.info("resuming from %s", checkpoint)
         trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
+    reason = stopped()
+    if reason:
+        raise UserError(f"{run}: stopped: {reason}")
     trainer.save_model(str(run))
     if trainer.accelerator.is_main_process:
         save_streaming(run, streaming)
@@ -193,12 +206,13 @@ class ProgressLine(TrainerCallback):  # type: ignore[misc]  # transformers is un
     SHOWN = (
         ("loss", "loss"),
         ("eval_loss", "held-out loss"),
-        ("rewards/accuracy_global/mean", "accuracy"),
-        ("eval_rewards/accuracy_global/mean", "held-out accuracy"),
+        ("accuracy", "accuracy"),
+        ("eval_accuracy", "held-out accuracy"),
         ("streaming/tokens", "streaming tokens"),
         ("deep/tokens", "deep tokens"),
         ("streaming/skip_rate", "skips"),
         ("ending/answered", "answered"),
+        ("groups/no_signal", "groups without signal"),
     )
 
     def __init__(self) -> None:

@@ -1,6 +1,7 @@
 """HRPO, hierarchical relative policy optimization, on TRL's GRPOTrainer."""
 
+from adasr_trl.hrpo.alarms import CollapseAlarms
 from adasr_trl.hrpo.config import HRPOConfig
 from adasr_trl.hrpo.trainer import HRPOTrainer
 
-__all__ = ["HRPOConfig", "HRPOTrainer"]
+__all__ = ["CollapseAlarms", "HRPOConfig", "HRPOTrainer"]

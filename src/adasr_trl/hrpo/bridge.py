@@ -1,4 +1,4 @@
-"""What passes between HRPOTrainer and TRL: dataset columns, reward functions, padded phases, seeds."""
+"""What passes between HRPOTrainer and TRL: dataset columns, reward functions, padded tokens, seeds."""
 
 from __future__ import annotations
 
@@ -9,33 +9,37 @@ import torch
 from datasets import Dataset
 from torch import Tensor
 
-from adasr_trl.episode import Episode, from_json, to_json
+from adasr_trl.advantages import Tokens
+from adasr_trl.boundaries import boundary_tokens
+from adasr_trl.codec import Codec
+from adasr_trl.episode import Episode, to_json
 from adasr_trl.protocol import Phase
 from adasr_trl.rewards import Reward
 from adasr_trl.rollout import Rollout
 
 
-def trl_dataset(episodes: Sequence[Episode]) -> Dataset:
+def trl_row(episode: Episode) -> dict[str, str]:
     """TRL's columns: the question to show in logs, the whole episode for us."""
-    rows = [{"prompt": episode.question, "episode": to_json(episode)} for episode in episodes]
-    return Dataset.from_list(rows)
+    return {"prompt": episode.question, "episode": to_json(episode)}
 
 
-def trl_reward(reward: Reward) -> Callable[..., list[float | None]]:
-    """A reward function as TRL calls it: on the rollouts of the local rows, which ride on an extra column."""
+def trl_dataset(episodes: Sequence[Episode]) -> Dataset:
+    """The episodes as TRL reads them."""
+    return Dataset.from_list([trl_row(episode) for episode in episodes])
 
-    def measure(
-        rollout: list[Rollout], episode: list[str], **_columns: object
-    ) -> list[float | None]:
-        pairs = zip(rollout, episode, strict=True)
-        return [reward.measure(each, from_json(line)) for each, line in pairs]
 
-    measure.__name__ = f"{reward.name}_{reward.scope.value}"
-    return measure
+def trl_reward(reward: Reward, place: int) -> Callable[..., list[float]]:
+    """A reward function as TRL calls it, on the local rows; they come with their ``scores``, already shaped."""
+
+    def scored(scores: list[list[float]], **_columns: object) -> list[float]:
+        return [row[place] for row in scores]
+
+    scored.__name__ = f"{reward.name.replace(':', '.')}_{reward.scope.value}"
+    return scored
 
 
 def trl_rollouts(rollouts: Sequence[Rollout]) -> dict[str, list[object]]:
-    """What TRL expects of a ``rollout_func``: its ids, given tokens masked; the rollouts go on to the rewards."""
+    """What TRL expects of a ``rollout_func``: its ids, given tokens masked."""
     prompts: list[object] = []
     completions: list[object] = []
     logprobs: list[object] = []
@@ -51,20 +55,30 @@ def trl_rollouts(rollouts: Sequence[Rollout]) -> dict[str, list[object]]:
         "completion_ids": completions,
         "logprobs": logprobs,
         "env_mask": masks,
-        "rollout": list(rollouts),
     }
 
 
-def padded_phases(rollouts: Sequence[Rollout], completion_ids_BT: Tensor) -> Tensor:
-    """The phase of each completion token, READ for padding. (B, T)."""
+def padded_tokens(rollouts: Sequence[Rollout], completion_ids_BT: Tensor, codec: Codec) -> Tokens:
+    """What each completion token is; padding is READ."""
     phase_BT = torch.full_like(completion_ids_BT, Phase.READ)
+    chunk_BT = torch.zeros_like(completion_ids_BT)
+    boundary_BT = torch.zeros_like(completion_ids_BT, dtype=torch.bool)
     for row, rollout in enumerate(rollouts):
-        phases = rollout.phases[rollout.prompt_length :]
-        phase_BT[row, : len(phases)] = phase_BT.new_tensor(phases)
-    return phase_BT
+        cut = rollout.prompt_length
+        end = len(rollout.token_ids) - cut
+        phase_BT[row, :end] = phase_BT.new_tensor(rollout.phases[cut:])
+        chunk_BT[row, :end] = chunk_BT.new_tensor(rollout.chunk_of_token[cut:])
+        boundary_BT[row, :end] = boundary_BT.new_tensor(boundary_tokens(rollout, codec)[cut:])
+    return Tokens(phase_BT, chunk_BT, boundary_BT)
 
 
 def row_seed(key: str, row: int, episode: Episode) -> int:
     """The seed of one rollout: a function of the step, the row among all processes' rows, and the episode."""
     digest = hashlib.sha256(f"{key}/{row}/{episode.id}".encode()).digest()
     return int.from_bytes(digest[:8], "big")
+
+
+def redrawn_episode(key: str, group: int, count: int) -> int:
+    """Which of ``count`` episodes takes a group's place: the same on every process."""
+    digest = hashlib.sha256(f"{key}/group {group}".encode()).digest()
+    return int.from_bytes(digest[:8], "big") % count

@@ -1,16 +1,31 @@
-"""HRPO's training arguments: TRL's GRPOConfig and four fields.
+"""HRPO's training arguments: TRL's GRPOConfig and eight fields.
 
-    >>> HRPOConfig(output_dir="runs/hrpo", num_generations=8, local_weight=0.5)
+    >>> HRPOConfig(output_dir="runs/hrpo", num_generations=8, granularity="sentence", local_weight=0.5)
 
-What SFT, RL, evaluation and live use share (layout, markers, caps, clock) is ``config.StreamingConfig``.
+Normalisation is TRL's own ``scale_rewards`` (group, none, batch) and ``multi_objective_aggregation``; asymmetric
+clipping is ``epsilon_high``, the KL term ``beta``. What SFT, RL, evaluation and live use share (layout, markers, caps,
+clock) is ``config.StreamingConfig``.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from trl import GRPOConfig
+
+from adasr_trl.advantages import Granularity, Mixing, Normalisation, Settings, local_weight_at
+from adasr_trl.protocol import Mode
+from adasr_trl.rewards import Reward, Scope
+
+_CHOICES = {
+    "advantages": ("hierarchical", "flat"),
+    "granularity": tuple(each.value for each in Granularity),
+    "mixing": tuple(each.value for each in Mixing),
+    "local_weight_schedule": ("linear", "cosine"),
+    "mode": tuple(each.value for each in Mode),
+}
 
 
 @dataclass
@@ -21,8 +36,9 @@ class HRPOConfig(GRPOConfig):
         default="hierarchical",
         metadata={"help": "hierarchical (HRPO) or flat (TRL's GRPO on the sum of all rewards)."},
     )
-    local_weight: float = field(
-        default=0.5, metadata={"help": "lambda: share of the local terms; 0 leaves them out."}
+    granularity: str = field(
+        default="stage",
+        metadata={"help": "Which tokens share a local term: stage, sentence or boundary."},
     )
     mixing: str = field(
         default="convex",
@@ -30,42 +46,101 @@ class HRPOConfig(GRPOConfig):
             "help": "convex: lambda * local + (1 - lambda) * global; additive: global + lambda * local."
         },
     )
+    local_weight: float = field(
+        default=0.5, metadata={"help": "lambda: share of the local terms; 0 leaves them out."}
+    )
+    local_weight_end: float | None = field(
+        default=None, metadata={"help": "lambda at the last step; None keeps local_weight."}
+    )
+    local_weight_schedule: str = field(
+        default="linear",
+        metadata={"help": "How lambda goes to local_weight_end: linear or cosine."},
+    )
     local_min_std: float = field(
         default=0.0, metadata={"help": "Smallest standard deviation of a local term; 0 is off."}
+    )
+    mode: str = field(
+        default="streaming",
+        metadata={
+            "help": "streaming, or read_then_think: the baseline that thinks after the input."
+        },
     )
 
     def __post_init__(self) -> None:
         """Refuse combinations that would train something else than they say."""
         super().__post_init__()
-        for name, known in (
-            ("advantages", ("hierarchical", "flat")),
-            ("mixing", ("convex", "additive")),
-        ):
+        for name, known in _CHOICES.items():
             if getattr(self, name) not in known:
                 raise ValueError(
                     f"{name}: got {getattr(self, name)!r}; expected {' or '.join(known)}."
                 )
-        upper = 1.0 if self.mixing == "convex" else float("inf")
-        if not 0.0 <= self.local_weight <= upper:
+        self._refuse_weights()
+        if self.mode == Mode.READ_THEN_THINK.value and self.granularity == "sentence":
             raise ValueError(
-                f"local_weight: got {self.local_weight}; {self.mixing} mixing expects 0 to {upper:g}."
+                "granularity: got sentence, but mode read_then_think writes no thought after a chunk; use stage."
             )
-        if self.local_min_std < 0.0:
-            raise ValueError(f"local_min_std: got {self.local_min_std}; expected 0 or more.")
-        if self.advantages == "hierarchical":
-            self._refuse_other_normalisation()
         self._refuse_split_generation_batches()
         self._refuse_what_rollouts_do_not_obey()
 
-    def _refuse_other_normalisation(self) -> None:
-        if self.scale_rewards not in (True, "group"):
+    @property
+    def is_flat(self) -> bool:
+        """Whether the advantages are TRL's own."""
+        return self.advantages == "flat"
+
+    def settings(self, group_size: int, progress: float) -> Settings:
+        """The advantages' settings when a share ``progress`` of the training is over; flat ones know no local terms."""
+        if self.is_flat:
+            return Settings(group_size, 0.0, normalisation=self._normalisation)
+        return Settings(
+            group_size=group_size,
+            local_weight=local_weight_at(
+                progress, self.local_weight, self.local_weight_end, self.local_weight_schedule
+            ),
+            mixing=Mixing(self.mixing),
+            granularity=Granularity(self.granularity),
+            normalisation=self._normalisation,
+            local_min_std=self.local_min_std,
+        )
+
+    def check_rewards(self, rewards: Sequence[Reward]) -> None:
+        """Refuse rewards that these settings could not use (ValueError)."""
+        scopes = {reward.scope for reward in rewards if reward.weight > 0}
+        if self.mode == Mode.READ_THEN_THINK.value and Scope.STREAMING in scopes:
             raise ValueError(
-                f"scale_rewards: got {self.scale_rewards!r}; hierarchical advantages are normalised per group."
+                "rewards: one has scope streaming, but mode read_then_think writes no thoughts; remove it."
             )
-        if self.multi_objective_aggregation != "sum_then_normalize":
+        most = max(self.local_weight, self.local_weight_end or 0.0)
+        if not self.is_flat and most > 0 and scopes == {Scope.GLOBAL}:
             raise ValueError(
-                f"multi_objective_aggregation: got {self.multi_objective_aggregation!r}; hierarchical "
-                f"advantages expect sum_then_normalize."
+                f"local_weight: got {most:g}, but no reward has scope streaming or deep; give one a local scope, or "
+                f"set local_weight: 0."
+            )
+        if not self.is_flat and most == 0 and Scope.GLOBAL not in scopes:
+            raise ValueError(
+                "local_weight: got 0, but no reward has scope global, so that every advantage would be 0; give one "
+                "scope global, or set local_weight above 0."
+            )
+
+    @property
+    def _normalisation(self) -> Normalisation:
+        if self.multi_objective_aggregation == "sum_then_normalize":
+            return Normalisation(self.scale_rewards)
+        return Normalisation(self.multi_objective_aggregation)
+
+    def _refuse_weights(self) -> None:
+        upper = 1.0 if self.mixing == "convex" else math.inf
+        for name in ("local_weight", "local_weight_end"):
+            weight = getattr(self, name)
+            if weight is not None and not (0.0 <= weight <= upper and math.isfinite(weight)):
+                raise ValueError(
+                    f"{name}: got {weight}; {self.mixing} mixing expects 0 to {upper:g}."
+                )
+        if self.local_min_std < 0.0:
+            raise ValueError(f"local_min_std: got {self.local_min_std}; expected 0 or more.")
+        if self.local_min_std > 0.0 and self.scale_rewards == "none":
+            raise ValueError(
+                f"local_min_std: got {self.local_min_std}, but scale_rewards: none divides by no standard deviation; "
+                f"remove one of them."
             )
 
     def _refuse_split_generation_batches(self) -> None:

@@ -1,36 +1,47 @@
-"""What HRPO logs beside TRL's metrics: lengths, endings, skip rate and latency by phase, rewards by scope.
+"""What HRPO logs beside TRL's metrics: lengths, endings, skip rate and latency by phase, rewards by scope, groups.
 
-streaming/tokens, deep/tokens, streaming/skip_rate, ending/answered ..., latency_seconds,
-reward/global, zero_std_groups/global ..., flat/reward (TRL's own, of the sum of all rewards)
+accuracy, streaming/tokens, deep/tokens, streaming/skip_rate, ending/answered ..., latency_seconds,
+reward/global, zero_std_groups/global ..., groups/all_wrong, groups/no_signal ...,
+flat/reward (TRL's own, of the sum of all rewards)
 """
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Iterable, MutableSequence, Sequence
+from dataclasses import replace
+from typing import Any
 
 import torch
 
-from adasr_trl.advantages import Scopes, Settings, group_relative, nan_std
+from adasr_trl.advantages import Normalisation, Scopes, Settings, nan_std, relative
 from adasr_trl.clock import Clock, arrivals, timeline
-from adasr_trl.episode import Episode
+from adasr_trl.hrpo.group_filter import Draw
+from adasr_trl.hrpo.scoring import Row, Scores, scopes_of
 from adasr_trl.protocol import Ending, Phase
-from adasr_trl.rollout import Rollout
+from adasr_trl.rewards import Reward
 
 _FLAT = ("reward", "reward_std", "frac_reward_zero_std")
+NEEDS_DEEP = "deep"  # the tag of episodes that need deep work
 
 
-def phase_metrics(
-    rollouts: Sequence[Rollout], episodes: Sequence[Episode], clock: Clock
-) -> dict[str, float]:
-    """Means over this process' rollouts, the same keys in the same order every time."""
-    lines = [
-        timeline(r, arrivals(e, clock), clock) for r, e in zip(rollouts, episodes, strict=True)
-    ]
+def phase_metrics(rows: Sequence[Row], clock: Clock) -> dict[str, float]:
+    """Means over this process' rollouts, the same keys in the same order every time; NaN where nothing counts."""
+    graded = [row.graded for row in rows]
+    rollouts = [each.rollout for each in graded]
+    lines = [timeline(each.rollout, arrivals(each.episode, clock), clock) for each in graded]
+    deep = [each for each in graded if NEEDS_DEEP in each.episode.tags]
+    thoughts = [ending for rollout in rollouts for ending in rollout.thought_endings]
     metrics = {
+        "accuracy": _mean(each.right for each in graded),
+        "accuracy/needs_deep": _mean(each.right for each in deep),
         "streaming/tokens": _mean(rollout.tokens_in(Phase.STREAM) for rollout in rollouts),
+        "streaming/skip_rate": _mean(r.skip_rate for r in rollouts if r.thought_endings),
+        "streaming/capped": _mean(ending is Ending.OUT_OF_TOKENS for ending in thoughts),
+        "streaming/malformed": _mean(ending is Ending.MALFORMED for ending in thoughts),
         "deep/tokens": _mean(rollout.tokens_in(Phase.DEEP) for rollout in rollouts),
-        "streaming/skip_rate": _mean(rollout.skip_rate for rollout in rollouts),
+        "deep/tokens_needs_deep": _mean(each.rollout.tokens_in(Phase.DEEP) for each in deep),
         "latency_seconds": _mean(line.to_answer_seconds for line in lines),
         "backlog_seconds": _mean(line.backlog_seconds for line in lines),
     }
@@ -39,15 +50,45 @@ def phase_metrics(
     return metrics
 
 
+def log_draw(metrics: dict[str, list[float]], draw: Draw, clock: Clock, accelerator: Any) -> None:
+    """Add the means over all processes; what counted nowhere is left out."""
+    local = phase_metrics(draw.rows, clock)
+    values = torch.tensor([list(local.values())], device=accelerator.device)
+    means = accelerator.gather(values).nanmean(dim=0).tolist()
+    everywhere = {**dict(zip(local, means, strict=True)), **group_metrics(draw)}
+    for name, mean in everywhere.items():
+        if not math.isnan(mean):
+            metrics.setdefault(name, []).append(mean)
+
+
+def group_metrics(draw: Draw) -> dict[str, float]:
+    """Shares of all groups: those of the first draw by kind, those drawn again, and what is left without signal."""
+    first = draw.first
+    return {
+        "groups/all_right": first.all_right_N.float().mean().item(),
+        "groups/all_wrong": first.all_wrong_N.float().mean().item(),
+        "groups/format_dead": first.format_dead_N.float().mean().item(),
+        "groups/redrawn": draw.redrawn / len(first.all_right_N),
+        "groups/no_signal": draw.last.no_signal.float().mean().item(),
+    }
+
+
 def replace_flat_metrics(
-    metrics: dict[str, list[float]], scopes: Scopes, settings: Settings
+    metrics: dict[str, list[float]],
+    scores: Scores,
+    rewards: Sequence[Reward],
+    settings: Settings,
 ) -> None:
-    """Rename TRL's reward statistics, which are of the flat sum, and add each scope's own."""
+    """Rename TRL's reward statistics, which are of the flat sum, and add each scope's own, not normalised."""
+    scopes = scopes_of(scores, rewards, replace(settings, normalisation=Normalisation.GROUP))
     for name in _FLAT:
         metrics.setdefault(f"flat/{name}", []).append(metrics[name].pop())
         if not metrics[name]:
             del metrics[name]
-    named = {"streaming": scopes.streaming_B, "deep": scopes.deep_B, "global": scopes.global_B}
+    streaming_B = scopes.streaming
+    if streaming_B.dim() == 2:
+        streaming_B = torch.nanmean(streaming_B, dim=1)
+    named = {"streaming": streaming_B, "deep": scopes.deep_B, "global": scopes.global_B}
     for name, rewards_B in named.items():
         std_N = nan_std(rewards_B.view(-1, settings.group_size))
         metrics.setdefault(f"reward/{name}", []).append(torch.nanmean(rewards_B).item())
@@ -59,11 +100,12 @@ def replace_flat_advantages(
     logged: MutableSequence[float], scopes: Scopes, settings: Settings
 ) -> None:
     """In TRL's table of completions, show the global term in place of the flat advantage of the same rows."""
-    terms = group_relative(scopes.global_B, settings.group_size).tolist()
+    terms = relative(scopes.global_B, settings).tolist()
     for _ in terms:
         logged.pop()
     logged.extend(terms)
 
 
 def _mean(values: Iterable[float]) -> float:
-    return statistics.fmean(values)
+    known = list(values)
+    return statistics.fmean(known) if known else math.nan

@@ -1,0 +1,110 @@
+"""Drawing a generation batch: rollouts of this process' rows, scored over all, groups without signal drawn again.
+
+>>> drawer = Drawer(train_episodes, rewards, streaming, codec, Mode.STREAMING)
+>>> draw = drawer.draw(episodes, occasion, unwrapped, accelerator)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any
+
+from adasr_trl.advantages import Settings
+from adasr_trl.codec import Codec
+from adasr_trl.config_sections import GroupFilter, StreamingConfig
+from adasr_trl.engines import HFEngine, Request, Sampling
+from adasr_trl.episode import Episode
+from adasr_trl.hrpo.bridge import redrawn_episode, row_seed
+from adasr_trl.hrpo.group_filter import Draw, Verdicts, drawn, terms, verdicts
+from adasr_trl.hrpo.scoring import Row, Scores, grade, scopes_of, score
+from adasr_trl.layouts import build_layout
+from adasr_trl.protocol import Mode
+from adasr_trl.rewards import Reward
+
+Unwrapped = Callable[[], AbstractContextManager[Any]]
+
+
+@dataclass(frozen=True)
+class Occasion:
+    """One draw of one step.
+
+    Attributes:
+        key: Names it; with a row's place and its episode it fixes the row's random numbers.
+        first_row: Place of this process' first row among those of all.
+        settings: Of the advantages.
+        progress: Share of the training that is over.
+        sampling: How tokens are drawn.
+        group_filter: Which groups to draw again, or None for none.
+    """
+
+    key: str
+    first_row: int
+    settings: Settings
+    progress: float
+    sampling: Sampling
+    group_filter: GroupFilter | None
+
+
+@dataclass(frozen=True)
+class Drawer:
+    """What every draw of a run has in common.
+
+    Attributes:
+        pool: The training episodes, which a redrawn group may get another one of.
+        rewards: What measures the rollouts.
+        streaming: Layout, markers, caps and clock.
+        codec: The tokenizer with the markers.
+        mode: Streaming, or read-then-think.
+        flat: Whether all rewards are one sum.
+    """
+
+    pool: Sequence[Episode]
+    rewards: Sequence[Reward]
+    streaming: StreamingConfig
+    codec: Codec
+    mode: Mode
+    flat: bool
+
+    def draw(
+        self,
+        episodes: Sequence[Episode],
+        occasion: Occasion,
+        unwrapped: Unwrapped,
+        accelerator: Any,
+    ) -> Draw:
+        """Roll out the episodes of this process' rows; every process must call it."""
+        asked, first = list(episodes), occasion.first_row
+        group_of = [(first + place) // occasion.settings.group_size for place in range(len(asked))]
+        rule = occasion.group_filter
+
+        def sample(places: Sequence[int], attempt: int) -> list[Row]:
+            key = f"{occasion.key}/{attempt}" if attempt else occasion.key
+            for place in places:
+                if attempt and rule and rule.redraw == "episode":
+                    found = redrawn_episode(key, group_of[place], len(self.pool))
+                    asked[place] = self.pool[found]
+            requests = [
+                Request(asked[place], row_seed(key, first + place, asked[place]), self.mode)
+                for place in places
+            ]
+            return self._rolled(requests, occasion.sampling, unwrapped)
+
+        def judge(rows: Sequence[Row]) -> tuple[Scores, Verdicts]:
+            settings = occasion.settings
+            scores = score(rows, self.rewards, accelerator, settings, occasion.progress)
+            scopes = scopes_of(scores, self.rewards, settings, flat=self.flat)
+            return scores, verdicts(scores, terms(scopes, settings), settings.group_size)
+
+        return drawn(sample, judge, group_of, rule)
+
+    def _rolled(
+        self, requests: Sequence[Request], sampling: Sampling, unwrapped: Unwrapped
+    ) -> list[Row]:
+        with unwrapped() as model:
+            layout = build_layout(self.streaming, self.codec)
+            engine = HFEngine(model, self.codec, layout, self.streaming)
+            rollouts = engine.rollout(requests, sampling)
+        pairs = zip(rollouts, requests, strict=True)
+        return [grade(rollout, request.episode, self.rewards) for rollout, request in pairs]

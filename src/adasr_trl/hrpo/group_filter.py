@@ -1,0 +1,118 @@
+"""Which groups teach something, and drawing those again that do not (dynamic sampling, after DAPO).
+
+    >>> draw = drawn(sample, judge, group_of_row, GroupFilter(max_resamples=3))
+
+A group without signal costs its rollouts and its share of the batch. All wrong is judged by the answers themselves:
+where the shaped reward decides, all-wrong groups stay for differing in form or length, and the policy learns that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from adasr_trl.advantages import Scopes, Settings, relative
+from adasr_trl.config_sections import GroupFilter
+from adasr_trl.hrpo.scoring import Row, Scores
+
+
+@dataclass(frozen=True)
+class Verdicts:
+    """What is true of each of the N groups, bool."""
+
+    all_right_N: Tensor
+    all_wrong_N: Tensor
+    format_dead_N: Tensor
+    varies_N: Tensor
+
+    @property
+    def no_signal(self) -> Tensor:
+        """All wrong, or all right where no term of the advantage varies. (N)."""
+        return self.all_wrong_N | (self.all_right_N & ~self.varies_N)
+
+
+def verdicts(scores: Scores, terms_BK: Tensor, group_size: int) -> Verdicts:
+    """Judge every group.
+
+    Args:
+        scores: Of all processes.
+        terms_BK: The advantage's terms, 0 where they are equal over the group (``terms``).
+        group_size: G.
+    """
+    right_NG = scores.right_B.view(-1, group_size)
+    return Verdicts(
+        all_right_N=right_NG.all(dim=1),
+        all_wrong_N=~right_NG.any(dim=1),
+        format_dead_N=~scores.answered_B.view(-1, group_size).any(dim=1),
+        varies_N=(terms_BK.view(-1, group_size, terms_BK.size(1)) != 0.0).any(dim=2).any(dim=1),
+    )
+
+
+def terms(scopes: Scopes, settings: Settings) -> Tensor:
+    """Every term that enters an advantage, side by side. (B, K)."""
+    found = [relative(scopes.global_B, settings)]
+    if settings.local_weight != 0.0:
+        streaming = relative(scopes.streaming, settings)
+        found += streaming.unbind(dim=1) if streaming.dim() == 2 else [streaming]
+        found.append(relative(scopes.deep_B, settings))
+    return torch.stack(found, dim=1)
+
+
+def to_redraw(found: Verdicts, rule: GroupFilter) -> Tensor:
+    """Which of the N groups the filter draws again, bool."""
+    if rule.criterion == "reward":
+        return ~found.varies_N
+    if rule.drop_all_right:
+        return found.all_wrong_N | found.all_right_N
+    return found.no_signal
+
+
+@dataclass(frozen=True)
+class Draw:
+    """The rows of this process, the scores of all, and how the first draw's groups were.
+
+    Attributes:
+        rows: Rollouts with their measures, in the order of the batch.
+        scores: Of the rows of all processes.
+        first: Verdicts before anything was drawn again.
+        last: Verdicts of what is trained on.
+        redrawn: How many groups were drawn again, each time counted.
+    """
+
+    rows: tuple[Row, ...]
+    scores: Scores
+    first: Verdicts
+    last: Verdicts
+    redrawn: int
+
+
+def drawn(
+    sample: Callable[[Sequence[int], int], Sequence[Row]],
+    judge: Callable[[Sequence[Row]], tuple[Scores, Verdicts]],
+    groups: Sequence[int],
+    rule: GroupFilter | None,
+) -> Draw:
+    """Sample a batch, and sample again what the rule asks for.
+
+    Args:
+        sample: Rolls out the rows at these places (none, on some process) for the given attempt, 0 being the first.
+        judge: Scores the rows of all processes; every process calls it equally often.
+        groups: The group of each of this process' rows, among those of all processes.
+        rule: The filter, or None for none.
+    """
+    rows = list(sample(range(len(groups)), 0))
+    scores, first = judge(rows)
+    last, redrawn = first, 0
+    for attempt in range(1, (rule.max_resamples if rule else 0) + 1):
+        again_N = to_redraw(last, rule) if rule else torch.zeros_like(last.varies_N)
+        if not again_N.any():
+            break
+        redrawn += int(again_N.sum())
+        places = [place for place, group in enumerate(groups) if again_N[group]]
+        for place, row in zip(places, sample(places, attempt), strict=True):
+            rows[place] = row
+        scores, last = judge(rows)
+    return Draw(tuple(rows), scores, first, last, redrawn)

@@ -1,0 +1,28 @@
+"""Rewards: each measures one rollout alone, has a scope, and is summed with its weight within that scope.
+
+    rewards:
+      - {name: accuracy, scope: global}
+      - {name: format, scope: streaming, weight: 0.25}
+      - {name: adaptive_thinking, scope: deep, settings: {cost: latency}}
+      - {name: "my_rewards:brevity", scope: deep}      # a function of your own
+
+The paper names three: format, accuracy, adaptive thinking; their formulas are ours. Published ones stand beside them
+(docs/REWARDS.md). In no scope does a right answer score below a wrong one of the same format: sums that would allow
+it are refused. No torch here.
+"""
+
+from adasr_trl.rewards.base import Graded, Kind, Measured, Reward, Rule, Scope, answered_right
+from adasr_trl.rewards.build import BUILT_IN, RewardError, build_rewards
+
+__all__ = [
+    "BUILT_IN",
+    "Graded",
+    "Kind",
+    "Measured",
+    "Reward",
+    "RewardError",
+    "Rule",
+    "Scope",
+    "answered_right",
+    "build_rewards",
+]

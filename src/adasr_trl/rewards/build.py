@@ -1,0 +1,119 @@
+"""From a configuration's rewards to rules, every one checked before a model is loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import cast
+
+from adasr_trl.config_sections import RewardConfig, StreamingConfig
+from adasr_trl.config_values import Entry, convert
+from adasr_trl.rewards.base import EVERY_SCOPE, Reward, Rule, Scope
+from adasr_trl.rewards.choice import Diversity, SkipBonus
+from adasr_trl.rewards.length import (
+    AdaptiveThinking,
+    Cosine,
+    KimiLength,
+    L1Exact,
+    L1Max,
+    SoftOverlong,
+)
+from adasr_trl.rewards.protocol import Accuracy, Format
+from adasr_trl.rewards.repetition import Repetition
+from adasr_trl.rewards.user import load_function
+
+BUILT_IN: Mapping[str, type[Rule]] = {
+    "accuracy": Accuracy,
+    "format": Format,
+    "adaptive_thinking": AdaptiveThinking,
+    "kimi_length": KimiLength,
+    "l1_exact": L1Exact,
+    "l1_max": L1Max,
+    "soft_overlong": SoftOverlong,
+    "cosine": Cosine,
+    "skip_bonus": SkipBonus,
+    "diversity": Diversity,
+    "repetition": Repetition,
+}
+
+
+class RewardError(ValueError):
+    """A reward that cannot be used; ``position`` is its place in the list, or None where the list is meant."""
+
+    def __init__(self, message: str, position: int | None = None) -> None:
+        """Keep the place beside the message."""
+        super().__init__(f"rewards: {message}")
+        self.position = position
+
+
+def build_rewards(
+    configs: Sequence[RewardConfig], streaming: StreamingConfig, *, flat: bool = False
+) -> tuple[Reward, ...]:
+    """The rewards of a config, checked.
+
+    Args:
+        configs: The section ``rewards``.
+        streaming: Caps and clock.
+        flat: Whether all of them are one sum (the GRPO baseline) rather than one a scope.
+
+    Raises:
+        RewardError: An unknown name, a scope that does not fit, an unknown or bad setting, no weight above 0, or a
+            sum in which a right answer may score below a wrong one.
+    """
+    rewards = []
+    for position, config in enumerate(configs):
+        try:
+            rewards.append(_build(config, streaming))
+        except ValueError as error:
+            raise RewardError(str(error), position) from None
+        labels = [(reward.name, reward.scope) for reward in rewards]
+        if labels.count(labels[-1]) > 1:
+            raise RewardError(
+                f"{config.name} of scope {config.scope} is listed twice; add the weights.", position
+            )
+    if not any(reward.weight != 0 for reward in rewards):
+        raise RewardError("every weight is 0 (or there is no reward); give one a weight.")
+    sums = {None: rewards} if flat else {s: [r for r in rewards if r.scope is s] for s in Scope}
+    for scope, members in sums.items():
+        _check_margin(members, scope)
+    return tuple(rewards)
+
+
+def _build(config: RewardConfig, streaming: StreamingConfig) -> Reward:
+    if ":" in config.name:
+        rule: Rule = load_function(config.name, config.settings)
+    elif config.name in BUILT_IN:
+        entries = {key: Entry(value, config.name) for key, value in config.settings.items()}
+        rule = cast(Rule, convert(Entry(entries, config.name), BUILT_IN[config.name], "settings"))
+    else:
+        raise ValueError(
+            f"unknown reward {config.name!r}; known are {', '.join(BUILT_IN)}, and module:function."
+        )
+    scope = Scope(config.scope)
+    if scope not in rule.SCOPES:
+        fitting = " or ".join(sorted(each.value for each in rule.SCOPES & EVERY_SCOPE))
+        raise ValueError(f"{config.name} has scope {fitting}, not {scope.value}.")
+    if not 0 <= config.weight < float("inf"):
+        raise ValueError(f"{config.name} has weight {config.weight:g}; expected 0 or more.")
+    try:
+        rule.check(scope, streaming)
+    except ValueError as error:
+        raise ValueError(f"{config.name}: settings.{error}") from None
+    return Reward(config.name, scope, config.weight, rule, streaming)
+
+
+def _check_margin(rewards: Sequence[Reward], scope: Scope | None) -> None:
+    """Refuse a sum in which a right answer may score below a wrong one of the same format."""
+    margins = [(reward, reward.rule.margin) for reward in rewards]
+    if any(margin is None for _, margin in margins):
+        return  # a user's function may do anything
+    total = sum(reward.weight * (margin or 0.0) for reward, margin in margins)
+    if total >= -1e-9:
+        return
+    worst = min(margins, key=lambda pair: pair[0].weight * (pair[1] or 0.0))[0]
+    place = "their sum" if scope is None else f"scope {scope.value}"
+    where = worst.scope.value
+    held = sum(r.weight for r in rewards if r.name == "accuracy" and r.scope.value == where)
+    raise RewardError(
+        f"in {place} a right answer may score {-total:g} below a wrong one, for all of {worst.name}; give accuracy of "
+        f"scope {where} a weight of {held - total:g} or more, or {worst.name} a smaller one."
+    )

@@ -1,0 +1,111 @@
+"""A reward of the user's own: any function named as ``module:function`` in the configuration.
+
+    def brevity(rollout, episode, limit=20):
+        return float(rollout.answer_tokens <= limit)
+
+    rewards:
+      - {name: "my_rewards:brevity", scope: deep, weight: 0.5, settings: {limit: 30}}
+
+It is called once a rollout with the ``Rollout``, the ``Episode`` and the settings. It returns a number, None (cannot
+be scored), or, in the streaming scope, a list of one such value a chunk; stage granularity takes their mean.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import math
+import statistics
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from adasr_trl.config_sections import StreamingConfig
+from adasr_trl.files import UserError
+from adasr_trl.rewards.base import Graded, Measured, Rule, Scope
+
+
+@dataclass(frozen=True)
+class UserFunction(Rule):
+    """Calls the function; what it returns is checked."""
+
+    name: str
+    function: Callable[..., Any]
+    settings: Mapping[str, float | int | str | bool] = field(default_factory=dict)
+
+    def measure(self, graded: Graded, scope: Scope, streaming: StreamingConfig) -> Measured:
+        """The function's value or values.
+
+        Raises:
+            UserError: It raised, or returned something else.
+        """
+        del streaming
+        try:
+            found = self.function(graded.rollout, graded.episode, **self.settings)
+        except Exception as error:
+            raise UserError(
+                f"reward {self.name}: raised {type(error).__name__} for episode {graded.episode.id!r}: {error}"
+            ) from error
+        if isinstance(found, list | tuple):
+            return self._chunks(found, graded, scope)
+        return Measured(self._number(found, graded))
+
+    @property
+    def margin(self) -> None:
+        """Unknown."""
+        return
+
+    def _chunks(self, found: list[Any] | tuple[Any, ...], graded: Graded, scope: Scope) -> Measured:
+        expected = len(graded.episode.chunks)
+        if scope is not Scope.STREAMING or len(found) != expected:
+            raise self._wrong(found, graded, f"a list of {expected} only in scope streaming")
+        values = tuple(self._number(each, graded) for each in found)
+        known = [each for each in values if each is not None]
+        return Measured(statistics.fmean(known) if known else None, values)
+
+    def _number(self, found: Any, graded: Graded) -> float | None:
+        if found is None:
+            return None
+        try:
+            number = float(found)
+        except (TypeError, ValueError):
+            raise self._wrong(found, graded, "a number or None") from None
+        if not math.isfinite(number):
+            raise self._wrong(found, graded, "a finite number, or None for what cannot be scored")
+        return number
+
+    def _wrong(self, found: object, graded: Graded, expected: str) -> UserError:
+        return UserError(
+            f"reward {self.name}: returned {found!r} for episode {graded.episode.id!r}; expected {expected}."
+        )
+
+
+def load_function(name: str, settings: Mapping[str, float | int | str | bool]) -> UserFunction:
+    """The function ``module:function``; modules are looked for in the working directory, too.
+
+    Raises:
+        ValueError: No such module or function, or arguments that it does not take.
+    """
+    module_name, _, function_name = name.partition(":")
+    if not module_name or not function_name:
+        raise ValueError(f"{name!r}: expected module:function.")
+    if (here := str(Path.cwd())) not in sys.path:
+        sys.path.insert(0, here)
+    try:
+        module = importlib.import_module(module_name)
+    except ImportError as error:
+        raise ValueError(
+            f"{name}: the module cannot be imported ({error}); run from its folder, or install it."
+        ) from error
+    function = vars(module).get(function_name)
+    if not callable(function):
+        raise ValueError(f"{name}: {module_name} has no function {function_name!r}.")
+    try:
+        inspect.signature(function).bind(None, None, **settings)
+    except TypeError as error:
+        raise ValueError(
+            f"{name}: it must take (rollout, episode) and its settings: {error}."
+        ) from error
+    return UserFunction(name, function, dict(settings))

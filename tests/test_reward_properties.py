@@ -1,0 +1,169 @@
+"""What holds of every sum of built-in rewards that a configuration may name, on random groups of rollouts."""
+
+from __future__ import annotations
+
+import dataclasses
+from types import SimpleNamespace
+
+import pytest
+import torch
+from conftest import STREAMING
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
+from scripted import write
+
+from adasr_trl.advantages import Granularity, Settings
+from adasr_trl.codec import Codec
+from adasr_trl.config_sections import RewardConfig
+from adasr_trl.episode import AnswerType, Episode, Source
+from adasr_trl.hrpo.scoring import grade, scopes_of, score
+from adasr_trl.layouts import build_layout
+from adasr_trl.rewards import BUILT_IN, RewardError, build_rewards
+
+EPISODE = Episode(
+    id="e",
+    group="e",
+    question="How many coins does Tom have?",
+    chunks=("Tom has 5 coins.", " He sings.", " Tom finds 3 coins."),
+    answer="8",
+    answer_type=AnswerType.NUMBER,
+    source=Source("test", "1", "Apache-2.0", "train"),
+)
+WRONG = "9"
+ALONE = SimpleNamespace(
+    device=torch.device("cpu"), gather=lambda x: x, pad_across_processes=lambda x, **_: x
+)
+SETTINGS = {
+    "format": [{}, {"partial_credit": True}],
+    "adaptive_thinking": [{}, {"strength": 9.0}],
+    "l1_exact": [{"target_tokens": 8, "alpha": 0.2}, {"target_tokens": 1}],
+    "l1_max": [{"max_tokens": 8, "alpha": 0.2}],
+    "soft_overlong": [{"max_tokens": 10, "buffer_tokens": 8}],
+    "cosine": [{"max_tokens": 12}, {"max_tokens": 12, "right_long": -0.5, "wrong_long": 0.0}],
+    "skip_bonus": [{}, {"bonus": 1.0}],
+    "repetition": [{"words": 1}],
+}
+
+
+@st.composite
+def rewards(draw):
+    name = draw(st.sampled_from(list(BUILT_IN)))
+    scope = draw(st.sampled_from(sorted(each.value for each in BUILT_IN[name].SCOPES)))
+    weight = draw(st.sampled_from([0.25, 1.0, 2.0]))
+    return RewardConfig(name, scope, weight, draw(st.sampled_from(SETTINGS.get(name, [{}]))))
+
+
+@pytest.fixture(scope="module")
+def parts(tokenizer):
+    codec = Codec(tokenizer, STREAMING.markers)
+    return codec, build_layout(STREAMING, codec), STREAMING
+
+
+words = st.lists(st.sampled_from(["Tom", "5", "+", "3", "so"]), max_size=14).map(" ".join)
+
+
+def built(configs):
+    try:
+        return build_rewards(configs, STREAMING)
+    except RewardError:
+        return None
+
+
+def of_group(rollouts, chosen, granularity):
+    """The scopes' sums for one group."""
+    rows = [grade(rollout, EPISODE, chosen) for rollout in rollouts]
+    setting = Settings(len(rows), granularity=granularity)
+    scores = score(rows, chosen, ALONE, setting, progress=0.3)
+    found = scopes_of(scores, chosen, setting)
+    streaming = found.streaming if found.streaming.dim() == 2 else found.streaming.unsqueeze(1)
+    return rows, torch.cat([streaming, found.deep_B[:, None], found.global_B[:, None]], dim=1)
+
+
+def form_of(row):
+    """What a format reward sees."""
+    chosen = built([RewardConfig("format", s, 1.0) for s in ("streaming", "deep")])
+    found = grade(row.graded.rollout, EPISODE, chosen).measured
+    return [(each.value, each.chunks) for each in found]
+
+
+@given(
+    st.data(),
+    st.lists(rewards(), min_size=1, max_size=4),
+    st.sampled_from([Granularity.STAGE, Granularity.SENTENCE]),
+)
+@settings(
+    deadline=None,
+    max_examples=150,
+    suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow],
+)
+def test_a_right_answer_never_scores_below_a_wrong_one_of_equal_format_in_any_scope(
+    parts, data, configs, granularity
+):
+    chosen = built(configs)
+    assume(chosen is not None)
+    rollouts = [
+        write(
+            EPISODE,
+            parts,
+            [data.draw(words) for _ in EPISODE.chunks],
+            data.draw(words),
+            data.draw(st.sampled_from([EPISODE.answer, WRONG])),
+        )
+        for _ in range(4)
+    ]
+    rows, sums = of_group(rollouts, chosen, granularity)
+    for a in range(4):
+        for b in range(4):
+            if not rows[a].graded.right or rows[b].graded.right:
+                continue
+            if form_of(rows[a]) != form_of(rows[b]):
+                continue
+            worse = (sums[a] < sums[b] - 1e-5).nonzero().flatten().tolist()
+            assert not worse, (configs, rollouts[a], rollouts[b], sums)
+
+
+@given(
+    st.lists(rewards(), min_size=1, max_size=4),
+    st.lists(st.sampled_from(["Tom", "5 + 3", "so", "7"]), max_size=8),
+    st.integers(0, 8),
+    st.booleans(),
+)
+@settings(
+    deadline=None,
+    max_examples=150,
+    suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow],
+)
+def test_reasoning_moved_behind_the_deep_parts_end_marker_never_raises_a_reward(
+    parts, configs, reasoning, cut, right
+):
+    chosen = built(configs)
+    assume(chosen is not None)
+    answer = EPISODE.answer if right else WRONG
+    skips = [""] * len(EPISODE.chunks)
+    beside = [
+        write(EPISODE, parts, skips, "Tom 5 so", EPISODE.answer),
+        write(EPISODE, parts, skips, "", WRONG),
+    ]
+    honest = write(EPISODE, parts, skips, " ".join(reasoning), answer)
+    moved = write(
+        EPISODE, parts, skips, " ".join(reasoning[:cut]), " ".join([*reasoning[cut:], answer])
+    )
+    assert len(moved.token_ids) == len(honest.token_ids)
+    _, before = of_group([honest, *beside], chosen, Granularity.STAGE)
+    _, after = of_group([moved, *beside], chosen, Granularity.STAGE)
+    before, after = torch.nan_to_num(before[0]), torch.nan_to_num(after[0])
+    assert (after <= before + 1e-5).all(), (configs, before, after)
+
+
+def test_without_the_check_of_sums_a_short_wrong_answer_would_win(parts):
+    """The property above is not empty: a lone Kimi reward breaks it, and is refused for that."""
+    skips = [""] * len(EPISODE.chunks)
+    assert built([RewardConfig("kimi_length", "deep")]) is None
+    allowed = built([RewardConfig("kimi_length", "deep"), RewardConfig("accuracy", "deep")])
+    rollouts = [
+        write(EPISODE, parts, skips, "Tom Tom Tom Tom", EPISODE.answer),
+        write(EPISODE, parts, skips, "", WRONG),
+    ]
+    alone = tuple(dataclasses.replace(r, weight=float(r.name != "accuracy")) for r in allowed)
+    _, sums = of_group(rollouts, alone, Granularity.STAGE)
+    assert sums[0, -2] < sums[1, -2]
