@@ -118,6 +118,50 @@ def test_hrpo_that_was_interrupted_resumes_to_the_same_weights(root, finished, m
     assert_equal(root / "hrpo", finished / "hrpo")
 
 
+FORM = (
+    "--granularity",
+    "sentence",
+    "--local_weight_end",
+    "0.1",
+    "--group_filter.max_resamples",
+    "2",
+)
+
+
+def test_every_form_resumes_to_the_same_weights(root, monkeypatch):
+    assert run("hrpo", root, *FORM, "--output_dir", str(root / "whole")) == 0
+    with monkeypatch.context() as patch:
+        kill_at(patch, 2)
+        assert run("hrpo", root, *FORM) == 130
+    assert run("hrpo", root, *FORM, "--resume") == 0
+    assert_equal(root / "hrpo", root / "whole")
+    lines = [json.loads(x) for x in (root / "hrpo" / "metrics.jsonl").read_text().splitlines()]
+    assert any(line.get("groups/redrawn", 0) > 0 for line in lines)
+
+
+def test_an_alarm_that_ends_the_training_leaves_the_run_unfinished_and_says_why(root, capsys):
+    """The model has hardly learnt anything, so its thoughts run into the cap and no answer is right."""
+    assert run("hrpo", root, "--alarms.patience", "2", "--alarms.stop", "true") == 2
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert said.startswith("error: ")
+    assert "stopped: alarm: " in said
+    assert "--overwrite" in said
+    assert not rundir.is_complete(root / "hrpo")
+
+
+def test_filtering_on_the_shaped_reward_warns_and_says_why(root, caplog):
+    assert run("hrpo", root, "--group_filter.criterion", "reward") == 0
+    assert "keeps all-wrong groups" in caplog.text
+
+
+def test_read_then_think_can_be_trained_as_a_baseline(root):
+    rewards = "[{name: accuracy, scope: global}, {name: format, scope: deep, weight: 0.25}]"
+    assert run("hrpo", root, "--mode", "read_then_think", "--rewards", rewards) == 0
+    lines = [json.loads(x) for x in (root / "hrpo" / "metrics.jsonl").read_text().splitlines()]
+    assert lines[0]["streaming/tokens"] == 0.0
+    assert "streaming/skip_rate" not in lines[0]
+
+
 def test_a_checkpoint_that_was_cut_short_is_not_resumed_from(root, finished, monkeypatch):
     with monkeypatch.context() as patch:
         kill_at(patch, 3)
@@ -292,6 +336,9 @@ def test_a_wrong_type_is_named_with_its_line(root, capsys):
     assert "many" in error
 
 
+NO_LOCAL = ("--rewards.2.weight", "0", "--rewards.3.weight", "0")
+
+
 @pytest.mark.parametrize(
     ("flags", "said"),
     [
@@ -299,7 +346,22 @@ def test_a_wrong_type_is_named_with_its_line(root, capsys):
         (("--streaming.max_thought_tokens", "0"), "max_thought_tokens"),
         (("--local_weight", "1.5"), "local_weight"),
         (("--rewards.0.name", "acuracy"), "acuracy"),
-        (("--rewards.0.scope", "deep"), "scope"),
+        (("--rewards.1.scope", "global"), "format has scope deep or streaming, not global"),
+        (("--rewards.0.weight", "0", "--rewards.1.weight", "0", *NO_LOCAL), "every weight is 0"),
+        (("--rewards.3.settings.cost", "money"), "tokens or latency"),
+        (("--rewards.3.name", "repetition", "--rewards.3.settings", "{}"), "give accuracy"),
+        (("--rewards.0.name", "no_module:f"), "cannot be imported"),
+        (("--granularity", "word"), "granularity"),
+        (("--granularity", "sentence", "--mode", "read_then_think"), "no thought after a chunk"),
+        (("--mode", "read_then_think"), "one has scope streaming"),
+        (("--local_weight_end", "-0.1"), "local_weight_end"),
+        (("--local_weight", "0.5", "--rewards", "[{name: accuracy, scope: global}]"), "no reward"),
+        (("--local_weight", "0", "--rewards", "[{name: accuracy, scope: deep}]"), "scope global"),
+        (("--num_generations", "1"), "num_generations"),
+        (("--scale_rewards", "none", "--local_min_std", "0.1"), "local_min_std"),
+        (("--group_filter.max_resamples", "0"), "max_resamples"),
+        (("--group_filter.criterion", "luck"), "accuracy or reward"),
+        (("--alarms.patience", "0"), "patience"),
         (("--rewards", "[]"), "rewards"),
         (("--mixing", "concave"), "mixing"),
         (("--model.path", "runs/none/sft"), "runs/none/sft"),

@@ -38,6 +38,18 @@ def test_rl_parses_and_its_rewards_are_known(model, command):
     )
 
 
+def test_the_document_of_all_options_parses_and_names_every_field_of_ours():
+    from adasr_trl.hrpo import HRPOConfig
+
+    loaded = load_config(CONFIGS / "tiny" / "options.yaml", (), commands.RL_SECTIONS)
+    args = parse_trl(loaded, HRPOConfig)
+    args.check_rewards(build_rewards(loaded.section("rewards"), loaded.section("streaming")))
+    ours = {"granularity", "mixing", "local_weight", "local_weight_end", "local_weight_schedule"}
+    assert {*ours, "local_min_std", "mode", "epsilon_high", "beta"} <= set(loaded.flat)
+    for section in ("group_filter", "alarms"):
+        assert loaded.line_of(section).startswith(loaded.path + ":")
+
+
 @pytest.mark.parametrize("model", MODELS)
 def test_flat_grpo_differs_from_hrpo_only_in_the_advantages(model):
     hrpo, grpo = (
@@ -45,7 +57,7 @@ def test_flat_grpo_differs_from_hrpo_only_in_the_advantages(model):
         for name in ("hrpo", "grpo")
     )
     differing = {key for key in {*hrpo, *grpo} if hrpo.get(key) != grpo.get(key)}
-    assert differing <= {"output_dir", "local_weight", "mixing", "local_min_std"}
+    assert differing <= {"output_dir", "local_weight", "mixing", "local_min_std", "granularity"}
 
 
 @pytest.mark.parametrize("model", MODELS)

@@ -97,9 +97,9 @@ def main(out):
         before = {key: value.clone() for key, value in model.state_dict().items()}
         args = HRPOConfig(
             str(out / name),
-            generation_batch_size=16,
+            generation_batch_size=24,  # with G = 8 the second group is split over two processes
             per_device_train_batch_size=4,
-            gradient_accumulation_steps=4 // processes(),
+            gradient_accumulation_steps=6 // processes(),
             max_steps=3,
             learning_rate=0.1,
             optim="sgd",  # Adam divides by the gradient's own size: rounding of the smallest ones becomes a step

@@ -187,8 +187,5 @@ class CollapseAlarms(TrainerCallback):
             if state.is_world_process_zero:
                 logger.warning("alarm: %s: %s", alarm.name, alarm.message)
         if new and self._rule.stop:
-            self.stopped = (
-                f"alarm: {new[0].name}: {new[0].message} Then start anew with --overwrite (alarms.stop: false goes on "
-                f"in spite of alarms)."
-            )
+            self.stopped = f"alarm: {new[0].name}: {new[0].message} Then start anew with --overwrite; alarms.stop: false only warns."
             control.should_training_stop = True

@@ -68,6 +68,10 @@ class HRPOConfig(GRPOConfig):
 
     def __post_init__(self) -> None:
         """Refuse combinations that would train something else than they say."""
+        if self.num_generations is not None and self.num_generations < 2:
+            raise ValueError(
+                f"num_generations: got {self.num_generations}; an advantage is relative to its group: use 2 or more."
+            )
         super().__post_init__()
         for name, known in _CHOICES.items():
             if getattr(self, name) not in known:
