@@ -109,8 +109,7 @@ def test_sentence_granularity_compares_each_thought_with_the_groups_on_the_same_
     assert found[1].tolist() == pytest.approx([-HALF, -HALF, HALF, -HALF])
 
 
-def test_a_skipped_sentence_is_a_term_like_any_other():
-    """Left out, the skip would raise the baseline of the thoughts beside it to their own level."""
+def test_a_low_term_of_a_chunk_pulls_its_baseline_down():
     with_skip = relative(
         torch.tensor([[2.0], [2.0], [-1.0]]), Settings(3, granularity=Granularity.SENTENCE)
     )

@@ -103,7 +103,7 @@ def test_episodes_without_tags_or_thoughts_ring_nothing():
 
 def test_logs_further_apart_than_the_patience_are_seen():
     logs = [log for log in history(40, accuracy=0.1) if log["step"] % 10 == 0]
-    assert names(logs, AlarmConfig(patience=3)) == []  # no first log to compare with
+    assert names(logs, AlarmConfig(patience=3)) == ["accuracy falls"]  # the first log is before
     assert names(logs, AlarmConfig(patience=10)) == ["accuracy falls"]
 
 
@@ -130,7 +130,9 @@ def test_it_warns_once_while_the_condition_lasts_and_again_when_it_returns(caplo
 def test_it_ends_the_training_where_that_was_asked_for():
     alarms = CollapseAlarms(AlarmConfig(patience=5, stop=True))
     assert play(alarms, history(accuracy=0.1)).should_training_stop
-    assert "accuracy falls" in alarms.stopped
+    assert "accuracy falls" in alarms.verdict(history(accuracy=0.1))
+    assert alarms.verdict(history()) is None
+    assert CollapseAlarms(RULE).verdict(history(accuracy=0.1)) is None
 
 
 @pytest.mark.parametrize(

@@ -336,6 +336,8 @@ def test_a_wrong_type_is_named_with_its_line(root, capsys):
     assert "many" in error
 
 
+PENALTY = ("--rewards.1.name", "accuracy", "--rewards.3.name", "repetition", "--rewards.3.scope",
+           "streaming", "--rewards.1.weight", "1", "--rewards.3.settings", "{}")  # fmt: skip
 NO_LOCAL = ("--rewards.2.weight", "0", "--rewards.3.weight", "0")
 
 
@@ -353,11 +355,17 @@ NO_LOCAL = ("--rewards.2.weight", "0", "--rewards.3.weight", "0")
         (("--rewards.0.name", "no_module:f"), "cannot be imported"),
         (("--granularity", "word"), "granularity"),
         (("--granularity", "sentence", "--mode", "read_then_think"), "no thought after a chunk"),
-        (("--mode", "read_then_think"), "one has scope streaming"),
+        (("--mode", "read_then_think"), "needs thoughts"),
         (("--local_weight_end", "-0.1"), "local_weight_end"),
         (("--local_weight", "0.5", "--rewards", "[{name: accuracy, scope: global}]"), "no reward"),
         (("--local_weight", "0", "--rewards", "[{name: accuracy, scope: deep}]"), "scope global"),
         (("--num_generations", "1"), "num_generations"),
+        (("--rewards.1.weight", "0", "--granularity", "sentence"), "no reward has scope streaming"),
+        (("--multi_objective_aggregation", "normalize_then_sum", *PENALTY), "apart from accuracy"),
+        (
+            ("--multi_objective_aggregation", "normalize_then_sum", "--local_min_std", "1"),
+            "min_std",
+        ),
         (("--scale_rewards", "none", "--local_min_std", "0.1"), "local_min_std"),
         (("--group_filter.max_resamples", "0"), "max_resamples"),
         (("--group_filter.criterion", "luck"), "accuracy or reward"),

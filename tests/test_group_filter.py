@@ -3,62 +3,93 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 
 import pytest
 import torch
 from conftest import STREAMING
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from scripted import group_of_four, write
 from test_hrpo_parity import REWARDS, SETTINGS
 
-from adasr_trl.advantages import Granularity, Scopes, Settings
+from adasr_trl.advantages import Granularity, Scopes, Settings, scoped
 from adasr_trl.codec import Codec
 from adasr_trl.config_sections import GroupFilter
 from adasr_trl.hrpo import HRPOConfig, HRPOTrainer, drawing
-from adasr_trl.hrpo.group_filter import drawn, terms, to_redraw, verdicts
+from adasr_trl.hrpo.group_filter import drawn, sums, to_redraw, verdicts
 from adasr_trl.hrpo.scoring import Scores
 from adasr_trl.layouts import build_layout
 
-# Four groups of two: all right and varying, all right and equal, all wrong but varying in form, one of each.
-RIGHT = torch.tensor([1, 1, 1, 1, 0, 0, 1, 0]).bool()
-ANSWERED = torch.tensor([1, 1, 1, 1, 0, 0, 1, 1]).bool()
-TERMS = torch.tensor([[0.0, 1], [0, -1], [0, 0], [0, 0], [0, 1], [0, -1], [1, 0], [-1, 0]])
+NAN = math.nan
+FORMS = [["global", "deep"], ["streaming", "streaming"]]
+# Five groups of two: all right and varying, all right and equal, all wrong but varying in form, one of each twice, the
+# last one without any difference in what is rewarded.
+RIGHT = torch.tensor([1, 1, 1, 1, 0, 0, 1, 0, 1, 0]).bool()
+ANSWERED = torch.tensor([1, 1, 1, 1, 0, 0, 1, 1, 1, 1]).bool()
+SUMS = torch.tensor(
+    [
+        [0.0, 1],
+        [0, -1],
+        [0, 0],
+        [0, 0],
+        [0, 1],
+        [0, -1],
+        [1, 0],
+        [-1, 0],
+        [0.7, NAN],
+        [0.7 + 1e-8, NAN],
+    ]
+)
 
 
 def judged(right=RIGHT):
-    return verdicts(Scores(torch.zeros(8, 1), right, ANSWERED, None), TERMS, 2)
+    return verdicts(Scores(torch.zeros(10, 1), right, ANSWERED, None), SUMS, 2)
 
 
 def test_groups_are_told_apart_by_their_answers():
     found = judged()
-    assert found.all_right_N.tolist() == [True, True, False, False]
-    assert found.all_wrong_N.tolist() == [False, False, True, False]
-    assert found.format_dead_N.tolist() == [False, False, True, False]
+    assert found.all_right_N.tolist() == [True, True, False, False, False]
+    assert found.all_wrong_N.tolist() == [False, False, True, False, False]
+    assert found.format_dead_N.tolist() == [False, False, True, False, False]
+    assert found.varies_N.tolist() == [True, False, True, True, False]
 
 
 def test_by_default_all_wrong_groups_go_and_all_right_ones_stay_while_a_term_varies():
-    assert to_redraw(judged(), GroupFilter()).tolist() == [False, True, True, False]
+    assert to_redraw(judged(), GroupFilter()).tolist() == [False, True, True, False, True]
 
 
 def test_drop_all_right_is_dapos_form():
     found = to_redraw(judged(), GroupFilter(drop_all_right=True))
-    assert found.tolist() == [True, True, True, False]
+    assert found.tolist() == [True, True, True, False, True]
 
 
 def test_by_the_shaped_reward_an_all_wrong_group_stays_for_its_form():
-    assert to_redraw(judged(), GroupFilter(criterion="reward")).tolist() == [
-        False,
-        True,
-        False,
-        False,
-    ]
+    found = to_redraw(judged(), GroupFilter(criterion="reward"))
+    assert found.tolist() == [False, True, False, False, True]
 
 
-def test_terms_are_those_that_enter_an_advantage():
+@given(
+    st.floats(0.05, 3.0), st.floats(0.05, 3.0), st.sampled_from([4, 8, 12]), st.sampled_from(FORMS)
+)
+@settings(deadline=None, max_examples=60)
+def test_a_group_of_equal_rewards_does_not_vary_whatever_the_weights(a, b, size, names):
+    """Normalised, rounding would make advantages of it."""
+    rewards = torch.full((2 * size, 2), a)
+    rewards[size:] = b
+    scopes = scoped(rewards, torch.tensor([a, b]), names, Settings(size))
+    found = sums(scopes, Settings(size))
+    scores = Scores(rewards, torch.ones(2 * size).bool(), torch.ones(2 * size).bool(), None)
+    assert not verdicts(scores, found, size).varies_N.any()
+
+
+def test_sums_are_those_that_enter_an_advantage():
     streaming = torch.tensor([[1.0, 0.0], [0.0, 0.0]])
     scopes = Scopes(streaming, torch.tensor([2.0, 2.0]), torch.tensor([3.0, 3.0]))
-    found = terms(scopes, Settings(2, granularity=Granularity.SENTENCE))
-    assert (found != 0).any(dim=0).tolist() == [False, True, False, False]
-    assert terms(scopes, Settings(2, local_weight=0.0)).shape == (2, 1)
+    found = sums(scopes, Settings(2, granularity=Granularity.SENTENCE))
+    assert (found[0] != found[1]).tolist() == [False, True, False, False]
+    assert sums(scopes, Settings(2, local_weight=0.0)).tolist() == [[3.0], [3.0]]
+    assert sums(scopes, Settings(2, local_weight=1.0)).shape == (2, 3)  # the global share is 0
 
 
 class Tries:
@@ -76,7 +107,7 @@ class Tries:
         right = [rows[2 * g] >= good for g, good in enumerate(self.good_from)]
         right_B = torch.tensor([x for one in right for x in (one, False)])
         scores = Scores(torch.zeros(len(rows), 1), right_B, right_B, None)
-        return scores, verdicts(scores, torch.ones(len(rows), 1), 2)
+        return scores, verdicts(scores, right_B.float().unsqueeze(1), 2)
 
 
 def test_only_groups_without_signal_are_drawn_again_until_they_have_some():
@@ -200,3 +231,50 @@ def test_a_filter_that_contradicts_itself_is_refused():
         GroupFilter(criterion="reward", drop_all_right=True)
     with pytest.raises(ValueError, match=r"group_filter\.max_resamples: got 0"):
         dataclasses.replace(GroupFilter(), max_resamples=0)
+
+
+def test_two_generation_batches_of_one_step_draw_different_rollouts(
+    model, tokenizer, episodes, tmp_path
+):
+    """The same episodes come twice; with the step alone as the key, so would their rollouts."""
+    trainer = HRPOTrainer(
+        model,
+        args=HRPOConfig(
+            str(tmp_path),
+            **{**SETTINGS, "generation_batch_size": 4, "max_steps": 1, "temperature": 1.0},
+        ),
+        episodes=[episodes[0], episodes[0]],
+        streaming=STREAMING,
+        rewards=REWARDS,
+        processing_class=tokenizer,
+    )
+    seen = []
+    plain = trainer._drawn
+    trainer._drawn = lambda asked: seen.append(plain(asked)) or seen[-1]
+    trainer.train()
+    rollouts = [[row.graded.rollout.token_ids for row in found.rows] for found in seen]
+    assert len(rollouts) == 2
+    assert rollouts[0] != rollouts[1]
+
+
+def test_an_evaluation_with_more_rows_than_a_generation_batch_is_logged(
+    model, tokenizer, episodes, tmp_path
+):
+    changes = {"per_device_eval_batch_size": 16, "num_generations_eval": 1, "max_steps": 1}
+    trainer = HRPOTrainer(
+        model,
+        args=HRPOConfig(str(tmp_path), **{**SETTINGS, **changes}),
+        episodes=episodes[:4],
+        eval_episodes=episodes[4:20],
+        streaming=STREAMING,
+        rewards=REWARDS,
+        processing_class=tokenizer,
+    )
+    assert 0.0 <= trainer.evaluate()["eval_accuracy"] <= 1.0
+
+
+def test_what_is_logged_is_of_the_first_draw(model, tokenizer, episodes, engine, tmp_path):
+    """4 all wrong, 3 of 4 right: 3/8, although 6/8 are trained on."""
+    trainer = step(model, tokenizer, episodes, tmp_path, GroupFilter())
+    assert logged(trainer, "accuracy") == pytest.approx(3 / 8)
+    assert sum(row.graded.right for row in trainer._draw.rows) == 6

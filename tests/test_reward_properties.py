@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from scripted import write
 
-from adasr_trl.advantages import Granularity, Settings
+from adasr_trl.advantages import Granularity, Normalisation, Settings
 from adasr_trl.codec import Codec
 from adasr_trl.config_sections import RewardConfig
 from adasr_trl.episode import AnswerType, Episode, Source
@@ -62,19 +62,24 @@ def parts(tokenizer):
 words = st.lists(st.sampled_from(["Tom", "5", "+", "3", "so"]), max_size=14).map(" ".join)
 
 
-def built(configs):
+def built(configs, flat=False, args=None):
     try:
-        return build_rewards(configs, STREAMING)
+        chosen = build_rewards(configs, STREAMING, flat=flat)
     except RewardError:
         return None
+    if args == Normalisation.NORMALIZE_THEN_SUM and any(r.rule.margin < 0 for r in chosen):
+        return None  # HRPOConfig.check_rewards refuses these
+    return chosen
 
 
-def of_group(rollouts, chosen, granularity):
+def of_group(
+    rollouts, chosen, granularity, normalisation=Normalisation.GROUP, progress=0.3, flat=False
+):
     """The scopes' sums for one group."""
     rows = [grade(rollout, EPISODE, chosen) for rollout in rollouts]
-    setting = Settings(len(rows), granularity=granularity)
-    scores = score(rows, chosen, ALONE, setting, progress=0.3)
-    found = scopes_of(scores, chosen, setting)
+    setting = Settings(len(rows), granularity=granularity, normalisation=normalisation)
+    scores = score(rows, chosen, ALONE, setting, progress)
+    found = scopes_of(scores, chosen, setting, flat=flat)
     streaming = found.streaming if found.streaming.dim() == 2 else found.streaming.unsqueeze(1)
     return rows, torch.cat([streaming, found.deep_B[:, None], found.global_B[:, None]], dim=1)
 
@@ -90,16 +95,20 @@ def form_of(row):
     st.data(),
     st.lists(rewards(), min_size=1, max_size=4),
     st.sampled_from([Granularity.STAGE, Granularity.SENTENCE]),
+    st.sampled_from([Normalisation.GROUP, Normalisation.NORMALIZE_THEN_SUM]),
+    st.tuples(st.booleans(), st.sampled_from([0.0, 0.3, 1.0])),
 )
 @settings(
     deadline=None,
-    max_examples=150,
+    max_examples=200,
     suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow],
 )
 def test_a_right_answer_never_scores_below_a_wrong_one_of_equal_format_in_any_scope(
-    parts, data, configs, granularity
+    parts, data, configs, granularity, normalisation, flat_and_progress
 ):
-    chosen = built(configs)
+    flat, progress = flat_and_progress
+    granularity = Granularity.STAGE if flat else granularity
+    chosen = built(configs, flat, normalisation)
     assume(chosen is not None)
     rollouts = [
         write(
@@ -111,7 +120,7 @@ def test_a_right_answer_never_scores_below_a_wrong_one_of_equal_format_in_any_sc
         )
         for _ in range(4)
     ]
-    rows, sums = of_group(rollouts, chosen, granularity)
+    rows, sums = of_group(rollouts, chosen, granularity, normalisation, progress, flat)
     for a in range(4):
         for b in range(4):
             if not rows[a].graded.right or rows[b].graded.right:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 
 import pytest
 from conftest import STREAMING
@@ -257,6 +258,9 @@ def test_a_thought_that_was_never_begun_has_no_value_of_its_own_and_breaks_the_f
         ([RewardConfig("skip_bonus", "streaming", 1.0, {"bonus": 1.5})], "expected 0 to 1"),
         ([RewardConfig("repetition", "deep", 1.0, {"words": 0})], "expected 1 or more"),
         ([RewardConfig("accuracy", "global")] * 2, "listed twice"),
+        ([RewardConfig("cosine", "deep", 1.0, {"right_long": float("nan")})], "a finite number"),
+        ([RewardConfig("cosine", "deep", 1.0, {"max_tokens": 0})], "expected 1 or more"),
+        ([RewardConfig("adaptive_thinking", "deep", 1.0, {"min_cost": 0.0})], "above 0"),
     ],
 )
 def test_a_bad_reward_is_refused_with_its_name(configs, said):
@@ -273,6 +277,23 @@ def test_a_sum_in_which_a_right_answer_may_score_below_a_wrong_one_is_refused_wi
     assert build_rewards([kimi, dataclasses.replace(right, weight=1.0)], STREAMING)
 
 
+def test_a_function_of_the_users_does_not_switch_that_check_off(monkeypatch, tmp_path):
+    (tmp_path / "idle_rewards.py").write_text("def f(rollout, episode):\n    return 1.0\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    configs = [RewardConfig("kimi_length", "deep"), RewardConfig("idle_rewards:f", "deep", 0.0)]
+    with pytest.raises(RewardError, match="give accuracy"):
+        build_rewards(configs, STREAMING)
+
+
+def test_the_cure_cures():
+    weight = 0.6666667
+    with pytest.raises(RewardError) as caught:
+        build_rewards([RewardConfig("kimi_length", "deep", weight)], STREAMING)
+    named = float(str(caught.value).split("a weight of ")[1].split(" ")[0])
+    configs = [RewardConfig("kimi_length", "deep", weight), RewardConfig("accuracy", "deep", named)]
+    assert build_rewards(configs, STREAMING)
+
+
 def test_in_the_flat_sum_accuracy_of_one_scope_carries_the_penalties_of_all():
     configs = [RewardConfig("accuracy", "global"), RewardConfig("repetition", "deep", 0.5)]
     assert build_rewards(configs, STREAMING, flat=True)
@@ -281,5 +302,7 @@ def test_in_the_flat_sum_accuracy_of_one_scope_carries_the_penalties_of_all():
 
 
 def test_every_built_in_reward_is_documented():
+    page = (Path(__file__).parent.parent / "docs" / "REWARDS.md").read_text(encoding="utf-8")
     for name, rule in BUILT_IN.items():
-        assert len(rule.__doc__ or "") > 60, name
+        assert not (rule.__doc__ or "").startswith(f"{rule.__name__}("), name  # dataclasses' own
+        assert f"| `{name}` |" in page

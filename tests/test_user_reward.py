@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import sys
 
 import pytest
@@ -13,7 +12,7 @@ from adasr_trl.codec import Codec
 from adasr_trl.config_sections import RewardConfig
 from adasr_trl.files import UserError
 from adasr_trl.layouts import build_layout
-from adasr_trl.rewards import Graded, RewardError, build_rewards
+from adasr_trl.rewards import Graded, RewardError, build_rewards, source_digests
 
 MODULE = """
 import math
@@ -39,6 +38,16 @@ def nan(rollout, episode):
 def broken(rollout, episode):
     return rollout.nothing
 
+def huge(rollout, episode):
+    return 10**400
+
+def word_number(rollout, episode):
+    return "1.5"
+
+def array(rollout, episode):
+    import torch
+    return torch.full((len(episode.chunks),), 0.25)
+
 def no_arguments():
     return 1.0
 
@@ -49,6 +58,7 @@ not_a_function = 3
 @pytest.fixture
 def _module(tmp_path, monkeypatch):
     (tmp_path / "own_rewards.py").write_text(MODULE)
+    (tmp_path / "not_python.py").write_text("def f(:")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", list(sys.path))
     yield
@@ -81,6 +91,20 @@ def test_in_the_stream_it_may_return_one_value_a_chunk_whose_mean_is_the_whole(g
 
 
 @pytest.mark.usefixtures("_module")
+def test_an_array_of_one_value_a_chunk_will_do(graded):
+    assert reward("array", "streaming").measure(graded).value == 0.25
+
+
+@pytest.mark.usefixtures("_module")
+def test_a_run_is_another_one_when_the_functions_file_changes(tmp_path):
+    rewards = (reward("brevity"), reward("each", "streaming"))
+    before = source_digests(rewards)
+    assert [len(digest) for digest in before.values()] == [64]
+    (tmp_path / "own_rewards.py").write_text(MODULE + "\n")
+    assert source_digests(rewards) != before
+
+
+@pytest.mark.usefixtures("_module")
 def test_none_means_that_it_cannot_be_scored(graded):
     assert reward("unknown").measure(graded).value is None
 
@@ -94,6 +118,8 @@ def test_none_means_that_it_cannot_be_scored(graded):
         ("broken", "deep", "raised AttributeError for episode"),
         ("each", "deep", "only in scope streaming"),
         ("short_list", "streaming", "expected a list of"),
+        ("huge", "deep", "a finite number"),
+        ("word_number", "deep", "a number or None"),
     ],
 )
 def test_what_it_returns_is_checked_and_blamed_on_it_by_name(graded, name, scope, said):
@@ -111,6 +137,8 @@ def test_what_it_returns_is_checked_and_blamed_on_it_by_name(graded, name, scope
         ("own_rewards:absent", {}, "has no function 'absent'"),
         ("own_rewards:not_a_function", {}, "has no function"),
         ("no_such_module:f", {}, "cannot be imported"),
+        ("not_python:f", {}, "cannot be imported (SyntaxError"),
+        (".own_rewards:brevity", {}, "expected module:function"),
         ("own_rewards:brevity", {"speed": 1}, "must take (rollout, episode) and its settings"),
         ("own_rewards:no_arguments", {}, "must take"),
     ],
@@ -119,4 +147,4 @@ def test_a_function_that_cannot_be_used_is_refused_when_the_config_is_read(name,
     with pytest.raises(RewardError) as caught:
         build_rewards([RewardConfig(name, "global", 1.0, settings)], STREAMING)
     assert said in str(caught.value)
-    assert not math.isnan(caught.value.position)
+    assert caught.value.position == 0

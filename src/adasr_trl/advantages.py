@@ -252,4 +252,4 @@ def _group_mean(rewards_B: Tensor, group_size: int) -> Tensor:
 
 
 def _zero_unknown(advantages: Tensor) -> Tensor:
-    return torch.nan_to_num(advantages, nan=0.0)
+    return torch.where(torch.isnan(advantages), 0.0, advantages)

@@ -32,7 +32,7 @@ from adasr_trl.config import (
     parse_trl,
 )
 from adasr_trl.files import write_text
-from adasr_trl.rewards import Reward, RewardError, build_rewards
+from adasr_trl.rewards import Reward, RewardError, build_rewards, source_digests
 from adasr_trl.streaming_file import STREAMING_FILE, load_streaming
 
 logger = logging.getLogger(__name__)
@@ -81,7 +81,7 @@ def run_rl(config: str, overrides: Sequence[str], existing: rundir.Existing, *, 
     loaded = load_config(config, (*form, *overrides), RL_SECTIONS)
     streaming: StreamingConfig = loaded.section("streaming")
     rewards = _rewards(loaded, streaming, flat=flat)
-    plan = _plan(loaded, "grpo" if flat else "hrpo", existing)
+    plan = _plan(loaded, "grpo" if flat else "hrpo", existing, source_digests(rewards))
     if plan.complete:
         return plan.run
     from adasr_trl.hrpo import CollapseAlarms, HRPOConfig, HRPOTrainer
@@ -100,12 +100,12 @@ def run_rl(config: str, overrides: Sequence[str], existing: rundir.Existing, *, 
         eval_episodes=texts.data.held_out or None,
         streaming=streaming,
         rewards=rewards,
-        group_filter=_group_filter(loaded),
+        group_filter=loaded.section("group_filter"),
         processing_class=texts.tokenizer,
         peft_config=lora_config(loaded.section("lora")),
         callbacks=[*callbacks(plan.run), alarms],
     )
-    train(trainer, plan.run, streaming, loaded.section("model"), stopped=lambda: alarms.stopped)
+    train(trainer, plan.run, streaming, loaded.section("model"), stopped=alarms.verdict)
     return plan.run
 
 
@@ -123,18 +123,6 @@ def _check_rewards(loaded: LoadedConfig, args: Any, rewards: Sequence[Reward]) -
     except ValueError as error:
         key = str(error).partition(":")[0]
         raise ConfigError(f"{loaded.line_of(key)}: {error}") from None
-
-
-def _group_filter(loaded: LoadedConfig) -> GroupFilter | None:
-    found: GroupFilter | None = loaded.section("group_filter")
-    if found and found.criterion == "reward":
-        logger.warning(
-            "%s: group_filter.criterion: reward keeps all-wrong groups whose form or length differs, so the policy "
-            "learns to be wrong in a cheaper way; it has destroyed policies within 40 steps. The default, accuracy, "
-            "does not.",
-            loaded.line_of("group_filter.criterion"),
-        )
-    return found
 
 
 def run_eval(config: str, overrides: Sequence[str], existing: rundir.Existing) -> Path:
@@ -166,7 +154,12 @@ class _Plan:
         write_text(self.run / CONFIG_FILE, text)
 
 
-def _plan(loaded: LoadedConfig, command: str, existing: rundir.Existing) -> _Plan:
+def _plan(
+    loaded: LoadedConfig,
+    command: str,
+    existing: rundir.Existing,
+    code: Mapping[str, str] | None = None,
+) -> _Plan:
     output = loaded.flat.get("output_dir")
     if not isinstance(output, str) or not output:
         raise ConfigError(f"{loaded.path}: output_dir is missing; name the run's directory.")
@@ -182,6 +175,7 @@ def _plan(loaded: LoadedConfig, command: str, existing: rundir.Existing) -> _Pla
         "config": resolved,
         "model": rundir.input_digest(model.path) if model.path else "scratch",
         "train": rundir.input_digest(data.train),
+        **({"code": dict(code)} if code else {}),
     }
     run = Path(output)
     if not _is_main_process():

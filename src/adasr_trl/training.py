@@ -116,22 +116,24 @@ def train(
     run: Path,
     streaming: StreamingConfig,
     model: ModelConfig,
-    stopped: Callable[[], str | None] = lambda: None,
+    stopped: Callable[[Sequence[Any]], str | None] = lambda _: None,
 ) -> None:
     """Train from the newest whole checkpoint, save all that reloading needs, and note that the run is complete.
 
     Raises:
-        UserError: Training was ended early, for the reason that ``stopped`` gives; the run stays unfinished.
+        UserError: ``stopped``, given the log history, has a reason not to finish; the run stays unfinished.
     """
     trainer.remove_callback(PrinterCallback)  # ProgressLine says it in fewer words
     checkpoint = rundir.latest_checkpoint(run)
     if checkpoint and _trained(checkpoint):
+        history = _state_of(checkpoint).log_history
         _load_final(trainer, checkpoint)
     else:
         if checkpoint:
             logger.info("resuming from %s", checkpoint)
         trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
-    reason = stopped()
+        history = trainer.state.log_history
+    reason = stopped(history)
     if reason:
         raise UserError(f"{run}: stopped: {reason}")
     trainer.save_model(str(run))
@@ -143,13 +145,17 @@ def train(
 
 def _trained(checkpoint: Path) -> bool:
     """Whether a checkpoint is the last one: transformers would train one step more from it."""
-    state = TrainerState.load_from_json(str(checkpoint / TRAINER_STATE))
+    state = _state_of(checkpoint)
     return bool(state.global_step >= state.max_steps)
+
+
+def _state_of(checkpoint: Path) -> TrainerState:
+    return TrainerState.load_from_json(str(checkpoint / TRAINER_STATE))
 
 
 def _load_final(trainer: Any, checkpoint: Path) -> None:
     """The weights that training ended with: the best checkpoint's, where that was asked for."""
-    state = TrainerState.load_from_json(str(checkpoint / TRAINER_STATE))
+    state = _state_of(checkpoint)
     best = state.best_model_checkpoint if trainer.args.load_best_model_at_end else None
     logger.info("training had ended; loading %s", best or checkpoint)
     trainer._load_from_checkpoint(best or str(checkpoint))

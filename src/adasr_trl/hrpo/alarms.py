@@ -153,7 +153,7 @@ def raised(history: Sequence[Mapping[str, Any]], rule: AlarmConfig) -> list[Alar
     if not logs or logs[-1]["step"] < rule.patience:
         return []
     now = logs[-1]["step"]
-    first = [log for log in logs if log["step"] <= rule.patience]
+    first = [log for log in logs if log["step"] <= rule.patience] or logs[:1]
     last = [log for log in logs if log["step"] > now - rule.patience]
     window = _Window(first, last, rule)
     found = ((name, check(window)) for name, check in CHECKS.items())
@@ -165,15 +165,10 @@ def raised(history: Sequence[Mapping[str, Any]], rule: AlarmConfig) -> list[Alar
 
 
 class CollapseAlarms(TrainerCallback):
-    """Warns once of each condition while it lasts, and ends the training where that was asked for.
-
-    Attributes:
-        stopped: Why training was ended, or None.
-    """
+    """Warns once of each condition while it lasts, and ends the training where that was asked for."""
 
     def __init__(self, rule: AlarmConfig | None = None) -> None:
         """Watch with these thresholds."""
-        self.stopped: str | None = None
         self._rule = rule or AlarmConfig()
         self._ringing: set[str] = set()
 
@@ -186,6 +181,12 @@ class CollapseAlarms(TrainerCallback):
         for alarm in new:
             if state.is_world_process_zero:
                 logger.warning("alarm: %s: %s", alarm.name, alarm.message)
-        if new and self._rule.stop:
-            self.stopped = f"alarm: {new[0].name}: {new[0].message} Then start anew with --overwrite; alarms.stop: false only warns."
+        if self.verdict(state.log_history):
             control.should_training_stop = True
+
+    def verdict(self, history: Sequence[Mapping[str, Any]]) -> str | None:
+        """Why the run must not be finished: the first alarm at the history's end, where alarms end the training."""
+        found = raised(history, self._rule) if self._rule.stop else []
+        if not found:
+            return None
+        return f"alarm: {found[0].name}: {found[0].message} Then start anew with --overwrite; alarms.stop: false only warns."

@@ -78,7 +78,8 @@ def row_seed(key: str, row: int, episode: Episode) -> int:
     return int.from_bytes(digest[:8], "big")
 
 
-def redrawn_episode(key: str, group: int, count: int) -> int:
-    """Which of ``count`` episodes takes a group's place: the same on every process."""
+def other_episode(pool: Sequence[Episode], now: Episode, key: str, group: int) -> Episode:
+    """The episode that takes a group's place, the same on every process; never ``now``, unless the pool has no other."""
     digest = hashlib.sha256(f"{key}/group {group}".encode()).digest()
-    return int.from_bytes(digest[:8], "big") % count
+    place = int.from_bytes(digest[:8], "big") % len(pool)
+    return pool[place] if pool[place].id != now.id else pool[(place + 1) % len(pool)]

@@ -50,7 +50,8 @@ class HRPOConfig(GRPOConfig):
         default=0.5, metadata={"help": "lambda: share of the local terms; 0 leaves them out."}
     )
     local_weight_end: float | None = field(
-        default=None, metadata={"help": "lambda at the last step; None keeps local_weight."}
+        default=None,
+        metadata={"help": "lambda that the training moves to; None keeps local_weight."},
     )
     local_weight_schedule: str = field(
         default="linear",
@@ -108,10 +109,24 @@ class HRPOConfig(GRPOConfig):
 
     def check_rewards(self, rewards: Sequence[Reward]) -> None:
         """Refuse rewards that these settings could not use (ValueError)."""
-        scopes = {reward.scope for reward in rewards if reward.weight > 0}
-        if self.mode == Mode.READ_THEN_THINK.value and Scope.STREAMING in scopes:
+        used = [reward for reward in rewards if reward.weight > 0]
+        scopes = {reward.scope for reward in used}
+        for reward in used:
+            needs_thoughts = reward.scope is Scope.STREAMING or reward.rule.NEEDS_THOUGHTS
+            if self.mode == Mode.READ_THEN_THINK.value and needs_thoughts:
+                raise ValueError(
+                    f"rewards: {reward.name} of scope {reward.scope.value} needs thoughts, but mode read_then_think "
+                    f"writes none; remove it."
+                )
+            apart = self._normalisation is Normalisation.NORMALIZE_THEN_SUM
+            if apart and (reward.rule.margin or 0.0) < 0.0:
+                raise ValueError(
+                    f"rewards: normalize_then_sum scales {reward.name} apart from accuracy, so that a right answer may "
+                    f"score below a wrong one; remove it, or set multi_objective_aggregation: sum_then_normalize."
+                )
+        if not self.is_flat and self.granularity == "sentence" and Scope.STREAMING not in scopes:
             raise ValueError(
-                "rewards: one has scope streaming, but mode read_then_think writes no thoughts; remove it."
+                "granularity: got sentence, but no reward has scope streaming; give one that scope, or use stage."
             )
         most = max(self.local_weight, self.local_weight_end or 0.0)
         if not self.is_flat and most > 0 and scopes == {Scope.GLOBAL}:
@@ -139,12 +154,13 @@ class HRPOConfig(GRPOConfig):
                 raise ValueError(
                     f"{name}: got {weight}; {self.mixing} mixing expects 0 to {upper:g}."
                 )
-        if self.local_min_std < 0.0:
+        if not (self.local_min_std >= 0.0 and math.isfinite(self.local_min_std)):
             raise ValueError(f"local_min_std: got {self.local_min_std}; expected 0 or more.")
-        if self.local_min_std > 0.0 and self.scale_rewards == "none":
+        unfit = (Normalisation.NONE, Normalisation.NORMALIZE_THEN_SUM)
+        if self.local_min_std > 0.0 and self._normalisation in unfit:
             raise ValueError(
-                f"local_min_std: got {self.local_min_std}, but scale_rewards: none divides by no standard deviation; "
-                f"remove one of them."
+                f"local_min_std: got {self.local_min_std}, but the normalisation {self._normalisation.value} divides no "
+                f"local term by its own standard deviation; remove one of them."
             )
 
     def _refuse_split_generation_batches(self) -> None:

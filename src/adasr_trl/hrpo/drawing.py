@@ -8,16 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from adasr_trl.advantages import Settings
+from adasr_trl.advantages import Normalisation, Settings
 from adasr_trl.codec import Codec
 from adasr_trl.config_sections import GroupFilter, StreamingConfig
 from adasr_trl.engines import HFEngine, Request, Sampling
 from adasr_trl.episode import Episode
-from adasr_trl.hrpo.bridge import redrawn_episode, row_seed
-from adasr_trl.hrpo.group_filter import Draw, Verdicts, drawn, terms, verdicts
+from adasr_trl.hrpo.bridge import other_episode, row_seed
+from adasr_trl.hrpo.group_filter import Draw, Verdicts, drawn, sums, verdicts
 from adasr_trl.hrpo.scoring import Row, Scores, grade, scopes_of, score
 from adasr_trl.layouts import build_layout
 from adasr_trl.protocol import Mode
@@ -83,8 +83,7 @@ class Drawer:
             key = f"{occasion.key}/{attempt}" if attempt else occasion.key
             for place in places:
                 if attempt and rule and rule.redraw == "episode":
-                    found = redrawn_episode(key, group_of[place], len(self.pool))
-                    asked[place] = self.pool[found]
+                    asked[place] = other_episode(self.pool, asked[place], key, group_of[place])
             requests = [
                 Request(asked[place], row_seed(key, first + place, asked[place]), self.mode)
                 for place in places
@@ -94,8 +93,11 @@ class Drawer:
         def judge(rows: Sequence[Row]) -> tuple[Scores, Verdicts]:
             settings = occasion.settings
             scores = score(rows, self.rewards, accelerator, settings, occasion.progress)
-            scopes = scopes_of(scores, self.rewards, settings, flat=self.flat)
-            return scores, verdicts(scores, terms(scopes, settings), settings.group_size)
+            plain = replace(
+                settings, normalisation=Normalisation.GROUP
+            )  # sums of rewards as they are
+            scopes = scopes_of(scores, self.rewards, plain, flat=self.flat)
+            return scores, verdicts(scores, sums(scopes, settings), settings.group_size)
 
         return drawn(sample, judge, group_of, rule)
 

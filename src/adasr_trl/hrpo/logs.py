@@ -7,8 +7,6 @@ flat/reward (TRL's own, of the sum of all rewards)
 
 from __future__ import annotations
 
-import math
-import statistics
 from collections.abc import Iterable, MutableSequence, Sequence
 from dataclasses import replace
 from typing import Any
@@ -26,39 +24,40 @@ _FLAT = ("reward", "reward_std", "frac_reward_zero_std")
 NEEDS_DEEP = "deep"  # the tag of episodes that need deep work
 
 
-def phase_metrics(rows: Sequence[Row], clock: Clock) -> dict[str, float]:
-    """Means over this process' rollouts, the same keys in the same order every time; NaN where nothing counts."""
+def phase_metrics(rows: Sequence[Row], clock: Clock) -> dict[str, tuple[float, int]]:
+    """Sum and count over this process' rollouts, the same keys in the same order every time."""
     graded = [row.graded for row in rows]
     rollouts = [each.rollout for each in graded]
     lines = [timeline(each.rollout, arrivals(each.episode, clock), clock) for each in graded]
     deep = [each for each in graded if NEEDS_DEEP in each.episode.tags]
     thoughts = [ending for rollout in rollouts for ending in rollout.thought_endings]
     metrics = {
-        "accuracy": _mean(each.right for each in graded),
-        "accuracy/needs_deep": _mean(each.right for each in deep),
-        "streaming/tokens": _mean(rollout.tokens_in(Phase.STREAM) for rollout in rollouts),
-        "streaming/skip_rate": _mean(r.skip_rate for r in rollouts if r.thought_endings),
-        "streaming/capped": _mean(ending is Ending.OUT_OF_TOKENS for ending in thoughts),
-        "streaming/malformed": _mean(ending is Ending.MALFORMED for ending in thoughts),
-        "deep/tokens": _mean(rollout.tokens_in(Phase.DEEP) for rollout in rollouts),
-        "deep/tokens_needs_deep": _mean(each.rollout.tokens_in(Phase.DEEP) for each in deep),
-        "latency_seconds": _mean(line.to_answer_seconds for line in lines),
-        "backlog_seconds": _mean(line.backlog_seconds for line in lines),
+        "accuracy": _sum(each.right for each in graded),
+        "accuracy/needs_deep": _sum(each.right for each in deep),
+        "streaming/tokens": _sum(rollout.tokens_in(Phase.STREAM) for rollout in rollouts),
+        "streaming/skip_rate": _sum(r.skip_rate for r in rollouts if r.thought_endings),
+        "streaming/capped": _sum(ending is Ending.OUT_OF_TOKENS for ending in thoughts),
+        "streaming/malformed": _sum(ending is Ending.MALFORMED for ending in thoughts),
+        "deep/tokens": _sum(rollout.tokens_in(Phase.DEEP) for rollout in rollouts),
+        "deep/tokens_needs_deep": _sum(each.rollout.tokens_in(Phase.DEEP) for each in deep),
+        "latency_seconds": _sum(line.to_answer_seconds for line in lines),
+        "backlog_seconds": _sum(line.backlog_seconds for line in lines),
     }
     for ending in (Ending.ANSWERED, Ending.OUT_OF_TOKENS, Ending.MALFORMED):
-        metrics[f"ending/{ending.value}"] = _mean(r.ending is ending for r in rollouts)
+        metrics[f"ending/{ending.value}"] = _sum(r.ending is ending for r in rollouts)
     return metrics
 
 
 def log_draw(metrics: dict[str, list[float]], draw: Draw, clock: Clock, accelerator: Any) -> None:
-    """Add the means over all processes; what counted nowhere is left out."""
-    local = phase_metrics(draw.rows, clock)
-    values = torch.tensor([list(local.values())], device=accelerator.device)
-    means = accelerator.gather(values).nanmean(dim=0).tolist()
-    everywhere = {**dict(zip(local, means, strict=True)), **group_metrics(draw)}
-    for name, mean in everywhere.items():
-        if not math.isnan(mean):
-            metrics.setdefault(name, []).append(mean)
+    """Add the means over all processes of the first draw; what counted nowhere is left out."""
+    local = phase_metrics(draw.first_rows, clock)
+    sums = torch.tensor([list(local.values())], device=accelerator.device)  # (1, metrics, 2)
+    totals = accelerator.gather(sums).sum(dim=0).tolist()
+    for name, (total, count) in zip(local, totals, strict=True):
+        if count:
+            metrics.setdefault(name, []).append(total / count)
+    for name, share in group_metrics(draw).items():
+        metrics.setdefault(name, []).append(share)
 
 
 def group_metrics(draw: Draw) -> dict[str, float]:
@@ -101,11 +100,11 @@ def replace_flat_advantages(
 ) -> None:
     """In TRL's table of completions, show the global term in place of the flat advantage of the same rows."""
     terms = relative(scopes.global_B, settings).tolist()
-    for _ in terms:
+    for _ in range(min(len(terms), len(logged))):  # an evaluation may have more rows than the table
         logged.pop()
     logged.extend(terms)
 
 
-def _mean(values: Iterable[float]) -> float:
+def _sum(values: Iterable[float]) -> tuple[float, int]:
     known = list(values)
-    return statistics.fmean(known) if known else math.nan
+    return float(sum(known)), len(known)

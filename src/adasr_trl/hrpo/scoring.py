@@ -7,7 +7,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -18,7 +18,9 @@ from torch import Tensor
 from adasr_trl.advantages import Granularity, Scopes, Settings, by_column, scoped
 from adasr_trl.episode import Episode
 from adasr_trl.protocol import Ending
-from adasr_trl.rewards import Graded, Kind, Measured, Reward, answered_right
+from adasr_trl.rewards import Graded, Measured, Reward, answered_right
+from adasr_trl.rewards.choice import Diversity
+from adasr_trl.rewards.length import AdaptiveThinking, KimiLength
 from adasr_trl.rollout import Rollout
 from adasr_trl.shaping import adaptive_thinking, diversity, kimi_length
 
@@ -101,28 +103,33 @@ def scopes_of(
     return scoped(scores.rewards_BR, weights_R, names, settings, scores.chunks_BCR)
 
 
-def _shape(reward: Reward, group_size: int, progress: float) -> Any:
+def _shape(reward: Reward, group_size: int, progress: float) -> Callable[..., Tensor] | None:
     """The function of (values_B, right_B) that makes the measure a reward; None if it is one."""
-    if reward.rule.KIND is Kind.ADAPTIVE:
-        strength = vars(reward.rule)["strength"]
-        return partial(adaptive_thinking, group_size=group_size, strength=strength)
-    if reward.rule.KIND is Kind.KIMI:
+    rule = reward.rule
+    if isinstance(rule, AdaptiveThinking):
+        return partial(
+            adaptive_thinking,
+            group_size=group_size,
+            strength=rule.strength,
+            min_cost=rule.min_cost,
+        )
+    if isinstance(rule, KimiLength):
         return partial(kimi_length, group_size=group_size)
-    if reward.rule.KIND is Kind.DIVERSITY:
+    if isinstance(rule, Diversity):
         return partial(diversity, group_size=group_size, progress=progress)
     return None
 
 
 def _gathered_chunks(rows: Sequence[Row], accelerator: Any) -> Tensor:
-    """Every reward of every chunk of all processes; NaN for chunks that an episode lacks. (B, C, R)."""
+    """Every reward of every thought of all processes; NaN for those that were never begun. (B, C, R)."""
     most = max(len(row.graded.episode.chunks) for row in rows)
     shape = (len(rows), most, len(rows[0].measured))
     chunks_BCR = torch.full(shape, torch.nan, device=accelerator.device)
     for b, row in enumerate(rows):
-        count = len(row.graded.episode.chunks)
+        begun = len(row.graded.rollout.thought_endings)
         for r, measured in enumerate(row.measured):
-            values = measured.chunks or (measured.value,) * count
-            chunks_BCR[b, :count, r] = chunks_BCR.new_tensor([_number(each) for each in values])
+            values = (measured.chunks or (measured.value,) * begun)[:begun]
+            chunks_BCR[b, :begun, r] = chunks_BCR.new_tensor([_number(each) for each in values])
     padded = accelerator.pad_across_processes(chunks_BCR, dim=1, pad_index=torch.nan)
     gathered: Tensor = accelerator.gather(padded)
     return gathered

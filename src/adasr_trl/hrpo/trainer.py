@@ -27,7 +27,7 @@ from adasr_trl.episode import Episode, from_json
 from adasr_trl.hrpo.bridge import padded_tokens, trl_dataset, trl_reward, trl_rollouts, trl_row
 from adasr_trl.hrpo.config import HRPOConfig
 from adasr_trl.hrpo.drawing import Drawer, Occasion
-from adasr_trl.hrpo.group_filter import Draw
+from adasr_trl.hrpo.group_filter import Draw, warn_of_criterion
 from adasr_trl.hrpo.logs import log_draw, replace_flat_advantages, replace_flat_metrics
 from adasr_trl.hrpo.scoring import scopes_of
 from adasr_trl.protocol import Mode
@@ -79,6 +79,7 @@ class HRPOTrainer(GRPOTrainer):
             rollout_func=self._hand_over,
             **kwargs,
         )
+        warn_of_criterion(group_filter)
         codec = Codec(self.processing_class, streaming.markers)
         mode = Mode(args.mode)
         self._drawer = Drawer(episodes, tuple(rewards), streaming, codec, mode, args.is_flat)
@@ -105,9 +106,10 @@ class HRPOTrainer(GRPOTrainer):
 
     def _drawn(self, episodes: Sequence[Episode]) -> Draw:
         train = self._mode == "train"
-        step = self.state.global_step if train else 0  # evaluations draw the same
+        key = f"{self.args.seed}/{self._mode}/{self.state.global_step if train else 0}"
+        part = self._step % self.args.gradient_accumulation_steps  # of an optimizer step
         occasion = Occasion(
-            key=f"{self.args.seed}/{self._mode}/{step}",
+            key=f"{key}.{part}" if train and part else key,  # evaluations draw the same every time
             first_row=self._local_rows(len(episodes)).start,
             settings=self._settings(),
             progress=self._progress,

@@ -11,13 +11,13 @@ The paper names three: format, accuracy, adaptive thinking; their formulas are o
 it are refused. No torch here.
 """
 
-from adasr_trl.rewards.base import Graded, Kind, Measured, Reward, Rule, Scope, answered_right
+from adasr_trl.rewards.base import Graded, Measured, Reward, Rule, Scope, answered_right
 from adasr_trl.rewards.build import BUILT_IN, RewardError, build_rewards
+from adasr_trl.rewards.user import source_digests
 
 __all__ = [
     "BUILT_IN",
     "Graded",
-    "Kind",
     "Measured",
     "Reward",
     "RewardError",
@@ -25,4 +25,5 @@ __all__ = [
     "Scope",
     "answered_right",
     "build_rewards",
+    "source_digests",
 ]

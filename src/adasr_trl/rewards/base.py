@@ -4,9 +4,9 @@
     >>> rule.measure(Graded(rollout, episode, right=True), Scope.GLOBAL, streaming)
     Measured(value=1.0, chunks=())
 
-A rule is a frozen dataclass whose fields are the settings that a configuration may give. What is relative to the
-group (``Kind``) is shaped in ``shaping`` after the measures of all processes were gathered. Formulas are in
-``protocol``, ``length``, ``choice`` and ``repetition``.
+A rule is a frozen dataclass whose fields are the settings that a configuration may give. What is relative to the group is
+shaped by ``shaping`` after the measures of all processes were gathered. Formulas are in ``protocol``, ``length``,
+``choice`` and ``repetition``.
 """
 
 from __future__ import annotations
@@ -34,15 +34,6 @@ class Scope(Enum):
 
 
 EVERY_SCOPE = frozenset(Scope)
-
-
-class Kind(Enum):
-    """Whether a measure is the reward itself, or what a function of ``shaping`` compares within the group."""
-
-    PLAIN = "plain"
-    ADAPTIVE = "adaptive"
-    KIMI = "kimi"
-    DIVERSITY = "diversity"
 
 
 @dataclass(frozen=True)
@@ -74,11 +65,11 @@ class Rule(ABC):
 
     Attributes:
         SCOPES: The scopes it can be given.
-        KIND: How its measure becomes a reward.
+        NEEDS_THOUGHTS: Whether it can only score rollouts with thoughts, in any scope.
     """
 
     SCOPES: ClassVar[frozenset[Scope]] = EVERY_SCOPE
-    KIND: ClassVar[Kind] = Kind.PLAIN
+    NEEDS_THOUGHTS: ClassVar[bool] = False
 
     @abstractmethod
     def measure(self, graded: Graded, scope: Scope, streaming: StreamingConfig) -> Measured:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import cast
 
 from adasr_trl.config_sections import RewardConfig, StreamingConfig
 from adasr_trl.config_values import Entry, convert
-from adasr_trl.rewards.base import EVERY_SCOPE, Reward, Rule, Scope
+from adasr_trl.rewards.base import Reward, Rule, Scope
 from adasr_trl.rewards.choice import Diversity, SkipBonus
 from adasr_trl.rewards.length import (
     AdaptiveThinking,
@@ -79,6 +80,11 @@ def build_rewards(
 
 
 def _build(config: RewardConfig, streaming: StreamingConfig) -> Reward:
+    for key, value in config.settings.items():
+        if isinstance(value, float) and not math.isfinite(value):
+            raise ValueError(
+                f"{config.name}: settings.{key}: got {value}; expected a finite number."
+            )
     if ":" in config.name:
         rule: Rule = load_function(config.name, config.settings)
     elif config.name in BUILT_IN:
@@ -90,7 +96,7 @@ def _build(config: RewardConfig, streaming: StreamingConfig) -> Reward:
         )
     scope = Scope(config.scope)
     if scope not in rule.SCOPES:
-        fitting = " or ".join(sorted(each.value for each in rule.SCOPES & EVERY_SCOPE))
+        fitting = " or ".join(sorted(each.value for each in rule.SCOPES))
         raise ValueError(f"{config.name} has scope {fitting}, not {scope.value}.")
     if not 0 <= config.weight < float("inf"):
         raise ValueError(f"{config.name} has weight {config.weight:g}; expected 0 or more.")
@@ -102,18 +108,19 @@ def _build(config: RewardConfig, streaming: StreamingConfig) -> Reward:
 
 
 def _check_margin(rewards: Sequence[Reward], scope: Scope | None) -> None:
-    """Refuse a sum in which a right answer may score below a wrong one of the same format."""
-    margins = [(reward, reward.rule.margin) for reward in rewards]
-    if any(margin is None for _, margin in margins):
-        return  # a user's function may do anything
-    total = sum(reward.weight * (margin or 0.0) for reward, margin in margins)
-    if total >= -1e-9:
+    """Refuse a sum in which a right answer may score below a wrong one of the same format.
+
+    A user's function may do anything; here it counts as doing nothing.
+    """
+    margins = [(reward, reward.weight * (reward.rule.margin or 0.0)) for reward in rewards]
+    total = sum(margin for _, margin in margins)
+    if total >= -1e-6:
         return
-    worst = min(margins, key=lambda pair: pair[0].weight * (pair[1] or 0.0))[0]
+    worst = min(margins, key=lambda pair: pair[1])[0]
     place = "their sum" if scope is None else f"scope {scope.value}"
     where = worst.scope.value
     held = sum(r.weight for r in rewards if r.name == "accuracy" and r.scope.value == where)
     raise RewardError(
         f"in {place} a right answer may score {-total:g} below a wrong one, for all of {worst.name}; give accuracy of "
-        f"scope {where} a weight of {held - total:g} or more, or {worst.name} a smaller one."
+        f"scope {where} a weight of {math.ceil(1000 * (held - total)) / 1000:g} or more, or {worst.name} a smaller one."
     )

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from adasr_trl.config_sections import StreamingConfig
 from adasr_trl.protocol import Ending
-from adasr_trl.rewards.base import Graded, Kind, Measured, Rule, Scope
+from adasr_trl.rewards.base import Graded, Measured, Rule, Scope
 
 _CHOOSING = frozenset({Scope.STREAMING, Scope.GLOBAL})
 
@@ -31,6 +31,7 @@ class SkipBonus(Rule):
     """
 
     SCOPES: ClassVar[frozenset[Scope]] = _CHOOSING
+    NEEDS_THOUGHTS: ClassVar[bool] = True
     bonus: float = 0.05
 
     def __post_init__(self) -> None:
@@ -62,7 +63,7 @@ class Diversity(Rule):
     """
 
     SCOPES: ClassVar[frozenset[Scope]] = _CHOOSING
-    KIND: ClassVar[Kind] = Kind.DIVERSITY
+    NEEDS_THOUGHTS: ClassVar[bool] = True
 
     def measure(self, graded: Graded, scope: Scope, streaming: StreamingConfig) -> Measured:
         """Which kind it is."""

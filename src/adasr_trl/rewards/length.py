@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Literal
 
 from adasr_trl.clock import arrivals, timeline
 from adasr_trl.config_sections import StreamingConfig
 from adasr_trl.protocol import Phase
 from adasr_trl.rewards.base import (
     Graded,
-    Kind,
     Measured,
     Rule,
     Scope,
@@ -32,22 +31,34 @@ def _refuse_below(minimum: float, **settings: float) -> None:
             raise ValueError(f"{name}: got {value:g}; expected {minimum:g} or more.")
 
 
+def _limit(given: int | None, scope: Scope, streaming: StreamingConfig) -> int:
+    """The limit that was given, or the engine's cap of the scope."""
+    limit = cap_of(scope, streaming) if given is None else given
+    if limit is None:
+        raise ValueError("max_tokens: missing; scope global has no cap of its own.")
+    _refuse_below(1, max_tokens=limit)
+    return limit
+
+
 @dataclass(frozen=True)
 class AdaptiveThinking(Rule):
     """The cost that ``shaping.adaptive_thinking`` compares among the group's right rollouts (AdaSR; formula ours).
 
     Attributes:
         strength: How much a relative saving is worth.
+        min_cost: Savings are relative to the mean cost, or to this where the mean is below it; in tokens or seconds.
         cost: ``tokens``, or for the deep scope ``latency``: the clock's seconds to the answer, backlog included.
     """
 
-    KIND: ClassVar[Kind] = Kind.ADAPTIVE
     strength: float = 1.0
+    min_cost: float = 1.0
     cost: Literal["tokens", "latency"] = "tokens"
 
     def __post_init__(self) -> None:
         """Refuse a strength that rewards waste."""
         _refuse_below(0.0, strength=self.strength)
+        if not self.min_cost > 0.0:
+            raise ValueError(f"min_cost: got {self.min_cost:g}; expected above 0.")
 
     def check(self, scope: Scope, streaming: StreamingConfig) -> None:
         """Latency is a cost of the deep part: thoughts overlap the input."""
@@ -74,8 +85,6 @@ class AdaptiveThinking(Rule):
 @dataclass(frozen=True)
 class KimiLength(Rule):
     """The tokens that ``shaping.kimi_length`` compares with the group's shortest and longest (arXiv 2501.12599)."""
-
-    KIND: ClassVar[Kind] = Kind.KIMI
 
     def measure(self, graded: Graded, scope: Scope, streaming: StreamingConfig) -> Measured:
         """The tokens."""
@@ -177,15 +186,13 @@ class SoftOverlong(Rule):
 
     def check(self, scope: Scope, streaming: StreamingConfig) -> None:
         """The limit must be known, and the buffer within it."""
-        limit = self.max_tokens or cap_of(scope, streaming)
-        if limit is None:
-            raise ValueError("max_tokens: missing; scope global has no cap of its own.")
+        limit = _limit(self.max_tokens, scope, streaming)
         if self.buffer_tokens > limit:
             raise ValueError(f"buffer_tokens: got {self.buffer_tokens}; expected {limit} at most.")
 
     def measure(self, graded: Graded, scope: Scope, streaming: StreamingConfig) -> Measured:
         """The punishment."""
-        limit = self.max_tokens or cap_of(scope, streaming) or 0
+        limit = _limit(self.max_tokens, scope, streaming)
 
         def value(tokens: float) -> float:
             over = tokens - (limit - self.buffer_tokens)
@@ -224,14 +231,11 @@ class Cosine(Rule):
 
     def check(self, scope: Scope, streaming: StreamingConfig) -> None:
         """The limit must be known and above 0."""
-        limit = self.max_tokens if self.max_tokens is not None else cap_of(scope, streaming)
-        if limit is None:
-            raise ValueError("max_tokens: missing; scope global has no cap of its own.")
-        _refuse_below(1, max_tokens=limit)
+        _limit(self.max_tokens, scope, streaming)
 
     def measure(self, graded: Graded, scope: Scope, streaming: StreamingConfig) -> Measured:
         """The value between the two bounds of right, or of wrong, answers."""
-        limit = self.max_tokens or cap_of(scope, streaming) or 1
+        limit = _limit(self.max_tokens, scope, streaming)
         short, long = (
             (self.right_short, self.right_long)
             if graded.right

@@ -12,19 +12,22 @@ be scored), or, in the streaming scope, a list of one such value a chunk; stage 
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import inspect
 import math
 import statistics
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from adasr_trl.config_sections import StreamingConfig
 from adasr_trl.files import UserError
-from adasr_trl.rewards.base import Graded, Measured, Rule, Scope
+from adasr_trl.rewards.base import Graded, Measured, Reward, Rule, Scope
+
+LARGEST = 3.4e38  # that single precision holds
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,8 @@ class UserFunction(Rule):
             raise UserError(
                 f"reward {self.name}: raised {type(error).__name__} for episode {graded.episode.id!r}: {error}"
             ) from error
+        if hasattr(found, "tolist"):  # numpy's and torch's
+            found = found.tolist()
         if isinstance(found, list | tuple):
             return self._chunks(found, graded, scope)
         return Measured(self._number(found, graded))
@@ -68,10 +73,9 @@ class UserFunction(Rule):
     def _number(self, found: Any, graded: Graded) -> float | None:
         if found is None:
             return None
-        try:
-            number = float(found)
-        except (TypeError, ValueError):
-            raise self._wrong(found, graded, "a number or None") from None
+        if not isinstance(found, int | float):
+            raise self._wrong(found, graded, "a number or None")
+        number = float(found) if abs(found) <= LARGEST else math.inf
         if not math.isfinite(number):
             raise self._wrong(found, graded, "a finite number, or None for what cannot be scored")
         return number
@@ -89,15 +93,16 @@ def load_function(name: str, settings: Mapping[str, float | int | str | bool]) -
         ValueError: No such module or function, or arguments that it does not take.
     """
     module_name, _, function_name = name.partition(":")
-    if not module_name or not function_name:
+    if not module_name or not function_name or module_name.startswith("."):
         raise ValueError(f"{name!r}: expected module:function.")
     if (here := str(Path.cwd())) not in sys.path:
-        sys.path.insert(0, here)
+        sys.path.append(here)
     try:
         module = importlib.import_module(module_name)
-    except ImportError as error:
+    except Exception as error:  # whatever a module written by others may raise
         raise ValueError(
-            f"{name}: the module cannot be imported ({error}); run from its folder, or install it."
+            f"{name}: the module cannot be imported ({type(error).__name__}: {error}); mend it, run from its folder, or "
+            f"install it."
         ) from error
     function = vars(module).get(function_name)
     if not callable(function):
@@ -109,3 +114,10 @@ def load_function(name: str, settings: Mapping[str, float | int | str | bool]) -
             f"{name}: it must take (rollout, episode) and its settings: {error}."
         ) from error
     return UserFunction(name, function, dict(settings))
+
+
+def source_digests(rewards: Sequence[Reward]) -> dict[str, str]:
+    """SHA-256 of the file of each of the user's functions: a run is another one when its rewards are."""
+    functions = [r.rule.function for r in rewards if isinstance(r.rule, UserFunction)]
+    files = [inspect.getsourcefile(function) for function in functions]
+    return {file: hashlib.sha256(Path(file).read_bytes()).hexdigest() for file in files if file}
