@@ -53,7 +53,7 @@ def slow(model, parts, request, sampling):
     ids: list[int] = []
     with torch.no_grad():
         while not row.done:
-            ids += row.take(10_000)
+            ids += row.take(10_000).token_ids
             logits = model(input_ids=torch.tensor([ids])).logits[:, -1]
             number = [uniform(request.seed, row.sampled)]
             token, logprob = draw(logits, number, sampling, processors(sampling))

@@ -86,9 +86,16 @@ class Codec:
 
     def prompt(self, question: str, instruction: str = "") -> tuple[int, ...]:
         """The chat template's ids around the question; the question itself is data."""
+        asked, header = self.prompt_parts(question, instruction)
+        return asked + header
+
+    def prompt_parts(
+        self, question: str, instruction: str = ""
+    ) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """The prompt as its ids up to the question's end, and those that open the model's own turn."""
         before, after = self._template
         words = f"{instruction}\n{question}" if instruction else question
-        return before + self.encode_data(words) + after
+        return before + self.encode_data(words), after
 
     @cached_property
     def _template(self) -> tuple[tuple[int, ...], tuple[int, ...]]:

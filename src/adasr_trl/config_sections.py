@@ -28,7 +28,10 @@ class StreamingConfig:
     """What SFT, RL, evaluation and live use share; saved with the model as ``streaming.json``.
 
     Attributes:
-        layout: How an episode lies in the model's context.
+        layout: How an episode lies in the model's context: one causal sequence (interleaved), or source and target
+            streams with streaming attention (parallel).
+        boundary: Parallel only: whether the token that ends a thought sees the next chunk, which was read when that
+            token is fed, or what its thought saw (written).
         markers: The string of each role.
         clock: When chunks arrive and how fast tokens are written.
         max_prompt_tokens: Cap on all that the model is given: question, chunks and forced tokens.
@@ -40,7 +43,8 @@ class StreamingConfig:
         instruction: Text put before the question in the prompt (ours).
     """
 
-    layout: Literal["interleaved"] = "interleaved"
+    layout: Literal["interleaved", "parallel"] = "interleaved"
+    boundary: Literal["fed", "written"] = "fed"
     markers: Markers = field(default_factory=Markers)
     clock: Clock = field(default_factory=Clock)
     max_prompt_tokens: int = 8192
@@ -200,8 +204,8 @@ class RewardConfig:
 class GroupFilter:
     """Dynamic sampling: groups that teach nothing are drawn again (after DAPO, arXiv 2503.14476).
 
-    A group teaches nothing if all its answers are wrong, whatever their form earned, or if all are right and no
-    term of the advantage varies.
+    A group teaches nothing if all its answers are wrong, whatever their form earned, or if nothing that enters an
+    advantage varies.
 
     Attributes:
         max_resamples: How often at most; what then still teaches nothing is kept.

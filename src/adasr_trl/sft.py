@@ -12,14 +12,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import torch
 from datasets import Dataset
 from transformers import PreTrainedModel
 from transformers.trainer_pt_utils import LengthGroupedSampler
 from trl import SFTConfig, SFTTrainer
+from trl.trainer.sft_trainer import DataCollatorForLanguageModeling
 
 from adasr_trl.config_sections import LoraSection
 from adasr_trl.episode import Episode
 from adasr_trl.layouts import Layout
+from adasr_trl.layouts.views import Viewed
 from adasr_trl.protocol import Mode, Phase
 from adasr_trl.samplers import EpochSeeded
 from adasr_trl.training import Texts, callbacks, lora_config
@@ -44,8 +47,35 @@ class SFTSettings(SFTConfig):
         self.max_length = None
 
 
+@dataclass
+class ViewsCollator(DataCollatorForLanguageModeling):
+    """TRL's collator, which also pads a column ``views`` where there is one."""
+
+    def torch_call(self, examples: list[dict[str, Any]]) -> dict[str, Any]:
+        """Collate; padding has view 0."""
+        batch: dict[str, Any] = super().torch_call(examples)
+        if "views" in examples[0]:
+            batch["views"] = torch.zeros_like(batch["input_ids"])
+            for row, example in enumerate(examples):
+                batch["views"][row, : len(example["views"])] = torch.tensor(example["views"])
+        return batch
+
+
 class StreamingSFTTrainer(SFTTrainer):
-    """TRL's SFTTrainer whose batches of similar lengths come in an order that a resumed run repeats."""
+    """TRL's SFTTrainer under the layout's attention, its batches of similar lengths in an order that a resume repeats."""
+
+    def compute_loss(self, model: Any, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
+        """TRL's loss, of a model that is called with views where the layout has them."""
+        views_BT = inputs.pop("views", None)
+        if views_BT is not None:
+            model = Viewed(model, lambda _: views_BT)
+        return super().compute_loss(model, inputs, *args, **kwargs)
+
+    def _set_signature_columns_if_needed(self) -> None:
+        super()._set_signature_columns_if_needed()
+        columns: list[str] = self._signature_columns
+        if "views" not in columns:
+            columns.append("views")
 
     def _get_train_sampler(self, train_dataset: Dataset | None = None) -> Any:
         sampler = super()._get_train_sampler(train_dataset)
@@ -64,13 +94,14 @@ def sft_trainer(
         train_dataset=tokenize(texts.data.train, texts.layout, mode),
         eval_dataset=tokenize(held_out, texts.layout, mode) if held_out else None,
         processing_class=texts.tokenizer,
+        data_collator=ViewsCollator(_pad_id(texts)),
         peft_config=lora_config(lora),
         callbacks=callbacks(Path(args.output_dir)),
     )
 
 
 def tokenize(episodes: Sequence[Episode], layout: Layout, mode: Mode) -> Dataset:
-    """Columns ``input_ids``, ``labels`` (READ tokens ignored) and ``seq_lengths``."""
+    """Columns ``input_ids``, ``labels`` (READ tokens ignored), ``seq_lengths``, and ``views`` where the layout has them."""
     rows = []
     for episode in episodes:
         encoded = layout.encode(episode, mode)
@@ -78,11 +109,17 @@ def tokenize(episodes: Sequence[Episode], layout: Layout, mode: Mode) -> Dataset
             IGNORED if phase is Phase.READ else token_id
             for token_id, phase in zip(encoded.token_ids, encoded.phases, strict=True)
         ]
-        rows.append(
-            {
-                "input_ids": list(encoded.token_ids),
-                "labels": labels,
-                "seq_lengths": len(labels),
-            }
-        )
+        row = {
+            "input_ids": list(encoded.token_ids),
+            "labels": labels,
+            "seq_lengths": len(labels),
+        }
+        views = layout.views(encoded)
+        rows.append(row if views is None else {**row, "views": list(views)})
     return Dataset.from_list(rows)
+
+
+def _pad_id(texts: Texts) -> int:
+    """The padding token's id; padding is masked, so any token will do."""
+    pad: int | None = texts.tokenizer.pad_token_id
+    return texts.codec.eos_id if pad is None else pad

@@ -3,28 +3,32 @@
     >>> engine = HFEngine(model, codec, layout, streaming)
     >>> rollouts = engine.rollout(requests, Sampling(temperature=1.0))
 
-A step feeds a block of tokens: a row that decodes feeds the one it sampled last, a row that reads feeds the next
-ones of its chunk. No row waits for another one's chunk; a finished row's place goes to the next request.
+What all rollouts of an episode begin with is read once (in the parallel layout the whole input). Then a step feeds a
+block of tokens: a row that decodes feeds the one it sampled last, a row that reads feeds the next ones of its chunk. No
+row waits for another one's chunk; a finished row's place goes to the next request.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import torch
 from torch import Tensor
-from transformers import PreTrainedModel
+from transformers import DynamicCache, PreTrainedModel
 
 from adasr_trl.codec import Codec
 from adasr_trl.config_sections import StreamingConfig
 from adasr_trl.engines.base import Request, Sampling
 from adasr_trl.engines.cache import SlotCache
-from adasr_trl.engines.row import Row
+from adasr_trl.engines.row import Fed, Row
 from adasr_trl.engines.sampling import draw, processors, uniform
 from adasr_trl.files import UserError
 from adasr_trl.layouts.base import Layout
+from adasr_trl.layouts.views import attention
 from adasr_trl.rollout import Rollout
+
+PREFILL_TOKENS = 16_384  # of one forward
 
 
 class HFEngine:
@@ -70,10 +74,13 @@ class HFEngine:
         active: list[tuple[int, Row] | None] = [None] * places
         finished: dict[int, Rollout] = {}
         while len(finished) < len(requests):
+            entered: dict[int, Row] = {}
             for place, occupant in enumerate(active):
                 if occupant is None and waiting:
                     index, request = waiting.popleft()
-                    active[place] = (index, self._row(request, config.max_position_embeddings))
+                    entered[place] = self._row(request, config.max_position_embeddings)
+                    active[place] = (index, entered[place])
+            self._read_beginnings(entered, cache)
             active = _close_ranks(active, cache)
             rows = [occupant[1] if occupant else None for occupant in active]
             logits_BV = self._step(rows, cache)
@@ -88,23 +95,65 @@ class HFEngine:
     def _row(self, request: Request, max_positions: int) -> Row:
         return Row(request, self._layout, self._codec, self._streaming, max_positions)
 
+    def _read_beginnings(self, entered: Mapping[int, Row], cache: SlotCache) -> None:
+        """Read what rows have in common once for all of them, as many different beginnings as fit a forward."""
+        places_of: dict[Fed, list[int]] = {}
+        for place, row in entered.items():
+            if row.shared > 0:
+                places_of.setdefault(row.take(row.shared), []).append(place)
+        batch: list[Fed] = []
+        for fed in sorted(places_of, key=lambda fed: len(fed.token_ids)):
+            if batch and (len(batch) + 1) * len(fed.token_ids) > PREFILL_TOKENS:
+                self._prefill(batch, places_of, cache)
+                batch = []
+            batch.append(fed)
+        if batch:
+            self._prefill(batch, places_of, cache)
+
+    def _prefill(
+        self, batch: Sequence[Fed], places_of: Mapping[Fed, Sequence[int]], cache: SlotCache
+    ) -> None:
+        """One forward over some beginnings, whose states go to all the rows that have them."""
+        device, longest = self._model.device, len(batch[-1].token_ids)
+
+        def padded(rows: Iterable[tuple[int, ...]], fill: int = 0) -> Tensor:
+            return torch.tensor(
+                [row + (fill,) * (longest - len(row)) for row in rows], device=device
+            )
+
+        views_NQ = padded(fed.views for fed in batch)
+        states = DynamicCache()
+        self._model(
+            input_ids=padded((fed.token_ids for fed in batch), self._codec.eos_id),
+            attention_mask=attention(views_NQ)[0],
+            position_ids=padded(fed.positions for fed in batch),
+            past_key_values=states,
+            use_cache=True,
+            logits_to_keep=1,
+        )
+        pairs = [(place, n) for n, fed in enumerate(batch) for place in places_of[fed]]
+        rows, source = torch.tensor(pairs, device=device).unbind(dim=1)
+        cache.load(rows, views_NQ[source], states, source)
+
     def _step(self, rows: list[Row | None], cache: SlotCache) -> Tensor:
         """Feed one block (tokens at its right end) and return the logits behind each row's last token."""
         block = self._block(rows)
-        ids, positions = [], []
+        ids, positions, slots, views = [], [], [], []
         for row in rows:
-            start = row.fed if row else 0
-            taken = row.take(block) if row else []
-            padding = block - len(taken)
-            ids.append([self._codec.eos_id] * padding + taken)
-            positions.append([-1] * padding + list(range(start, start + len(taken))))
+            start = row.fed + 1 if row else 0
+            taken = row.take(block) if row else Fed((), (), ())
+            padding = block - len(taken.token_ids)
+            none = (0,) * padding
+            ids.append((self._codec.eos_id,) * padding + taken.token_ids)
+            positions.append(none + taken.positions)
+            views.append(none + taken.views)
+            slots.append(none + tuple(range(start, start + block - padding)))
         device = self._model.device
-        positions_BQ = torch.tensor(positions, device=device)
-        cache.place(positions_BQ)
+        cache.place(torch.tensor(slots, device=device), torch.tensor(views, device=device))
         outputs = self._model(
             input_ids=torch.tensor(ids, device=device),
             attention_mask=cache.mask(),
-            position_ids=positions_BQ.clamp(min=0),
+            position_ids=torch.tensor(positions, device=device),
             past_key_values=cache,
             use_cache=True,
             logits_to_keep=1,

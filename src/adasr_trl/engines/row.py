@@ -2,7 +2,7 @@
 
     >>> row = Row(request, layout, codec, streaming)
     >>> while not row.done:
-    ...     logits = model(row.take(8))
+    ...     logits = model(row.take(8).token_ids)
     ...     if row.wants_token:
     ...         row.accept(token_id, logprob)
     >>> rollout = row.rollout()
@@ -19,7 +19,7 @@ from adasr_trl.codec import Codec
 from adasr_trl.config_sections import StreamingConfig
 from adasr_trl.engines.base import Request
 from adasr_trl.files import UserError
-from adasr_trl.layouts.base import Layout, Turn
+from adasr_trl.layouts.base import Layout, Stream, Turn
 from adasr_trl.protocol import Ending, Phase, deep_ending, split_deep, thought_ending, thought_text
 from adasr_trl.rollout import Rollout
 
@@ -32,12 +32,36 @@ class _Tape:
     phases: list[Phase] = field(default_factory=list)
     chunks: list[int] = field(default_factory=list)
     logprobs: list[float] = field(default_factory=list)
+    positions: list[int] = field(default_factory=list)
+    views: list[int] = field(default_factory=list)
+    source: int = 0  # tokens in the source stream
 
-    def append(self, token_id: int, phase: Phase, chunk: int, logprob: float = 0.0) -> None:
+    def append(self, token_id: int, phase: Phase, turn: Turn, logprob: float = 0.0) -> None:
+        if turn.stream is Stream.SOURCE:
+            self.positions.append(self.source)
+            self.source += 1
+            self.views.append(self.source)
+        else:
+            self.positions.append(len(self.token_ids) - self.source)
+            self.views.append(-turn.sees)
         self.token_ids.append(token_id)
         self.phases.append(phase)
-        self.chunks.append(chunk)
+        self.chunks.append(turn.chunk)
         self.logprobs.append(logprob)
+
+    def read_before_feeding(self, turn: Turn) -> None:
+        """The last token, not fed yet, sees what has been read by then."""
+        if turn.stream is Stream.TARGET and self.views[-1] < 0:
+            self.views[-1] = -turn.sees
+
+
+@dataclass(frozen=True)
+class Fed:
+    """Tokens to feed, each with its position id and its view (``layouts.views``)."""
+
+    token_ids: tuple[int, ...]
+    positions: tuple[int, ...]
+    views: tuple[int, ...]
 
 
 class Row:
@@ -70,6 +94,7 @@ class Row:
         self._next_turn = 0
         self.turn: Turn = self._turns[0]
         self._read_on()
+        self.shared = self.pending - 1  # tokens that every rollout of the episode begins with
         if self._full():
             raise UserError(
                 f"episode {request.episode.id!r}: its first {len(self._tape.token_ids)} tokens leave no "
@@ -86,16 +111,19 @@ class Row:
         """Whether all tokens were fed, so that the last logits say what comes next."""
         return not self.done and self.pending == 0
 
-    def take(self, count: int) -> list[int]:
+    def take(self, count: int) -> Fed:
         """The next tokens to feed, at most ``count``."""
-        ids = self._tape.token_ids[self.fed : self.fed + count]
-        self.fed += len(ids)
-        return ids
+        part = slice(self.fed, self.fed + count)
+        tape = self._tape
+        columns = (tape.token_ids, tape.positions, tape.views)
+        fed = Fed(*(tuple(column[part]) for column in columns))
+        self.fed += len(fed.token_ids)
+        return fed
 
     def accept(self, token_id: int, logprob: float) -> None:
         """Take in a sampled token; the row then reads on, writes on, or is done."""
         self.sampled += 1
-        self._tape.append(token_id, self.turn.writes, self.turn.chunk, logprob)
+        self._tape.append(token_id, self.turn.writes, self.turn, logprob)
         eos = token_id == self._codec.eos_id
         if not eos:
             self._segment.append(token_id)
@@ -112,7 +140,7 @@ class Row:
         tape = self._tape
         return Rollout(
             episode_id=self.request.episode.id,
-            prompt_length=len(self._turns[0].token_ids),
+            prompt_length=self._layout.prompt_length(self._turns),
             token_ids=tuple(tape.token_ids),
             phases=tuple(tape.phases),
             chunk_of_token=tuple(tape.chunks),
@@ -158,7 +186,7 @@ class Row:
 
     def _force_end(self) -> None:
         for token_id in self._layout.forced_end(self.turn.writes):
-            self._tape.append(token_id, Phase.READ, self.turn.chunk)
+            self._tape.append(token_id, Phase.READ, self.turn)
 
     def _read_on(self) -> None:
         """Queue the next turns up to one that is written after."""
@@ -166,8 +194,10 @@ class Row:
         while True:
             self.turn = self._turns[self._next_turn]
             self._next_turn += 1
+            if self._streaming.boundary == "fed" and self._tape.views:
+                self._tape.read_before_feeding(self.turn)
             for token_id in self.turn.token_ids:
-                self._tape.append(token_id, Phase.READ, self.turn.chunk)
+                self._tape.append(token_id, Phase.READ, self.turn)
             if self.turn.writes is not Phase.READ:
                 return
 

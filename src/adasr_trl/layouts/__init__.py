@@ -2,12 +2,24 @@
 
 from adasr_trl.codec import Codec
 from adasr_trl.config_sections import StreamingConfig
-from adasr_trl.layouts.base import Encoded, Layout, Turn, check_trace
+from adasr_trl.layouts.base import Encoded, Layout, Stream, Turn, check_trace
 from adasr_trl.layouts.interleaved import Interleaved
+from adasr_trl.layouts.parallel import Parallel
 
-__all__ = ["Encoded", "Interleaved", "Layout", "Turn", "build_layout", "check_trace"]
+__all__ = [
+    "Encoded",
+    "Interleaved",
+    "Layout",
+    "Parallel",
+    "Stream",
+    "Turn",
+    "build_layout",
+    "check_trace",
+]
 
 
 def build_layout(streaming: StreamingConfig, codec: Codec) -> Layout:
     """The layout named by ``streaming.layout``."""
-    return {"interleaved": Interleaved}[streaming.layout](streaming, codec)
+    if streaming.layout == "parallel":
+        return Parallel(streaming, codec)
+    return Interleaved(streaming, codec)

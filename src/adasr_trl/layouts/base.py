@@ -10,21 +10,45 @@ Nothing outside a layout knows which one it is.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import Enum
 from typing import Protocol
 
+from adasr_trl.codec import Codec
+from adasr_trl.config_sections import StreamingConfig
 from adasr_trl.episode import Episode
 from adasr_trl.files import UserError
 from adasr_trl.protocol import Markers, Mode, Phase, first_marker
 
 
+class Stream(Enum):
+    """Where a token lies: in the source, which attends to itself alone, or in a target written beside it.
+
+    A layout with one stream has all its tokens, the written ones too, in SOURCE.
+    """
+
+    SOURCE = "source"
+    TARGET = "target"
+
+
 @dataclass(frozen=True)
 class Turn:
-    """Tokens given to the model, and what it writes behind them (READ: nothing, the next turn follows)."""
+    """Tokens given to the model, and what it writes behind them.
+
+    Attributes:
+        token_ids: The given tokens; none where the model only goes on writing.
+        chunk: The chunk that given and written tokens belong to.
+        writes: The phase of what is written; READ: nothing, the next turn follows.
+        stream: Where given and written tokens lie.
+        sees: How many source tokens a TARGET token of this turn sees.
+    """
 
     token_ids: tuple[int, ...]
     chunk: int
     writes: Phase
+    stream: Stream = Stream.SOURCE
+    sees: int = 0
 
 
 @dataclass(frozen=True)
@@ -35,6 +59,44 @@ class Encoded:
     phases: tuple[Phase, ...]
     chunk_of_token: tuple[int, ...]
     prompt_length: int
+
+
+class Trajectory(Protocol):
+    """What of a trajectory decides who sees whom: a ``Rollout`` or an ``Encoded``."""
+
+    @property
+    def prompt_length(self) -> int:
+        """Leading tokens that form the prompt."""
+        ...
+
+    @property
+    def chunk_of_token(self) -> tuple[int, ...]:
+        """The chunk of each token."""
+        ...
+
+
+class Layout(Protocol):
+    """An episode's place in the context."""
+
+    def turns(self, episode: Episode, mode: Mode) -> tuple[Turn, ...]:
+        """What is given to the model, in order; the last turn writes DEEP. UserError for an episode too long."""
+        ...
+
+    def prompt_length(self, turns: Sequence[Turn]) -> int:
+        """How many leading tokens are the prompt in TRL's sense."""
+        ...
+
+    def encode(self, episode: Episode, mode: Mode) -> Encoded:
+        """The episode with its teacher's trace, for supervised training; UserError without a trace."""
+        ...
+
+    def forced_end(self, phase: Phase) -> tuple[int, ...]:
+        """What the engine inserts (READ) behind a segment that did not end itself."""
+        ...
+
+    def views(self, trajectory: Trajectory) -> tuple[int, ...] | None:
+        """The view of each token (``views``); None where attention is plainly causal. (T)."""
+        ...
 
 
 def check_trace(episode: Episode, markers: Markers) -> None:
@@ -52,17 +114,50 @@ def check_trace(episode: Episode, markers: Markers) -> None:
             )
 
 
-class Layout(Protocol):
-    """An episode's place in the context."""
+def check_length(turns: Sequence[Turn], episode: Episode, streaming: StreamingConfig) -> None:
+    """Refuse an episode whose given tokens are more than the cap (UserError)."""
+    given = sum(len(turn.token_ids) for turn in turns)
+    if given > streaming.max_prompt_tokens:
+        raise UserError(
+            f"episode {episode.id!r}: its question and input have {given} tokens, more than "
+            f"streaming.max_prompt_tokens = {streaming.max_prompt_tokens}; raise it or drop the episode."
+        )
 
-    def turns(self, episode: Episode, mode: Mode) -> tuple[Turn, ...]:
-        """What is given to the model, in order; the first turn is the prompt, the last one writes DEEP."""
-        ...
 
-    def encode(self, episode: Episode, mode: Mode) -> Encoded:
-        """The episode with its teacher's trace, for supervised training; UserError without a trace."""
-        ...
+def encode_trace(
+    turns: Sequence[Turn], prompt_length: int, episode: Episode, mode: Mode, codec: Codec
+) -> Encoded:
+    """The teacher's trajectory along the turns."""
+    token_ids: list[int] = []
+    phases: list[Phase] = []
+    chunks: list[int] = []
+    for turn in turns:
+        written = _written(episode, turn, mode, codec)
+        token_ids += turn.token_ids + written
+        phases += [Phase.READ] * len(turn.token_ids) + [turn.writes] * len(written)
+        chunks += [turn.chunk] * (len(turn.token_ids) + len(written))
+    return Encoded(tuple(token_ids), tuple(phases), tuple(chunks), prompt_length)
 
-    def forced_end(self, phase: Phase) -> tuple[int, ...]:
-        """What the engine inserts (READ) behind a segment that did not end itself."""
-        ...
+
+def forced_end(phase: Phase, codec: Codec) -> tuple[int, ...]:
+    """The marker that a segment should have ended with."""
+    return codec.marker("thought_end" if phase is Phase.STREAM else "reasoning_end")
+
+
+def _written(episode: Episode, turn: Turn, mode: Mode, codec: Codec) -> tuple[int, ...]:
+    thoughts, deep = episode.thoughts or (), episode.deep or ""
+    if turn.writes is Phase.STREAM:
+        words = thoughts[turn.chunk].strip()
+        if not words:
+            return codec.marker("skip")
+        return codec.encode_text(words) + codec.marker("thought_end")
+    if turn.writes is Phase.DEEP:
+        if mode is Mode.READ_THEN_THINK:
+            deep = " ".join(part for part in (*thoughts, deep) if part.strip())
+        return (
+            codec.encode_text(deep.strip())
+            + codec.marker("reasoning_end")
+            + codec.encode_text(episode.answer.strip())
+            + (codec.eos_id,)
+        )
+    return ()

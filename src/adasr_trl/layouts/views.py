@@ -1,0 +1,96 @@
+"""Who sees whom when an episode lies in two streams: one integer per token says it all.
+
+    >>> views = [1, 2, 3, -2, -2, -3]     # three tokens of the source; three of the target
+    >>> mask, positions = attention(torch.tensor([views]))
+    >>> positions                          # each stream counts on its own
+    tensor([[0, 1, 2, 0, 1, 2]])
+
+A token's **view** is how much of the source it may see: n for the source's n-th token (it sees source only, up to
+itself), -n for a token of the target that sees the first n tokens of the source and all of the target before it, 0 for
+padding, which sees itself. An ordinary causal sequence is a source without a target. Streaming attention and group
+positions are StreamingThinker's (arXiv 2510.17238); AdaSR computes all its log-probabilities under them. Ours: views.
+"""
+
+from __future__ import annotations
+
+import itertools
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+def attention(views_BT: Tensor) -> tuple[Tensor, Tensor]:
+    """The mask and the positions of whole sequences.
+
+    Args:
+        views_BT: The view of each token; the tokens of each stream are in order, padding may be anywhere.
+
+    Returns:
+        A bool mask (B, 1, T, T), True where a query (third axis) may attend, and position ids (B, T).
+    """
+    order_T = torch.arange(views_BT.size(1), device=views_BT.device)
+    target_BT = views_BT < 0
+    positions_BT = torch.where(target_BT, target_BT.cumsum(dim=1) - 1, views_BT - 1).clamp(min=0)
+    return visible(views_BT, order_T, views_BT, order_T), positions_BT
+
+
+def visible(queries_BQ: Tensor, order_Q: Tensor, keys_BK: Tensor, order_K: Tensor) -> Tensor:
+    """Which keys each query may see: bool (B, 1, Q, K).
+
+    Args:
+        queries_BQ: Views of the queries.
+        order_Q: Their places in the sequence, (Q) or (B, Q).
+        keys_BK: Views of the keys.
+        order_K: Their places.
+    """
+    query, key = queries_BQ.unsqueeze(-1), keys_BK.unsqueeze(-2)
+    at, behind = order_Q.unsqueeze(-1), order_K.unsqueeze(-2)
+    source = (key > 0) & (key <= query.abs())
+    target = (query < 0) & (key < 0) & (behind <= at)
+    padding = (query == 0) & (behind == at)
+    return (source | target | padding).unsqueeze(1)
+
+
+def views_of(prompt_length: int, chunk_of_token: Sequence[int], *, fed: bool) -> tuple[int, ...]:
+    """The views of a trajectory whose first ``prompt_length`` tokens are the source, the others the target.
+
+    Args:
+        prompt_length: Length of the source.
+        chunk_of_token: The chunk of each token: -1 for the question and the target's header, k for chunk k and its
+            thought, C for the end of the stream and the deep part.
+        fed: Whether a segment's last token sees what the next segment sees: when it is fed, the next chunk has been
+            read (StreamingThinker's code). Else it sees what its own segment sees (the paper's text).
+    """
+    source, target = chunk_of_token[:prompt_length], chunk_of_token[prompt_length:]
+    read = {chunk: bisect_right(source, chunk) for chunk in set(target)}  # chunks come in order
+    views = [-read[chunk] for chunk in target]
+    if fed:
+        for i, (chunk, following) in enumerate(itertools.pairwise(target)):
+            if chunk != following:
+                views[i] = -read[following]
+    return (*range(1, prompt_length + 1), *views)
+
+
+@dataclass(frozen=True)
+class Viewed:
+    """A model that is called with views in place of an attention mask.
+
+    TRL's trainers call ``model(input_ids=..., attention_mask=..., ...)``; given this in the model's place, they run the
+    same forward under the streaming attention.
+
+    Attributes:
+        model: The model, wrapped by whatever trains it.
+        views_of: The views (B, T), given the attention mask of a call.
+    """
+
+    model: Callable[..., Any]
+    views_of: Callable[[Tensor], Tensor]
+
+    def __call__(self, *, attention_mask: Tensor, **inputs: Any) -> Any:
+        """The model's outputs under the views' mask and positions."""
+        mask, positions = attention(self.views_of(attention_mask))
+        return self.model(**inputs, attention_mask=mask, position_ids=positions)
