@@ -7,6 +7,7 @@ ARGS ?=
 QUICK ?=
 SEEDS ?= 1
 SEED ?=
+LAYOUT ?=
 RUNS ?= runs
 RUN ?= $(RUNS)/$(MODEL)/seed-0/hrpo
 PYTHON ?= python3
@@ -24,9 +25,11 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 named = $(filter $(1),$(MAKECMDGOALS))
 config = --config $(if $(and $(CONFIG),$(call named,$(1))),$(CONFIG),configs/$(MODEL)/$(2).yaml)
 args = $(if $(call named,$(1)),$(ARGS))
-folder = $(RUNS)/$(MODEL)/seed-$(SEED)
-own = $(if $(SEED),--seed $(SEED) --output_dir $(folder)/$(1))
+folder = $(RUNS)/$(MODEL)$(if $(filter parallel,$(LAYOUT)),-parallel)/seed-$(or $(SEED),0)
+own = $(if $(SEED)$(LAYOUT),$(call seed,--seed) --output_dir $(folder)/$(1)) \
+  $(if $(LAYOUT),--streaming.layout $(LAYOUT))
 seed = $(if $(SEED),$(1) $(SEED))
+layout = $(if $(LAYOUT),--layout $(LAYOUT))
 quick = $(if $(QUICK),--quick)
 
 .DEFAULT_GOAL := help
@@ -39,6 +42,7 @@ help:  ## print this help
 	@echo '  MODEL=$(MODEL)         the folder under configs/'
 	@echo '  CONFIG=FILE        this configuration file for the target you name'
 	@echo '  ARGS="--key value" settings over the file'"'"'s, for the target you name'
+	@echo '  LAYOUT=parallel    input and thoughts in two streams (runs of its own)'
 	@echo '  QUICK=1            few steps and questions (hrpo, compare)'
 	@echo '  SEED=N, SEEDS=N    the first seed (else the file'"'"'s); how many, for compare'
 	@echo '  RUN=DIR            the run to show'
@@ -84,15 +88,15 @@ sft: data  ## supervised fine-tuning on the traces
 
 grpo: sft  ## the flat baseline, from the SFT model
 	@$(ADASR) grpo $(call config,grpo,grpo) --refresh $(call own,grpo) \
-	  $(if $(SEED),--model.path $(folder)/sft) $(call args,grpo)
+	  $(if $(SEED)$(LAYOUT),--model.path $(folder)/sft) $(call args,grpo)
 
 hrpo: data  ## SFT, HRPO, evaluation on unseen questions, and the table
 	@$(ADASR) compare $(call config,hrpo,compare) --variants hrpo \
-	  $(quick) $(call seed,--seed) $(call args,hrpo)
+	  $(quick) $(layout) $(call seed,--seed) $(call args,hrpo)
 
 compare: data  ## the same with flat GRPO and SEEDS= seeds
 	@$(ADASR) compare $(call config,compare,compare) --variants hrpo,grpo --seeds $(SEEDS) \
-	  $(quick) $(call seed,--seed) $(call args,compare)
+	  $(quick) $(layout) $(call seed,--seed) $(call args,compare)
 
 eval: data  ## answer unseen questions with the run that the config names
 	@$(ADASR) eval $(call config,eval,eval) --refresh $(call seed,--eval.seed) $(call args,eval)

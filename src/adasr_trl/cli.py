@@ -110,6 +110,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     compare.add_argument("--seeds", type=int, default=1, help="how many seeds")
     compare.add_argument("--seed", type=int, default=0, help="the first seed")
+    compare.add_argument(
+        "--layout",
+        choices=("interleaved", "parallel"),
+        default=None,
+        help="the layout of every stage, else the files'; parallel has runs of its own",
+    )
     compare.add_argument("--quick", action="store_true", help="few steps and questions")
     compare.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="stages at once")
     show = commands.add_parser("show", help="print recorded rollouts, coloured by phase")

@@ -4,7 +4,7 @@
     0.21
 
 Ours, exact form of the paper's accounting: thought k of n_k tokens starts at s_k = max(a_k, f_{k-1}) and ends at
-f_k = s_k + prefill_k + n_k * tau. What is unfinished when the last chunk has arrived is the backlog; the wait is
+f_k = s_k + prefill_k + n_k * tau; in the parallel layout prefill_k is done beside the writing. What is unfinished when the last chunk has arrived is the backlog; the wait is
 the backlog, the transition's prefill, and the deep tokens up to the answer's value. The paper's latencies fit
 tau = 30 ms at 150 words a minute.
 """
@@ -76,23 +76,33 @@ def arrivals(episode: Episode, clock: Clock) -> tuple[float, ...]:
 
 
 def timeline(rollout: Rollout, arrival_seconds: tuple[float, ...], clock: Clock) -> Timeline:
-    """Play the rollout against the arrivals of its C chunks."""
+    """Play the rollout against the arrivals of its C chunks.
+
+    Where the input is read beside the writing (parallel layout), a chunk is encoded as soon as it has arrived and the
+    one before is encoded; a thought waits for its chunk's encoding only if the model is idle.
+    """
     chunk_count = len(arrival_seconds)
     read = [0] * (chunk_count + 1)
     written = [0] * (chunk_count + 1)
     for phase, chunk in zip(rollout.phases, rollout.chunk_of_token, strict=True):
         if chunk >= 0:
             (read if phase is Phase.READ else written)[chunk] += 1
-    starts, finishes, previous = [], [], 0.0
+    reading = [tokens * clock.prefill_seconds_per_token for tokens in read]
+    starts, finishes, previous, encoded = [], [], 0.0, 0.0
     for k, arrived in enumerate(arrival_seconds):
-        start = max(arrived, previous)
-        previous = (
-            start + read[k] * clock.prefill_seconds_per_token + written[k] * clock.seconds_per_token
-        )
+        encoded = max(arrived, encoded) + reading[k]
+        if rollout.reads_beside:
+            start = max(encoded, previous)
+            previous = start + written[k] * clock.seconds_per_token
+        else:
+            start = max(arrived, previous)
+            previous = start + reading[k] + written[k] * clock.seconds_per_token
         starts.append(start)
         finishes.append(previous)
     backlog = max(0.0, finishes[-1] - arrival_seconds[-1])
-    transition = backlog + read[chunk_count] * clock.prefill_seconds_per_token
+    transition = backlog + reading[chunk_count]
+    if rollout.reads_beside:  # the end of the stream is encoded while the last thought is written
+        transition = max(backlog, encoded + reading[chunk_count] - arrival_seconds[-1])
     return Timeline(
         arrival_seconds=arrival_seconds,
         start_seconds=tuple(starts),

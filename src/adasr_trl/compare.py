@@ -69,8 +69,12 @@ def compare(options: argparse.Namespace, overrides: Sequence[str]) -> int:
     loaded = load_config(options.config, (), {"compare": CompareSection})
     loaded.refuse_unknown(())
     section: CompareSection = loaded.section("compare")
-    root = Path(section.output_dir + ("-quick" if options.quick else ""))
+    parallel = options.layout == "parallel"
+    suffix = ("-parallel" if parallel else "") + ("-quick" if options.quick else "")
+    root = Path(section.output_dir + suffix)
     extra = _by_command(section.quick if options.quick else {}, overrides)
+    for command in ("sft", "hrpo", "grpo") if options.layout else ():
+        extra.setdefault(command, {}).setdefault("streaming.layout", options.layout)
     seeds = range(options.seed, options.seed + options.seeds)
     if not seeds:
         raise ConfigError(f"command line --seeds: got {options.seeds}; expected 1 or more.")

@@ -61,6 +61,11 @@ class Rollout:
         return tuple(counts)
 
     @property
+    def reads_beside(self) -> bool:
+        """Whether the input lies in the prompt (parallel layout), so that reading it never waits for a thought."""
+        return self.chunk_of_token[self.prompt_length - 1] >= 0
+
+    @property
     def skip_rate(self) -> float:
         """Share of chunks after which the model chose to skip; 0 without thoughts."""
         if not self.thought_endings:

@@ -8,11 +8,13 @@ from collections.abc import Callable, Sequence
 import torch
 from datasets import Dataset
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
 from adasr_trl.advantages import Tokens
 from adasr_trl.boundaries import boundary_tokens
 from adasr_trl.codec import Codec
 from adasr_trl.episode import Episode, to_json
+from adasr_trl.layouts import Layout
 from adasr_trl.protocol import Phase
 from adasr_trl.rewards import Reward
 from adasr_trl.rollout import Rollout
@@ -70,6 +72,15 @@ def padded_tokens(rollouts: Sequence[Rollout], completion_ids_BT: Tensor, codec:
         chunk_BT[row, :end] = chunk_BT.new_tensor(rollout.chunk_of_token[cut:])
         boundary_BT[row, :end] = boundary_BT.new_tensor(boundary_tokens(rollout, codec)[cut:])
     return Tokens(phase_BT, chunk_BT, boundary_BT)
+
+
+def padded_views(
+    rollouts: Sequence[Rollout], layout: Layout, device: torch.device
+) -> Tensor | None:
+    """The view of each completion token, 0 for padding; None where the layout has none. (B, T)."""
+    found = [(layout.views(each), each.prompt_length) for each in rollouts]
+    rows = [torch.tensor(views[cut:], device=device) for views, cut in found if views is not None]
+    return pad_sequence(rows, batch_first=True) if rows else None
 
 
 def row_seed(key: str, row: int, episode: Episode) -> int:

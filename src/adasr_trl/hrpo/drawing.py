@@ -1,6 +1,6 @@
 """Drawing a generation batch: rollouts of this process' rows, scored over all, groups without signal drawn again.
 
->>> drawer = Drawer(train_episodes, rewards, streaming, codec, Mode.STREAMING)
+>>> drawer = Drawer(train_episodes, rewards, streaming, codec, layout, Mode.STREAMING, flat=False)
 >>> draw = drawer.draw(episodes, occasion, unwrapped, accelerator)
 """
 
@@ -19,7 +19,7 @@ from adasr_trl.episode import Episode
 from adasr_trl.hrpo.bridge import other_episode, row_seed
 from adasr_trl.hrpo.group_filter import Draw, Verdicts, drawn, sums, verdicts
 from adasr_trl.hrpo.scoring import Row, Scores, grade, scopes_of, score
-from adasr_trl.layouts import build_layout
+from adasr_trl.layouts import Layout
 from adasr_trl.protocol import Mode
 from adasr_trl.rewards import Reward
 
@@ -56,6 +56,7 @@ class Drawer:
         rewards: What measures the rollouts.
         streaming: Layout, markers, caps and clock.
         codec: The tokenizer with the markers.
+        layout: How an episode lies in the context.
         mode: Streaming, or read-then-think.
         flat: Whether all rewards are one sum.
     """
@@ -64,6 +65,7 @@ class Drawer:
     rewards: Sequence[Reward]
     streaming: StreamingConfig
     codec: Codec
+    layout: Layout
     mode: Mode
     flat: bool
 
@@ -105,8 +107,7 @@ class Drawer:
         self, requests: Sequence[Request], sampling: Sampling, unwrapped: Unwrapped
     ) -> list[Row]:
         with unwrapped() as model:
-            layout = build_layout(self.streaming, self.codec)
-            engine = HFEngine(model, self.codec, layout, self.streaming)
+            engine = HFEngine(model, self.codec, self.layout, self.streaming)
             rollouts = engine.rollout(requests, sampling)
         pairs = zip(rollouts, requests, strict=True)
         return [grade(rollout, request.episode, self.rewards) for rollout, request in pairs]

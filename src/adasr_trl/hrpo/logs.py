@@ -8,17 +8,15 @@ flat/reward (TRL's own, of the sum of all rewards)
 from __future__ import annotations
 
 from collections.abc import Iterable, MutableSequence, Sequence
-from dataclasses import replace
 from typing import Any
 
 import torch
 
-from adasr_trl.advantages import Normalisation, Scopes, Settings, nan_std, relative
+from adasr_trl.advantages import Scopes, Settings, nan_std, relative
 from adasr_trl.clock import Clock, arrivals, timeline
 from adasr_trl.hrpo.group_filter import Draw
-from adasr_trl.hrpo.scoring import Row, Scores, scopes_of
+from adasr_trl.hrpo.scoring import Row
 from adasr_trl.protocol import Ending, Phase
-from adasr_trl.rewards import Reward
 
 _FLAT = ("reward", "reward_std", "frac_reward_zero_std")
 NEEDS_DEEP = "deep"  # the tag of episodes that need deep work
@@ -72,14 +70,22 @@ def group_metrics(draw: Draw) -> dict[str, float]:
     }
 
 
-def replace_flat_metrics(
+def replace_flat(
     metrics: dict[str, list[float]],
-    scores: Scores,
-    rewards: Sequence[Reward],
+    logged: MutableSequence[float],
+    scopes: Scopes,
     settings: Settings,
 ) -> None:
-    """Rename TRL's reward statistics, which are of the flat sum, and add each scope's own, not normalised."""
-    scopes = scopes_of(scores, rewards, replace(settings, normalisation=Normalisation.GROUP))
+    """Rename TRL's reward statistics, which are of the flat sum, and add those of each scope.
+
+    In TRL's table of completions, the global term takes the place of the flat advantage of the same rows.
+
+    Args:
+        metrics: TRL's metrics.
+        logged: TRL's column of advantages.
+        scopes: What the advantages were made of.
+        settings: Group size and normalisation.
+    """
     for name in _FLAT:
         metrics.setdefault(f"flat/{name}", []).append(metrics[name].pop())
         if not metrics[name]:
@@ -93,12 +99,6 @@ def replace_flat_metrics(
         metrics.setdefault(f"reward/{name}", []).append(torch.nanmean(rewards_B).item())
         flat = torch.isclose(std_N, torch.zeros_like(std_N)).float().mean().item()
         metrics.setdefault(f"zero_std_groups/{name}", []).append(flat)
-
-
-def replace_flat_advantages(
-    logged: MutableSequence[float], scopes: Scopes, settings: Settings
-) -> None:
-    """In TRL's table of completions, show the global term in place of the flat advantage of the same rows."""
     terms = relative(scopes.global_B, settings).tolist()
     for _ in range(min(len(terms), len(logged))):  # an evaluation may have more rows than the table
         logged.pop()

@@ -6,7 +6,8 @@
 The delta to GRPOTrainer, all of it:
 - ``_get_train_sampler``: TRL's order, repeatable from any epoch on;
 - ``_generate_and_score_completions``: rollouts are drawn and scored before TRL's own pass (``drawing``), TRL's
-  ``rollout_func`` and reward functions hand them over, and ``advantages`` of the returned dictionary become (B, T).
+  ``rollout_func`` and reward functions hand them over, and ``advantages`` of the returned dictionary become (B, T);
+- log-probabilities under the layout's attention (``viewed``).
 Loss, clipping, logging, checkpoints and resuming stay TRL's.
 """
 
@@ -16,7 +17,6 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
-from trl import GRPOTrainer
 from trl.models import unwrap_model_for_generation
 
 from adasr_trl import advantages
@@ -24,18 +24,20 @@ from adasr_trl.codec import Codec
 from adasr_trl.config_sections import GroupFilter, StreamingConfig
 from adasr_trl.engines import Sampling
 from adasr_trl.episode import Episode, from_json
-from adasr_trl.hrpo.bridge import padded_tokens, trl_dataset, trl_reward, trl_rollouts, trl_row
+from adasr_trl.hrpo import bridge
 from adasr_trl.hrpo.config import HRPOConfig
 from adasr_trl.hrpo.drawing import Drawer, Occasion
 from adasr_trl.hrpo.group_filter import Draw, warn_of_criterion
-from adasr_trl.hrpo.logs import log_draw, replace_flat_advantages, replace_flat_metrics
+from adasr_trl.hrpo.logs import log_draw, replace_flat
 from adasr_trl.hrpo.scoring import scopes_of
+from adasr_trl.hrpo.viewed import ViewedGRPOTrainer
+from adasr_trl.layouts import build_layout
 from adasr_trl.protocol import Mode
 from adasr_trl.rewards import Reward
 from adasr_trl.samplers import EpochSeeded
 
 
-class HRPOTrainer(GRPOTrainer):
+class HRPOTrainer(ViewedGRPOTrainer):
     """See the module; arguments not named here are GRPOTrainer's."""
 
     _draw: Draw  # of the generation batch at hand
@@ -72,36 +74,39 @@ class HRPOTrainer(GRPOTrainer):
         self._filter = group_filter
         super().__init__(
             model,
-            reward_funcs=[trl_reward(reward, place) for place, reward in enumerate(rewards)],
+            reward_funcs=[bridge.trl_reward(reward, place) for place, reward in enumerate(rewards)],
             args=args,
-            train_dataset=trl_dataset(episodes),
-            eval_dataset=None if eval_episodes is None else trl_dataset(eval_episodes),
+            train_dataset=bridge.trl_dataset(episodes),
+            eval_dataset=None if eval_episodes is None else bridge.trl_dataset(eval_episodes),
             rollout_func=self._hand_over,
             **kwargs,
         )
         warn_of_criterion(group_filter)
         codec = Codec(self.processing_class, streaming.markers)
-        mode = Mode(args.mode)
-        self._drawer = Drawer(episodes, tuple(rewards), streaming, codec, mode, args.is_flat)
+        layout, mode = build_layout(streaming, codec), Mode(args.mode)
+        self._drawer = Drawer(
+            episodes, tuple(rewards), streaming, codec, layout, mode, args.is_flat
+        )
 
     def _get_train_sampler(self, dataset: Any = None) -> Any:
         return EpochSeeded(super()._get_train_sampler(dataset), self.args.seed)
 
     def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
         draw = self._draw = self._drawn([from_json(row["episode"]) for row in inputs])
-        rolled = [trl_row(row.graded.episode) for row in draw.rows]
-        output: dict[str, Any] = super()._generate_and_score_completions(rolled)
-        metrics = self._metrics[self._mode]
+        rollouts = [row.graded.rollout for row in draw.rows]
+        drawer, settings = self._drawer, self._settings()
+        views_BT = bridge.padded_views(rollouts, drawer.layout, self.accelerator.device)
+        rolled = [bridge.trl_row(row.graded.episode) for row in draw.rows]
+        with self._viewed(views_BT):
+            output: dict[str, Any] = super()._generate_and_score_completions(rolled)
+        output |= {} if views_BT is None else {"views": views_BT}
         if not self.args.is_flat:
-            settings, drawer = self._settings(), self._drawer
-            rollouts = [row.graded.rollout for row in draw.rows]
-            tokens = padded_tokens(rollouts, output["completion_ids"], drawer.codec)
+            tokens = bridge.padded_tokens(rollouts, output["completion_ids"], drawer.codec)
             scopes = scopes_of(draw.scores, drawer.rewards, settings)
             rows = self._local_rows(len(rollouts))
             output["advantages"] = advantages.hierarchical(scopes, tokens, settings, rows)
-            replace_flat_metrics(metrics, draw.scores, drawer.rewards, settings)
-            replace_flat_advantages(self._logs["advantages"], scopes, settings)
-        log_draw(metrics, draw, self._drawer.streaming.clock, self.accelerator)
+            replace_flat(self._metrics[self._mode], self._logs["advantages"], scopes, settings)
+        log_draw(self._metrics[self._mode], draw, drawer.streaming.clock, self.accelerator)
         return output
 
     def _drawn(self, episodes: Sequence[Episode]) -> Draw:
@@ -125,10 +130,10 @@ class HRPOTrainer(GRPOTrainer):
         )
         return self._drawer.draw(episodes, occasion, unwrapped, self.accelerator)
 
-    def _hand_over(self, _prompts: list[str], _trainer: GRPOTrainer) -> dict[str, Any]:
+    def _hand_over(self, _prompts: list[str], _trainer: Any) -> dict[str, Any]:
         """TRL's ``rollout_func``: the rollouts drawn before, with their scores for the reward functions."""
         rows, scores = self._draw.rows, self._draw.scores.rewards_BR
-        ids = trl_rollouts([row.graded.rollout for row in rows])
+        ids = bridge.trl_rollouts([row.graded.rollout for row in rows])
         return {**ids, "scores": scores[self._local_rows(len(rows))].tolist()}
 
     def _settings(self) -> advantages.Settings:
