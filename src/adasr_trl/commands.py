@@ -56,16 +56,15 @@ def run_sft(config: str, overrides: Sequence[str], existing: rundir.Existing) ->
     plan = _plan(loaded, "sft", existing)
     if plan.complete:
         return plan.run
-    from adasr_trl.model import load_model
     from adasr_trl.sft import SFTSettings, sft_trainer
-    from adasr_trl.training import load_data, load_texts, train
+    from adasr_trl.training import load_checked_model, load_data, load_texts, train
 
     args = parse_trl(loaded, SFTSettings)
     streaming = loaded.section("streaming")
     data = load_data(loaded.section("data"), traced_with=streaming.markers)
     texts = load_texts(loaded.section("model"), data, streaming)
     plan.take()
-    model = load_model(loaded.section("model"), texts.tokenizer, args.seed)
+    model = load_checked_model(loaded.section("model"), texts, args.seed)
     train(
         sft_trainer(model, texts, args, loaded.section("lora")),
         plan.run,
@@ -85,8 +84,14 @@ def run_rl(config: str, overrides: Sequence[str], existing: rundir.Existing, *, 
     if plan.complete:
         return plan.run
     from adasr_trl.hrpo import CollapseAlarms, HRPOConfig, HRPOTrainer
-    from adasr_trl.model import load_model
-    from adasr_trl.training import callbacks, load_data, load_texts, lora_config, train
+    from adasr_trl.training import (
+        callbacks,
+        load_checked_model,
+        load_data,
+        load_texts,
+        lora_config,
+        train,
+    )
 
     args = parse_trl(loaded, HRPOConfig)
     _check_rewards(loaded, args, rewards)
@@ -94,7 +99,7 @@ def run_rl(config: str, overrides: Sequence[str], existing: rundir.Existing, *, 
     plan.take()
     alarms = CollapseAlarms(loaded.section("alarms"))
     trainer = HRPOTrainer(
-        load_model(loaded.section("model"), texts.tokenizer, args.seed),
+        load_checked_model(loaded.section("model"), texts, args.seed),
         args=args,
         episodes=texts.data.train,
         eval_episodes=texts.data.held_out or None,

@@ -111,6 +111,7 @@ class ModelConfig:
         init: Load the weights of ``path``, or draw new ones of the shape ``scratch``.
         scratch: The shape for ``init: scratch``.
         dtype: Precision of the weights.
+        attention: How training attends; flex_attention (GPU) skips what the parallel layout masks. Rollouts use sdpa.
         gguf_file: File within ``path`` when its weights are stored as GGUF.
         revision: Branch, tag or commit on the Hub.
         trust_remote_code: Whether to run code that comes with the model.
@@ -120,6 +121,7 @@ class ModelConfig:
     init: Literal["pretrained", "scratch"] = "pretrained"
     scratch: ScratchConfig = ScratchConfig()
     dtype: Literal["float32", "bfloat16", "float16"] = "float32"
+    attention: Literal["sdpa", "flex_attention"] = "sdpa"
     gguf_file: str | None = None
     revision: str | None = None
     trust_remote_code: bool = False
@@ -264,12 +266,14 @@ class EvalConfig:
     Attributes:
         modes: Think while reading, or read everything and think then.
         temperatures: One evaluation for each; 0 is greedy.
+        layout: Put the questions in this layout rather than the one that the model was taught, to compare them.
         seed: Seed of the sampled ones.
         max_questions: Use only the first so many, or None for all.
     """
 
     modes: tuple[Literal["streaming", "read_then_think"], ...] = ("streaming",)
     temperatures: tuple[float, ...] = (0.0, 1.0)
+    layout: Literal["interleaved", "parallel"] | None = None
     seed: int = 0
     max_questions: int | None = None
 

@@ -9,6 +9,7 @@ once it is whole; an interrupted one goes on where it stopped. Rollouts depend o
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import itertools
 import json
@@ -17,7 +18,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from adasr_trl import rundir
 from adasr_trl.config_sections import DataConfig, EvalConfig, ModelConfig
@@ -88,7 +89,7 @@ def evaluate(
         logger.info("%s is complete", folder)
         return folder
     write_episodes(folder / EPISODES_FILE, episodes)
-    engine = _engine(model)
+    engine = _engine(model, config.layout)
     for setting in settings_of(config):
         _roll_out(engine, episodes, setting, config.seed, folder / setting.file)
     rundir.finish(folder)
@@ -129,13 +130,14 @@ def _temperatures(folder: Path) -> list[float]:
     return sorted({float(name.rpartition("-")[2]) for name in names})
 
 
-def _engine(model: ModelConfig) -> Engine:
+def _engine(model: ModelConfig, layout: Literal["interleaved", "parallel"] | None) -> Engine:
     from adasr_trl.codec import Codec
     from adasr_trl.engines import HFEngine
     from adasr_trl.layouts import build_layout
     from adasr_trl.model import load_model, load_tokenizer
 
     streaming = load_streaming(Path(model.path or ""))
+    streaming = dataclasses.replace(streaming, layout=layout or streaming.layout)
     tokenizer = load_tokenizer(model, streaming.markers, ())
     codec = Codec(tokenizer, streaming.markers)
     loaded = load_model(model, tokenizer, seed=0)

@@ -131,7 +131,7 @@ def _pretrained(config: ModelConfig) -> PreTrainedModel:
     return AutoModelForCausalLM.from_pretrained(
         config.path,
         dtype=getattr(torch, config.dtype),
-        attn_implementation="sdpa",
+        attn_implementation=config.attention,
         **_source(config),
     )
 

@@ -21,6 +21,7 @@ from trl.trainer.sft_trainer import DataCollatorForLanguageModeling
 
 from adasr_trl.config_sections import LoraSection
 from adasr_trl.episode import Episode
+from adasr_trl.files import UserError
 from adasr_trl.layouts import Layout
 from adasr_trl.layouts.views import Viewed
 from adasr_trl.protocol import Mode, Phase
@@ -68,7 +69,8 @@ class StreamingSFTTrainer(SFTTrainer):
         """TRL's loss, of a model that is called with views where the layout has them."""
         views_BT = inputs.pop("views", None)
         if views_BT is not None:
-            model = Viewed(model, lambda _: views_BT)
+            attention = self.model.config.get_text_config()._attn_implementation
+            model = Viewed(model, lambda _: views_BT, attention)
         return super().compute_loss(model, inputs, *args, **kwargs)
 
     def _set_signature_columns_if_needed(self) -> None:
@@ -86,7 +88,16 @@ class StreamingSFTTrainer(SFTTrainer):
 def sft_trainer(
     model: PreTrainedModel, texts: Texts, args: SFTSettings, lora: LoraSection | None
 ) -> StreamingSFTTrainer:
-    """TRL's SFTTrainer on tokenized episodes."""
+    """TRL's SFTTrainer on tokenized episodes.
+
+    Raises:
+        UserError: Packing with a layout whose attention it would mix up.
+    """
+    if texts.streaming.layout == "parallel" and (args.packing or args.padding_free):
+        raise UserError(
+            "packing, padding_free: got true with streaming.layout: parallel, whose mask is of one episode; use "
+            "train_sampling_strategy: group_by_length, which saves the padding too."
+        )
     mode, held_out = Mode(args.mode), texts.data.held_out
     return StreamingSFTTrainer(
         model,

@@ -42,7 +42,7 @@ class HFEngine:
         Raises:
             UserError: The model's attention would not obey the cache's mask.
         """
-        _check_attention(model)
+        check_attention(model)
         self._model = model
         self._codec = codec
         self._layout = layout
@@ -56,11 +56,16 @@ class HFEngine:
         progress: Callable[[int], None] | None = None,
     ) -> list[Rollout]:
         """One rollout a request, in the same order."""
-        was_training = self._model.training
+        was_training, config = self._model.training, self._model.config.get_text_config()
+        taught = config._attn_implementation
         self._model.eval()
+        config._attn_implementation = (
+            "sdpa"  # single tokens over a cache; FlexAttention is for whole ones
+        )
         try:
             return self._run(requests, sampling, progress or (lambda _: None))
         finally:
+            config._attn_implementation = taught
             self._model.train(was_training)
 
     def _run(
@@ -194,14 +199,14 @@ def _close_ranks(
     return [active[place] for place in kept]
 
 
-def _check_attention(model: PreTrainedModel) -> None:
+def check_attention(model: PreTrainedModel) -> None:
     """Refuse attention that would read the bool mask in another way, or look through a window of its own."""
     config = model.config.get_text_config()
     implementation = config._attn_implementation
-    if implementation != "sdpa":
+    if implementation not in ("sdpa", "flex_attention"):
         raise UserError(
-            f"model: its attention is {implementation!r}; streaming rollouts need 'sdpa' "
-            f"(attn_implementation), since others read a boolean mask differently."
+            f"model: its attention is {implementation!r}; streaming rollouts need 'sdpa' or 'flex_attention' "
+            f"(attn_implementation), since others read a boolean mask differently or none at all."
         )
     kinds = set(getattr(config, "layer_types", None) or ())
     windowed = (

@@ -52,7 +52,8 @@ class ViewedGRPOTrainer(GRPOTrainer):
         views_BT = self._views_BT
         if views_BT is not None:
             attention_mask = with_views(attention_mask, views_BT[:, :logits_to_keep])
-            model = Viewed(model, lambda views: views)
+            attention = self.model.config.get_text_config()._attn_implementation
+            model = Viewed(model, lambda views: views, attention)
         return super()._get_per_token_logps_and_entropies(
             model, input_ids, attention_mask, logits_to_keep, *args, **kwargs
         )

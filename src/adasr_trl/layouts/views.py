@@ -21,6 +21,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn.attention.flex_attention import BlockMask, create_block_mask
 
 
 def attention(views_BT: Tensor) -> tuple[Tensor, Tensor]:
@@ -33,9 +34,26 @@ def attention(views_BT: Tensor) -> tuple[Tensor, Tensor]:
         A bool mask (B, 1, T, T), True where a query (third axis) may attend, and position ids (B, T).
     """
     order_T = torch.arange(views_BT.size(1), device=views_BT.device)
+    return visible(views_BT, order_T, views_BT, order_T), positions_of(views_BT)
+
+
+def positions_of(views_BT: Tensor) -> Tensor:
+    """Position ids (B, T): each stream counts on its own; padding has 0."""
     target_BT = views_BT < 0
-    positions_BT = torch.where(target_BT, target_BT.cumsum(dim=1) - 1, views_BT - 1).clamp(min=0)
-    return visible(views_BT, order_T, views_BT, order_T), positions_BT
+    return torch.where(target_BT, target_BT.cumsum(dim=1) - 1, views_BT - 1).clamp(min=0)
+
+
+def block_mask(views_BT: Tensor) -> BlockMask:
+    """The mask of ``attention`` for FlexAttention."""
+    batch, length = views_BT.shape
+
+    def sees(b: Tensor, _head: Tensor, q: Tensor, k: Tensor) -> Tensor:
+        query, key = views_BT[b, q], views_BT[b, k]
+        source = (key > 0) & (key <= query.abs())
+        target = (query < 0) & (key < 0) & (k <= q)
+        return source | target | ((query == 0) & (q == k))
+
+    return create_block_mask(sees, batch, None, length, length, device=str(views_BT.device))
 
 
 def visible(queries_BQ: Tensor, order_Q: Tensor, keys_BK: Tensor, order_K: Tensor) -> Tensor:
@@ -85,12 +103,18 @@ class Viewed:
     Attributes:
         model: The model, wrapped by whatever trains it.
         views_of: The views (B, T), given the attention mask of a call.
+        implementation: The model's attention: ``sdpa``, or ``flex_attention``, which skips blocks that are masked.
     """
 
     model: Callable[..., Any]
     views_of: Callable[[Tensor], Tensor]
+    implementation: str = "sdpa"
 
     def __call__(self, *, attention_mask: Tensor, **inputs: Any) -> Any:
         """The model's outputs under the views' mask and positions."""
-        mask, positions = attention(self.views_of(attention_mask))
-        return self.model(**inputs, attention_mask=mask, position_ids=positions)
+        views_BT = self.views_of(attention_mask)
+        if self.implementation == "flex_attention":
+            mask: Any = block_mask(views_BT)
+        else:
+            mask = attention(views_BT)[0]
+        return self.model(**inputs, attention_mask=mask, position_ids=positions_of(views_BT))

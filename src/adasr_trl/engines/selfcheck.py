@@ -1,0 +1,90 @@
+"""Whether a model obeys streaming attention, found out on a few random tokens before anything is trained.
+
+    >>> check_streaming_attention(model)
+
+Two streams ask more of a model than causal text does: a boolean mask of any shape, positions that start twice, and
+nothing else through which one token could learn of another (a convolution, a recurrent state, a window). So two things
+are tried: decoding token by token gives what one forward gives, and a sentence changes nothing that precedes it.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from transformers import DynamicCache, PreTrainedModel
+
+from adasr_trl.files import UserError
+from adasr_trl.layouts.views import attention, views_of
+
+_CHUNKS = (-1, -1, 0, 0, 0, 1, 1, 1, 2, -1, -1, 0, 0, 0, 1, 1, 2, 2)  # of the tokens tried
+_SOURCE = 9  # of them are the source
+_TOLERANCE = {torch.float32: 1e-3, torch.float64: 1e-3}
+_HALF_TOLERANCE = 0.5  # of logits in 16 bits
+
+
+@torch.no_grad()
+def check_streaming_attention(model: PreTrainedModel) -> None:
+    """Try the model.
+
+    Raises:
+        UserError: It does not obey, with what was seen and what to use instead.
+    """
+    was_training = model.training
+    model.eval()
+    try:
+        _check(model)
+    except UserError:
+        raise
+    except Exception as error:  # whatever a model may raise that knows no such mask
+        seen = f"its forward raises {type(error).__name__}: {error}"
+        raise _refusal(model, seen) from error
+    finally:
+        model.train(was_training)
+
+
+def _check(model: PreTrainedModel) -> None:
+    views = torch.tensor([views_of(_SOURCE, _CHUNKS, fed=True)], device=model.device)
+    size = model.config.get_text_config().vocab_size
+    ids = torch.arange(len(_CHUNKS), device=model.device).mul(7919).remainder(size - 2) + 1
+    whole = _whole(model, ids.unsqueeze(0), views)
+    tolerance = _TOLERANCE.get(model.dtype, _HALF_TOLERANCE)
+    apart = (_one_by_one(model, ids.unsqueeze(0), views) - whole).abs().max().item()
+    if not apart <= tolerance:
+        raise _refusal(model, f"decoding token by token differs from one forward by {apart:.2g}")
+    other = ids.clone()
+    other[_SOURCE - 1] = (other[_SOURCE - 1] + 1) % size  # the last sentence
+    blind = views[0].abs() < _SOURCE
+    leak = (_whole(model, other.unsqueeze(0), views) - whole)[0, blind].abs().max().item()
+    if not leak <= tolerance:
+        raise _refusal(model, f"a sentence changes what was written before it, by {leak:.2g}")
+
+
+def _whole(model: PreTrainedModel, ids_BT: Tensor, views_BT: Tensor) -> Tensor:
+    mask, positions = attention(views_BT)
+    logits: Tensor = model(
+        input_ids=ids_BT, attention_mask=mask, position_ids=positions, use_cache=False
+    ).logits
+    return logits.float()
+
+
+def _one_by_one(model: PreTrainedModel, ids_BT: Tensor, views_BT: Tensor) -> Tensor:
+    mask, positions = attention(views_BT)
+    cache, logits = DynamicCache(config=model.config), []
+    steps = [slice(0, _SOURCE), *(slice(t, t + 1) for t in range(_SOURCE, ids_BT.size(1)))]
+    for part in steps:
+        found = model(
+            input_ids=ids_BT[:, part],
+            attention_mask=mask[:, :, part, : part.stop],
+            position_ids=positions[:, part],
+            past_key_values=cache,
+            use_cache=True,
+        )
+        logits.append(found.logits.float())
+    return torch.cat(logits, dim=1)
+
+
+def _refusal(model: PreTrainedModel, seen: str) -> UserError:
+    return UserError(
+        f"model: {model.config.model_type} does not obey streaming attention ({seen}); use streaming.layout: "
+        f"interleaved, or another model."
+    )

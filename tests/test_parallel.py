@@ -1,0 +1,279 @@
+"""The parallel layout: rollouts against full forwards under a mask written by a loop, causality, and what is refused."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+import torch
+from conftest import STREAMING
+from families import BAD, GOOD, build, lean_towards
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from test_views import naive
+
+from adasr_trl.codec import Codec
+from adasr_trl.engines import HFEngine, Request, Sampling
+from adasr_trl.engines.row import Row
+from adasr_trl.engines.sampling import draw, processors, uniform
+from adasr_trl.episode import AnswerType, Episode, Source
+from adasr_trl.files import UserError
+from adasr_trl.layouts import build_layout
+from adasr_trl.layouts.views import attention
+from adasr_trl.protocol import Ending, Mode, Phase
+
+PARALLEL = dataclasses.replace(STREAMING, layout="parallel")
+WORDS = ("Tom has 5 coins.", " He sings.", " Tom finds 3 coins.", " Ann has 2 more coins.")
+
+
+def episode_of(chunks, name="e"):
+    return Episode(
+        id=name,
+        group=name,
+        question="How many coins does Tom have?",
+        chunks=tuple(chunks),
+        answer="8",
+        answer_type=AnswerType.NUMBER,
+        source=Source("test", "1", "Apache-2.0", "train"),
+        thoughts=("Tom 5", *[""] * (len(chunks) - 1)),
+        deep="Tom 5 + 3 = 8",
+    )
+
+
+def parts_for(tokenizer, streaming):
+    codec = Codec(tokenizer, streaming.markers)
+    return codec, build_layout(streaming, codec)
+
+
+def dense(rollout, fed, following=()):
+    """Mask and positions of a rollout by the loop of ``test_views``; ``following`` is the next token's chunk."""
+    length, count = rollout.prompt_length, len(rollout.token_ids)
+    mask = naive(length, (*rollout.chunk_of_token, *following), fed)[None, None, :count, :count]
+    positions = [*range(length), *range(len(rollout.token_ids) - length)]
+    return mask, torch.tensor([positions])
+
+
+def full_logps(model, rollout, fed, following=()):
+    """Log-probability of every token but the first, by one forward, and all logits."""
+    mask, positions = dense(rollout, fed, following)
+    ids = torch.tensor([rollout.token_ids])
+    with torch.no_grad():
+        logits = model(
+            input_ids=ids, attention_mask=mask, position_ids=positions, use_cache=False
+        ).logits
+    logps = torch.log_softmax(logits[0, :-1].float(), dim=-1)
+    return logps.gather(1, ids[0, 1:, None])[:, 0], logits[0]
+
+
+def written(rollout):
+    return torch.tensor([phase is not Phase.READ for phase in rollout.phases])
+
+
+@pytest.mark.parametrize("family", list(GOOD))
+@given(
+    seed=st.integers(0, 10_000),
+    lengths=st.lists(st.integers(1, 4), min_size=1, max_size=3),
+    boundary=st.sampled_from(["fed", "written"]),
+)
+@settings(
+    deadline=None, max_examples=6, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+def test_incremental_decoding_equals_the_full_forward(tokenizer, family, seed, lengths, boundary):
+    """Ragged episodes, three rollouts each, random endings: recorded log-probabilities and greedy tokens."""
+    streaming = dataclasses.replace(PARALLEL, boundary=boundary, decode_batch=4)
+    codec, layout = parts_for(tokenizer, streaming)
+    model = build(GOOD[family], len(tokenizer), seed)
+    markers = [codec.marker(role)[-1] for role in ("thought_end", "skip", "reasoning_end")]
+    lean_towards(model, [*markers, codec.eos_id], 4.0)
+    engine = HFEngine(model, codec, layout, streaming)
+    episodes = [episode_of(WORDS[:n], f"e{i}") for i, n in enumerate(lengths)]
+    requests = [Request(e, seed + i, Mode.STREAMING) for e in episodes for i in range(3)]
+    for rollout in engine.rollout(requests, Sampling(1.0)):
+        logps, _ = full_logps(model, rollout, boundary == "fed")
+        recorded = torch.tensor(rollout.logprobs)[1:]
+        assert (logps - recorded)[written(rollout)[1:]].abs().max() < 1e-4
+    for rollout in engine.rollout(requests[:1], Sampling(0.0)):
+        _, logits = full_logps(model, rollout, boundary == "fed")
+        best = logits[:-1].topk(2, dim=-1)
+        clear = (best.values[:, 0] - best.values[:, 1] > 1e-3) & written(rollout)[1:]
+        chosen = torch.tensor(rollout.token_ids[1:])
+        assert torch.equal(best.indices[:, 0][clear], chosen[clear])
+
+
+@pytest.fixture
+def taught(model, tokenizer, episodes):
+    """The small model after 60 quick steps on the traces, under streaming attention."""
+    _, layout = parts_for(tokenizer, PARALLEL)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3)
+    for step in range(60):
+        encoded = layout.encode(episodes[step % 60], Mode.STREAMING)
+        views = torch.tensor([layout.views(encoded)])
+        mask, positions = attention(views)
+        ids = torch.tensor([encoded.token_ids])
+        read = torch.tensor([encoded.phases]) == Phase.READ
+        labels = ids.masked_fill(read, -100)
+        model(
+            input_ids=ids, attention_mask=mask, position_ids=positions, labels=labels
+        ).loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+    return model.eval()
+
+
+@pytest.mark.parametrize("boundary", ["fed", "written"])
+@pytest.mark.parametrize("mode", list(Mode))
+def test_rollouts_equal_a_slow_reference_without_cache(taught, tokenizer, episodes, boundary, mode):
+    streaming = dataclasses.replace(PARALLEL, boundary=boundary)
+    codec, layout = parts_for(tokenizer, streaming)
+    requests = [Request(e, 7 + i, mode) for i, e in enumerate(episodes[:9])]
+    fast = HFEngine(taught, codec, layout, streaming).rollout(requests, Sampling(1.0))
+    for found, request in zip(fast, requests, strict=True):
+        row = Row(request, layout, codec, streaming)
+        while not row.done:
+            row.take(10_000)
+            so_far = row.rollout()
+            logits = full_logps(taught, so_far, boundary == "fed", (row.turn.chunk,))[1]
+            number = [uniform(request.seed, row.sampled)]
+            token, logp = draw(logits[-1:], number, Sampling(1.0), processors(Sampling(1.0)))
+            row.accept(token[0], logp[0])
+        assert row.rollout().token_ids == found.token_ids
+    endings = {ending for rollout in fast for ending in rollout.thought_endings}
+    assert mode is Mode.READ_THEN_THINK or len(endings) >= 2
+
+
+@pytest.mark.parametrize(("decode_batch", "count"), [(1, 4), (3, 8), (64, 8)])
+def test_a_rollout_does_not_depend_on_its_neighbours(
+    taught, tokenizer, episodes, decode_batch, count
+):
+    codec, layout = parts_for(tokenizer, PARALLEL)
+    requests = [Request(e, i, Mode.STREAMING) for e in episodes[:4] for i in range(2)]
+    expected = HFEngine(taught, codec, layout, PARALLEL).rollout(requests, Sampling(1.0))
+    other = dataclasses.replace(PARALLEL, decode_batch=decode_batch)
+    found = HFEngine(taught, codec, layout, other).rollout(requests[:count], Sampling(1.0))
+    assert [r.token_ids for r in found] == [r.token_ids for r in expected[:count]]
+
+
+def test_the_source_is_read_once_for_a_group_and_no_chunk_waits(taught, tokenizer, episodes):
+    codec, layout = parts_for(tokenizer, PARALLEL)
+    shapes = []
+    handle = taught.register_forward_pre_hook(
+        lambda _m, _a, inputs: shapes.append(tuple(inputs["input_ids"].shape)), with_kwargs=True
+    )
+    requests = [Request(e, i, Mode.STREAMING) for e in episodes[:2] for i in range(6)]
+    streaming = dataclasses.replace(PARALLEL, decode_batch=12)
+    rollouts = HFEngine(taught, codec, layout, streaming).rollout(requests, Sampling(1.0))
+    handle.remove()
+    header = len(codec.prompt_parts("")[1])
+    longest = max(r.prompt_length for r in rollouts)
+    assert shapes[0] == (2, longest + header - 1)  # two episodes, not twelve rollouts
+    decoding = [width for _, width in shapes[1:]]
+    assert max(decoding) <= 2  # one token a step, two where an end marker was forced
+    assert decoding.count(1) > len(decoding) / 2
+
+
+# ---- causality
+
+
+def perturbed(rollout, at, by=1):
+    ids = list(rollout.token_ids)
+    ids[at] = 3 + (ids[at] + by) % 300
+    return dataclasses.replace(rollout, token_ids=tuple(ids))
+
+
+@pytest.fixture
+def teacher(tokenizer):
+    """The teacher's trajectory of an episode with four chunks, thoughts on all."""
+    episode = dataclasses.replace(
+        episode_of(WORDS), thoughts=("Tom 5", "so", "Tom 5 + 3 = 8", "Tom 8")
+    )
+    return parts_for(tokenizer, PARALLEL)[1].encode(episode, Mode.STREAMING)
+
+
+def test_a_sentence_changes_nothing_before_its_own_thought(model, teacher):
+    before = full_logits(model, teacher)
+    for k in range(4):
+        inside = [
+            i for i, c in enumerate(teacher.chunk_of_token[: teacher.prompt_length]) if c == k
+        ]
+        for at in inside:
+            after = full_logits(model, perturbed(teacher, at))
+            changed = (after - before).abs().amax(dim=-1) > 0.0
+            for i in range(teacher.prompt_length, len(teacher.token_ids)):
+                predicts = teacher.chunk_of_token[min(i + 1, len(teacher.token_ids) - 1)]
+                if predicts < k:  # tokens of thoughts before thought k are predicted here
+                    assert not changed[i]
+            assert not changed[: min(inside)].any()
+
+
+def test_whether_to_skip_a_sentence_is_decided_after_it_was_read(model, teacher):
+    """Logits that choose the first token of thought k change with sentence k, and with no later one."""
+    before = full_logits(model, teacher)
+    chunks, length = teacher.chunk_of_token, teacher.prompt_length
+    for k in range(4):
+        first = next(i for i in range(length, len(chunks)) if chunks[i] == k)
+        own = chunks[:length].index(k)
+        assert (full_logits(model, perturbed(teacher, own))[first - 1] != before[first - 1]).any()
+        if k < 3:
+            later = chunks[:length].index(k + 1)
+            found = full_logits(model, perturbed(teacher, later))[first - 1]
+            assert torch.equal(found, before[first - 1])
+
+
+def test_a_thought_changes_no_representation_of_the_source(model, teacher):
+    before = full_logits(model, teacher)
+    for at in range(teacher.prompt_length, len(teacher.token_ids)):
+        after = full_logits(model, perturbed(teacher, at))
+        assert torch.equal(after[: teacher.prompt_length], before[: teacher.prompt_length])
+
+
+def full_logits(model, trajectory):
+    views = torch.tensor([parts_views(trajectory)])
+    mask, positions = attention(views)
+    with torch.no_grad():
+        return model(
+            input_ids=torch.tensor([trajectory.token_ids]),
+            attention_mask=mask,
+            position_ids=positions,
+        ).logits[0]
+
+
+def parts_views(trajectory):
+    from adasr_trl.layouts.views import views_of
+
+    return views_of(trajectory.prompt_length, trajectory.chunk_of_token, fed=True)
+
+
+def test_positions_off_by_one_would_be_seen(model, teacher):
+    views = torch.tensor([parts_views(teacher)])
+    mask, positions = attention(views)
+    ids = torch.tensor([teacher.token_ids])
+
+    def logits(moved):
+        with torch.no_grad():
+            return model(input_ids=ids, attention_mask=mask, position_ids=moved).logits
+
+    shifted = torch.where(views < 0, positions + 1, positions)
+    right = logits(positions)
+    assert (logits(shifted) - right).abs().max() > 1e-3
+
+
+# ---- refusals
+
+
+@pytest.mark.parametrize("family", list(BAD))
+def test_what_streaming_attention_cannot_run_on_is_refused_by_name(tokenizer, family):
+    codec, layout = parts_for(tokenizer, PARALLEL)
+    model = build(BAD[family], len(tokenizer))
+    with pytest.raises(UserError, match="model: ") as caught:
+        HFEngine(model, codec, layout, PARALLEL)
+    assert "use" in str(caught.value) or "need" in str(caught.value)
+
+
+def test_rollouts_end_in_every_way(tokenizer, model):
+    codec, layout = parts_for(tokenizer, PARALLEL)
+    markers = [codec.marker(role)[-1] for role in ("thought_end", "skip", "reasoning_end")]
+    lean_towards(model, [*markers, codec.eos_id], 5.0)
+    requests = [Request(episode_of(WORDS), seed, Mode.STREAMING) for seed in range(24)]
+    rollouts = HFEngine(model, codec, layout, PARALLEL).rollout(requests, Sampling(1.0))
+    endings = {ending for rollout in rollouts for ending in rollout.thought_endings}
+    assert {Ending.SKIP, Ending.THOUGHT, Ending.MALFORMED} <= endings
