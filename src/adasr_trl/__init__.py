@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from adasr_trl.episode import Episode as Episode
     from adasr_trl.hrpo import HRPOConfig as HRPOConfig
     from adasr_trl.hrpo import HRPOTrainer as HRPOTrainer
+    from adasr_trl.reasoner import StreamingReasoner as StreamingReasoner
     from adasr_trl.rewards import build_rewards as build_rewards
     from adasr_trl.rollout import Rollout as Rollout
 
@@ -27,6 +28,7 @@ _HOMES = {
     "HRPOTrainer": "adasr_trl.hrpo",
     "Rollout": "adasr_trl.rollout",
     "StreamingConfig": "adasr_trl.config_sections",
+    "StreamingReasoner": "adasr_trl.reasoner",
     "build_rewards": "adasr_trl.rewards",
 }
 

@@ -11,7 +11,8 @@ row waits for another one's chunk; a finished row's place goes to the next reque
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor
@@ -24,7 +25,7 @@ from adasr_trl.engines.cache import SlotCache
 from adasr_trl.engines.row import Fed, Row
 from adasr_trl.engines.sampling import draw, processors, uniform
 from adasr_trl.files import UserError
-from adasr_trl.layouts.base import Layout
+from adasr_trl.layouts.base import Layout, Turn
 from adasr_trl.layouts.views import attention
 from adasr_trl.rollout import Rollout
 
@@ -56,14 +57,33 @@ class HFEngine:
         progress: Callable[[int], None] | None = None,
     ) -> list[Rollout]:
         """One rollout a request, in the same order."""
+        with self._decoding():
+            return self._run(requests, sampling, progress or (lambda _: None))
+
+    @torch.no_grad()
+    def advance(self, row: Row, cache: SlotCache, sampling: Sampling) -> None:
+        """Read and write on in one live row until it waits for more of its stream, or is done."""
+        chain = processors(sampling)
+        with self._decoding():
+            while not (row.waiting or row.done):
+                logits_BV = self._step([row], cache)
+                self._sample([row], logits_BV, sampling, chain)
+
+    def live_row(self, request: Request, turns: Sequence[Turn]) -> tuple[Row, SlotCache]:
+        """A row whose stream is still arriving, and its cache."""
+        config = self._model.config.get_text_config()
+        row = self._row(request, config.max_position_embeddings, turns)
+        return row, SlotCache(config.num_hidden_layers, 1, self._model.device)
+
+    @contextmanager
+    def _decoding(self) -> Iterator[None]:
+        """Evaluation mode, and attention for single tokens over a cache (FlexAttention is for whole sequences)."""
         was_training, config = self._model.training, self._model.config.get_text_config()
         taught = config._attn_implementation
         self._model.eval()
-        config._attn_implementation = (
-            "sdpa"  # single tokens over a cache; FlexAttention is for whole ones
-        )
+        config._attn_implementation = "sdpa"
         try:
-            return self._run(requests, sampling, progress or (lambda _: None))
+            yield
         finally:
             config._attn_implementation = taught
             self._model.train(was_training)
@@ -97,8 +117,10 @@ class HFEngine:
                     progress(1)
         return [finished[index] for index in range(len(requests))]
 
-    def _row(self, request: Request, max_positions: int) -> Row:
-        return Row(request, self._layout, self._codec, self._streaming, max_positions)
+    def _row(
+        self, request: Request, max_positions: int, turns: Sequence[Turn] | None = None
+    ) -> Row:
+        return Row(request, self._layout, self._codec, self._streaming, max_positions, turns)
 
     def _read_beginnings(self, entered: Mapping[int, Row], cache: SlotCache) -> None:
         """Read what rows have in common once for all of them, as many different beginnings as fit a forward."""

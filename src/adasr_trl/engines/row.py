@@ -12,6 +12,7 @@ The protocol lives here and in ``protocol``; batching and caches live in the eng
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from adasr_trl.answers import extract
@@ -26,7 +27,7 @@ from adasr_trl.rollout import Rollout
 
 @dataclass
 class _Tape:
-    """Tokens so far; only appended to."""
+    """Tokens so far, in the order in which they are fed; what was fed stays."""
 
     token_ids: list[int] = field(default_factory=list)
     phases: list[Phase] = field(default_factory=list)
@@ -37,17 +38,20 @@ class _Tape:
     source: int = 0  # tokens in the source stream
 
     def append(self, token_id: int, phase: Phase, turn: Turn, logprob: float = 0.0) -> None:
-        if turn.stream is Stream.SOURCE:
-            self.positions.append(self.source)
-            self.source += 1
-            self.views.append(self.source)
+        at = len(self.token_ids)
+        if turn.stream is Stream.TARGET:
+            position, view = at - self.source, -turn.sees
         else:
-            self.positions.append(len(self.token_ids) - self.source)
-            self.views.append(-turn.sees)
-        self.token_ids.append(token_id)
-        self.phases.append(phase)
-        self.chunks.append(turn.chunk)
-        self.logprobs.append(logprob)
+            position, view = self.source, self.source + 1
+            self.source += 1
+            if self.views and self.views[-1] < 0:
+                at -= 1  # live: the target's last token, not fed yet, waits for what has arrived
+        self.positions.insert(at, position)
+        self.views.insert(at, view)
+        self.token_ids.insert(at, token_id)
+        self.phases.insert(at, phase)
+        self.chunks.insert(at, turn.chunk)
+        self.logprobs.insert(at, logprob)
 
     def read_before_feeding(self, turn: Turn) -> None:
         """The last token, not fed yet, sees what has been read by then."""
@@ -74,8 +78,18 @@ class Row:
         codec: Codec,
         streaming: StreamingConfig,
         max_positions: int | None = None,
+        turns: Sequence[Turn] | None = None,
     ) -> None:
-        """Queue the turns up to the first one that is written after."""
+        """Queue the turns up to the first one that is written after.
+
+        Args:
+            request: What to roll out.
+            layout: How it lies in the context.
+            codec: The tokenizer with the markers.
+            streaming: Caps.
+            max_positions: How many positions the model knows.
+            turns: The turns known so far, of a stream that is still arriving (``extend``); else all of the episode.
+        """
         self.request = request
         self.done = False
         self.fed = 0  # tokens that the model has seen
@@ -90,8 +104,9 @@ class Row:
         self._endings: list[Ending] = []
         self._deep = ""
         self._ending = Ending.OUT_OF_TOKENS
-        self._turns = layout.turns(request.episode, request.mode)
+        self._turns = list(turns or layout.turns(request.episode, request.mode))
         self._next_turn = 0
+        self.waiting = False  # for turns that have not arrived
         self.turn: Turn = self._turns[0]
         self._read_on()
         self.shared = self.pending - 1  # tokens that every rollout of the episode begins with
@@ -109,7 +124,21 @@ class Row:
     @property
     def wants_token(self) -> bool:
         """Whether all tokens were fed, so that the last logits say what comes next."""
-        return not self.done and self.pending == 0
+        return not self.done and not self.waiting and self.pending == 0
+
+    def extend(self, turns: Sequence[Turn]) -> None:
+        """More of the stream has arrived."""
+        self._turns += turns
+        if self.waiting:
+            self.waiting = False
+            self._read_on()
+            if self._full():
+                self._finish(Ending.OUT_OF_TOKENS)
+
+    @property
+    def source_tokens(self) -> int:
+        """Tokens in the source stream."""
+        return self._tape.source
 
     def take(self, count: int) -> Fed:
         """The next tokens to feed, at most ``count``."""
@@ -192,6 +221,9 @@ class Row:
         """Queue the next turns up to one that is written after."""
         self._segment = []
         while True:
+            if self._next_turn == len(self._turns):
+                self.waiting = True
+                return
             self.turn = self._turns[self._next_turn]
             self._next_turn += 1
             if self._streaming.boundary == "fed" and self._tape.views:
@@ -212,7 +244,11 @@ class Row:
 
     def _full(self) -> bool:
         """Whether the next token would have a position that the model does not know."""
-        return self._max_positions is not None and len(self._tape.token_ids) >= self._max_positions
+        source = self._tape.source
+        longest = max(source, len(self._tape.token_ids) - source + 1)
+        if self.turn.stream is Stream.SOURCE:
+            longest = source + 1
+        return self._max_positions is not None and longest > self._max_positions
 
     def _answer_tokens(self) -> int:
         """DEEP tokens up to the end of the answer's value; all of them where it has none."""

@@ -82,6 +82,18 @@ class Layout(Protocol):
         """What is given to the model, in order; the last turn writes DEEP. UserError for an episode too long."""
         ...
 
+    def opening(self, question: str) -> tuple[Turn, ...]:
+        """The turns before the first chunk of a live stream."""
+        ...
+
+    def arrival(self, chunk: str, k: int, read: int) -> tuple[Turn, ...]:
+        """The turns of the k-th chunk of a live stream, of which ``read`` source tokens were read before."""
+        ...
+
+    def closing(self, count: int, read: int) -> tuple[Turn, ...]:
+        """The turns behind the last of ``count`` chunks of a live stream; the last one writes DEEP."""
+        ...
+
     def prompt_length(self, turns: Sequence[Turn]) -> int:
         """How many leading tokens are the prompt in TRL's sense."""
         ...

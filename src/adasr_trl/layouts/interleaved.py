@@ -9,6 +9,7 @@ Read-then-think uses the same order with every thought moved into the deep part.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from adasr_trl.codec import Codec
 from adasr_trl.config_sections import StreamingConfig
@@ -35,15 +36,30 @@ class Interleaved:
 
     def turns(self, episode: Episode, mode: Mode) -> tuple[Turn, ...]:
         """Prompt, one turn a chunk, and the transition to the deep part."""
-        codec = self._codec
-        writes = Phase.STREAM if mode is Mode.STREAMING else Phase.READ
-        prompt = codec.prompt(episode.question, self._streaming.instruction)
-        turns = [Turn(prompt, -1, Phase.READ)]
+        turns = [*self.opening(episode.question)]
         for k, chunk in enumerate(episode.chunks):
-            turns.append(Turn(codec.encode_data(chunk) + codec.marker("chunk_end"), k, writes))
-        turns.append(Turn(codec.marker("stream_end"), len(episode.chunks), Phase.DEEP))
+            turns += self.arrival(chunk, k)
+        if mode is Mode.READ_THEN_THINK:
+            turns = [replace(turn, writes=Phase.READ) for turn in turns]
+        turns += self.closing(len(episode.chunks))
         check_length(turns, episode, self._streaming)
         return tuple(turns)
+
+    def opening(self, question: str) -> tuple[Turn, ...]:
+        """The prompt."""
+        prompt = self._codec.prompt(question, self._streaming.instruction)
+        return (Turn(prompt, -1, Phase.READ),)
+
+    def arrival(self, chunk: str, k: int, read: int = 0) -> tuple[Turn, ...]:
+        """The chunk, and the thought behind it."""
+        del read
+        ids = self._codec.encode_data(chunk) + self._codec.marker("chunk_end")
+        return (Turn(ids, k, Phase.STREAM),)
+
+    def closing(self, count: int, read: int = 0) -> tuple[Turn, ...]:
+        """The transition to the deep part."""
+        del read
+        return (Turn(self._codec.marker("stream_end"), count, Phase.DEEP),)
 
     def prompt_length(self, turns: Sequence[Turn]) -> int:
         """The question's tokens."""

@@ -40,21 +40,42 @@ class Parallel:
         self._codec = codec
 
     def turns(self, episode: Episode, mode: Mode) -> tuple[Turn, ...]:
-        """The source chunk by chunk, the header, then a turn without tokens for each thought and the deep part."""
-        codec, count = self._codec, len(episode.chunks)
-        question, header = codec.prompt_parts(episode.question, self._streaming.instruction)
-        turns = [Turn(question, -1, Phase.READ)]
+        """The source chunk by chunk, the header, then a turn without tokens for each thought and the deep part.
+
+        A live stream has the same turns in the order in which they happen.
+        """
+        question, header = self.opening(episode.question)
+        source, thoughts, read = [question], [], len(question.token_ids)
         for k, chunk in enumerate(episode.chunks):
-            ids = codec.encode_data(chunk) + codec.marker("chunk_end")
-            turns.append(Turn(ids, k, Phase.READ))
-        turns.append(Turn(codec.marker("stream_end"), count, Phase.READ))
-        read = [sum(len(turn.token_ids) for turn in turns[: k + 1]) for k in range(count + 2)]
-        turns.append(Turn(header, -1, Phase.READ, Stream.TARGET, read[0]))
-        if mode is Mode.STREAMING:
-            turns += [Turn((), k, Phase.STREAM, Stream.TARGET, read[k + 1]) for k in range(count)]
-        turns.append(Turn((), count, Phase.DEEP, Stream.TARGET, read[-1]))
+            arrived, thought = self.arrival(chunk, k, read)
+            source.append(arrived)
+            thoughts.append(thought)
+            read = thought.sees
+        end, deep = self.closing(len(episode.chunks), read)
+        between = thoughts if mode is Mode.STREAMING else []
+        turns = (*source, end, header, *between, deep)
         check_length(turns, episode, self._streaming)
-        return tuple(turns)
+        return turns
+
+    def opening(self, question: str) -> tuple[Turn, Turn]:
+        """The question, and the header of the target, which sees it."""
+        asked, header = self._codec.prompt_parts(question, self._streaming.instruction)
+        return (
+            Turn(asked, -1, Phase.READ),
+            Turn(header, -1, Phase.READ, Stream.TARGET, len(asked)),
+        )
+
+    def arrival(self, chunk: str, k: int, read: int) -> tuple[Turn, Turn]:
+        """The chunk, and the thought that sees it."""
+        ids = self._codec.encode_data(chunk) + self._codec.marker("chunk_end")
+        thought = Turn((), k, Phase.STREAM, Stream.TARGET, read + len(ids))
+        return Turn(ids, k, Phase.READ), thought
+
+    def closing(self, count: int, read: int) -> tuple[Turn, Turn]:
+        """The end of the source, and the deep part, which sees all of it."""
+        ids = self._codec.marker("stream_end")
+        deep = Turn((), count, Phase.DEEP, Stream.TARGET, read + len(ids))
+        return Turn(ids, count, Phase.READ), deep
 
     def prompt_length(self, turns: Sequence[Turn]) -> int:
         """The whole source."""
