@@ -5,15 +5,37 @@ from __future__ import annotations
 import inspect
 
 import trl
-from trl import GRPOTrainer
+from trl import GRPOTrainer, SFTTrainer
 from trl.models import unwrap_model_for_generation
 from trl.trainer.utils import RepeatSampler
 
 from adasr_trl.hrpo import HRPOTrainer
+from adasr_trl.hrpo.viewed import ViewedGRPOTrainer
 
 OVERRIDDEN = {
     "_get_train_sampler": ["self", "dataset"],
     "_generate_and_score_completions": ["self", "inputs"],
+    "_compute_loss": ["self", "model", "inputs"],
+    "_get_per_token_logps_and_entropies": [
+        "self",
+        "model",
+        "input_ids",
+        "attention_mask",
+        "logits_to_keep",
+        "batch_size",
+        "compute_entropy",
+        "compute_aux_loss",
+        "pixel_values",
+        "image_grid_thw",
+        "num_images",
+        "pixel_attention_mask",
+        "spatial_shapes",
+        "num_tiles",
+        "image_sizes",
+        "token_type_ids",
+        "mm_token_type_ids",
+        "image_position_ids",
+    ],
 }
 
 
@@ -57,6 +79,29 @@ def test_the_model_is_unwrapped_by_trl_for_generation():
 
 
 def test_the_trainer_overrides_nothing_else():
-    own = {name for name, value in vars(HRPOTrainer).items() if inspect.isfunction(value)}
+    classes = (HRPOTrainer, ViewedGRPOTrainer)
+    own = {name for c in classes for name, value in vars(c).items() if inspect.isfunction(value)}
     theirs = set(dir(GRPOTrainer))
     assert own & theirs == {"__init__", *OVERRIDDEN}
+
+
+def test_log_probabilities_are_computed_in_one_place_that_only_calls_the_model():
+    source = inspect.getsource(GRPOTrainer._get_per_token_logps_and_entropies)
+    assert "attention_mask_batch = attention_mask[start:end]" in source
+    assert "outputs = model(**model_inputs, labels=labels, fused_lm_head=True)" in source
+    assert source.count("model.") == 0
+    everywhere = inspect.getsource(GRPOTrainer)
+    calls = everywhere.count("self._get_per_token_logps_and_entropies(")
+    in_known_places = sum(
+        inspect.getsource(getattr(GRPOTrainer, name)).count(
+            "self._get_per_token_logps_and_entropies("
+        )
+        for name in ("_generate_and_score_completions", "_compute_loss")
+    )
+    assert calls == in_known_places == 4
+
+
+def test_sft_computes_its_loss_by_calling_the_model_it_is_given():
+    source = inspect.getsource(SFTTrainer.compute_loss)
+    assert "outputs = model(**inputs, fused_lm_head=True)" in source
+    assert "views" not in source

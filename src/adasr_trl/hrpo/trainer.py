@@ -14,8 +14,7 @@ Loss, clipping, logging, checkpoints and resuming stay TRL's.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
-from typing import Any
+from typing import Any, cast
 
 from trl.models import unwrap_model_for_generation
 
@@ -54,7 +53,7 @@ class HRPOTrainer(ViewedGRPOTrainer):
         group_filter: GroupFilter | None = None,
         **kwargs: Any,
     ) -> None:
-        """Prepare TRL's trainer.
+        """Prepare TRL's trainer; a ValueError names rewards that ``args`` cannot use.
 
         Args:
             model: A causal LM, or a PEFT model whose adapter is trained on.
@@ -65,9 +64,6 @@ class HRPOTrainer(ViewedGRPOTrainer):
             rewards: What is rewarded, with scopes and weights.
             group_filter: Which groups to draw again, or None for none.
             **kwargs: Passed on, such as ``processing_class``, ``callbacks``, ``peft_config``.
-
-        Raises:
-            ValueError: Rewards that ``args`` cannot use.
         """
         args.check_rewards(rewards)
         args.reward_weights = [reward.weight for reward in rewards]
@@ -82,11 +78,9 @@ class HRPOTrainer(ViewedGRPOTrainer):
             **kwargs,
         )
         warn_of_criterion(group_filter)
-        codec = Codec(self.processing_class, streaming.markers)
+        codec, flat = Codec(self.processing_class, streaming.markers), args.is_flat
         layout, mode = build_layout(streaming, codec), Mode(args.mode)
-        self._drawer = Drawer(
-            episodes, tuple(rewards), streaming, codec, layout, mode, args.is_flat
-        )
+        self._drawer = Drawer(episodes, tuple(rewards), streaming, codec, layout, mode, flat)
 
     def _get_train_sampler(self, dataset: Any = None) -> Any:
         return EpochSeeded(super()._get_train_sampler(dataset), self.args.seed)
@@ -121,13 +115,15 @@ class HRPOTrainer(ViewedGRPOTrainer):
             sampling=Sampling(self.temperature, self.top_p, max(self.top_k, 0), self.min_p or 0.0),
             group_filter=self._filter if train else None,
         )
-        unwrapped = partial(
-            unwrap_model_for_generation,
-            self.model_wrapped,
-            self.accelerator,
-            gather_deepspeed3_params=self.args.ds3_gather_for_generation,
-            gradient_checkpointing_kwargs=self.args.gradient_checkpointing_kwargs,
-        )
+
+        def unwrapped() -> Any:
+            return unwrap_model_for_generation(
+                self.model_wrapped,
+                self.accelerator,
+                gather_deepspeed3_params=self.args.ds3_gather_for_generation,
+                gradient_checkpointing_kwargs=self.args.gradient_checkpointing_kwargs,
+            )
+
         return self._drawer.draw(episodes, occasion, unwrapped, self.accelerator)
 
     def _hand_over(self, _prompts: list[str], _trainer: Any) -> dict[str, Any]:
@@ -138,8 +134,7 @@ class HRPOTrainer(ViewedGRPOTrainer):
 
     def _settings(self) -> advantages.Settings:
         size = self.num_generations if self._mode == "train" else self.num_generations_eval
-        settings: advantages.Settings = self.args.settings(size, self._progress)
-        return settings
+        return cast(advantages.Settings, self.args.settings(size, self._progress))
 
     @property
     def _progress(self) -> float:
