@@ -41,7 +41,9 @@ BAD: dict[str, tuple[Any, dict[str, Any]]] = {
 }
 
 
-def build(kind: tuple[Any, dict[str, Any]], vocabulary: int, seed: int = 0) -> Any:
+def build(
+    kind: tuple[Any, dict[str, Any]], vocabulary: int, seed: int = 0, scale: float = 4.0
+) -> Any:
     """A random model of the family, sharp enough that its samples differ."""
     config_class, shape = kind
     torch.manual_seed(seed)
@@ -50,7 +52,7 @@ def build(kind: tuple[Any, dict[str, Any]], vocabulary: int, seed: int = 0) -> A
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             if parameter.dim() > 1 and "embed" not in name and "wte" not in name:
-                parameter.mul_(4.0)
+                parameter.mul_(scale)
     return model
 
 

@@ -66,6 +66,72 @@ def test_a_worked_example() -> None:
     assert line.to_end_seconds == pytest.approx(10.7)
 
 
+def beside(rollout: Rollout) -> Rollout:
+    """The same in the parallel layout: all that is read lies in the prompt."""
+    columns = sorted(
+        zip(rollout.phases, rollout.chunk_of_token, strict=True),
+        key=lambda column: column[0] is not Phase.READ,
+    )
+    return dataclasses.replace(
+        rollout,
+        prompt_length=rollout.phases.count(Phase.READ),
+        phases=tuple(phase for phase, _ in columns),
+        chunk_of_token=tuple(chunk for _, chunk in columns),
+    )
+
+
+def test_the_same_example_in_the_parallel_layout_reads_beside_the_writing() -> None:
+    """Reading is off the critical path unless the model is idle.
+
+    chunk  arrives  encoded                thought starts      finishes
+    0      2        2 + 1 = 3              3 (was idle)        3 + 3 = 6
+    1      4        4 + 0.5 = 4.5          6 (was writing)     6 + 1 = 7
+    2      10       10 + 0.5 = 10.5        10.5 (was idle)     10.5 + 4 = 14.5
+
+    The end of the stream is encoded at 10.7, before the last thought is done: 4.5 + 5 to the answer, 10.5 to the end.
+    """
+    rollout = beside(build([10, 5, 5, 2], [3, 1, 4, 6], answer_tokens=5))
+    clock = Clock(seconds_per_token=1.0, prefill_seconds_per_token=0.1)
+    line = timeline(rollout, (2.0, 4.0, 10.0), clock)
+    assert line.start_seconds == pytest.approx((3.0, 6.0, 10.5))
+    assert line.finish_seconds == pytest.approx((6.0, 7.0, 14.5))
+    assert line.to_answer_seconds == pytest.approx(9.5)
+    assert line.to_end_seconds == pytest.approx(10.5)
+
+
+def test_with_nothing_to_write_the_parallel_layout_waits_for_the_end_of_the_stream() -> None:
+    rollout = beside(build([5, 5, 2], [0, 0, 1], answer_tokens=1))
+    clock = Clock(seconds_per_token=1.0, prefill_seconds_per_token=0.1)
+    assert timeline(rollout, (2.0, 10.0), clock).to_answer_seconds == pytest.approx(0.5 + 0.2 + 1)
+
+
+@pytest.mark.parametrize("parallel", [False, True])
+def test_a_forced_end_marker_is_read_behind_its_thought_and_delays_nothing_before(
+    parallel: bool,
+) -> None:
+    """Two forced tokens behind the first thought (0.2 s): its start stays, its end moves."""
+    rollout = build([10, 5, 2], [3, 1, 2], answer_tokens=2)
+    rollout = beside(rollout) if parallel else rollout
+    last = next(
+        i
+        for i in range(len(rollout.phases) - 1)
+        if rollout.phases[i] is Phase.STREAM
+        and rollout.chunk_of_token[i] == 0
+        and rollout.chunk_of_token[i + 1] != 0
+    )
+    cut = last + 1
+    forced = dataclasses.replace(
+        rollout,
+        phases=(*rollout.phases[:cut], Phase.READ, Phase.READ, *rollout.phases[cut:]),
+        chunk_of_token=(*rollout.chunk_of_token[:cut], 0, 0, *rollout.chunk_of_token[cut:]),
+    )
+    clock = Clock(seconds_per_token=1.0, prefill_seconds_per_token=0.1)
+    before, after = (timeline(each, (2.0, 20.0), clock) for each in (rollout, forced))
+    assert after.start_seconds == before.start_seconds
+    assert after.finish_seconds[0] - before.finish_seconds[0] == pytest.approx(0.2)
+    assert after.to_answer_seconds == pytest.approx(before.to_answer_seconds)
+
+
 def test_thinking_that_fits_between_arrivals_costs_only_its_last_thought() -> None:
     # The paper's picture at tau = 0.03: 20 deep tokens and the last thought's 10 are waited for, not the 100.
     line = played(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 
 import pytest
@@ -19,7 +20,7 @@ from adasr_trl.engines.sampling import draw, processors, uniform
 from adasr_trl.episode import AnswerType, Episode, Source
 from adasr_trl.files import UserError
 from adasr_trl.layouts import build_layout
-from adasr_trl.layouts.views import attention
+from adasr_trl.layouts.views import attention, views_of
 from adasr_trl.protocol import Ending, Mode, Phase
 
 PARALLEL = dataclasses.replace(STREAMING, layout="parallel")
@@ -189,19 +190,16 @@ def teacher(tokenizer):
     return parts_for(tokenizer, PARALLEL)[1].encode(episode, Mode.STREAMING)
 
 
-def test_a_sentence_changes_nothing_before_its_own_thought(model, teacher):
-    before = full_logits(model, teacher)
+@pytest.mark.parametrize("fed", [True, False], ids=["fed", "written"])
+def test_a_sentence_changes_nothing_before_its_own_thought(model, teacher, fed):
+    before = full_logits(model, teacher, fed)
+    chunks, length = teacher.chunk_of_token, teacher.prompt_length
     for k in range(4):
-        inside = [
-            i for i, c in enumerate(teacher.chunk_of_token[: teacher.prompt_length]) if c == k
-        ]
+        inside = [i for i, chunk in enumerate(chunks[:length]) if chunk == k]
         for at in inside:
-            after = full_logits(model, perturbed(teacher, at))
-            changed = (after - before).abs().amax(dim=-1) > 0.0
-            for i in range(teacher.prompt_length, len(teacher.token_ids)):
-                predicts = teacher.chunk_of_token[min(i + 1, len(teacher.token_ids) - 1)]
-                if predicts < k:  # tokens of thoughts before thought k are predicted here
-                    assert not changed[i]
+            changed = (full_logits(model, perturbed(teacher, at), fed) != before).any(dim=-1)
+            earlier = [i for i in range(length, len(chunks) - 1) if chunks[i + 1] < k]
+            assert not changed[earlier].any()  # logits there choose tokens of earlier thoughts
             assert not changed[: min(inside)].any()
 
 
@@ -226,8 +224,8 @@ def test_a_thought_changes_no_representation_of_the_source(model, teacher):
         assert torch.equal(after[: teacher.prompt_length], before[: teacher.prompt_length])
 
 
-def full_logits(model, trajectory):
-    views = torch.tensor([parts_views(trajectory)])
+def full_logits(model, trajectory, fed=True):
+    views = torch.tensor([views_of(trajectory.prompt_length, trajectory.chunk_of_token, fed=fed)])
     mask, positions = attention(views)
     with torch.no_grad():
         return model(
@@ -237,24 +235,79 @@ def full_logits(model, trajectory):
         ).logits[0]
 
 
-def parts_views(trajectory):
-    from adasr_trl.layouts.views import views_of
-
-    return views_of(trajectory.prompt_length, trajectory.chunk_of_token, fed=True)
-
-
-def test_positions_off_by_one_would_be_seen(model, teacher):
-    views = torch.tensor([parts_views(teacher)])
-    mask, positions = attention(views)
+@pytest.mark.parametrize("offset", [0, 1])
+def test_positions_are_those_of_the_paper_and_an_offset_of_one_would_be_seen(
+    model, teacher, offset
+):
+    """Against positions counted here; the target's begin at 0 again."""
+    mask, _ = dense(teacher, fed=True)
+    length, count = teacher.prompt_length, len(teacher.token_ids)
+    positions = torch.tensor([[*range(length), *range(offset, count - length + offset)]])
     ids = torch.tensor([teacher.token_ids])
+    with torch.no_grad():
+        found = model(input_ids=ids, attention_mask=mask, position_ids=positions).logits[0]
+    difference = (found - full_logits(model, teacher)).abs().max().item()
+    assert (difference < 1e-4) is (offset == 0)
 
-    def logits(moved):
-        with torch.no_grad():
-            return model(input_ids=ids, attention_mask=mask, position_ids=moved).logits
 
-    shifted = torch.where(views < 0, positions + 1, positions)
-    right = logits(positions)
-    assert (logits(shifted) - right).abs().max() > 1e-3
+# ---- corners
+
+
+def test_a_template_without_a_header_still_decides_after_reading(tokenizer, model):
+    """Without a token of the target's own, the end of the source would choose the first thought."""
+    bare = copy.deepcopy(tokenizer)
+    bare.chat_template = "{{ messages[0]['content'] }}"
+    codec, layout = parts_for(bare, PARALLEL)
+    assert codec.prompt_parts("x")[1] == ()
+    encoded = layout.encode(episode_of(WORDS), Mode.STREAMING)
+    header = encoded.chunk_of_token[encoded.prompt_length]
+    assert header == -1
+    last = encoded.chunk_of_token[: encoded.prompt_length].index(3)
+    first = encoded.chunk_of_token.index(0, encoded.prompt_length)
+    before = full_logits(model, encoded)[first - 1]
+    assert torch.equal(full_logits(model, perturbed(encoded, last))[first - 1], before)
+
+
+@pytest.mark.parametrize("boundary", ["fed", "written"])
+def test_read_then_think_has_read_everything_when_it_begins(tokenizer, model, boundary):
+    _, layout = parts_for(tokenizer, dataclasses.replace(PARALLEL, boundary=boundary))
+    encoded = layout.encode(episode_of(WORDS), Mode.READ_THEN_THINK)
+    views = layout.views(encoded)
+    assert set(views[encoded.prompt_length :]) == {-encoded.prompt_length}
+
+
+def test_a_place_is_used_again_by_an_episode_of_another_length(taught, tokenizer):
+    """Decoding one at a time, the long source's slots lie behind the short one's."""
+    codec, layout = parts_for(tokenizer, PARALLEL)
+    long, short = episode_of(WORDS * 3, "long"), episode_of(WORDS[:1], "short")
+    requests = [Request(e, i, Mode.STREAMING) for i, e in enumerate((long, short, long, short))]
+    one = dataclasses.replace(PARALLEL, decode_batch=1)
+    found = HFEngine(taught, codec, layout, one).rollout(requests, Sampling(1.0))
+    alone = [HFEngine(taught, codec, layout, one).rollout([r], Sampling(1.0))[0] for r in requests]
+    assert [r.token_ids for r in found] == [r.token_ids for r in alone]
+
+
+@pytest.mark.parametrize("stream", ["source", "target"])
+def test_each_stream_may_be_as_long_as_the_models_positions(model, tokenizer, stream):
+    codec, layout = parts_for(tokenizer, dataclasses.replace(PARALLEL, max_thought_tokens=400))
+    streaming = layout._streaming
+    episode = episode_of(WORDS)
+    turns = layout.turns(episode, Mode.STREAMING)
+    source = layout.prompt_length(turns)
+    lean_towards(model, [token for role in ROLES for token in codec.marker(role)], -1e9)
+    lean_towards(model, [codec.eos_id], -1e9)
+    limit = source if stream == "source" else source + 20
+    model.config.max_position_embeddings = limit
+    engine = HFEngine(model, codec, layout, streaming)
+    (rollout,) = engine.rollout([Request(episode, 0)], Sampling(1.0))
+    assert len(rollout.token_ids) - source == limit  # the target is full, to the last position
+    assert rollout.ending is Ending.OUT_OF_TOKENS
+    model.config.max_position_embeddings = source - 1
+    with pytest.raises(UserError, match="positions"):
+        engine.rollout([Request(episode, 0)], Sampling(1.0))
+
+
+ROLES = ("chunk_end", "thought_end", "skip", "stream_end", "reasoning_end")
 
 
 # ---- refusals

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import json
 
 import pytest
@@ -10,19 +11,20 @@ import torch
 import workspace
 from conftest import STREAMING
 from families import BAD, GOOD, build
-from scripted import group_of_four
+from scripted import group_of_four, write
 from test_hrpo_parity import SETTINGS, train
 from test_parallel import PARALLEL, full_logps, parts_for
 
 from adasr_trl import cli, evaluation
 from adasr_trl.config_sections import LoraSection, RewardConfig
+from adasr_trl.engines import selfcheck
 from adasr_trl.engines.selfcheck import check_streaming_attention
 from adasr_trl.evaluation import Setting, load_rollouts
 from adasr_trl.files import UserError
 from adasr_trl.hrpo import HRPOConfig, HRPOTrainer
 from adasr_trl.layouts import build_layout
 from adasr_trl.layouts.convert import converted
-from adasr_trl.layouts.views import Viewed
+from adasr_trl.layouts.views import Viewed, attention
 from adasr_trl.protocol import Mode, Phase
 from adasr_trl.rewards import build_rewards
 from adasr_trl.sft import SFTSettings, sft_trainer
@@ -144,6 +146,35 @@ def test_without_streaming_attention_the_log_probabilities_would_be_others(
     assert (causal - recorded)[written].abs().max() > 1e-2
 
 
+def test_padding_to_a_multiple_changes_no_log_probability(model, tokenizer, episodes, tmp_path):
+    trainer = hrpo(model, tokenizer, episodes, tmp_path, pad_to_multiple_of=64)
+    rows = [row for row in trainer.train_dataset.select([0, 1]) for _ in range(4)]
+    batch = trainer._generate_and_score_completions(rows)
+    width = batch["completion_ids"].size(1)
+    assert width % 64 == 0
+    assert width > batch["views"].size(1)
+    ids = torch.cat([batch["prompt_ids"], batch["completion_ids"]], dim=1)
+    mask = torch.cat([batch["prompt_mask"], batch["completion_mask"]], dim=1)
+    with trainer._viewed(batch["views"]):
+        found, _, _ = trainer._get_per_token_logps_and_entropies(trainer.model, ids, mask, width)
+    written = (batch["completion_mask"] * batch["tool_mask"]).bool()
+    assert (found - batch["sampling_per_token_logps"])[written].abs().max() < 1e-4
+
+
+def test_evaluation_while_training_runs_in_parallel(model, tokenizer, episodes, tmp_path):
+    changes = {"per_device_eval_batch_size": 4, "num_generations_eval": 1}
+    trainer = HRPOTrainer(
+        copy.deepcopy(model),
+        args=HRPOConfig(str(tmp_path), **{**SETTINGS, **changes}),
+        episodes=episodes[:6],
+        eval_episodes=episodes[6:14],
+        streaming=PARALLEL,
+        rewards=REWARDS,
+        processing_class=tokenizer,
+    )
+    assert trainer.evaluate()["eval_loss"] == pytest.approx(0.0, abs=10.0)
+
+
 # ---- supervised fine-tuning
 
 
@@ -212,6 +243,15 @@ def test_an_adapter_trains_under_streaming_attention(model, tokenizer, episodes,
     assert max(p.abs().max().item() for p in grown) > 0.0
 
 
+def test_eager_attention_is_refused_before_it_trains_on_a_wrong_mask(
+    model, tokenizer, episodes, tmp_path
+):
+    model.set_attn_implementation("eager")
+    trainer = sft_trainer(model, texts_for(tokenizer, episodes), settings_for(tmp_path), None)
+    with pytest.raises(UserError, match="eager"):
+        trainer.train()
+
+
 @pytest.mark.parametrize("key", ["packing", "padding_free"])
 def test_packing_is_refused_with_what_to_use_instead(model, tokenizer, episodes, tmp_path, key):
     args = settings_for(tmp_path)
@@ -223,25 +263,49 @@ def test_packing_is_refused_with_what_to_use_instead(model, tokenizer, episodes,
 # ---- the self-check
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("scale", [1.0, 4.0])
 @pytest.mark.parametrize("family", list(GOOD))
-def test_good_families_pass_the_self_check_and_keep_their_mode(family):
-    model = build(GOOD[family], 420).train()
+def test_good_families_pass_the_self_check_and_keep_their_mode(family, scale, dtype):
+    model = build(GOOD[family], 420, scale=scale).to(dtype).train()
     check_streaming_attention(model)
     assert model.training
 
 
+@pytest.mark.parametrize("scale", [1.0, 4.0])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize(
     ("family", "said"),
     [("lfm2", "changes what was written before"), ("bloom", "does not obey")],
 )
-def test_a_model_in_which_tokens_meet_elsewhere_is_refused(family, said):
+def test_a_model_in_which_tokens_meet_elsewhere_is_refused(family, said, dtype, scale):
+    model = build(BAD[family], 420, scale=scale).to(dtype)
     with pytest.raises(UserError, match="interleaved") as caught:
-        check_streaming_attention(build(BAD[family], 420))
+        check_streaming_attention(model)
     assert said in str(caught.value)
 
 
-def test_eager_attention_is_refused_since_it_reads_a_bool_mask_as_numbers():
+def test_a_model_whose_target_sees_no_source_is_refused(monkeypatch):
+    blind = lambda views: (attention(views)[0] & ~source_from_target(views), attention(views)[1])  # noqa: E731
+    monkeypatch.setattr(selfcheck, "attention", blind)
+    with pytest.raises(UserError, match="changes nothing in what is written behind"):
+        check_streaming_attention(build(GOOD["qwen3"], 420))
+
+
+def source_from_target(views):
+    return ((views < 0).unsqueeze(-1) & (views > 0).unsqueeze(-2)).unsqueeze(1)
+
+
+def test_the_self_check_of_a_model_for_flex_attention_runs_under_sdpa_as_rollouts_do():
     model = build(GOOD["qwen3"], 420)
+    model.set_attn_implementation("flex_attention")
+    check_streaming_attention(model)
+    assert model.config._attn_implementation == "flex_attention"
+
+
+@pytest.mark.parametrize("scale", [1.0, 4.0])
+def test_eager_attention_is_refused_since_it_reads_a_bool_mask_as_numbers(scale):
+    model = build(GOOD["qwen3"], 420, scale=scale)
     model.set_attn_implementation("eager")
     with pytest.raises(UserError, match="does not obey"):
         check_streaming_attention(model)
@@ -264,6 +328,20 @@ def test_a_rollout_says_the_same_in_both_layouts(tokenizer, episodes):
             assert not back.reads_beside
             scripted = group_of_four(episode, (codec, parallel, PARALLEL))
             assert moved.token_ids in [each.token_ids for each in scripted]
+
+
+def test_a_rollout_that_broke_off_stays_as_long_as_it_was(tokenizer, episodes):
+    codec, parallel = parts_for(tokenizer, PARALLEL)
+    interleaved = build_layout(STREAMING, codec)
+    stopping = (codec, interleaved, dataclasses.replace(STREAMING, on_malformed="stop"))
+    thoughts = ["so", "Tom <EOR>", *[""] * (len(episodes[0].chunks) - 2)]
+    broken = write(episodes[0], stopping, thoughts, "", "8")
+    assert len(broken.thought_endings) == 2
+    same = converted(broken, episodes[0], Mode.STREAMING, interleaved)
+    assert same.token_ids == broken.token_ids
+    moved = converted(broken, episodes[0], Mode.STREAMING, parallel)
+    back = converted(moved, episodes[0], Mode.STREAMING, interleaved)
+    assert back.token_ids == broken.token_ids
 
 
 def test_an_episode_has_the_same_words_in_both_layouts(tokenizer, episodes):
@@ -303,10 +381,13 @@ def test_sft_hrpo_and_evaluation_run_in_parallel_and_evaluation_compares_layouts
     assert all(rollout.reads_beside for rollout in found)
     lines = [json.loads(x) for x in (tmp_path / "hrpo" / "metrics.jsonl").read_text().splitlines()]
     assert [line["step"] for line in lines if "streaming/tokens" in line] == [1, 2, 3, 4]
-    assert run("eval", "--overwrite", "--eval.layout", "interleaved") == 0
-    found = [r for r, _ in load_rollouts(folder, Setting(Mode.STREAMING, 1.0))]
-    assert not any(rollout.reads_beside for rollout in found)
-    assert evaluation.recorded_settings(folder)
+    both = ("--eval.layouts", "[interleaved, parallel]", "--eval.temperatures", "[0.0]")
+    assert run("eval", "--overwrite", *both, "--eval.modes", "[streaming]") == 0
+    settings = evaluation.recorded_settings(folder)
+    assert [setting.layout for setting in settings] == ["interleaved", "parallel"]
+    for setting in settings:
+        found = [rollout for rollout, _ in load_rollouts(folder, setting)]
+        assert {r.reads_beside for r in found} == {setting.layout == "parallel"}
 
 
 def test_rl_in_another_layout_than_the_model_was_taught_is_refused(tmp_path, episodes, capsys):

@@ -7,6 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from adasr_trl.files import UserError
 from adasr_trl.hrpo.viewed import with_views
 from adasr_trl.layouts.views import Viewed, attention, views_of
 
@@ -100,10 +101,22 @@ def test_views_say_what_a_loop_says_also_between_padding(trajectory, fed, left, 
 def test_views_stand_in_the_attention_mask_with_padding_on_the_left_and_right():
     mask = torch.tensor([[0, 1, 1, 1, 1, 0], [1, 1, 1, 1, 0, 0]])
     completion = torch.tensor([[-2, -2, 0], [-3, 0, 0]])
-    found = with_views(mask, completion)
+    found = with_views(mask, completion, 3)
     assert found.tolist() == [[0, 1, 2, -2, -2, 0], [1, 2, 3, -3, 0, 0]]
-    dropped = with_views(mask * torch.tensor([[1, 1, 1, 0, 0, 0]]), completion)
+    dropped = with_views(mask * torch.tensor([[1, 1, 1, 0, 0, 0]]), completion, 3)
     assert dropped[:, 3:].abs().sum() == 0  # a completion that TRL masks is masked
+
+
+def test_a_completion_that_is_padded_further_than_its_views_keeps_its_place():
+    mask = torch.tensor([[1, 1, 1, 1, 0, 0, 0]])
+    found = with_views(mask, torch.tensor([[-2, -2]]), 5)
+    assert found.tolist() == [[1, 2, -2, -2, 0, 0, 0]]
+
+
+def test_attention_that_reads_the_mask_in_another_way_is_refused():
+    for name in ("eager", "flash_attention_2"):
+        with pytest.raises(UserError, match=name):
+            Viewed(print, lambda views: views, name)
 
 
 def test_a_viewed_model_is_called_with_mask_and_positions():

@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -48,6 +49,7 @@ FORMS = {
         {"num_generations": 8, "multi_objective_aggregation": "normalize_then_sum"},
         None,
     ),
+    "parallel": ({"num_generations": 8}, None),
     "filter": ({"num_generations": 8}, GroupFilter(max_resamples=2, drop_all_right=True)),
 }
 
@@ -116,7 +118,7 @@ def main(out):
             model,
             args=args,
             episodes=episodes,
-            streaming=STREAMING,
+            streaming=replace(STREAMING, layout="parallel") if name == "parallel" else STREAMING,
             rewards=rewards_of(name),
             group_filter=group_filter,
             processing_class=tokenizer,

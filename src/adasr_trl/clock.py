@@ -84,19 +84,26 @@ def timeline(rollout: Rollout, arrival_seconds: tuple[float, ...], clock: Clock)
     chunk_count = len(arrival_seconds)
     read = [0] * (chunk_count + 1)
     written = [0] * (chunk_count + 1)
+    forced = [0] * (chunk_count + 1)  # end markers that the engine put behind what was cut off
     for phase, chunk in zip(rollout.phases, rollout.chunk_of_token, strict=True):
-        if chunk >= 0:
-            (read if phase is Phase.READ else written)[chunk] += 1
+        if chunk >= 0 and phase is not Phase.READ:
+            written[chunk] += 1
+        elif chunk >= 0:
+            (forced if written[chunk] else read)[chunk] += 1
     reading = [tokens * clock.prefill_seconds_per_token for tokens in read]
+    writing = [
+        n * clock.seconds_per_token + m * clock.prefill_seconds_per_token
+        for n, m in zip(written, forced, strict=True)
+    ]
     starts, finishes, previous, encoded = [], [], 0.0, 0.0
     for k, arrived in enumerate(arrival_seconds):
         encoded = max(arrived, encoded) + reading[k]
         if rollout.reads_beside:
             start = max(encoded, previous)
-            previous = start + written[k] * clock.seconds_per_token
+            previous = start + writing[k]
         else:
             start = max(arrived, previous)
-            previous = start + reading[k] + written[k] * clock.seconds_per_token
+            previous = start + reading[k] + writing[k]
         starts.append(start)
         finishes.append(previous)
     backlog = max(0.0, finishes[-1] - arrival_seconds[-1])

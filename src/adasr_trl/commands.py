@@ -56,15 +56,16 @@ def run_sft(config: str, overrides: Sequence[str], existing: rundir.Existing) ->
     plan = _plan(loaded, "sft", existing)
     if plan.complete:
         return plan.run
+    from adasr_trl.engines.selfcheck import load_model_for
     from adasr_trl.sft import SFTSettings, sft_trainer
-    from adasr_trl.training import load_checked_model, load_data, load_texts, train
+    from adasr_trl.training import load_data, load_texts, train
 
     args = parse_trl(loaded, SFTSettings)
     streaming = loaded.section("streaming")
     data = load_data(loaded.section("data"), traced_with=streaming.markers)
     texts = load_texts(loaded.section("model"), data, streaming)
     plan.take()
-    model = load_checked_model(loaded.section("model"), texts, args.seed)
+    model = load_model_for(streaming, loaded.section("model"), texts.tokenizer, args.seed)
     train(
         sft_trainer(model, texts, args, loaded.section("lora")),
         plan.run,
@@ -83,10 +84,10 @@ def run_rl(config: str, overrides: Sequence[str], existing: rundir.Existing, *, 
     plan = _plan(loaded, "grpo" if flat else "hrpo", existing, source_digests(rewards))
     if plan.complete:
         return plan.run
+    from adasr_trl.engines.selfcheck import load_model_for
     from adasr_trl.hrpo import CollapseAlarms, HRPOConfig, HRPOTrainer
     from adasr_trl.training import (
         callbacks,
-        load_checked_model,
         load_data,
         load_texts,
         lora_config,
@@ -99,7 +100,7 @@ def run_rl(config: str, overrides: Sequence[str], existing: rundir.Existing, *, 
     plan.take()
     alarms = CollapseAlarms(loaded.section("alarms"))
     trainer = HRPOTrainer(
-        load_checked_model(loaded.section("model"), texts, args.seed),
+        load_model_for(streaming, loaded.section("model"), texts.tokenizer, args.seed),
         args=args,
         episodes=texts.data.train,
         eval_episodes=texts.data.held_out or None,
@@ -218,7 +219,8 @@ def _check_same_streaming(loaded: LoadedConfig, model: ModelConfig) -> None:
     if not (path / STREAMING_FILE).is_file():
         return
     taught, asked = load_streaming(path), loaded.section("streaming")
-    for key in ("layout", "markers", "instruction"):
+    keys = ("layout", "markers", "instruction")
+    for key in (*keys, "boundary") if taught.layout == "parallel" else keys:
         before, now = vars(taught)[key], vars(asked)[key]
         if before != now:
             raise ConfigError(

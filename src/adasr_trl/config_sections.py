@@ -266,14 +266,14 @@ class EvalConfig:
     Attributes:
         modes: Think while reading, or read everything and think then.
         temperatures: One evaluation for each; 0 is greedy.
-        layout: Put the questions in this layout rather than the one that the model was taught, to compare them.
+        layouts: Put the questions in each of these rather than in the one that the model was taught, to compare them.
         seed: Seed of the sampled ones.
         max_questions: Use only the first so many, or None for all.
     """
 
     modes: tuple[Literal["streaming", "read_then_think"], ...] = ("streaming",)
     temperatures: tuple[float, ...] = (0.0, 1.0)
-    layout: Literal["interleaved", "parallel"] | None = None
+    layouts: tuple[Literal["interleaved", "parallel"], ...] = ()
     seed: int = 0
     max_questions: int | None = None
 

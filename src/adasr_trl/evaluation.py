@@ -36,25 +36,34 @@ logger = logging.getLogger(__name__)
 EVAL_FOLDER = "eval"
 EPISODES_FILE = "episodes.jsonl"
 BATCH = 128  # questions between two writes
+LayoutName = Literal["interleaved", "parallel"]
 
 
 @dataclass(frozen=True)
 class Setting:
-    """How questions are put: the mode, and the temperature (0 is greedy)."""
+    """How questions are put.
+
+    Attributes:
+        mode: Streaming, or read-then-think.
+        temperature: 0 is greedy.
+        layout: In place of the one that the model was taught, or None for that.
+    """
 
     mode: Mode
     temperature: float
+    layout: LayoutName | None = None
 
     @property
     def file(self) -> str:
         """The name of its records."""
-        return f"{self.mode.value}-temperature-{self.temperature:g}.jsonl"
+        layout = f"-{self.layout}" if self.layout else ""
+        return f"{self.mode.value}{layout}-temperature-{self.temperature:g}.jsonl"
 
 
 def settings_of(config: EvalConfig) -> tuple[Setting, ...]:
-    """Every mode at every temperature."""
-    pairs = itertools.product(config.modes, config.temperatures)
-    return tuple(Setting(Mode(mode), temperature) for mode, temperature in pairs)
+    """Every mode in every layout at every temperature."""
+    found = itertools.product(config.modes, config.layouts or (None,), config.temperatures)
+    return tuple(Setting(Mode(mode), temperature, layout) for mode, layout, temperature in found)
 
 
 def evaluate(
@@ -89,17 +98,21 @@ def evaluate(
         logger.info("%s is complete", folder)
         return folder
     write_episodes(folder / EPISODES_FILE, episodes)
-    engine = _engine(model, config.layout)
+    engines: dict[LayoutName | None, Engine] = {}
     for setting in settings_of(config):
-        _roll_out(engine, episodes, setting, config.seed, folder / setting.file)
+        if setting.layout not in engines:
+            engines[setting.layout] = _engine(model, setting.layout)
+        _roll_out(engines[setting.layout], episodes, setting, config.seed, folder / setting.file)
     rundir.finish(folder)
     return folder
 
 
 def recorded_settings(folder: Path) -> list[Setting]:
     """The settings that an evaluation folder holds whole records of."""
-    every = [Setting(mode, temperature) for mode in Mode for temperature in _temperatures(folder)]
-    return [setting for setting in every if (folder / setting.file).is_file()]
+    layouts: tuple[LayoutName | None, ...] = (None, "interleaved", "parallel")
+    every = itertools.product(Mode, layouts, _temperatures(folder))
+    found = [Setting(mode, temperature, layout) for mode, layout, temperature in every]
+    return [setting for setting in found if (folder / setting.file).is_file()]
 
 
 def load_rollouts(folder: Path, setting: Setting) -> Iterator[tuple[Rollout, Episode]]:
@@ -130,17 +143,18 @@ def _temperatures(folder: Path) -> list[float]:
     return sorted({float(name.rpartition("-")[2]) for name in names})
 
 
-def _engine(model: ModelConfig, layout: Literal["interleaved", "parallel"] | None) -> Engine:
+def _engine(model: ModelConfig, layout: LayoutName | None) -> Engine:
     from adasr_trl.codec import Codec
     from adasr_trl.engines import HFEngine
+    from adasr_trl.engines.selfcheck import load_model_for
     from adasr_trl.layouts import build_layout
-    from adasr_trl.model import load_model, load_tokenizer
+    from adasr_trl.model import load_tokenizer
 
     streaming = load_streaming(Path(model.path or ""))
     streaming = dataclasses.replace(streaming, layout=layout or streaming.layout)
     tokenizer = load_tokenizer(model, streaming.markers, ())
     codec = Codec(tokenizer, streaming.markers)
-    loaded = load_model(model, tokenizer, seed=0)
+    loaded = load_model_for(streaming, model, tokenizer, seed=0)
     return HFEngine(loaded, codec, build_layout(streaming, codec), streaming)
 
 

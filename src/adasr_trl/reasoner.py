@@ -24,10 +24,11 @@ from adasr_trl.chunking import SentenceStream
 from adasr_trl.codec import Codec
 from adasr_trl.config_sections import ModelConfig, StreamingConfig
 from adasr_trl.engines import HFEngine, Request, Sampling
+from adasr_trl.engines.selfcheck import load_model_for
 from adasr_trl.episode import AnswerType, Episode, Source
 from adasr_trl.files import UserError
 from adasr_trl.layouts import Layout, Turn, build_layout
-from adasr_trl.model import load_model, load_tokenizer
+from adasr_trl.model import load_tokenizer
 from adasr_trl.protocol import Ending, Phase
 from adasr_trl.rollout import Rollout
 from adasr_trl.streaming_file import load_streaming
@@ -93,7 +94,8 @@ class StreamingReasoner:
         tokenizer = load_tokenizer(config, streaming.markers, ())
         codec = Codec(tokenizer, streaming.markers)
         built = build_layout(streaming, codec)
-        engine = HFEngine(load_model(config, tokenizer, seed=0), codec, built, streaming)
+        model = load_model_for(streaming, config, tokenizer, seed=0)
+        engine = HFEngine(model, codec, built, streaming)
         return cls(engine, built, sampling)
 
     def start(self, question: str, *, seed: int = 0) -> LiveStream:

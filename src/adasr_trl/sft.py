@@ -23,7 +23,7 @@ from adasr_trl.config_sections import LoraSection
 from adasr_trl.episode import Episode
 from adasr_trl.files import UserError
 from adasr_trl.layouts import Layout
-from adasr_trl.layouts.views import Viewed
+from adasr_trl.layouts.views import Viewed, attention_of
 from adasr_trl.protocol import Mode, Phase
 from adasr_trl.samplers import EpochSeeded
 from adasr_trl.training import Texts, callbacks, lora_config
@@ -69,8 +69,7 @@ class StreamingSFTTrainer(SFTTrainer):
         """TRL's loss, of a model that is called with views where the layout has them."""
         views_BT = inputs.pop("views", None)
         if views_BT is not None:
-            attention = self.model.config.get_text_config()._attn_implementation
-            model = Viewed(model, lambda _: views_BT, attention)
+            model = Viewed(model, lambda _: views_BT, attention_of(self.model))
         return super().compute_loss(model, inputs, *args, **kwargs)
 
     def _set_signature_columns_if_needed(self) -> None:
@@ -105,7 +104,7 @@ def sft_trainer(
         train_dataset=tokenize(texts.data.train, texts.layout, mode),
         eval_dataset=tokenize(held_out, texts.layout, mode) if held_out else None,
         processing_class=texts.tokenizer,
-        data_collator=ViewsCollator(_pad_id(texts)),
+        data_collator=ViewsCollator(_pad_id(texts), pad_to_multiple_of=args.pad_to_multiple_of),
         peft_config=lora_config(lora),
         callbacks=callbacks(Path(args.output_dir)),
     )

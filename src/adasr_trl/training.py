@@ -26,13 +26,11 @@ from transformers import (
 from adasr_trl import rundir
 from adasr_trl.codec import Codec
 from adasr_trl.config_sections import DataConfig, LoraSection, ModelConfig, StreamingConfig
-from adasr_trl.engines.hf import check_attention
-from adasr_trl.engines.selfcheck import check_streaming_attention
 from adasr_trl.episode import Episode, EpisodeError, read_episodes
 from adasr_trl.files import UserError, write_text
 from adasr_trl.layouts import Layout, build_layout, check_trace
 from adasr_trl.metrics import check_answer
-from adasr_trl.model import load_model, load_tokenizer
+from adasr_trl.model import load_tokenizer
 from adasr_trl.protocol import Markers, Mode
 from adasr_trl.streaming_file import save_origin, save_streaming
 
@@ -96,15 +94,6 @@ def load_texts(model: ModelConfig, data: Data, streaming: StreamingConfig) -> Te
         if most + markers * len(episode.chunks) > streaming.max_prompt_tokens:
             layout.turns(episode, Mode.STREAMING)  # exact; above, no text has 2 tokens a byte
     return Texts(data, tokenizer, streaming, codec, layout)
-
-
-def load_checked_model(config: ModelConfig, texts: Texts, seed: int) -> Any:
-    """Load the model (or draw a new one); UserError if the layout cannot run on it."""
-    model = load_model(config, texts.tokenizer, seed)
-    if texts.streaming.layout == "parallel":
-        check_attention(model)
-        check_streaming_attention(model)
-    return model
 
 
 def lora_config(section: LoraSection | None) -> Any:

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 from trl import GRPOTrainer
 
-from adasr_trl.layouts.views import Viewed
+from adasr_trl.layouts.views import Viewed, attention_of
 
 
 class ViewedGRPOTrainer(GRPOTrainer):
@@ -51,20 +51,22 @@ class ViewedGRPOTrainer(GRPOTrainer):
     ) -> Any:
         views_BT = self._views_BT
         if views_BT is not None:
-            attention_mask = with_views(attention_mask, views_BT[:, :logits_to_keep])
-            attention = self.model.config.get_text_config()._attn_implementation
-            model = Viewed(model, lambda views: views, attention)
+            attention_mask = with_views(attention_mask, views_BT, logits_to_keep)
+            model = Viewed(model, lambda views: views, attention_of(self.model))
         return super()._get_per_token_logps_and_entropies(
             model, input_ids, attention_mask, logits_to_keep, *args, **kwargs
         )
 
 
-def with_views(attention_mask: Tensor, views_BT: Tensor) -> Tensor:
+def with_views(attention_mask: Tensor, views_BT: Tensor, completion_width: int) -> Tensor:
     """The views of whole sequences, in the attention mask's place; where that is 0, so are they.
 
     Args:
         attention_mask: 1 for a token, 0 for padding, over prompt and completion. (B, P + T)
         views_BT: The views of the completion's tokens; the prompt is the source.
+        completion_width: T, which padding may make larger than the views'.
     """
-    prompt = attention_mask[:, : attention_mask.size(1) - views_BT.size(1)]
-    return torch.cat([prompt.cumsum(dim=1), views_BT], dim=1) * attention_mask
+    prompt = attention_mask[:, : attention_mask.size(1) - completion_width]
+    missing = completion_width - views_BT.size(1)
+    completion = torch.nn.functional.pad(views_BT, (0, missing))
+    return torch.cat([prompt.cumsum(dim=1), completion], dim=1) * attention_mask

@@ -24,14 +24,12 @@ def converted(rollout: Rollout, episode: Episode, mode: Mode, layout: Layout) ->
     chunks: list[int] = []
     turns = layout.turns(episode, mode)
     for turn in turns:
+        if turn.writes is not Phase.READ and turn.chunk not in segments:
+            break
         token_ids += turn.token_ids
         phases += [Phase.READ] * len(turn.token_ids)
         chunks += [turn.chunk] * len(turn.token_ids)
-        if turn.writes is Phase.READ:
-            continue
-        if turn.chunk not in segments:
-            break
-        for token_id, phase in segments[turn.chunk]:
+        for token_id, phase in segments[turn.chunk] if turn.writes is not Phase.READ else ():
             token_ids.append(token_id)
             phases.append(phase)
             chunks.append(turn.chunk)

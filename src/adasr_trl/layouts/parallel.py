@@ -6,13 +6,15 @@
 StreamingThinker's and AdaSR's own layout: source tokens see source only, a thought sees the source up to its own
 chunk and all of the target before it, and each stream counts its own positions. So the input is encoded whenever it
 arrives, never waiting for a thought, and only once for a whole group. In TRL's terms the source is the prompt and the
-target the completion. Who sees what exactly is in ``views``. Ours: the header that opens the assistant's turn sees the
-question; ``<EOI>`` ends the source and is seen by the deep part alone.
+target the completion. Who sees what exactly is in ``views``. Ours: what the chat template puts behind
+the question (the end of the user's turn, and the header of the assistant's) opens the target and sees the question;
+``<EOI>`` ends the source and is seen by the deep part alone.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from adasr_trl.codec import Codec
 from adasr_trl.config_sections import StreamingConfig
@@ -52,14 +54,16 @@ class Parallel:
             thoughts.append(thought)
             read = thought.sees
         end, deep = self.closing(len(episode.chunks), read)
-        between = thoughts if mode is Mode.STREAMING else []
-        turns = (*source, end, header, *between, deep)
+        if mode is Mode.READ_THEN_THINK:  # written when all was read, the header too
+            thoughts, header = [], replace(header, chunk=deep.chunk, sees=deep.sees)
+        turns = (*source, end, header, *thoughts, deep)
         check_length(turns, episode, self._streaming)
         return turns
 
     def opening(self, question: str) -> tuple[Turn, Turn]:
         """The question, and the header of the target, which sees it."""
         asked, header = self._codec.prompt_parts(question, self._streaming.instruction)
+        header = header or self._codec.encode_data("\n")  # the target needs a token to begin with
         return (
             Turn(asked, -1, Phase.READ),
             Turn(header, -1, Phase.READ, Stream.TARGET, len(asked)),

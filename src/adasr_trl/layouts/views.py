@@ -23,6 +23,8 @@ import torch
 from torch import Tensor
 from torch.nn.attention.flex_attention import BlockMask, create_block_mask
 
+from adasr_trl.files import UserError
+
 
 def attention(views_BT: Tensor) -> tuple[Tensor, Tensor]:
     """The mask and the positions of whole sequences.
@@ -67,10 +69,18 @@ def visible(queries_BQ: Tensor, order_Q: Tensor, keys_BK: Tensor, order_K: Tenso
     """
     query, key = queries_BQ.unsqueeze(-1), keys_BK.unsqueeze(-2)
     at, behind = order_Q.unsqueeze(-1), order_K.unsqueeze(-2)
-    source = (key > 0) & (key <= query.abs())
-    target = (query < 0) & (key < 0) & (behind <= at)
-    padding = (query == 0) & (behind == at)
-    return (source | target | padding).unsqueeze(1)
+    seen = (key > 0) & (key <= query.abs())
+    target = behind <= at  # in place from here on: each of these may be long
+    target = target.logical_and(query < 0).logical_and_(key < 0)
+    seen |= target
+    if bool((queries_BQ == 0).any()):
+        seen |= (behind == at) & (query == 0)
+    return seen.unsqueeze(1)
+
+
+def attention_of(model: Any) -> str:
+    """How a model attends, as transformers names it."""
+    return str(model.config.get_text_config()._attn_implementation)
 
 
 def views_of(prompt_length: int, chunk_of_token: Sequence[int], *, fed: bool) -> tuple[int, ...]:
@@ -102,17 +112,25 @@ class Viewed:
 
     Attributes:
         model: The model, wrapped by whatever trains it.
-        views_of: The views (B, T), given the attention mask of a call.
+        views: The views (B, T), given the attention mask of a call.
         implementation: The model's attention: ``sdpa``, or ``flex_attention``, which skips blocks that are masked.
     """
 
     model: Callable[..., Any]
-    views_of: Callable[[Tensor], Tensor]
+    views: Callable[[Tensor], Tensor]
     implementation: str = "sdpa"
+
+    def __post_init__(self) -> None:
+        """Refuse attention that reads the mask as something else, or not at all."""
+        if self.implementation not in ("sdpa", "flex_attention"):
+            raise UserError(
+                f"model: its attention is {self.implementation!r}; the parallel layout needs 'sdpa' or "
+                f"'flex_attention' (attn_implementation)."
+            )
 
     def __call__(self, *, attention_mask: Tensor, **inputs: Any) -> Any:
         """The model's outputs under the views' mask and positions."""
-        views_BT = self.views_of(attention_mask)
+        views_BT = self.views(attention_mask)
         if self.implementation == "flex_attention":
             mask: Any = block_mask(views_BT)
         else:
