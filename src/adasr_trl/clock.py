@@ -4,8 +4,9 @@
     0.21
 
 Ours, exact form of the paper's accounting: thought k of n_k tokens starts at s_k = max(a_k, f_{k-1}) and ends at
-f_k = s_k + prefill_k + n_k * tau; in the parallel layout prefill_k is done beside the writing. What is unfinished when the last chunk has arrived is the backlog; the wait is
-the backlog, the transition's prefill, and the deep tokens up to the answer's value. The paper's latencies fit
+f_k = s_k + prefill_k + n_k * tau; in the parallel layout chunks are encoded beside the writing, and s_k waits for its
+chunk's encoding only if the model is idle. What is unfinished when the last chunk has arrived is the backlog; the wait
+is the backlog, the transition's prefill, and the deep tokens up to the answer's value. The paper's latencies fit
 tau = 30 ms at 150 words a minute.
 """
 
