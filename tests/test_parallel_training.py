@@ -303,9 +303,10 @@ def test_the_self_check_of_a_model_for_flex_attention_runs_under_sdpa_as_rollout
     assert model.config._attn_implementation == "flex_attention"
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("scale", [1.0, 4.0])
-def test_eager_attention_is_refused_since_it_reads_a_bool_mask_as_numbers(scale):
-    model = build(GOOD["qwen3"], 420, scale=scale)
+def test_eager_attention_is_refused_since_it_reads_a_bool_mask_as_numbers(scale, dtype):
+    model = build(GOOD["qwen3"], 420, scale=scale).to(dtype)
     model.set_attn_implementation("eager")
     with pytest.raises(UserError, match="does not obey"):
         check_streaming_attention(model)

@@ -24,10 +24,9 @@ from adasr_trl.model import load_model
 _CHUNKS = (-1, -1, 0, 0, 0, 1, 1, 1, 2, -1, -1, 0, 0, 0, 1, 1, 2, 2)  # of the tokens tried
 _SOURCE = 9  # of them are the source
 _FULL = (torch.float32, torch.float64)
-_APART = {
-    True: 1e-3,
-    False: 0.2,
-}  # decoding against one forward, in standard deviations of the logits; 16 bits: False
+# Mean difference of a token's logits between decoding and one forward, in their standard deviations. 16 bits (False)
+# differ from 32 by 0.26 in SmolLM2-135M, and its decoding from one forward by 0.07; a wrong mask makes 0.6.
+_APART = {True: 1e-3, False: 0.3}
 _LEAK = 1e-6  # a masked token's weight is 0, whatever the precision
 
 
@@ -71,7 +70,8 @@ def _check(model: PreTrainedModel) -> None:
     ids = torch.arange(len(_CHUNKS), device=model.device).mul(7919).remainder(size - 2) + 1
     whole = _whole(model, ids.unsqueeze(0), views)
     unit = whole.std().item()
-    apart = (_one_by_one(model, ids.unsqueeze(0), views) - whole).abs().max().item() / unit
+    apart_T = (_one_by_one(model, ids.unsqueeze(0), views) - whole)[0].abs().mean(dim=1) / unit
+    apart = apart_T.max().item()
     if not apart <= _APART[model.dtype in _FULL]:
         raise _refusal(
             model, f"decoding token by token differs from one forward by {apart:.2g} deviations"
