@@ -24,9 +24,9 @@ from adasr_trl.model import load_model
 _CHUNKS = (-1, -1, 0, 0, 0, 1, 1, 1, 2, -1, -1, 0, 0, 0, 1, 1, 2, 2)  # of the tokens tried
 _SOURCE = 9  # of them are the source
 _FULL = (torch.float32, torch.float64)
-# Mean difference of a token's logits between decoding and one forward, in their standard deviations. 16 bits (False)
-# differ from 32 by 0.26 in SmolLM2-135M, and its decoding from one forward by 0.07; a wrong mask makes 0.6.
-_APART = {True: 1e-3, False: 0.3}
+# Mean difference of a token's logits between decoding and one forward, in their standard deviations. In 16 bits the
+# middle one of the target's tokens counts: rounding alone moves SmolLM2-135M by 0.02, and a single token by up to 4.
+_APART_FULL, _APART_HALF = 1e-3, 0.3
 _LEAK = 1e-6  # a masked token's weight is 0, whatever the precision
 
 
@@ -71,8 +71,9 @@ def _check(model: PreTrainedModel) -> None:
     whole = _whole(model, ids.unsqueeze(0), views)
     unit = whole.std().item()
     apart_T = (_one_by_one(model, ids.unsqueeze(0), views) - whole)[0].abs().mean(dim=1) / unit
-    apart = apart_T.max().item()
-    if not apart <= _APART[model.dtype in _FULL]:
+    full = model.dtype in _FULL
+    apart = (apart_T.max() if full else apart_T[_SOURCE:].median()).item()
+    if not apart <= (_APART_FULL if full else _APART_HALF):
         raise _refusal(
             model, f"decoding token by token differs from one forward by {apart:.2g} deviations"
         )
