@@ -3,28 +3,20 @@
 from __future__ import annotations
 
 import copy
-import dataclasses
 import json
 
 import pytest
 import torch
 import workspace
-from conftest import STREAMING
-from families import BAD, GOOD, build
-from scripted import group_of_four, write
+from test_commands import assert_equal, kill_at
 from test_hrpo_parity import SETTINGS, train
 from test_parallel import PARALLEL, full_logps, parts_for
 
 from adasr_trl import cli, evaluation
 from adasr_trl.config_sections import LoraSection, RewardConfig
-from adasr_trl.engines import selfcheck
-from adasr_trl.engines.selfcheck import check_streaming_attention
 from adasr_trl.evaluation import Setting, load_rollouts
 from adasr_trl.files import UserError
 from adasr_trl.hrpo import HRPOConfig, HRPOTrainer
-from adasr_trl.layouts import build_layout
-from adasr_trl.layouts.convert import converted
-from adasr_trl.layouts.views import Viewed, attention
 from adasr_trl.protocol import Mode, Phase
 from adasr_trl.rewards import build_rewards
 from adasr_trl.sft import SFTSettings, sft_trainer
@@ -146,6 +138,34 @@ def test_without_streaming_attention_the_log_probabilities_would_be_others(
     assert (causal - recorded)[written].abs().max() > 1e-2
 
 
+def test_the_reference_of_a_new_adapter_is_the_base_under_the_same_attention(
+    model, tokenizer, episodes, tmp_path, monkeypatch
+):
+    """With KL on, TRL switches the adapter off; untrained it changes nothing, so both give the recorded numbers."""
+    from peft import LoraConfig
+
+    trainer = HRPOTrainer(
+        copy.deepcopy(model),
+        args=HRPOConfig(str(tmp_path), **{**SETTINGS, "beta": 0.1, "max_steps": 1}),
+        episodes=episodes[:6],
+        streaming=PARALLEL,
+        rewards=REWARDS,
+        processing_class=tokenizer,
+        peft_config=LoraConfig(r=4, target_modules="all-linear", task_type="CAUSAL_LM"),
+    )
+    seen = []
+    plain = trainer._compute_loss
+    monkeypatch.setattr(
+        trainer, "_compute_loss", lambda m, inputs: seen.append(inputs) or plain(m, inputs)
+    )
+    train(trainer)
+    for inputs in seen:
+        mask = (inputs["completion_mask"] * inputs["tool_mask"]).bool()
+        apart = inputs["ref_per_token_logps"] - inputs["sampling_per_token_logps"]
+        assert apart[mask].abs().max() < 1e-4
+    assert len(seen) == 2
+
+
 def test_padding_to_a_multiple_changes_no_log_probability(model, tokenizer, episodes, tmp_path):
     trainer = hrpo(model, tokenizer, episodes, tmp_path, pad_to_multiple_of=64)
     rows = [row for row in trainer.train_dataset.select([0, 1]) for _ in range(4)]
@@ -260,103 +280,6 @@ def test_packing_is_refused_with_what_to_use_instead(model, tokenizer, episodes,
         sft_trainer(model, texts_for(tokenizer, episodes), args, None)
 
 
-# ---- the self-check
-
-
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-@pytest.mark.parametrize("scale", [1.0, 4.0])
-@pytest.mark.parametrize("family", list(GOOD))
-def test_good_families_pass_the_self_check_and_keep_their_mode(family, scale, dtype):
-    model = build(GOOD[family], 420, scale=scale).to(dtype).train()
-    check_streaming_attention(model)
-    assert model.training
-
-
-@pytest.mark.parametrize("scale", [1.0, 4.0])
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-@pytest.mark.parametrize(
-    ("family", "said"),
-    [("lfm2", "changes what was written before"), ("bloom", "does not obey")],
-)
-def test_a_model_in_which_tokens_meet_elsewhere_is_refused(family, said, dtype, scale):
-    model = build(BAD[family], 420, scale=scale).to(dtype)
-    with pytest.raises(UserError, match="interleaved") as caught:
-        check_streaming_attention(model)
-    assert said in str(caught.value)
-
-
-def test_a_model_whose_target_sees_no_source_is_refused(monkeypatch):
-    blind = lambda views: (attention(views)[0] & ~source_from_target(views), attention(views)[1])  # noqa: E731
-    monkeypatch.setattr(selfcheck, "attention", blind)
-    with pytest.raises(UserError, match="changes nothing in what is written behind"):
-        check_streaming_attention(build(GOOD["qwen3"], 420))
-
-
-def source_from_target(views):
-    return ((views < 0).unsqueeze(-1) & (views > 0).unsqueeze(-2)).unsqueeze(1)
-
-
-def test_the_self_check_of_a_model_for_flex_attention_runs_under_sdpa_as_rollouts_do():
-    model = build(GOOD["qwen3"], 420)
-    model.set_attn_implementation("flex_attention")
-    check_streaming_attention(model)
-    assert model.config._attn_implementation == "flex_attention"
-
-
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-@pytest.mark.parametrize("scale", [1.0, 4.0])
-def test_eager_attention_is_refused_since_it_reads_a_bool_mask_as_numbers(scale, dtype):
-    model = build(GOOD["qwen3"], 420, scale=scale).to(dtype)
-    model.set_attn_implementation("eager")
-    with pytest.raises(UserError, match="does not obey"):
-        check_streaming_attention(model)
-
-
-# ---- from one layout to the other
-
-
-def test_a_rollout_says_the_same_in_both_layouts(tokenizer, episodes):
-    codec, parallel = parts_for(tokenizer, PARALLEL)
-    interleaved = build_layout(STREAMING, codec)
-    for episode in episodes[:4]:
-        for rollout in group_of_four(episode, (codec, interleaved, STREAMING)):
-            moved = converted(rollout, episode, Mode.STREAMING, parallel)
-            back = converted(moved, episode, Mode.STREAMING, interleaved)
-            assert back.token_ids == rollout.token_ids
-            assert back.phases == rollout.phases
-            assert moved.tokens_in(Phase.STREAM) == rollout.tokens_in(Phase.STREAM)
-            assert moved.reads_beside
-            assert not back.reads_beside
-            scripted = group_of_four(episode, (codec, parallel, PARALLEL))
-            assert moved.token_ids in [each.token_ids for each in scripted]
-
-
-def test_a_rollout_that_broke_off_stays_as_long_as_it_was(tokenizer, episodes):
-    codec, parallel = parts_for(tokenizer, PARALLEL)
-    interleaved = build_layout(STREAMING, codec)
-    stopping = (codec, interleaved, dataclasses.replace(STREAMING, on_malformed="stop"))
-    thoughts = ["so", "Tom <EOR>", *[""] * (len(episodes[0].chunks) - 2)]
-    broken = write(episodes[0], stopping, thoughts, "", "8")
-    assert len(broken.thought_endings) == 2
-    same = converted(broken, episodes[0], Mode.STREAMING, interleaved)
-    assert same.token_ids == broken.token_ids
-    moved = converted(broken, episodes[0], Mode.STREAMING, parallel)
-    back = converted(moved, episodes[0], Mode.STREAMING, interleaved)
-    assert back.token_ids == broken.token_ids
-
-
-def test_an_episode_has_the_same_words_in_both_layouts(tokenizer, episodes):
-    codec, parallel = parts_for(tokenizer, PARALLEL)
-    interleaved = build_layout(STREAMING, codec)
-    a, b = (layout.encode(episodes[0], Mode.STREAMING) for layout in (parallel, interleaved))
-    for phase in Phase:
-        left, right = (
-            sorted(i for i, p in zip(e.token_ids, e.phases, strict=True) if p is phase)
-            for e in (a, b)
-        )
-        assert left == right
-
-
 # ---- whole commands
 
 
@@ -391,28 +314,25 @@ def test_sft_hrpo_and_evaluation_run_in_parallel_and_evaluation_compares_layouts
         assert {r.reads_beside for r in found} == {setting.layout == "parallel"}
 
 
+def test_an_interrupted_run_resumes_to_the_same_weights(tmp_path, episodes, monkeypatch):
+    workspace.make(tmp_path, episodes)
+    configure(tmp_path, layout="parallel")
+
+    def run(command, *flags):
+        return cli.main([command, "--config", str(tmp_path / f"{command}.yaml"), *flags])
+
+    whole = ("--output_dir", str(tmp_path / "whole"))
+    assert run("sft") == run("hrpo", *whole) == 0
+    with monkeypatch.context() as patch:
+        kill_at(patch, 2)
+        assert run("hrpo") == 130
+    assert run("hrpo", "--resume") == 0
+    assert_equal(tmp_path / "hrpo", tmp_path / "whole")
+
+
 def test_rl_in_another_layout_than_the_model_was_taught_is_refused(tmp_path, episodes, capsys):
     workspace.make(tmp_path, episodes)
     assert cli.main(["sft", "--config", str(tmp_path / "sft.yaml")]) == 0
     configure(tmp_path, layout="parallel")
     assert cli.main(["hrpo", "--config", str(tmp_path / "hrpo.yaml")]) == 2
     assert "was taught 'interleaved'" in capsys.readouterr().err
-
-
-# ---- FlexAttention
-
-
-@pytest.mark.slow
-def test_flex_attention_gives_what_sdpa_gives_forward(model, tokenizer, episodes):
-    """Backward needs a GPU. It compiles for 20 seconds."""
-    _, layout = parts_for(tokenizer, PARALLEL)
-    encoded = layout.encode(episodes[0], Mode.STREAMING)
-    views = torch.tensor([[0, 0, *layout.views(encoded), 0]])
-    ids = torch.tensor([[3, 3, *encoded.token_ids, 3]])
-    outputs = []
-    for implementation in ("sdpa", "flex_attention"):
-        model.set_attn_implementation(implementation)
-        viewed = Viewed(model, lambda _: views, implementation)
-        with torch.no_grad():
-            outputs.append(viewed(input_ids=ids, attention_mask=views).logits[views != 0])
-    assert (outputs[0] - outputs[1]).abs().max() < 1e-3
