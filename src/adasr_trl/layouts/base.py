@@ -10,6 +10,7 @@ Nothing outside a layout knows which one it is.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -75,40 +76,65 @@ class Trajectory(Protocol):
         ...
 
 
-class Layout(Protocol):
-    """An episode's place in the context."""
+class Layout(ABC):
+    """An episode's place in the context: which turns it has, and who sees whom."""
 
+    def __init__(self, streaming: StreamingConfig, codec: Codec) -> None:
+        """Keep what turns text into ids."""
+        self._streaming = streaming
+        self._codec = codec
+
+    @abstractmethod
     def turns(self, episode: Episode, mode: Mode) -> tuple[Turn, ...]:
         """What is given to the model, in order; the last turn writes DEEP. UserError for an episode too long."""
-        ...
 
+    @abstractmethod
     def opening(self, question: str) -> tuple[Turn, ...]:
         """The turns before the first chunk of a live stream."""
-        ...
 
+    @abstractmethod
     def arrival(self, chunk: str, k: int, read: int) -> tuple[Turn, ...]:
         """The turns of the k-th chunk of a live stream, of which ``read`` source tokens were read before."""
-        ...
 
+    @abstractmethod
     def closing(self, count: int, read: int) -> tuple[Turn, ...]:
         """The turns behind the last of ``count`` chunks of a live stream; the last one writes DEEP."""
-        ...
 
+    @abstractmethod
     def prompt_length(self, turns: Sequence[Turn]) -> int:
         """How many leading tokens are the prompt in TRL's sense."""
-        ...
+
+    @abstractmethod
+    def views(self, trajectory: Trajectory) -> tuple[int, ...] | None:
+        """The view of each token (``views``); None where attention is plainly causal. (T)."""
 
     def encode(self, episode: Episode, mode: Mode) -> Encoded:
         """The episode with its teacher's trace, for supervised training; UserError without a trace."""
-        ...
+        check_trace(episode, self._codec.markers)
+        token_ids: list[int] = []
+        phases: list[Phase] = []
+        chunks: list[int] = []
+        turns = self.turns(episode, mode)
+        for turn in turns:
+            written = _written(episode, turn, mode, self._codec)
+            token_ids += turn.token_ids + written
+            phases += [Phase.READ] * len(turn.token_ids) + [turn.writes] * len(written)
+            chunks += [turn.chunk] * (len(turn.token_ids) + len(written))
+        length = self.prompt_length(turns)
+        return Encoded(tuple(token_ids), tuple(phases), tuple(chunks), length)
 
     def forced_end(self, phase: Phase) -> tuple[int, ...]:
-        """What the engine inserts (READ) behind a segment that did not end itself."""
-        ...
+        """What the engine inserts (READ) behind a segment that did not end itself: the marker that it lacks."""
+        return self._codec.marker("thought_end" if phase is Phase.STREAM else "reasoning_end")
 
-    def views(self, trajectory: Trajectory) -> tuple[int, ...] | None:
-        """The view of each token (``views``); None where attention is plainly causal. (T)."""
-        ...
+    def _check_length(self, turns: Sequence[Turn], episode: Episode) -> None:
+        """Refuse an episode whose given tokens are more than the cap (UserError)."""
+        given, most = sum(len(turn.token_ids) for turn in turns), self._streaming.max_prompt_tokens
+        if given > most:
+            raise UserError(
+                f"episode {episode.id!r}: its question and input have {given} tokens, more than "
+                f"streaming.max_prompt_tokens = {most}; raise it or drop the episode."
+            )
 
 
 def check_trace(episode: Episode, markers: Markers) -> None:
@@ -124,36 +150,6 @@ def check_trace(episode: Episode, markers: Markers) -> None:
                 f"episode {episode.id!r}: its trace holds the marker {found[0]!r}; "
                 f"choose other markers or reject the row."
             )
-
-
-def check_length(turns: Sequence[Turn], episode: Episode, streaming: StreamingConfig) -> None:
-    """Refuse an episode whose given tokens are more than the cap (UserError)."""
-    given = sum(len(turn.token_ids) for turn in turns)
-    if given > streaming.max_prompt_tokens:
-        raise UserError(
-            f"episode {episode.id!r}: its question and input have {given} tokens, more than "
-            f"streaming.max_prompt_tokens = {streaming.max_prompt_tokens}; raise it or drop the episode."
-        )
-
-
-def encode_trace(
-    turns: Sequence[Turn], prompt_length: int, episode: Episode, mode: Mode, codec: Codec
-) -> Encoded:
-    """The teacher's trajectory along the turns."""
-    token_ids: list[int] = []
-    phases: list[Phase] = []
-    chunks: list[int] = []
-    for turn in turns:
-        written = _written(episode, turn, mode, codec)
-        token_ids += turn.token_ids + written
-        phases += [Phase.READ] * len(turn.token_ids) + [turn.writes] * len(written)
-        chunks += [turn.chunk] * (len(turn.token_ids) + len(written))
-    return Encoded(tuple(token_ids), tuple(phases), tuple(chunks), prompt_length)
-
-
-def forced_end(phase: Phase, codec: Codec) -> tuple[int, ...]:
-    """The marker that a segment should have ended with."""
-    return codec.marker("thought_end" if phase is Phase.STREAM else "reasoning_end")
 
 
 def _written(episode: Episode, turn: Turn, mode: Mode, codec: Codec) -> tuple[int, ...]:

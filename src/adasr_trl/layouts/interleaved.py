@@ -11,28 +11,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from adasr_trl.codec import Codec
-from adasr_trl.config_sections import StreamingConfig
 from adasr_trl.episode import Episode
-from adasr_trl.layouts.base import (
-    Encoded,
-    Trajectory,
-    Turn,
-    check_length,
-    check_trace,
-    encode_trace,
-    forced_end,
-)
+from adasr_trl.layouts.base import Layout, Trajectory, Turn
 from adasr_trl.protocol import Mode, Phase
 
 
-class Interleaved:
+class Interleaved(Layout):
     """One causal sequence; see the module."""
-
-    def __init__(self, streaming: StreamingConfig, codec: Codec) -> None:
-        """Keep what turns text into ids."""
-        self._streaming = streaming
-        self._codec = codec
 
     def turns(self, episode: Episode, mode: Mode) -> tuple[Turn, ...]:
         """Prompt, one turn a chunk, and the transition to the deep part."""
@@ -42,7 +27,7 @@ class Interleaved:
         if mode is Mode.READ_THEN_THINK:
             turns = [replace(turn, writes=Phase.READ) for turn in turns]
         turns += self.closing(len(episode.chunks))
-        check_length(turns, episode, self._streaming)
+        self._check_length(turns, episode)
         return tuple(turns)
 
     def opening(self, question: str) -> tuple[Turn, ...]:
@@ -64,16 +49,6 @@ class Interleaved:
     def prompt_length(self, turns: Sequence[Turn]) -> int:
         """The question's tokens."""
         return len(turns[0].token_ids)
-
-    def encode(self, episode: Episode, mode: Mode) -> Encoded:
-        """The teacher's trajectory."""
-        check_trace(episode, self._codec.markers)
-        turns = self.turns(episode, mode)
-        return encode_trace(turns, self.prompt_length(turns), episode, mode, self._codec)
-
-    def forced_end(self, phase: Phase) -> tuple[int, ...]:
-        """The marker that the segment should have ended with."""
-        return forced_end(phase, self._codec)
 
     def views(self, trajectory: Trajectory) -> None:
         """Plainly causal."""

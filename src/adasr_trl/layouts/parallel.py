@@ -16,30 +16,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from adasr_trl.codec import Codec
-from adasr_trl.config_sections import StreamingConfig
 from adasr_trl.episode import Episode
-from adasr_trl.layouts.base import (
-    Encoded,
-    Stream,
-    Trajectory,
-    Turn,
-    check_length,
-    check_trace,
-    encode_trace,
-    forced_end,
-)
+from adasr_trl.layouts.base import Layout, Stream, Trajectory, Turn
 from adasr_trl.layouts.views import views_of
 from adasr_trl.protocol import Mode, Phase
 
 
-class Parallel:
+class Parallel(Layout):
     """Two streams; see the module."""
-
-    def __init__(self, streaming: StreamingConfig, codec: Codec) -> None:
-        """Keep what turns text into ids."""
-        self._streaming = streaming
-        self._codec = codec
 
     def turns(self, episode: Episode, mode: Mode) -> tuple[Turn, ...]:
         """The source chunk by chunk, the header, then a turn without tokens for each thought and the deep part.
@@ -57,7 +41,7 @@ class Parallel:
         if mode is Mode.READ_THEN_THINK:  # written when all was read, the header too
             thoughts, header = [], replace(header, chunk=deep.chunk, sees=deep.sees)
         turns = (*source, end, header, *thoughts, deep)
-        check_length(turns, episode, self._streaming)
+        self._check_length(turns, episode)
         return turns
 
     def opening(self, question: str) -> tuple[Turn, Turn]:
@@ -84,16 +68,6 @@ class Parallel:
     def prompt_length(self, turns: Sequence[Turn]) -> int:
         """The whole source."""
         return sum(len(turn.token_ids) for turn in turns if turn.stream is Stream.SOURCE)
-
-    def encode(self, episode: Episode, mode: Mode) -> Encoded:
-        """The teacher's trajectory: the source, then the target."""
-        check_trace(episode, self._codec.markers)
-        turns = self.turns(episode, mode)
-        return encode_trace(turns, self.prompt_length(turns), episode, mode, self._codec)
-
-    def forced_end(self, phase: Phase) -> tuple[int, ...]:
-        """The marker that the segment should have ended with."""
-        return forced_end(phase, self._codec)
 
     def views(self, trajectory: Trajectory) -> tuple[int, ...]:
         """Streaming attention."""
