@@ -291,3 +291,60 @@ def test_batch_normalisation_equals_a_loop(rows, floor):
     found = relative(tensor(rows), Settings(3, normalisation=Normalisation.BATCH), floor)
     expected = naive_terms(rows, 3, Normalisation.BATCH, floor)
     assert found.tolist() == pytest.approx(expected, abs=2e-3)
+
+
+def naive_normalize_then_sum(columns, weights, group_size):
+    """Columns of rewards, None where one could not score: each by its groups, summed, then over all rows."""
+    parts = []
+    for column in columns:
+        found = []
+        for start in range(0, len(column), group_size):
+            group = column[start : start + group_size]
+            known = [r for r in group if r is not None]
+            if len(known) < 2:
+                found += [None] * group_size  # no deviation of a single number
+                continue
+            mean, std = statistics.fmean(known), statistics.stdev(known)
+            found += [None if r is None else (r - mean) / (std + EPSILON) for r in group]
+        parts.append(found)
+    rows = []
+    for row in zip(*parts, strict=True):
+        known = [(w, r) for w, r in zip(weights, row, strict=True) if r is not None]
+        rows.append(sum(w * r for w, r in known) if known else None)
+    known = [r for r in rows if r is not None]
+    if len(known) < 2:
+        return [0.0] * len(rows)
+    mean, std = statistics.fmean(known), statistics.stdev(known)
+    return [0.0 if r is None else (r - mean) / (std + EPSILON) for r in rows]
+
+
+@given(
+    st.lists(st.lists(REWARDS, min_size=6, max_size=6), min_size=2, max_size=3),
+    st.sampled_from([(1.0, 0.5, 0.25), (2.0, 0.0, 1.0)]),
+)
+@settings(deadline=None, max_examples=100)
+def test_normalize_then_sum_equals_a_loop(columns, weights):
+    weights = weights[: len(columns)]
+    setting = Settings(3, normalisation=Normalisation.NORMALIZE_THEN_SUM)
+    rewards = torch.stack([tensor(column) for column in columns], dim=1)
+    names = ["deep"] * len(columns)
+    found = relative(scoped(rewards, torch.tensor(weights), names, setting).deep_B, setting)
+    expected = naive_normalize_then_sum(columns, weights, 3)
+    assert found.tolist() == pytest.approx(expected, abs=2e-3)
+
+
+@given(st.lists(st.lists(REWARDS, min_size=6, max_size=6), min_size=2, max_size=3))
+@settings(deadline=None, max_examples=60)
+def test_normalize_then_sum_of_thoughts_centres_all_thoughts_together(chunks):
+    """One reward of C chunks: every chunk by its own group, then all of them as one set of numbers."""
+    setting = Settings(
+        3, granularity=Granularity.SENTENCE, normalisation=Normalisation.NORMALIZE_THEN_SUM
+    )
+    chunks_BCR = torch.stack([tensor(chunk) for chunk in chunks], dim=1).unsqueeze(-1)
+    ones = torch.ones(1)
+    found = relative(
+        scoped(chunks_BCR[:, 0], ones, ["streaming"], setting, chunks_BCR).streaming, setting
+    )
+    joined = [reward for chunk in chunks for reward in chunk]  # groups of 3 stay whole
+    expected = naive_normalize_then_sum([joined], (1.0,), 3)
+    assert found.T.flatten().tolist() == pytest.approx(expected, abs=2e-3)
