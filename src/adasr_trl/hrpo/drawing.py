@@ -95,9 +95,7 @@ class Drawer:
         def judge(rows: Sequence[Row]) -> tuple[Scores, Verdicts]:
             settings = occasion.settings
             scores = score(rows, self.rewards, accelerator, settings, occasion.progress)
-            plain = replace(
-                settings, normalisation=Normalisation.GROUP
-            )  # sums of rewards as they are
+            plain = replace(settings, normalisation=Normalisation.GROUP)  # leaves sums as they are
             scopes = scopes_of(scores, self.rewards, plain, flat=self.flat)
             return scores, verdicts(scores, sums(scopes, settings), settings.group_size)
 
