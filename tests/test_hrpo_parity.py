@@ -11,6 +11,7 @@ from conftest import STREAMING
 from scripted import group_of_four
 from trl import GRPOConfig, GRPOTrainer
 
+from adasr_trl.advantages import Granularity
 from adasr_trl.codec import Codec
 from adasr_trl.config_sections import RewardConfig
 from adasr_trl.hrpo import HRPOConfig, HRPOTrainer, drawing
@@ -232,7 +233,9 @@ def test_given_tokens_get_a_gradient_of_exactly_zero(
     trainer.current_gradient_accumulation_steps = 1
     trainer._compute_loss(trainer.model, batch).backward()
     rollouts = [row.graded.rollout for row in trainer._draw.rows]
-    phases = padded_tokens(rollouts, batch["completion_ids"], trainer._drawer.codec).phase_BT
+    phases = padded_tokens(
+        rollouts, batch["completion_ids"], trainer._drawer.codec, Granularity.STAGE
+    ).phase_BT
     assert logps.grad[phases == Phase.READ].abs().max().item() == 0.0
     assert (logps.grad[phases == Phase.STREAM].abs() > 0).any()
     assert (logps.grad[phases == Phase.DEEP].abs() > 0).any()

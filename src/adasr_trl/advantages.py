@@ -104,7 +104,7 @@ class Tokens:
     Attributes:
         phase_BT: ``Phase`` as an integer.
         chunk_BT: The chunk that a token of a thought follows; anything elsewhere.
-        boundary_BT: Whether it is a segment's first token or of its end marker, bool.
+        boundary_BT: Whether it is a segment's first token or of its end marker, bool; read for boundary granularity.
     """
 
     phase_BT: Tensor
@@ -133,7 +133,7 @@ def scoped(
         rewards_BR: R rewards of B rollouts; NaN where a reward could not score.
         weights_R: Their weights.
         scope_names: For each reward ``streaming``, ``deep`` or ``global``.
-        settings: Normalisation, and the least standard deviation of local terms.
+        settings: Group size and normalisation.
         chunks_BCR: The same of each of C chunks, for sentence granularity; NaN for chunks that an episode lacks.
     """
     weights_R = weights_R.to(rewards_BR.device)
@@ -142,8 +142,7 @@ def scoped(
         chosen = [column for column, scope in enumerate(scope_names) if scope == name]
         columns_BS = columns_BR[:, chosen]
         if chosen and settings.normalisation is Normalisation.NORMALIZE_THEN_SUM:
-            least = 0.0 if name == "global" else settings.local_min_std
-            normalise = partial(_standardised, group_size=settings.group_size, min_std=least)
+            normalise = partial(_standardised, group_size=settings.group_size, min_std=0.0)
             columns_BS = by_column(normalise, columns_BS)
         sum_B = (columns_BS * weights_R[chosen].unsqueeze(0)).nansum(dim=1)
         return sum_B.masked_fill(torch.isnan(columns_BS).all(dim=1), torch.nan)

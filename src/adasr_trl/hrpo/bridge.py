@@ -10,7 +10,7 @@ from datasets import Dataset
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from adasr_trl.advantages import Tokens
+from adasr_trl.advantages import Granularity, Tokens
 from adasr_trl.boundaries import boundary_tokens
 from adasr_trl.codec import Codec
 from adasr_trl.episode import Episode, to_json
@@ -60,8 +60,10 @@ def trl_rollouts(rollouts: Sequence[Rollout]) -> dict[str, list[object]]:
     }
 
 
-def padded_tokens(rollouts: Sequence[Rollout], completion_ids_BT: Tensor, codec: Codec) -> Tokens:
-    """What each completion token is; padding is READ."""
+def padded_tokens(
+    rollouts: Sequence[Rollout], completion_ids_BT: Tensor, codec: Codec, granularity: Granularity
+) -> Tokens:
+    """What each completion token is; padding is READ. Boundaries, which cost decoding, only where they count."""
     phase_BT = torch.full_like(completion_ids_BT, Phase.READ)
     chunk_BT = torch.zeros_like(completion_ids_BT)
     boundary_BT = torch.zeros_like(completion_ids_BT, dtype=torch.bool)
@@ -70,7 +72,8 @@ def padded_tokens(rollouts: Sequence[Rollout], completion_ids_BT: Tensor, codec:
         end = len(rollout.token_ids) - cut
         phase_BT[row, :end] = phase_BT.new_tensor(rollout.phases[cut:])
         chunk_BT[row, :end] = chunk_BT.new_tensor(rollout.chunk_of_token[cut:])
-        boundary_BT[row, :end] = boundary_BT.new_tensor(boundary_tokens(rollout, codec)[cut:])
+        if granularity is Granularity.BOUNDARY:
+            boundary_BT[row, :end] = boundary_BT.new_tensor(boundary_tokens(rollout, codec)[cut:])
     return Tokens(phase_BT, chunk_BT, boundary_BT)
 
 

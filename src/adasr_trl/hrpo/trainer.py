@@ -95,9 +95,9 @@ class HRPOTrainer(ViewedGRPOTrainer):
             output: dict[str, Any] = super()._generate_and_score_completions(rolled)
         output |= {} if views_BT is None else {"views": views_BT}
         if not self.args.is_flat:
-            tokens = bridge.padded_tokens(rollouts, output["completion_ids"], drawer.codec)
+            ids, rows = output["completion_ids"], self._local_rows(len(rollouts))
+            tokens = bridge.padded_tokens(rollouts, ids, drawer.codec, settings.granularity)
             scopes = scopes_of(draw.scores, drawer.rewards, settings)
-            rows = self._local_rows(len(rollouts))
             output["advantages"] = advantages.hierarchical(scopes, tokens, settings, rows)
             replace_flat(self._metrics[self._mode], self._logs["advantages"], scopes, settings)
         log_draw(self._metrics[self._mode], draw, drawer.streaming.clock, self.accelerator)
