@@ -16,7 +16,7 @@ from test_hrpo_parity import REWARDS, SETTINGS
 from adasr_trl.advantages import Granularity, Scopes, Settings, scoped
 from adasr_trl.codec import Codec
 from adasr_trl.config_sections import GroupFilter
-from adasr_trl.hrpo import HRPOConfig, HRPOTrainer, drawing
+from adasr_trl.hrpo import HRPOConfig, HRPOTrainer, rolling
 from adasr_trl.hrpo.group_filter import drawn, sums, to_redraw, verdicts
 from adasr_trl.hrpo.scoring import Scores
 from adasr_trl.layouts import build_layout
@@ -169,7 +169,7 @@ class Engine:
 @pytest.fixture
 def engine(tokenizer, episodes, monkeypatch):
     engine = Engine(tokenizer, episodes)
-    monkeypatch.setattr(drawing, "HFEngine", lambda *_args: engine)
+    monkeypatch.setattr(rolling, "HFEngine", lambda *_args: engine)
     return engine
 
 

@@ -14,7 +14,7 @@ from trl import GRPOConfig, GRPOTrainer
 from adasr_trl.advantages import Granularity
 from adasr_trl.codec import Codec
 from adasr_trl.config_sections import RewardConfig
-from adasr_trl.hrpo import HRPOConfig, HRPOTrainer, drawing
+from adasr_trl.hrpo import HRPOConfig, HRPOTrainer, rolling
 from adasr_trl.hrpo.bridge import padded_tokens, trl_dataset, trl_rollouts
 from adasr_trl.layouts import build_layout
 from adasr_trl.protocol import Phase
@@ -75,7 +75,7 @@ class Script:
 @pytest.fixture
 def script(tokenizer, episodes, monkeypatch):
     script = Script(tokenizer, episodes[:6])
-    monkeypatch.setattr(drawing, "HFEngine", lambda *_args: script)
+    monkeypatch.setattr(rolling, "HFEngine", lambda *_args: script)
     return script
 
 
@@ -234,7 +234,7 @@ def test_given_tokens_get_a_gradient_of_exactly_zero(
     trainer._compute_loss(trainer.model, batch).backward()
     rollouts = [row.graded.rollout for row in trainer._draw.rows]
     phases = padded_tokens(
-        rollouts, batch["completion_ids"], trainer._drawer.codec, Granularity.STAGE
+        rollouts, batch["completion_ids"], trainer._codec, Granularity.STAGE
     ).phase_BT
     assert logps.grad[phases == Phase.READ].abs().max().item() == 0.0
     assert (logps.grad[phases == Phase.STREAM].abs() > 0).any()

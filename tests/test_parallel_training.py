@@ -114,7 +114,7 @@ def test_given_tokens_get_a_gradient_of_exactly_zero(
     rows = [row for row in trainer.train_dataset.select([0, 1]) for _ in range(4)]
     batch = trainer._generate_and_score_completions(rows)
     given = batch["tool_mask"] == 0
-    header = len(trainer._drawer.codec.prompt_parts("")[1])
+    header = len(trainer._codec.prompt_parts("")[1])
     assert given[:, :header].all()  # the header opens the target, and is given
     assert batch["advantages"][given].abs().max() == 0.0
     assert batch["advantages"].abs().max() > 0.0

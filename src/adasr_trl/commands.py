@@ -95,7 +95,7 @@ def run_rl(config: str, overrides: Sequence[str], existing: rundir.Existing, *, 
     )
 
     args = parse_trl(loaded, HRPOConfig)
-    _check_rewards(loaded, args, rewards)
+    _check(loaded, args, rewards, streaming)
     texts = load_texts(loaded.section("model"), load_data(loaded.section("data")), streaming)
     plan.take()
     alarms = CollapseAlarms(loaded.section("alarms"))
@@ -123,9 +123,12 @@ def _rewards(loaded: LoadedConfig, streaming: StreamingConfig, *, flat: bool) ->
         raise ConfigError(f"{loaded.line_of(key)}: {error}") from None
 
 
-def _check_rewards(loaded: LoadedConfig, args: Any, rewards: Sequence[Reward]) -> None:
+def _check(
+    loaded: LoadedConfig, args: Any, rewards: Sequence[Reward], streaming: StreamingConfig
+) -> None:
     try:
         args.check_rewards(rewards)
+        args.check_layout(streaming.layout)
     except ValueError as error:
         key = str(error).partition(":")[0]
         raise ConfigError(f"{loaded.line_of(key)}: {error}") from None

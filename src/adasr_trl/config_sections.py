@@ -16,6 +16,8 @@ from typing import Literal
 from adasr_trl.clock import Clock
 from adasr_trl.protocol import Markers
 
+LayoutName = Literal["interleaved", "parallel"]
+
 
 def _refuse_below(section: str, minimum: float, **values: float) -> None:
     for name, value in values.items():
@@ -38,12 +40,13 @@ class StreamingConfig:
         max_thought_tokens: Cap on one thought, its end marker included.
         max_deep_tokens: Cap on the deep part, its answer and end of sequence included.
         on_malformed: Whether reading goes on after a thought that breaks the grammar.
-        read_block: Tokens read at most in one step, so that long chunks do not hold up other rows.
-        decode_batch: Rollouts decoded together.
+        read_block: Tokens of input read at most in one step, over all rows, so that long chunks hold up nobody for long.
+        decode_batch: Rollouts decoded together, at most.
+        max_cache_gib: What their KV cache may take; where it would be more, fewer are decoded together.
         instruction: Text put before the question in the prompt (ours).
     """
 
-    layout: Literal["interleaved", "parallel"] = "interleaved"
+    layout: LayoutName = "interleaved"
     boundary: Literal["fed", "written"] = "fed"
     markers: Markers = field(default_factory=Markers)
     clock: Clock = field(default_factory=Clock)
@@ -51,8 +54,9 @@ class StreamingConfig:
     max_thought_tokens: int = 48
     max_deep_tokens: int = 256
     on_malformed: Literal["continue", "stop"] = "continue"
-    read_block: int = 8
+    read_block: int = 512
     decode_batch: int = 64
+    max_cache_gib: float | None = None
     instruction: str = ""
 
     def __post_init__(self) -> None:
@@ -66,6 +70,10 @@ class StreamingConfig:
             read_block=self.read_block,
             decode_batch=self.decode_batch,
         )
+        if self.max_cache_gib is not None and not self.max_cache_gib > 0:
+            raise ValueError(
+                f"streaming.max_cache_gib: got {self.max_cache_gib:g}; expected more than 0."
+            )
 
 
 @dataclass(frozen=True)
@@ -273,7 +281,7 @@ class EvalConfig:
 
     modes: tuple[Literal["streaming", "read_then_think"], ...] = ("streaming",)
     temperatures: tuple[float, ...] = (0.0, 1.0)
-    layouts: tuple[Literal["interleaved", "parallel"], ...] = ()
+    layouts: tuple[LayoutName, ...] = ()
     seed: int = 0
     max_questions: int | None = None
 

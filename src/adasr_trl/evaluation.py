@@ -18,10 +18,10 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from adasr_trl import rundir
-from adasr_trl.config_sections import DataConfig, EvalConfig, ModelConfig
+from adasr_trl.config_sections import DataConfig, EvalConfig, LayoutName, ModelConfig
 from adasr_trl.episode import Episode, EpisodeError, read_episodes, write_episodes
 from adasr_trl.metrics import Outcome, check_answer, outcome
 from adasr_trl.protocol import Mode
@@ -36,7 +36,6 @@ logger = logging.getLogger(__name__)
 EVAL_FOLDER = "eval"
 EPISODES_FILE = "episodes.jsonl"
 BATCH = 128  # questions between two writes
-LayoutName = Literal["interleaved", "parallel"]
 
 
 @dataclass(frozen=True)

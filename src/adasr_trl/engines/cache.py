@@ -1,73 +1,92 @@
-"""A key-value cache whose rows are filled at their own pace, and the attention mask over it.
+"""A key-value cache for rows that move at their own pace, and that may share how they begin.
 
     >>> cache = SlotCache(layers=4, rows=64, device=device)
-    >>> cache.place(slots_BQ, views_BQ)   # where the next forward's tokens go, row by row, and what they see
-    >>> model(input_ids, past_key_values=cache, attention_mask=cache.mask(), ...)
+    >>> cache.share(views_PS, states, places)     # a prompt that a group has in common is kept once
+    >>> cache.place(fed)                          # where the next forward's tokens go, and what they see
+    >>> model(input_ids, past_key_values=cache, slots=cache, ...)
 
-Row r keeps its n-th token (from 0) in slot n + 1; slot 0 takes padding, which nothing else sees. What a token sees is
-its view (``layouts.views``). Transformers' own caches have one write position for all rows. A row that is given to a
-new rollout needs no clearing: a token sees only slots that were written by then.
+Transformers' own caches have one write position for all rows, so rows have to be padded to equal lengths; here the N
+tokens of a step lie packed in one sequence (1, N), as many of each row as it has. Row r keeps its n-th token in slot n,
+behind its beginning. What a token sees is its view (``layouts.views``). The attention over it all is in ``attention``.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn.functional import pad as padded
 from transformers import Cache
 from transformers.cache_utils import CacheLayerMixin
 
-from adasr_trl.layouts.views import visible
+from adasr_trl.engines.packing import Band, Placed, pack
+from adasr_trl.engines.room import SLOTS_AT_ONCE
 
 
-class _SlotLayer(CacheLayerMixin):  # type: ignore[misc]  # transformers is untyped
+class SlotLayer(CacheLayerMixin):  # type: ignore[misc]  # transformers is untyped
+    """Keys and values of one layer.
+
+    Attributes:
+        keys: Of the rows' own tokens, (B, h, T, D); ``values`` likewise.
+        shared_keys: Of the beginnings, (P, h, S, D), or None; ``shared_values`` likewise.
+    """
+
+    shared_keys: Tensor | None = None
+    shared_values: Tensor | None = None
+
     def __init__(self, owner: SlotCache) -> None:
+        """A layer of the cache."""
         super().__init__()
         self._owner = owner
 
     def lazy_initialization(self, key_states: Tensor, value_states: Tensor) -> None:
-        self.keys = self._empty(key_states)
-        self.values = self._empty(value_states)
+        """Allocate for the current width."""
+        self.keys, self.values = self._empty(key_states), self._empty(value_states)
         self.is_initialized = True
 
     def update(
         self, key_states: Tensor, value_states: Tensor, *_args: Any, **_kwargs: Any
     ) -> tuple[Tensor, Tensor]:
-        self._make_room(key_states, value_states)
-        rows_B1, slots_BQ = self._owner.rows_B1, self._owner.slots_BQ
-        self.keys[rows_B1, :, slots_BQ] = key_states.transpose(1, 2)
-        self.values[rows_B1, :, slots_BQ] = value_states.transpose(1, 2)
-        width = self._owner.width
-        return self.keys[:, :, :width], self.values[:, :, :width]
+        """Put the packed tokens (1, h, N, D) where ``place`` said; what is returned is not read."""
+        if not self.is_initialized:
+            self.lazy_initialization(key_states, value_states)
+        if self.keys.size(2) < self._owner.capacity:
+            self.keys, self.values = self._grown(self.keys), self._grown(self.values)
+        rows_N, slots_N = self._owner.rows_N, self._owner.slots_N
+        self.keys[rows_N, :, slots_N] = key_states[0].transpose(0, 1)
+        self.values[rows_N, :, slots_N] = value_states[0].transpose(0, 1)
+        return key_states, value_states
 
-    def load(self, rows: Tensor, keys: Tensor, values: Tensor) -> None:
-        """Fill the first slots of some rows with the states of tokens that were read elsewhere."""
-        self._make_room(keys, values)
-        end = keys.size(2) + 1
-        self.keys[rows, :, 1:end] = keys
-        self.values[rows, :, 1:end] = values
+    def share(self, kept: Tensor, keys: Tensor, values: Tensor) -> None:
+        """Keep some beginnings, and append others (P, h, S, D)."""
+        self.shared_keys = _appended(self.shared_keys, kept, keys)
+        self.shared_values = _appended(self.shared_values, kept, values)
+
+    @property
+    def nbytes(self) -> int:
+        """Memory in bytes."""
+        own = (self.keys, self.values) if self.is_initialized else ()
+        return sum(
+            each.nbytes for each in (*own, self.shared_keys, self.shared_values) if each is not None
+        )
 
     def get_mask_sizes(self, query_length: int) -> tuple[int, int]:
-        del query_length  # the mask is ours
-        return self._owner.width, 0
+        """Transformers asks; the mask is ours."""
+        return query_length, 0
 
     def get_seq_length(self) -> int:
-        return self._owner.width
+        """Transformers asks; positions are ours."""
+        return 0
 
     def get_max_length(self) -> int:
+        """No limit."""
         return -1
-
-    def _make_room(self, keys: Tensor, values: Tensor) -> None:
-        if not self.is_initialized:
-            self.lazy_initialization(keys, values)
-        if self.keys.size(2) < self._owner.width:
-            self.keys = self._grown(self.keys)
-            self.values = self._grown(self.values)
 
     def _empty(self, states: Tensor) -> Tensor:
         _, heads, _, size = states.shape
-        return states.new_zeros((len(self._owner.rows_B1), heads, self._owner.capacity(), size))
+        return states.new_zeros((self._owner.rows, heads, self._owner.capacity, size))
 
     def _grown(self, old: Tensor) -> Tensor:
         new = self._empty(old)
@@ -80,55 +99,94 @@ class SlotCache(Cache):  # type: ignore[misc]  # transformers is untyped
 
     def __init__(self, layers: int, rows: int, device: torch.device) -> None:
         """A cache of ``rows`` rows for a model of ``layers`` layers."""
-        self.rows_B1 = torch.arange(rows, device=device).unsqueeze(1)
-        self.slots_BQ = torch.zeros((rows, 0), dtype=torch.long, device=device)
-        self.width = 1
-        self._views_BQ = self.slots_BQ
-        self._views_BK = torch.zeros((rows, self.capacity()), dtype=torch.long, device=device)
-        super().__init__(layers=[_SlotLayer(self) for _ in range(layers)])
+        self.rows = rows
+        self.width = 0  # slots that the longest row of the step has
+        self.bands: tuple[Band, ...] = ()
+        self.rows_N = self.slots_N = torch.zeros(0, dtype=torch.long, device=device)
+        self._views_BT = torch.zeros((rows, self.capacity), dtype=torch.long, device=device)
+        self._views_PS: Tensor | None = None
+        self._beginning_of_row = [-1] * rows
+        self._filled = [0] * rows
+        super().__init__(layers=[SlotLayer(self) for _ in range(layers)])
 
+    @property
     def capacity(self) -> int:
-        """Slots to allocate for the current width: the next multiple of 128."""
-        return -(-self.width // 128) * 128
+        """Slots to allocate for the current width."""
+        return max(-(-self.width // SLOTS_AT_ONCE), 1) * SLOTS_AT_ONCE
 
-    def place(self, slots_BQ: Tensor, views_BQ: Tensor) -> None:
-        """Say where the next forward's tokens go, and what they see; slot 0 with view 0 is padding."""
-        self.slots_BQ, self._views_BQ = slots_BQ, views_BQ
-        self._widen(int(slots_BQ.max()) + 1)
-        self._views_BK[self.rows_B1, slots_BQ] = views_BQ
+    @property
+    def nbytes(self) -> int:
+        """Memory of keys and values in bytes."""
+        return sum(layer.nbytes for layer in self.layers)
 
-    def load(self, rows: Tensor, views_nQ: Tensor, states: Cache, source: Tensor) -> None:
-        """Take over tokens that were read elsewhere, such as the beginning that a group shares.
+    def share(self, views_PS: Tensor, states: Cache, places: Mapping[int, Sequence[int]]) -> None:
+        """Take over beginnings that were read elsewhere; those that no row needs any more are dropped.
 
         Args:
-            rows: The n rows to fill, from their slot 1 on.
-            views_nQ: The views of their tokens; 0 for padding at the end.
+            views_PS: The views of their tokens; 0 for padding at the end.
             states: A cache of transformers' that holds them.
-            source: For each of the n rows its row in ``states``.
+            places: The rows that begin with each of the P.
         """
-        length = views_nQ.size(1)
-        self._widen(length + 1)
-        self._views_BK[rows, 1 : length + 1] = views_nQ
+        new = {place: p for p, rows in places.items() for place in rows}
+        self._filled = [0 if row in new else n for row, n in enumerate(self._filled)]
+        self._views_BT[list(new)] = 0  # what the place's last row wrote is seen by nobody
+        old = [-1 if row in new else p for row, p in enumerate(self._beginning_of_row)]
+        kept = sorted(set(old) - {-1})
+        self._beginning_of_row = [
+            len(kept) + new[row] if row in new else (kept.index(p) if p >= 0 else -1)
+            for row, p in enumerate(old)
+        ]
+        index = torch.tensor(kept, dtype=torch.long, device=views_PS.device)
+        self._views_PS = _appended(self._views_PS, index, views_PS)
         for own, other in zip(self.layers, states.layers, strict=True):
-            own.load(rows, other.keys[source], other.values[source])
+            own.share(index, other.keys, other.values)
+
+    def place(self, step: Sequence[tuple[int, Sequence[int]]]) -> Tensor:
+        """Say where the next forward's tokens go, and what they see.
+
+        Args:
+            step: Rows that take part, each with the views of its next tokens.
+
+        Returns:
+            Their order in the packed sequence: indices into the concatenation of ``step``; the last tokens of the rows
+            come first. (N)
+        """
+        device = self._views_BT.device
+        placed = [Placed(row, self._filled[row], tuple(views)) for row, views in step]
+        for each in placed:
+            self._filled[each.row] += len(each.views)
+        self.width = max(self._filled[each.row] for each in placed)
+        missing = max(0, self.capacity - self._views_BT.size(1))
+        self._views_BT = padded(self._views_BT, (0, missing))
+        count = 0 if self._views_PS is None else len(self._views_PS)
+        packed = pack(placed, self._beginning_of_row, count, device)
+        self.rows_N, self.slots_N = packed.rows_N, packed.slots_N
+        self._views_BT[self.rows_N, self.slots_N] = packed.views_N
+        keys_BT = self._views_BT[:, : self.width]
+        self.bands = tuple(
+            band.seeing(packed.views_N, self.slots_N, keys_BT, self._views_PS)
+            for band in packed.bands
+        )
+        return packed.order_N
 
     def keep(self, rows: list[int]) -> None:
         """Keep only these rows, in this order."""
-        index = torch.tensor(rows, device=self.rows_B1.device)
-        self.rows_B1 = self.rows_B1[: len(rows)]
-        self._views_BK = self._views_BK[index]
+        index = torch.tensor(rows, device=self._views_BT.device)
+        self.rows = len(rows)
+        self._beginning_of_row = [self._beginning_of_row[row] for row in rows]
+        self._filled = [self._filled[row] for row in rows]
+        self._views_BT = self._views_BT[index]
         for layer in self.layers:
             if layer.is_initialized:
                 layer.keys, layer.values = layer.keys[index], layer.values[index]
 
-    def mask(self) -> Tensor:
-        """Who sees whom in the next forward: bool (B, 1, Q, width), True = may attend."""
-        slots_K = torch.arange(self.width, device=self.slots_BQ.device)
-        return visible(self._views_BQ, self.slots_BQ, self._views_BK[:, : self.width], slots_K)
 
-    def _widen(self, width: int) -> None:
-        """Rows end where the longest of the step does; a wider row's slots wait behind."""
-        self.width = width
-        missing = self.capacity() - self._views_BK.size(1)
-        if missing > 0:
-            self._views_BK = torch.nn.functional.pad(self._views_BK, (0, missing))
+def _appended(old: Tensor | None, kept: Tensor, new: Tensor) -> Tensor:
+    """The kept rows of ``old`` and all of ``new``, padded to one length along the last but D's axis."""
+    if old is None or not len(kept):
+        return new
+    axis = new.dim() - 1 if new.dim() == 2 else new.dim() - 2
+    length = max(old.size(axis), new.size(axis))
+    tail = (0, 0) * (new.dim() - 1 - axis)
+    parts = [padded(each, (*tail, 0, length - each.size(axis))) for each in (old[kept], new)]
+    return torch.cat(parts)

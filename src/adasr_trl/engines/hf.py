@@ -3,51 +3,57 @@
     >>> engine = HFEngine(model, codec, layout, streaming)
     >>> rollouts = engine.rollout(requests, Sampling(temperature=1.0))
 
-What all rollouts of an episode begin with is read once (in the parallel layout the whole input). Then a step feeds a
-block of tokens: a row that decodes feeds the one it sampled last, a row that reads feeds the next ones of its chunk. No
-row waits for another one's chunk; a finished row's place goes to the next request.
+What all rollouts of an episode begin with is read once (in the parallel layout the whole input). Then every step feeds a
+token of each row that writes, and more of one that reads. No row waits for another one's chunk; a finished row's place
+goes to the next request.
 """
 
 from __future__ import annotations
 
+import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import torch
-from torch import Tensor
-from transformers import DynamicCache, PreTrainedModel
+from transformers import LogitsProcessorList, PreTrainedModel
 
 from adasr_trl.codec import Codec
 from adasr_trl.config_sections import StreamingConfig
 from adasr_trl.engines.base import Request, Sampling
 from adasr_trl.engines.cache import SlotCache
-from adasr_trl.engines.row import Fed, Row
+from adasr_trl.engines.feeding import Feeder
+from adasr_trl.engines.room import Room, bytes_per_token, is_out_of_memory
+from adasr_trl.engines.row import Row
 from adasr_trl.engines.sampling import draw, processors, uniform
 from adasr_trl.files import UserError
 from adasr_trl.layouts.base import Layout, Turn
-from adasr_trl.layouts.views import attention
 from adasr_trl.rollout import Rollout
-
-PREFILL_TOKENS = 16_384  # of one forward
 
 
 class HFEngine:
     """Batched streaming generation on a transformers decoder (or a PEFT model around one)."""
 
     def __init__(
-        self, model: PreTrainedModel, codec: Codec, layout: Layout, streaming: StreamingConfig
+        self,
+        model: PreTrainedModel,
+        codec: Codec,
+        layout: Layout,
+        streaming: StreamingConfig,
+        room: Room | None = None,
     ) -> None:
-        """Keep the parts; no state survives a call.
+        """Keep the parts; ``room`` is what outlives an engine.
 
         Raises:
-            UserError: The model's attention would not obey the cache's mask.
+            UserError: The model's attention would not obey the layout's views.
         """
         check_attention(model)
         self._model = model
         self._codec = codec
         self._layout = layout
         self._streaming = streaming
+        self._room = room or Room(streaming.decode_batch)
+        self._feeder = Feeder(model, codec.eos_id)
 
     @torch.no_grad()
     def rollout(
@@ -57,8 +63,25 @@ class HFEngine:
         progress: Callable[[int], None] | None = None,
     ) -> list[Rollout]:
         """One rollout a request, in the same order."""
+        started = time.monotonic()
+        positions = self._model.config.get_text_config().max_position_embeddings
+        rows = [self._row(each, positions) for each in requests]
+        waiting = deque(rows)
         with self._decoding():
-            return self._run(requests, sampling, progress or (lambda _: None))
+            while waiting:
+                running: list[Row] = []
+                try:
+                    self._run(waiting, running, sampling, progress or (lambda _: None))
+                except RuntimeError as error:
+                    if not is_out_of_memory(error):
+                        raise
+                    self._room.halve(len(running), error)
+                    waiting.extendleft(reversed(running))
+                    for row in running:
+                        row.rewind()
+        self._room.seconds += time.monotonic() - started
+        self._room.tokens += sum(row.sampled for row in rows)
+        return [row.rollout() for row in rows]
 
     @torch.no_grad()
     def advance(self, row: Row, cache: SlotCache, sampling: Sampling) -> None:
@@ -66,8 +89,7 @@ class HFEngine:
         chain = processors(sampling)
         with self._decoding():
             while not (row.waiting or row.done):
-                logits_BV = self._step([row], cache)
-                self._sample([row], logits_BV, sampling, chain)
+                self._advance([(0, row)], cache, sampling, chain)
 
     def live_row(self, request: Request, turns: Sequence[Turn]) -> tuple[Row, SlotCache]:
         """A row whose stream is still arriving, and its cache."""
@@ -77,148 +99,74 @@ class HFEngine:
 
     @contextmanager
     def _decoding(self) -> Iterator[None]:
-        """Evaluation mode, and attention for single tokens over a cache (FlexAttention is for whole sequences)."""
-        was_training, config = self._model.training, self._model.config.get_text_config()
-        taught = config._attn_implementation
+        was_training = self._model.training
         self._model.eval()
-        config._attn_implementation = "sdpa"
         try:
             yield
         finally:
-            config._attn_implementation = taught
             self._model.train(was_training)
 
     def _run(
-        self, requests: Sequence[Request], sampling: Sampling, progress: Callable[[int], None]
-    ) -> list[Rollout]:
-        config = self._model.config.get_text_config()
-        places = min(len(requests), self._streaming.decode_batch)
-        cache = SlotCache(config.num_hidden_layers, places, self._model.device)
+        self,
+        waiting: deque[Row],
+        running: list[Row],
+        sampling: Sampling,
+        progress: Callable[[int], None],
+    ) -> None:
+        """Bring all waiting rows to their end; ``running`` has those that have begun and are not done."""
+        layers = self._model.config.get_text_config().num_hidden_layers
+        size = bytes_per_token(self._model)
+        fitting = self._room.fitting(waiting, size, self._streaming.max_cache_gib)
+        places = min(len(waiting), fitting)
+        cache = SlotCache(layers, places, self._model.device)
         chain = processors(sampling)
-        waiting = deque(enumerate(requests))
-        active: list[tuple[int, Row] | None] = [None] * places
-        finished: dict[int, Rollout] = {}
-        while len(finished) < len(requests):
+        seats: list[Row | None] = [None] * places
+        while waiting or running:
             entered: dict[int, Row] = {}
-            for place, occupant in enumerate(active):
-                if occupant is None and waiting:
-                    index, request = waiting.popleft()
-                    entered[place] = self._row(request, config.max_position_embeddings)
-                    active[place] = (index, entered[place])
-            self._read_beginnings(entered, cache)
-            active = _close_ranks(active, cache)
-            rows = [occupant[1] if occupant else None for occupant in active]
-            logits_BV = self._step(rows, cache)
-            self._sample(rows, logits_BV, sampling, chain)
-            for place, occupant in enumerate(active):
-                if occupant and occupant[1].done:
-                    finished[occupant[0]] = occupant[1].rollout()
-                    active[place] = None
+            for place, seat in enumerate(seats):
+                if seat is None and waiting:
+                    seats[place] = entered[place] = waiting.popleft()
+            running += entered.values()
+            self._feeder.begin(entered, cache)
+            seats = _close_ranks(seats, cache)
+            seated = [(place, row) for place, row in enumerate(seats) if row]
+            self._advance(seated, cache, sampling, chain)
+            self._room.peak_bytes = max(self._room.peak_bytes, cache.nbytes)
+            for place, row in seated:
+                if row.done:
+                    seats[place] = None
+                    running.remove(row)
                     progress(1)
-        return [finished[index] for index in range(len(requests))]
 
     def _row(
         self, request: Request, max_positions: int, turns: Sequence[Turn] | None = None
     ) -> Row:
         return Row(request, self._layout, self._codec, self._streaming, max_positions, turns)
 
-    def _read_beginnings(self, entered: Mapping[int, Row], cache: SlotCache) -> None:
-        """Read what rows have in common once for all of them, as many different beginnings as fit a forward."""
-        places_of: dict[Fed, list[int]] = {}
-        for place, row in entered.items():
-            if row.shared > 0:
-                places_of.setdefault(row.take(row.shared), []).append(place)
-        batch: list[Fed] = []
-        for fed in sorted(places_of, key=lambda fed: len(fed.token_ids)):
-            if batch and (len(batch) + 1) * len(fed.token_ids) > PREFILL_TOKENS:
-                self._prefill(batch, places_of, cache)
-                batch = []
-            batch.append(fed)
-        if batch:
-            self._prefill(batch, places_of, cache)
-
-    def _prefill(
-        self, batch: Sequence[Fed], places_of: Mapping[Fed, Sequence[int]], cache: SlotCache
-    ) -> None:
-        """One forward over some beginnings, whose states go to all the rows that have them."""
-        device, longest = self._model.device, len(batch[-1].token_ids)
-
-        def padded(rows: Iterable[tuple[int, ...]], fill: int = 0) -> Tensor:
-            return torch.tensor(
-                [row + (fill,) * (longest - len(row)) for row in rows], device=device
-            )
-
-        views_NQ = padded(fed.views for fed in batch)
-        states = DynamicCache()
-        self._model(
-            input_ids=padded((fed.token_ids for fed in batch), self._codec.eos_id),
-            attention_mask=attention(views_NQ)[0],
-            position_ids=padded(fed.positions for fed in batch),
-            past_key_values=states,
-            use_cache=True,
-            logits_to_keep=1,
-        )
-        pairs = [(place, n) for n, fed in enumerate(batch) for place in places_of[fed]]
-        rows, source = torch.tensor(pairs, device=device).unbind(dim=1)
-        cache.load(rows, views_NQ[source], states, source)
-
-    def _step(self, rows: list[Row | None], cache: SlotCache) -> Tensor:
-        """Feed one block (tokens at its right end) and return the logits behind each row's last token."""
-        block = self._block(rows)
-        ids, positions, slots, views = [], [], [], []
-        for row in rows:
-            start = row.fed + 1 if row else 0
-            taken = row.take(block) if row else Fed((), (), ())
-            padding = block - len(taken.token_ids)
-            none = (0,) * padding
-            ids.append((self._codec.eos_id,) * padding + taken.token_ids)
-            positions.append(none + taken.positions)
-            views.append(none + taken.views)
-            slots.append(none + tuple(range(start, start + block - padding)))
-        device = self._model.device
-        cache.place(torch.tensor(slots, device=device), torch.tensor(views, device=device))
-        outputs = self._model(
-            input_ids=torch.tensor(ids, device=device),
-            attention_mask=cache.mask(),
-            position_ids=torch.tensor(positions, device=device),
-            past_key_values=cache,
-            use_cache=True,
-            logits_to_keep=1,
-        )
-        logits_BV: Tensor = outputs.logits[:, -1]
-        return logits_BV
-
-    def _block(self, rows: list[Row | None]) -> int:
-        """Tokens a row may feed in this step: as many as every row has, else at most ``read_block``."""
-        pending = [row.pending for row in rows if row]
-        return max(min(pending), min(max(pending), self._streaming.read_block))
-
-    def _sample(
+    def _advance(
         self,
-        rows: list[Row | None],
-        logits_BV: Tensor,
+        rows: Sequence[tuple[int, Row]],
+        cache: SlotCache,
         sampling: Sampling,
-        chain: object,
+        chain: LogitsProcessorList,
     ) -> None:
-        ready = [(place, row) for place, row in enumerate(rows) if row and row.wants_token]
+        """One step: every row is fed, and those that want a token get one."""
+        ready, logits_nV = self._feeder.step(rows, cache, self._streaming.read_block)
         if not ready:
             return
-        uniforms = [uniform(row.request.seed, row.sampled) for _, row in ready]
-        places = torch.tensor([place for place, _ in ready], device=logits_BV.device)
-        token_ids, logprobs = draw(logits_BV[places], uniforms, sampling, chain)
-        for (_, row), token_id, logprob in zip(ready, token_ids, logprobs, strict=True):
+        uniforms = [uniform(row.request.seed, row.sampled) for row in ready]
+        token_ids, logprobs = draw(logits_nV, uniforms, sampling, chain)
+        for row, token_id, logprob in zip(ready, token_ids, logprobs, strict=True):
             row.accept(token_id, logprob)
 
 
-def _close_ranks(
-    active: list[tuple[int, Row] | None], cache: SlotCache
-) -> list[tuple[int, Row] | None]:
+def _close_ranks(seats: list[Row | None], cache: SlotCache) -> list[Row | None]:
     """Drop empty places once they are a quarter of all, so that the last rows do not pay for the others."""
-    kept = [place for place, occupant in enumerate(active) if occupant]
-    if 4 * len(kept) > 3 * len(active):
-        return active
+    kept = [place for place, seat in enumerate(seats) if seat]
+    if 4 * len(kept) > 3 * len(seats):
+        return seats
     cache.keep(kept)
-    return [active[place] for place in kept]
+    return [seats[place] for place in kept]
 
 
 def check_attention(model: PreTrainedModel) -> None:

@@ -122,6 +122,18 @@ class Row:
         return len(self._tape.token_ids) - self.fed
 
     @property
+    def longest(self) -> int:
+        """How many tokens it may come to have at most: all that it is given, and every cap reached."""
+        caps = {
+            Phase.READ: 0,
+            Phase.STREAM: self._streaming.max_thought_tokens,
+            Phase.DEEP: self._streaming.max_deep_tokens,
+        }
+        end = len(self._layout.forced_end(Phase.STREAM))
+        turns = self._turns
+        return sum(len(turn.token_ids) + caps[turn.writes] + end for turn in turns)
+
+    @property
     def wants_token(self) -> bool:
         """Whether all tokens were fed, so that the last logits say what comes next."""
         return not self.done and not self.waiting and self.pending == 0
@@ -134,6 +146,10 @@ class Row:
             self._read_on()
             if self._full():
                 self._finish(Ending.OUT_OF_TOKENS)
+
+    def rewind(self) -> None:
+        """Feed everything again, into another cache; what was written stays."""
+        self.fed = 0
 
     @property
     def source_tokens(self) -> int:
@@ -148,6 +164,20 @@ class Row:
         fed = Fed(*(tuple(column[part]) for column in columns))
         self.fed += len(fed.token_ids)
         return fed
+
+    def read(self) -> tuple[int, ...]:
+        """All tokens so far, which counts as feeding them: for engines that are given whole contexts."""
+        self.fed = len(self._tape.token_ids)
+        return tuple(self._tape.token_ids)
+
+    @property
+    def room(self) -> int:
+        """How many tokens the segment at hand may still have."""
+        caps = (self._streaming.max_thought_tokens, self._streaming.max_deep_tokens)
+        left = caps[self.turn.writes is Phase.DEEP] - len(self._segment)
+        if self._max_positions is not None:
+            left = min(left, self._max_positions - len(self._tape.token_ids))
+        return max(left, 1)
 
     def accept(self, token_id: int, logprob: float) -> None:
         """Take in a sampled token; the row then reads on, writes on, or is done."""

@@ -1,4 +1,4 @@
-"""HRPO's training arguments: TRL's GRPOConfig and eight fields.
+"""HRPO's training arguments: TRL's GRPOConfig and nine fields.
 
     >>> HRPOConfig(output_dir="runs/hrpo", num_generations=8, granularity="sentence", local_weight=0.5)
 
@@ -25,6 +25,7 @@ _CHOICES = {
     "mixing": tuple(each.value for each in Mixing),
     "local_weight_schedule": ("linear", "cosine"),
     "mode": tuple(each.value for each in Mode),
+    "engine": ("hf", "vllm"),
 }
 
 
@@ -66,6 +67,10 @@ class HRPOConfig(GRPOConfig):
             "help": "streaming, or read_then_think: the baseline that thinks after the input."
         },
     )
+    engine: str = field(
+        default="hf",
+        metadata={"help": "What rolls out: hf (transformers), or vllm (interleaved layout only)."},
+    )
 
     def __post_init__(self) -> None:
         """Refuse combinations that would train something else than they say."""
@@ -73,6 +78,9 @@ class HRPOConfig(GRPOConfig):
             raise ValueError(
                 f"num_generations: got {self.num_generations}; an advantage is relative to its group: use 2 or more."
             )
+        if self.use_vllm and self.engine != "vllm":  # type: ignore[has-type]  # TRL is untyped
+            raise ValueError("use_vllm: got true, but engine is hf; set engine: vllm instead.")
+        self.use_vllm = self.engine == "vllm"
         super().__post_init__()
         for name, known in _CHOICES.items():
             if getattr(self, name) not in known:
@@ -83,6 +91,15 @@ class HRPOConfig(GRPOConfig):
         if self.mode == Mode.READ_THEN_THINK.value and self.granularity == "sentence":
             raise ValueError(
                 "granularity: got sentence, but mode read_then_think writes no thought after a chunk; use stage."
+            )
+        if (
+            self.engine == "vllm"
+            and self.vllm_mode == "colocate"
+            and self.vllm_tensor_parallel_size > 1
+        ):
+            raise ValueError(
+                f"vllm_tensor_parallel_size: got {self.vllm_tensor_parallel_size}; rollouts of one process are its own "
+                f"in colocate mode: use 1, or vllm_mode: server."
             )
         self._refuse_split_generation_batches()
         self._refuse_what_rollouts_do_not_obey()
@@ -106,6 +123,14 @@ class HRPOConfig(GRPOConfig):
             normalisation=self._normalisation,
             local_min_std=self.local_min_std,
         )
+
+    def check_layout(self, layout: str) -> None:
+        """Refuse a layout that the engine cannot serve (ValueError)."""
+        if self.engine == "vllm" and layout == "parallel":
+            raise ValueError(
+                "engine: got vllm, but the parallel layout needs an attention of its own, which vLLM does not have; "
+                "use engine: hf, or streaming.layout: interleaved."
+            )
 
     def check_rewards(self, rewards: Sequence[Reward]) -> None:
         """Refuse rewards that these settings could not use (ValueError)."""
@@ -181,7 +206,6 @@ class HRPOConfig(GRPOConfig):
         """Options of TRL's own generation, which streaming rollouts replace."""
         unused = {
             "repetition_penalty": 1.0,
-            "use_vllm": False,
             "use_transformers_continuous_batching": False,
             "generation_kwargs": None,
             "chat_template_kwargs": None,

@@ -1,29 +1,25 @@
 """Drawing a generation batch: rollouts of this process' rows, scored over all, groups without signal drawn again.
 
->>> drawer = Drawer(train_episodes, rewards, streaming, codec, layout, Mode.STREAMING, flat=False)
->>> draw = drawer.draw(episodes, occasion, unwrapped, accelerator)
+>>> drawer = Drawer(train_episodes, rewards, roll, Mode.STREAMING, flat=False)
+>>> draw = drawer.draw(episodes, occasion, accelerator)
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from adasr_trl.advantages import Normalisation, Settings
-from adasr_trl.codec import Codec
-from adasr_trl.config_sections import GroupFilter, StreamingConfig
-from adasr_trl.engines import HFEngine, Request, Sampling
+from adasr_trl.config_sections import GroupFilter
+from adasr_trl.engines import Request, Sampling
 from adasr_trl.episode import Episode
 from adasr_trl.hrpo.bridge import other_episode, row_seed
 from adasr_trl.hrpo.group_filter import Draw, Verdicts, drawn, sums, verdicts
+from adasr_trl.hrpo.rolling import Roller
 from adasr_trl.hrpo.scoring import Row, Scores, grade, scopes_of, score
-from adasr_trl.layouts import Layout
 from adasr_trl.protocol import Mode
 from adasr_trl.rewards import Reward
-
-Unwrapped = Callable[[], AbstractContextManager[Any]]
 
 
 @dataclass(frozen=True)
@@ -54,28 +50,18 @@ class Drawer:
     Attributes:
         pool: The training episodes, which a redrawn group may get another one of.
         rewards: What measures the rollouts.
-        streaming: Layout, markers, caps and clock.
-        codec: The tokenizer with the markers.
-        layout: How an episode lies in the context.
+        roll: What rolls out.
         mode: Streaming, or read-then-think.
         flat: Whether all rewards are one sum.
     """
 
     pool: Sequence[Episode]
     rewards: Sequence[Reward]
-    streaming: StreamingConfig
-    codec: Codec
-    layout: Layout
+    roll: Roller
     mode: Mode
     flat: bool
 
-    def draw(
-        self,
-        episodes: Sequence[Episode],
-        occasion: Occasion,
-        unwrapped: Unwrapped,
-        accelerator: Any,
-    ) -> Draw:
+    def draw(self, episodes: Sequence[Episode], occasion: Occasion, accelerator: Any) -> Draw:
         """Roll out the episodes of this process' rows; every process must call it."""
         asked, first = list(episodes), occasion.first_row
         group_of = [(first + place) // occasion.settings.group_size for place in range(len(asked))]
@@ -90,7 +76,8 @@ class Drawer:
                 Request(asked[place], row_seed(key, first + place, asked[place]), self.mode)
                 for place in places
             ]
-            return self._rolled(requests, occasion.sampling, unwrapped)
+            pairs = zip(self.roll(requests, occasion.sampling), requests, strict=True)
+            return [grade(rollout, request.episode, self.rewards) for rollout, request in pairs]
 
         def judge(rows: Sequence[Row]) -> tuple[Scores, Verdicts]:
             settings = occasion.settings
@@ -100,12 +87,3 @@ class Drawer:
             return scores, verdicts(scores, sums(scopes, settings), settings.group_size)
 
         return drawn(sample, judge, group_of, rule)
-
-    def _rolled(
-        self, requests: Sequence[Request], sampling: Sampling, unwrapped: Unwrapped
-    ) -> list[Row]:
-        with unwrapped() as model:
-            engine = HFEngine(model, self.codec, self.layout, self.streaming)
-            rollouts = engine.rollout(requests, sampling)
-        pairs = zip(rollouts, requests, strict=True)
-        return [grade(rollout, request.episode, self.rewards) for rollout, request in pairs]

@@ -7,7 +7,7 @@ flat/reward (TRL's own, of the sum of all rewards)
 
 from __future__ import annotations
 
-from collections.abc import Iterable, MutableSequence, Sequence
+from collections.abc import Iterable, Mapping, MutableSequence, Sequence
 from typing import Any
 
 import torch
@@ -46,9 +46,19 @@ def phase_metrics(rows: Sequence[Row], clock: Clock) -> dict[str, tuple[float, i
     return metrics
 
 
-def log_draw(metrics: dict[str, list[float]], draw: Draw, clock: Clock, accelerator: Any) -> None:
-    """Add the means over all processes of the first draw; what counted nowhere is left out."""
+def log_draw(
+    metrics: dict[str, list[float]],
+    draw: Draw,
+    clock: Clock,
+    room: Mapping[str, float],
+    accelerator: Any,
+) -> None:
+    """Add the means over all processes of the first draw, and of what ``room`` says of the rollouts' cost.
+
+    What counted nowhere is left out.
+    """
     local = phase_metrics(draw.first_rows, clock)
+    local |= {name: (value, 1) for name, value in room.items()}
     sums = torch.tensor([list(local.values())], device=accelerator.device)  # (1, metrics, 2)
     totals = accelerator.gather(sums).sum(dim=0).tolist()
     for name, (total, count) in zip(local, totals, strict=True):

@@ -16,18 +16,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, cast
 
-from trl.models import unwrap_model_for_generation
-
 from adasr_trl import advantages
 from adasr_trl.codec import Codec
 from adasr_trl.config_sections import GroupFilter, StreamingConfig
-from adasr_trl.engines import Sampling
+from adasr_trl.engines import Room, Sampling
 from adasr_trl.episode import Episode, from_json
 from adasr_trl.hrpo import bridge
 from adasr_trl.hrpo.config import HRPOConfig
 from adasr_trl.hrpo.drawing import Drawer, Occasion
 from adasr_trl.hrpo.group_filter import Draw, warn_of_criterion
 from adasr_trl.hrpo.logs import log_draw, replace_flat
+from adasr_trl.hrpo.rolling import roller_of
 from adasr_trl.hrpo.scoring import scopes_of
 from adasr_trl.hrpo.viewed import ViewedGRPOTrainer
 from adasr_trl.layouts import build_layout
@@ -53,7 +52,7 @@ class HRPOTrainer(ViewedGRPOTrainer):
         group_filter: GroupFilter | None = None,
         **kwargs: Any,
     ) -> None:
-        """Prepare TRL's trainer; a ValueError names rewards that ``args`` cannot use.
+        """Prepare TRL's trainer; a ValueError names rewards, or a layout, that ``args`` cannot use.
 
         Args:
             model: A causal LM, or a PEFT model whose adapter is trained on.
@@ -66,6 +65,7 @@ class HRPOTrainer(ViewedGRPOTrainer):
             **kwargs: Passed on, such as ``processing_class``, ``callbacks``, ``peft_config``.
         """
         args.check_rewards(rewards)
+        args.check_layout(streaming.layout)
         args.reward_weights = [reward.weight for reward in rewards]
         self._filter = group_filter
         super().__init__(
@@ -78,9 +78,11 @@ class HRPOTrainer(ViewedGRPOTrainer):
             **kwargs,
         )
         warn_of_criterion(group_filter)
-        codec, flat = Codec(self.processing_class, streaming.markers), args.is_flat
-        layout, mode = build_layout(streaming, codec), Mode(args.mode)
-        self._drawer = Drawer(episodes, tuple(rewards), streaming, codec, layout, mode, flat)
+        self._streaming, self._room = streaming, Room(streaming.decode_batch)
+        self._codec = Codec(self.processing_class, streaming.markers)
+        self._layout = build_layout(streaming, self._codec)
+        roll = roller_of(self, self._codec, self._layout, streaming, self._room)
+        self._drawer = Drawer(episodes, tuple(rewards), roll, Mode(args.mode), args.is_flat)
 
     def _get_train_sampler(self, dataset: Any = None) -> Any:
         return EpochSeeded(super()._get_train_sampler(dataset), self.args.seed)
@@ -88,19 +90,20 @@ class HRPOTrainer(ViewedGRPOTrainer):
     def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
         draw = self._draw = self._drawn([from_json(row["episode"]) for row in inputs])
         rollouts = [row.graded.rollout for row in draw.rows]
-        drawer, settings = self._drawer, self._settings()
-        views_BT = bridge.padded_views(rollouts, drawer.layout, self.accelerator.device)
+        settings = self._settings()
+        views_BT = bridge.padded_views(rollouts, self._layout, self.accelerator.device)
         rolled = [bridge.trl_row(row.graded.episode) for row in draw.rows]
         with self._viewed(views_BT):
             output: dict[str, Any] = super()._generate_and_score_completions(rolled)
         output |= {} if views_BT is None else {"views": views_BT}
         if not self.args.is_flat:
             ids, rows = output["completion_ids"], self._local_rows(len(rollouts))
-            tokens = bridge.padded_tokens(rollouts, ids, drawer.codec, settings.granularity)
-            scopes = scopes_of(draw.scores, drawer.rewards, settings)
+            tokens = bridge.padded_tokens(rollouts, ids, self._codec, settings.granularity)
+            scopes = scopes_of(draw.scores, self._drawer.rewards, settings)
             output["advantages"] = advantages.hierarchical(scopes, tokens, settings, rows)
             replace_flat(self._metrics[self._mode], self._logs["advantages"], scopes, settings)
-        log_draw(self._metrics[self._mode], draw, drawer.streaming.clock, self.accelerator)
+        clock, room = self._streaming.clock, self._room.report()
+        log_draw(self._metrics[self._mode], draw, clock, room, self.accelerator)
         return output
 
     def _drawn(self, episodes: Sequence[Episode]) -> Draw:
@@ -115,16 +118,7 @@ class HRPOTrainer(ViewedGRPOTrainer):
             sampling=Sampling(self.temperature, self.top_p, max(self.top_k, 0), self.min_p or 0.0),
             group_filter=self._filter if train else None,
         )
-
-        def unwrapped() -> Any:
-            return unwrap_model_for_generation(
-                self.model_wrapped,
-                self.accelerator,
-                gather_deepspeed3_params=self.args.ds3_gather_for_generation,
-                gradient_checkpointing_kwargs=self.args.gradient_checkpointing_kwargs,
-            )
-
-        return self._drawer.draw(episodes, occasion, unwrapped, self.accelerator)
+        return self._drawer.draw(episodes, occasion, self.accelerator)
 
     def _hand_over(self, _prompts: list[str], _trainer: Any) -> dict[str, Any]:
         """TRL's ``rollout_func``: the rollouts drawn before, with their scores for the reward functions."""
