@@ -8,9 +8,15 @@
 
 Everything is drawn from one seed, so gold answers and traces are exact; no story of the test set is in the training
 set. What other people do, and the weather, need no thought. In a share of the episodes (``--deep-share``) only the last
-sentence says what to do with the count: they cannot be finished while reading, so they need deep work. Traces come in
-three styles, so that reinforcement learning has something to learn: eager (each event is worked out at once), lazy
-(events are only noted, the deep part does the work) and redundant (eager, and the deep part does all of it again).
+sentence says what to do with the count: they cannot be finished while reading, so they need deep work. An event may
+turn out to have been told wrong (``--corrections``): a later sentence puts it right.
+
+    Tom finds 3 more coins. It rains a lot. Tom finds 2 coins, not 3.
+
+Traces come in three styles, so that reinforcement learning has something to learn, and phases fail apart: eager (each
+event is worked out at once), lazy (events are only noted, the deep part does the work) and redundant (eager, and the
+deep part does all of it again). With ``--chatter`` some thoughts are of no use: they say that nothing changed. The
+family ``--wording turned`` tells the same in another order of words, for testing.
 """
 
 from __future__ import annotations
@@ -25,7 +31,7 @@ from data_builders.source import BuildError
 
 NAME = "ledger"
 LICENCE = "Apache-2.0"
-REVISION = "1"
+REVISION = "2"
 
 PEOPLE = ("Tom", "Ann", "Bob", "Eva", "Max", "Ida")
 THINGS = ("apples", "coins", "books", "cards")
@@ -35,23 +41,42 @@ LOSSES = ("loses", "sells", "drops")
 MOST = 20  # no count ever exceeds it
 
 
+@dataclass(frozen=True)
+class _Told:
+    """A sentence, and what traces think about it: a note, a step of work, or chatter of no use."""
+
+    sentence: str
+    note: str = ""
+    step: str = ""
+    chatter: str = ""
+
+
 @dataclass
 class _Story:
-    """A story in the making: its sentences, and for each a note and a step of work, or nothing."""
+    """A story in the making."""
 
     rng: random.Random
+    options: argparse.Namespace
     who: str
     other: str
     things: str
     count: int = 0
-    sentences: list[str] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-    steps: list[str] = field(default_factory=list)
+    sentences: list[_Told] = field(default_factory=list)
+    wrong: list[tuple[str, int]] = field(default_factory=list)  # verbs and changes told wrong
 
-    def tell(self, happening: str, note: str = "", step: str = "") -> None:
-        self.sentences.append(f"{happening}.")
-        self.notes.append(f"{self.who} {note}" if note else "")
-        self.steps.append(f"{self.who} {step}" if step else "")
+    def tell(self, happening: str, note: str, step: str) -> None:
+        self.sentences.append(_Told(f"{happening}.", f"{self.who} {note}", f"{self.who} {step}"))
+
+    def tell_beside(self, happening: str) -> None:
+        """A sentence beside the matter, which a chatty trace thinks about all the same."""
+        chatty = self.rng.random() < self.options.chatter
+        chatter = f"no change for {self.who} , this does not matter" if chatty else ""
+        self.sentences.append(_Told(f"{happening}.", chatter=chatter))
+
+    def told(self, who: str, verb: str, amount: str) -> str:
+        """One happening in the family's wording."""
+        turned = self.options.wording == "turned"
+        return f"{amount} {who} {verb}" if turned else f"{who} {verb} {amount}"
 
     def amount_of(self, amount: int, *, more: bool = False) -> str:
         things = self.things if amount != 1 else self.things[:-1]
@@ -70,6 +95,13 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--max-others", type=int, default=4, help="most sentences beside the matter"
     )
+    parser.add_argument(
+        "--corrections", type=float, default=0.0, help="share of events that are put right later"
+    )
+    parser.add_argument(
+        "--chatter", type=float, default=0.0, help="share of useless thoughts beside the matter"
+    )
+    parser.add_argument("--wording", default="plain", help="plain, or turned: another word order")
     parser.add_argument("--deep-share", type=float, default=0.4, help="share that needs deep work")
     parser.add_argument("--max-deep-steps", type=int, default=2, help="steps that the end asks for")
     parser.add_argument(
@@ -104,8 +136,11 @@ def _check(options: argparse.Namespace) -> None:
         least, most = getattr(options, f"min_{name}"), getattr(options, f"max_{name}")
         if most < least:
             raise _refusal(f"max_{name}", most, f"min_{name} ({least}) or more")
-    if not 0 <= options.deep_share <= 1:
-        raise _refusal("deep_share", options.deep_share, "0 to 1")
+    for name in ("deep_share", "corrections", "chatter"):
+        if not 0 <= getattr(options, name) <= 1:
+            raise _refusal(name, getattr(options, name), "0 to 1")
+    if options.wording not in ("plain", "turned"):
+        raise _refusal("wording", options.wording, "plain or turned")
     _weights(options.styles)
 
 
@@ -126,7 +161,7 @@ def _episode(rng: random.Random, options: argparse.Namespace, split: str, index:
         id=key,
         group=key,
         question=question,
-        chunks=tuple(("" if k == 0 else " ") + s for k, s in enumerate(story.sentences)),
+        chunks=tuple(" " * (k > 0) + each.sentence for k, each in enumerate(story.sentences)),
         answer=str(story.count),
         answer_type=AnswerType.NUMBER,
         source=Source(NAME, REVISION, LICENCE, split),
@@ -138,7 +173,7 @@ def _episode(rng: random.Random, options: argparse.Namespace, split: str, index:
 
 def _tell(rng: random.Random, options: argparse.Namespace) -> _Story:
     who, other = rng.sample(PEOPLE, 2)
-    story = _Story(rng, who, other, rng.choice(THINGS), count=rng.randint(2, 9))
+    story = _Story(rng, options, who, other, rng.choice(THINGS), count=rng.randint(2, 9))
     story.tell(f"{who} has {story.amount_of(story.count)}", str(story.count), str(story.count))
     kinds = ["event"] * rng.randint(options.min_events, options.max_events)
     kinds += ["other"] * rng.randint(options.min_others, options.max_others)
@@ -148,15 +183,35 @@ def _tell(rng: random.Random, options: argparse.Namespace) -> _Story:
             _event(story)
         else:
             _beside_the_matter(story)
+        if story.wrong and rng.random() < 0.5:
+            _put_right(story)
+    while story.wrong:
+        _put_right(story)
     return story
 
 
 def _event(story: _Story) -> None:
     change = _draw_change(story)
     verb = story.rng.choice(GAINS if change > 0 else LOSSES)
-    happening = f"{story.who} {verb} {story.amount_of(abs(change), more=change > 0)}"
-    note = f"{'+' if change > 0 else '-'} {abs(change)}"
-    story.tell(happening, note, _step(story, change))
+    amount = story.amount_of(abs(change), more=change > 0)
+    story.tell(story.told(story.who, verb, amount), _signed(change), _step(story, change))
+    if story.rng.random() < story.options.corrections:
+        story.wrong.append((verb, change))
+
+
+def _put_right(story: _Story) -> None:
+    """The oldest event told wrong has another amount, if any keeps the count in its bounds."""
+    verb, change = story.wrong.pop(0)
+    sign = 1 if change > 0 else -1
+    others = [n * sign for n in range(1, 7) if n * sign != change]
+    fitting = [new for new in others if 0 <= story.count - change + new <= MOST]
+    if not fitting:
+        return
+    new = story.rng.choice(fitting)
+    amount = f"{story.amount_of(abs(new))}, not {abs(change)}"
+    before, story.count = story.count, story.count - change + new
+    work = f"{_signed(-change)} {_signed(new)}"
+    story.tell(story.told(story.who, verb, amount), work, f"{before} {work} = {story.count}")
 
 
 def _beside_the_matter(story: _Story) -> None:
@@ -164,9 +219,9 @@ def _beside_the_matter(story: _Story) -> None:
     if rng.random() < 0.5:
         verb = rng.choice(GAINS + LOSSES)
         amount = story.amount_of(rng.randint(1, 6), more=verb in GAINS)
-        story.tell(f"{story.other} {verb} {amount}")
+        story.tell_beside(story.told(story.other, verb, amount))
     else:
-        story.tell(rng.choice(FILLERS).format(other=story.other))
+        story.tell_beside(rng.choice(FILLERS).format(other=story.other))
 
 
 def _ask_last(story: _Story, max_steps: int) -> str:
@@ -177,9 +232,7 @@ def _ask_last(story: _Story, max_steps: int) -> str:
         wishes.append(f"{abs(change)} {'more' if change > 0 else 'less'}")
         steps.append(f"{story.who} {_step(story, change)}")
     asked = f"How many {story.things} would {story.who} have now with {' and '.join(wishes)}?"
-    story.sentences.append(asked)
-    story.notes.append("")
-    story.steps.append("")
+    story.sentences.append(_Told(asked))
     return " , ".join(steps)
 
 
@@ -193,7 +246,11 @@ def _draw_change(story: _Story) -> int:
 
 def _step(story: _Story, change: int) -> str:
     before, story.count = story.count, story.count + change
-    return f"{before} {'+' if change > 0 else '-'} {abs(change)} = {story.count}"
+    return f"{before} {_signed(change)} = {story.count}"
+
+
+def _signed(change: int) -> str:
+    return f"{'+' if change > 0 else '-'} {abs(change)}"
 
 
 def _style(rng: random.Random, styles: str) -> str:
@@ -215,7 +272,8 @@ def _weights(styles: str) -> dict[str, float]:
 
 def _trace(story: _Story, style: str, deep: str) -> tuple[tuple[str, ...], str]:
     """Thoughts and deep reasoning in one style."""
-    everything = " , ".join(part for part in (*story.steps, deep) if part)
+    everything = " , ".join(filter(None, [*(each.step for each in story.sentences), deep]))
     if style == "lazy":
-        return tuple(story.notes), everything
-    return tuple(story.steps), everything if style == "redundant" else deep
+        return tuple(each.note or each.chatter for each in story.sentences), everything
+    thoughts = tuple(each.step or each.chatter for each in story.sentences)
+    return thoughts, everything if style == "redundant" else deep
