@@ -33,7 +33,7 @@ layout = $(if $(LAYOUT),--layout $(LAYOUT))
 quick = $(if $(QUICK),--quick)
 
 .DEFAULT_GOAL := help
-.PHONY: help install data sft grpo hrpo compare eval show test test-all lint format check clean distclean
+.PHONY: help install data sft grpo hrpo compare eval show bench test test-all lint format check clean distclean
 
 help:  ## print this help
 	@echo 'usage: make TARGET [MODEL=$(MODEL)] [CONFIG=FILE] [ARGS="--key value"] [QUICK=1]'
@@ -116,6 +116,9 @@ lint: .venv/.installed-dev  ## ruff and mypy
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+
+bench: .venv/.installed-dev  ## the tables of docs/PERFORMANCE.md (an hour; ARGS="step sft" for some)
+	@$(BIN)/python -m benchmarks $(ARGS)
 
 format: .venv/.installed-dev  ## let ruff rewrite what it can
 	@$(BIN)/ruff check --fix .

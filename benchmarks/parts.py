@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import gc
 import statistics
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -109,3 +111,10 @@ def kibibytes(name: str) -> int:
 def restart_peak() -> None:
     """Let this process' peak of memory begin anew."""
     Path("/proc/self/clear_refs").write_text("5", encoding="utf-8")
+
+
+def printed(module: str, arguments: Sequence[str]) -> str:
+    """The number that a process of its own prints in a line such as ``peak 215``."""
+    command = [sys.executable, "-m", module, *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return next(line for line in done.stdout.splitlines() if line.startswith("peak")).split()[1]

@@ -1,11 +1,11 @@
 """Streaming rollouts side by side: TRL's ways to do several turns, ours in both layouts, and plain generation.
 
-    python benchmarks/rollout.py --hidden 512 --layers 8      # prints one table; about 12 minutes on one core
-    python benchmarks/rollout.py --growth                     # cost per token as chunks and rows grow
+    python -m benchmarks.rollout                              # the tables; about 25 minutes on one core
+    python -m benchmarks.rollout --sizes 128x4 --repeats 1    # a look in two minutes
 
-Everyone does the same work: 16 rollouts of one episode; a prompt of 64 tokens, 8 chunks of about 25, thoughts of 12
-tokens (equal) or of 1 for a skip in 30 % and else 4 to 32 (ragged), a deep part of 64. The model is random; how long it
-writes is planned, what it writes is not. Tokens written are counted and must agree.
+Everyone does the same work: 16 rollouts, of one episode (G = 16) or of four (G = 4); a prompt of 64 tokens, 8 chunks of
+25, thoughts of 12 tokens (equal) or of 1 for a skip in 30 % and else 4 to 32 (ragged), a deep part of 64. The model is
+random; how long it writes is planned, what it writes is not. Tokens written are counted and must agree.
 
 - TRL's tool loop: ``GRPOTrainer._tool_call_loop`` with one call a chunk, whose tokens and template are left out, so that
   it writes and reads no more than the others.
@@ -46,11 +46,12 @@ Lengths = tuple[tuple[int, ...], ...]  # of what each row writes, segment by seg
 
 @dataclass(frozen=True)
 class Work:
-    """Rollouts of one episode, with the number of tokens that each row writes after each segment."""
+    """Rollouts in groups of one episode, with the number of tokens that each row writes after each segment."""
 
     model: PreTrainedModel
     chunks: int
     lengths: Lengths
+    group: int = 16
     sentence: str = parts.LONG_SENTENCE
 
     def streaming(self, layout: str) -> StreamingConfig:
@@ -72,8 +73,13 @@ class Work:
     @cached_property
     def requests(self) -> list[Request]:
         """One a row; its seed is the row's number."""
-        episode = parts.episode_of([self.sentence] * self.chunks, "e")
-        return [Request(episode, seed, Mode.STREAMING) for seed in range(len(self.lengths))]
+        found = []
+        for row in range(len(self.lengths)):
+            name = f"e{row // self.group}"  # other episodes say other numbers, in as many tokens
+            sentence = self.sentence.replace("2", str(4 + row // self.group % 6))
+            episode = parts.episode_of([sentence] * self.chunks, name)
+            found.append(Request(episode, row, Mode.STREAMING))
+        return found
 
     @cached_property
     def given(self) -> list[list[int]]:
@@ -318,18 +324,23 @@ def lengths_of(rows: int, chunks: int, *, ragged: bool) -> Lengths:
     return tuple((*(thought() for _ in range(chunks)), DEEP) for _ in range(rows))
 
 
-def compare(work: Work, names: Sequence[str], repeats: int) -> dict[str, list[float]]:
-    """CPU seconds of the engines named; every one must write what was planned."""
+def engines_of(work: Work, trainer: ToolLoop) -> dict[str, Callable[[], int]]:
+    """Everyone by name."""
+    return {
+        "TRL's tool loop": lambda: tool_loop(work, trainer),
+        "re-prefill": lambda: re_prefill(work),
+        "lockstep": lambda: lockstep(work),
+        "interleaved": lambda: ours(work, "interleaved"),
+        "parallel": lambda: ours(work, "parallel"),
+        "bound": lambda: bound(work),
+    }
+
+
+def compare(work: Work, repeats: int) -> dict[str, list[float]]:
+    """CPU seconds of everyone; each must write what was planned."""
+    work.model.eval()
     with tempfile.TemporaryDirectory() as folder:
-        trainer = trainer_of(work, folder)
-        engines: dict[str, Callable[[], int]] = {
-            "TRL's tool loop": lambda: tool_loop(work, trainer),
-            "re-prefill": lambda: re_prefill(work),
-            "lockstep": lambda: lockstep(work),
-            "interleaved": lambda: ours(work, "interleaved"),
-            "parallel": lambda: ours(work, "parallel"),
-            "bound": lambda: bound(work),
-        }
+        engines = engines_of(work, trainer_of(work, folder))
 
         def counted(name: str) -> Callable[[], None]:
             def run() -> None:
@@ -339,33 +350,48 @@ def compare(work: Work, names: Sequence[str], repeats: int) -> dict[str, list[fl
 
             return run
 
-        work.model.eval()
-        return parts.in_turns({name: counted(name) for name in names}, repeats, warm_up=False)
+        return parts.in_turns({name: counted(name) for name in engines}, repeats)
 
 
-NAMES = ("TRL's tool loop", "re-prefill", "lockstep", "interleaved", "parallel", "bound")
+HEADER = (
+    *("size", "thoughts", "G", "tokens", "TRL's tool loop, s", "interleaved, s", "parallel, s"),
+    *("TRL / interleaved", "TRL / parallel", "re-prefill / interleaved", "lockstep / interleaved"),
+    *("bound / interleaved", "bound / parallel"),
+)
+
+
+def line_of(work: Work, size: str, thoughts: str, repeats: int) -> list[str]:
+    """One row of the table."""
+    seconds = compare(work, repeats)
+    own = ("interleaved", "parallel")
+    medians = [f"{statistics.median(seconds[name]):.2f}" for name in ("TRL's tool loop", *own)]
+    pairs = (
+        *(("TRL's tool loop", name) for name in own),
+        *((name, "interleaved") for name in ("re-prefill", "lockstep")),
+        *(("bound", name) for name in own),
+    )
+    ratios = [parts.ratio(seconds[slow], seconds[fast]) for slow, fast in pairs]
+    return [size, thoughts, str(work.group), str(work.written), *medians, *ratios]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--hidden", type=int, default=128)
-    parser.add_argument("--layers", type=int, default=4)
-    parser.add_argument("--rows", type=int, default=16)
-    parser.add_argument("--chunks", type=int, default=8)
-    parser.add_argument("--ragged", action="store_true")
-    parser.add_argument("--names", default=",".join(NAMES))
+    parser.add_argument("--sizes", default="128x4,512x8", help="hidden x layers")
+    parser.add_argument("--groups", default="16,4", help="G of the equal thoughts' rows")
     parser.add_argument("--repeats", type=int, default=parts.REPEATS)
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)
-    model = parts.model_of(400, options.hidden, options.layers)
-    work = Work(
-        model, options.chunks, lengths_of(options.rows, options.chunks, ragged=options.ragged)
-    )
-    print(list(map(len, work.given)), work.written)
-    seconds = compare(work, options.names.split(","), options.repeats)
-    for name, found in seconds.items():
-        print(f"{name:18} {statistics.median(found):7.2f} s")
+    lines = []
+    for size in options.sizes.split(","):
+        hidden, layers = map(int, size.split("x"))
+        model = parts.model_of(400, hidden, layers)
+        groups = [int(group) for group in options.groups.split(",")]
+        for thoughts, group in [*(("equal", group) for group in groups), ("ragged", groups[0])]:
+            lengths = lengths_of(16, 8, ragged=thoughts == "ragged")
+            work = Work(model, 8, lengths, group)
+            lines.append(line_of(work, size.replace("x", " x "), thoughts, options.repeats))
+    print(parts.table(HEADER, lines))
 
 
 if __name__ == "__main__":

@@ -79,46 +79,53 @@ class Recorder(HRPOTrainer):
         return output
 
 
-def main(out):
-    torch.set_num_threads(1)
+def parts_of(out, layout="interleaved", **changes):
+    """What a trainer is made of: model, tokenizer, episodes, arguments and streaming configuration."""
     parser = argparse.ArgumentParser()
     ledger.add_options(parser)
     options = parser.parse_args(["--train-count", "60", "--test-count", "1"])
     episodes = [e for e in ledger.build(options) if e.source.split == "train"]
     config = ModelConfig(init="scratch", scratch=SCRATCH)
     tokenizer = load_tokenizer(config, STREAMING.markers, episodes)
+    torch.manual_seed(0)
+    model = load_model(config, tokenizer, seed=0)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            if parameter.dim() > 1:
+                parameter.mul_(6.0)
+    args = HRPOConfig(
+        str(out),
+        generation_batch_size=24,  # with G = 8 the second group is split over two processes
+        per_device_train_batch_size=4,
+        gradient_accumulation_steps=6 // processes(),
+        max_steps=3,
+        learning_rate=0.1,
+        optim="sgd",  # Adam divides by the gradient's own size: rounding of the smallest ones becomes a step
+        save_strategy="no",
+        report_to="none",
+        use_cpu=True,
+        bf16=False,
+        disable_tqdm=True,
+        gradient_checkpointing=False,
+        seed=5,
+        **changes,
+    )
+    return model, tokenizer, episodes, args, replace(STREAMING, layout=layout)
+
+
+def main(out):
+    torch.set_num_threads(1)
     for name, (changes, group_filter) in FORMS.items():
         every = 13 if group_filter else 3  # rarely right: all-wrong groups to draw again
         scoring.answered_right = lambda rollout, _, n=every: len(rollout.token_ids) % n == 0
-        torch.manual_seed(0)
-        model = load_model(config, tokenizer, seed=0)
-        with torch.no_grad():
-            for parameter in model.parameters():
-                if parameter.dim() > 1:
-                    parameter.mul_(6.0)
+        layout = "parallel" if name == "parallel" else "interleaved"
+        model, tokenizer, episodes, args, streaming = parts_of(out / name, layout, **changes)
         before = {key: value.clone() for key, value in model.state_dict().items()}
-        args = HRPOConfig(
-            str(out / name),
-            generation_batch_size=24,  # with G = 8 the second group is split over two processes
-            per_device_train_batch_size=4,
-            gradient_accumulation_steps=6 // processes(),
-            max_steps=3,
-            learning_rate=0.1,
-            optim="sgd",  # Adam divides by the gradient's own size: rounding of the smallest ones becomes a step
-            save_strategy="no",
-            report_to="none",
-            use_cpu=True,
-            bf16=False,
-            disable_tqdm=True,
-            gradient_checkpointing=False,
-            seed=5,
-            **changes,
-        )
         trainer = Recorder(
             model,
             args=args,
             episodes=episodes,
-            streaming=replace(STREAMING, layout="parallel") if name == "parallel" else STREAMING,
+            streaming=streaming,
             rewards=rewards_of(name),
             group_filter=group_filter,
             processing_class=tokenizer,

@@ -1,0 +1,1 @@
+"""Benchmarks: each prints its table; ``python -m benchmarks`` makes docs/PERFORMANCE.md's anew."""

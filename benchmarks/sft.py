@@ -1,0 +1,92 @@
+"""An SFT step on streaming episodes against TRL's SFT step on the same token ids.
+
+    python -m benchmarks.sft           # about 3 minutes on one core
+
+Eight episodes of 8 sentences a step. TRL's SFTTrainer gets the ids and labels of the interleaved layout; ours the same,
+and the parallel layout's with its views. CPU seconds of a step, the trainers in turns.
+"""
+
+from __future__ import annotations
+
+import statistics
+import tempfile
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from datasets import Dataset
+from trl import SFTConfig, SFTTrainer
+from trl.trainer.sft_trainer import DataCollatorForLanguageModeling
+
+from adasr_trl.config_sections import StreamingConfig
+from adasr_trl.layouts import build_layout
+from adasr_trl.protocol import Mode
+from adasr_trl.sft import SFTSettings, StreamingSFTTrainer, ViewsCollator, tokenize
+from benchmarks import parts
+from benchmarks.step import StepTimes
+
+HIDDEN, LAYERS, ROWS, STEPS = 256, 4, 8, 6
+FORMS = ("TRL", "interleaved", "parallel")
+
+
+def steps_of(form: str, folder: str) -> list[float]:
+    """CPU seconds of the steps of one trainer."""
+    layout: Any = "parallel" if form == "parallel" else "interleaved"
+    streaming = StreamingConfig(layout=layout, max_prompt_tokens=100_000)
+    codec = parts.codec_of(streaming)
+    episodes = [parts.episode_of([parts.LONG_SENTENCE] * 8, f"e{n}") for n in range(ROWS * STEPS)]
+    rows: Dataset = tokenize(episodes, build_layout(streaming, codec), Mode.STREAMING)
+    times = StepTimes()
+    settings = {
+        "output_dir": folder,
+        "per_device_train_batch_size": ROWS,
+        "max_steps": STEPS,
+        "learning_rate": 1e-5,
+        "save_strategy": "no",
+        "report_to": "none",
+        "use_cpu": True,
+        "bf16": False,
+        "disable_tqdm": True,
+        "gradient_checkpointing": False,
+        "logging_strategy": "no",
+    }
+    if form == "TRL":
+        kind, collator = SFTTrainer, DataCollatorForLanguageModeling(codec.eos_id)
+        skip = {"dataset_kwargs": {"skip_prepare_dataset": True}, "max_length": None}
+        args: Any = SFTConfig(**settings, **skip)
+    else:
+        kind, collator = StreamingSFTTrainer, ViewsCollator(codec.eos_id)
+        args = SFTSettings(**settings)
+    trainer = kind(
+        parts.model_of(400, HIDDEN, LAYERS),
+        args=args,
+        train_dataset=rows,
+        processing_class=codec.tokenizer,
+        data_collator=collator,
+        callbacks=[times],
+    )
+    trainer.train()
+    return times.seconds[1:]
+
+
+def main(_arguments: Sequence[str] | None = None) -> None:
+    """Print the table."""
+    torch.set_num_threads(1)
+    seconds: dict[str, list[float]] = {form: [] for form in FORMS}
+    for _ in range(parts.REPEATS):
+        for form in FORMS:
+            with tempfile.TemporaryDirectory() as folder:
+                seconds[form].append(statistics.median(steps_of(form, folder)))
+    lines = [
+        [
+            "TRL's SFT" if form == "TRL" else form,
+            f"{statistics.median(seconds[form]):.2f}",
+            parts.ratio(seconds[form], seconds["TRL"]),
+        ]
+        for form in FORMS
+    ]
+    print(parts.table(("step", "CPU s", "times TRL's"), lines))
+
+
+if __name__ == "__main__":
+    main()
