@@ -20,6 +20,8 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
+from adasr_trl.files import put_between
+
 NAMES = ("rollout", "growth", "step", "sft", "memory", "builders", "startup")
 PAGE = Path(__file__).parent.parent / "docs" / "PERFORMANCE.md"
 
@@ -45,15 +47,6 @@ def tables(name: str) -> str:
     return "\n".join(lines).strip()
 
 
-def replaced(page: str, name: str, table: str) -> str:
-    """The page with another table in this place."""
-    start, end = f"<!-- {name} -->", f"<!-- end of {name} -->"
-    if start not in page or end not in page:
-        raise SystemExit(f"{PAGE}: no place for the table: expected {start} and {end}.")
-    head, rest = page.split(start)
-    return f"{head}{start}\n\n{table}\n\n{made()}\n\n{end}{rest.split(end)[1]}"
-
-
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run benchmarks; the page is written after each."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -70,7 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(f"{name} ...", flush=True)
         table = tables(name)
         print(table, flush=True)
-        PAGE.write_text(replaced(PAGE.read_text(encoding="utf-8"), name, table), encoding="utf-8")
+        put_between(PAGE, name, f"{table}\n\n{made()}")
 
 
 if __name__ == "__main__":

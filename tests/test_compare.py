@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from adasr_trl import cli, compare
-from adasr_trl.compare import CompareSection, Stage
-from adasr_trl.files import UserError
+from adasr_trl.compare import CompareSection
+from adasr_trl.stages import Stage
 
 SECTION = CompareSection(
     "runs/x", "sft.yaml", "hrpo.yaml", "grpo.yaml", "eval.yaml", {"sft": {"max_steps": 5}}
@@ -54,41 +52,6 @@ def test_a_setting_reaches_the_stage_that_it_names_and_wins_over_quick():
     assert sft[sft.index("--max_steps") + 1] == "7"
     assert hrpo[hrpo.index("--beta") + 1] == "0.1"
     assert "--beta" not in sft
-
-
-@pytest.fixture
-def scripts(monkeypatch):
-    """Stages whose arguments are Python code."""
-
-    def start(stage: Stage) -> subprocess.Popen[str]:
-        return subprocess.Popen(
-            [sys.executable, "-c", *stage.arguments],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-
-    monkeypatch.setattr(compare, "_start", start)
-
-
-def test_a_stage_runs_only_after_those_it_needs(scripts, tmp_path):
-    mark = f"open(r'{tmp_path / 'first'}', 'w').close()"
-    check = f"import os; assert os.path.exists(r'{tmp_path / 'first'}')"
-    made = [Stage("b", (check,), ("a",)), Stage("a", (f"import time; time.sleep(.3); {mark}",))]
-    compare._run_all(made, tmp_path, 2)
-
-
-def test_a_failure_names_the_stage_its_last_line_and_its_log_and_stops_the_others(
-    scripts, tmp_path
-):
-    made = [
-        Stage("seed-0/a", ("raise SystemExit('error: no disk')",)),
-        Stage("b", ("import time; time.sleep(60)",)),
-    ]
-    with pytest.raises(UserError) as caught:
-        compare._run_all(made, tmp_path, 2)
-    for said in ("seed-0/a failed", "error: no disk", "seed-0.a.log", "adasr raise"):
-        assert said in str(caught.value)
 
 
 @pytest.mark.parametrize(

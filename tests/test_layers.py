@@ -37,7 +37,22 @@ LAYERS = {
     **dict.fromkeys(["rewards", "advantages", "shaping"], 1),
     **dict.fromkeys(["codec", "model", "layouts", "engines", "boundaries"], 2),
     **dict.fromkeys(["samplers", "training", "sft", "hrpo", "evaluation", "reasoner"], 3),
-    **dict.fromkeys(["report", "table", "live", "hub", "doctor", "show", "compare", "commands"], 4),
+    **dict.fromkeys(
+        [
+            "report",
+            "table",
+            "live",
+            "hub",
+            "doctor",
+            "show",
+            "compare",
+            "stages",
+            "ablate",
+            "ablation_tables",
+            "commands",
+        ],
+        4,
+    ),
     **dict.fromkeys(["cli", "__main__"], 5),
     "__init__": 5,  # may name anything lazily; importing a name from it (__version__) is free
 }

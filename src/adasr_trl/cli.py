@@ -1,4 +1,4 @@
-"""The command line: ``adasr {sft,grpo,hrpo,eval,compare,show}``.
+"""The command line: ``adasr {sft,grpo,hrpo,eval,compare,ablate,show}``.
 
     adasr hrpo --config configs/tiny/hrpo.yaml --learning_rate 1e-5 --resume
 
@@ -43,7 +43,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _run(options, overrides)
     except KeyboardInterrupt:
         again = (
-            "the same command" if options.command == "compare" else "the same command with --resume"
+            "the same command"
+            if options.command in ("compare", "ablate")
+            else "the same command with --resume"
         )
         print(f"interrupted; {again} goes on where it stopped", file=sys.stderr)
         return 130
@@ -65,6 +67,10 @@ def _run(options: argparse.Namespace, overrides: list[str]) -> int:
         from adasr_trl.compare import compare
 
         return compare(options, overrides)
+    if options.command == "ablate":
+        from adasr_trl.ablate import ablate
+
+        return ablate(options, overrides)
     from adasr_trl import commands
 
     if options.command == "sft":
@@ -104,26 +110,39 @@ def _parser() -> argparse.ArgumentParser:
         epilog="--STAGE.KEY value overrides a stage's file, such as --hrpo.learning_rate 1e-5.",
         allow_abbrev=False,
     )
-    compare.add_argument("--config", required=True, metavar="FILE", help="a YAML file")
     compare.add_argument(
         "--variants", default="hrpo", help="which RL runs: hrpo, grpo, or both (hrpo,grpo)"
     )
-    compare.add_argument("--seeds", type=int, default=1, help="how many seeds")
-    compare.add_argument("--seed", type=int, default=0, help="the first seed")
-    compare.add_argument(
-        "--layout",
-        choices=("interleaved", "parallel"),
-        default=None,
-        help="the layout of every stage, else the files'; parallel has runs of its own",
+    _add_stages(compare)
+    ablate = commands.add_parser(
+        "ablate", help="a grid of RL variants over seeds, and its tables", allow_abbrev=False
     )
-    compare.add_argument("--quick", action="store_true", help="few steps and questions")
-    compare.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="stages at once")
+    _add_stages(ablate)
+    ablate.add_argument("--tables", help="only these, with commas between; else all of the file")
+    ablate.add_argument(
+        "--tables-only", action="store_true", help="from the records, running nothing"
+    )
+    ablate.add_argument("--page", metavar="FILE", help="put each table into its place in this page")
     show = commands.add_parser("show", help="print recorded rollouts, coloured by phase")
     show.add_argument("run", help="a run that was evaluated")
     show.add_argument("--count", type=int, default=3, help="how many rollouts")
     show.add_argument("--filter", choices=("all", "right", "wrong"), default="all")
     show.add_argument("--file", default=None, help="which records under RUN/eval (else the first)")
     return parser
+
+
+def _add_stages(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--config", required=True, metavar="FILE", help="a YAML file")
+    command.add_argument("--seeds", type=int, default=1, help="how many seeds")
+    command.add_argument("--seed", type=int, default=0, help="the first seed")
+    command.add_argument(
+        "--layout",
+        choices=("interleaved", "parallel"),
+        default=None,
+        help="the layout of every stage, else the files'; parallel has runs of its own",
+    )
+    command.add_argument("--quick", action="store_true", help="few steps and questions")
+    command.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="stages at once")
 
 
 def _add_existing(command: argparse.ArgumentParser) -> None:

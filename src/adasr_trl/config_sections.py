@@ -10,6 +10,7 @@ Every other key at the top of a file belongs to TRL's own configuration class. H
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -277,6 +278,7 @@ class EvalConfig:
         layouts: Put the questions in each of these rather than in the one that the model was taught, to compare them.
         seed: Seed of the sampled ones.
         max_questions: Use only the first so many, or None for all.
+        name: Of this set of questions, where a run is measured on several; "" is the run's main one.
     """
 
     modes: tuple[Literal["streaming", "read_then_think"], ...] = ("streaming",)
@@ -284,9 +286,12 @@ class EvalConfig:
     layouts: tuple[LayoutName, ...] = ()
     seed: int = 0
     max_questions: int | None = None
+    name: str = ""
 
     def __post_init__(self) -> None:
-        """Refuse an evaluation that measures nothing, and temperatures below 0."""
+        """Refuse an evaluation that measures nothing, temperatures below 0, and a name that is no folder's."""
+        if not re.fullmatch(r"[\w-]*", self.name):
+            raise ValueError(f"eval.name: got {self.name!r}; expected letters, digits, - and _.")
         for name, values in (("modes", self.modes), ("temperatures", self.temperatures)):
             if not values or len(set(values)) < len(values):
                 raise ValueError(

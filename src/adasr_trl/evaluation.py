@@ -84,7 +84,7 @@ def evaluate(
     if data.test is None:
         raise EpisodeError("data.test: evaluation needs a file of unseen episodes; set it.")
     episodes = list(itertools.islice(read_episodes(data.test, check_answer), config.max_questions))
-    folder = run / EVAL_FOLDER
+    folder = run / (f"{EVAL_FOLDER}-{config.name}" if config.name else EVAL_FOLDER)
     identity = {
         "command": "eval",
         "run": rundir.input_digest(run),

@@ -37,5 +37,18 @@ def write_text(path: Path, text: str) -> None:
         out.write(text)
 
 
+def put_between(page: Path, name: str, text: str) -> None:
+    """Replace what stands between ``<!-- NAME -->`` and ``<!-- end of NAME -->`` in a file."""
+    start, end = f"<!-- {name} -->", f"<!-- end of {name} -->"
+    whole = page.read_text(encoding="utf-8")
+    head, found, rest = whole.partition(start)
+    _, closed, tail = rest.partition(end)
+    if not found or not closed:
+        raise UserError(
+            f"{page}: has no place for {name}; put {start} and {end} where it is to go."
+        )
+    write_text(page, f"{head}{start}\n\n{text}\n\n{end}{tail}")
+
+
 class UserError(ValueError):
     """Something only the user can mend; the message says what was got, what was expected and what to do."""

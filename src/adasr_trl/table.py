@@ -108,7 +108,7 @@ def _line(method: str, temperature: float, seeds: Seeds) -> Line:
     return Line(
         method=method,
         temperature=temperature,
-        accuracy=_accuracy(seeds),
+        accuracy=accuracy_of(seeds),
         streaming_tokens=summary.streaming_tokens,
         deep_tokens=summary.deep_tokens,
         total_tokens=summary.total_tokens,
@@ -119,7 +119,7 @@ def _line(method: str, temperature: float, seeds: Seeds) -> Line:
     )
 
 
-def _accuracy(seeds: Seeds) -> Interval:
+def accuracy_of(seeds: Seeds) -> Interval:
     """Wilson's interval for one seed, else a bootstrap of questions within seeds."""
     if len(seeds) > 1:
         return clustered_bootstrap([[float(each.right) for each in one] for one in seeds])
@@ -153,7 +153,7 @@ def _method_table(lines: Sequence[Line]) -> str:
         rows.append(
             [
                 line.method,
-                _decoding(line.temperature),
+                decoding(line.temperature),
                 f"{line.accuracy.mean:.3f} ({low:.3f} to {high:.3f})",
                 f"{line.streaming_tokens:.1f}",
                 f"{line.deep_tokens:.1f}",
@@ -169,23 +169,21 @@ def _method_table(lines: Sequence[Line]) -> str:
         "method", "decoding", "accuracy", "streaming tokens", "deep tokens", "total tokens", "skip rate",
         "answered", "latency s", "95th percentile", "speed-up",
     )  # fmt: skip
-    return _markdown(header, rows)
+    return markdown(header, rows)
 
 
 def _difference_table(differences: Sequence[Difference]) -> str:
     rows = [
         [
             f"{each.method} - {REFERENCE}",
-            _decoding(each.temperature),
+            decoding(each.temperature),
             f"{each.points.mean:+.1f} ({each.points.low:+.1f} to {each.points.high:+.1f})",
             f"{each.won} / {each.lost}",
             f"{each.p:.2g}",
         ]
         for each in differences
     ]
-    return _markdown(
-        ("difference", "decoding", "accuracy, points", "won / lost", "McNemar p"), rows
-    )
+    return markdown(("difference", "decoding", "accuracy, points", "won / lost", "McNemar p"), rows)
 
 
 def _tag_table(outcomes: Mapping[tuple[str, float], Seeds], chosen: float) -> str:
@@ -209,7 +207,7 @@ def _tag_table(outcomes: Mapping[tuple[str, float], Seeds], chosen: float) -> st
                 ]
             )
     header = (
-        f"method, {_decoding(chosen)}",
+        f"method, {decoding(chosen)}",
         "tag",
         "n",
         "accuracy",
@@ -217,7 +215,7 @@ def _tag_table(outcomes: Mapping[tuple[str, float], Seeds], chosen: float) -> st
         "deep tokens",
         "latency s",
     )
-    return _markdown(header, rows)
+    return markdown(header, rows)
 
 
 def _fairness(outcomes: Mapping[tuple[str, float], Seeds], chosen: float) -> str:
@@ -235,10 +233,12 @@ def _mean(outcomes: Sequence[Outcome], value: Callable[[Outcome], float]) -> flo
     return statistics.fmean(value(each) for each in outcomes)
 
 
-def _decoding(temperature: float) -> str:
+def decoding(temperature: float) -> str:
+    """How a table calls a temperature."""
     return "greedy" if temperature == GREEDY else f"sampled, T = {temperature:g}"
 
 
-def _markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A Markdown table."""
     lines = [header, ["---"] * len(header), *rows]
     return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)

@@ -50,15 +50,14 @@ def log_draw(
     metrics: dict[str, list[float]],
     draw: Draw,
     clock: Clock,
-    room: Mapping[str, float],
+    more: Mapping[str, tuple[float, int]],
     accelerator: Any,
 ) -> None:
-    """Add the means over all processes of the first draw, and of what ``room`` says of the rollouts' cost.
+    """Add the means over all processes of the first draw, and of ``more`` sums and counts.
 
     What counted nowhere is left out.
     """
-    local = phase_metrics(draw.first_rows, clock)
-    local |= {name: (value, 1) for name, value in room.items()}
+    local = {**phase_metrics(draw.first_rows, clock), **more}
     sums = torch.tensor([list(local.values())], device=accelerator.device)  # (1, metrics, 2)
     totals = accelerator.gather(sums).sum(dim=0).tolist()
     for name, (total, count) in zip(local, totals, strict=True):

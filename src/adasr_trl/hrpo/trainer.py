@@ -23,6 +23,7 @@ from adasr_trl.engines import Room, Sampling
 from adasr_trl.episode import Episode, from_json
 from adasr_trl.hrpo import bridge
 from adasr_trl.hrpo.config import HRPOConfig
+from adasr_trl.hrpo.credit import disagreement
 from adasr_trl.hrpo.drawing import Drawer, Occasion
 from adasr_trl.hrpo.group_filter import Draw, warn_of_criterion
 from adasr_trl.hrpo.logs import log_draw, replace_flat
@@ -102,8 +103,9 @@ class HRPOTrainer(ViewedGRPOTrainer):
             scopes = scopes_of(draw.scores, self._drawer.rewards, settings)
             output["advantages"] = advantages.hierarchical(scopes, tokens, settings, rows)
             replace_flat(self._metrics[self._mode], self._logs["advantages"], scopes, settings)
-        clock, room = self._streaming.clock, self._room.report()
-        log_draw(self._metrics[self._mode], draw, clock, room, self.accelerator)
+        credit = disagreement(draw, self._drawer.rewards, settings, self._local_rows(len(rollouts)))
+        more = credit | {name: (value, 1) for name, value in self._room.report().items()}
+        log_draw(self._metrics[self._mode], draw, self._streaming.clock, more, self.accelerator)
         return output
 
     def _drawn(self, episodes: Sequence[Episode]) -> Draw:

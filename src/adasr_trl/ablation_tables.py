@@ -1,0 +1,226 @@
+"""The tables of a grid of runs, made from the records of their evaluations and the logs of their training.
+
+    >>> print(write_grid(tables, Grid(Path("runs/ablate"), (0, 1, 2), "adasr ablate ..."), page=None))
+
+Each table stands with what made it: command, seeds, questions, machine, date, hours. A method is compared with the table's
+reference on the same questions, question by question; seeds are pooled with questions within seeds.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import platform
+import statistics
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from adasr_trl.evaluation import EVAL_FOLDER, Setting, load_outcomes, recorded_settings
+from adasr_trl.files import put_between, write_text
+from adasr_trl.metrics import Interval, Outcome, clustered_bootstrap, mcnemar, summarise
+from adasr_trl.protocol import Mode
+from adasr_trl.rundir import RUN_FILE
+from adasr_trl.table import BASELINE, Seeds, accuracy_of, decoding, markdown
+
+METRICS_FILE = "metrics.jsonl"
+BINS = 5  # of a curve
+CURVES = (
+    ("accuracy", "accuracy", ".3f"),
+    ("streaming tokens", "streaming/tokens", ".1f"),
+    ("deep tokens", "deep/tokens", ".1f"),
+    ("flat against streaming", "credit/flat_against_streaming", ".2f"),
+    ("flat against deep", "credit/flat_against_deep", ".2f"),
+)
+
+
+@dataclass(frozen=True)
+class Table:
+    """What one table compares.
+
+    Attributes:
+        name: Its place in a page, and in ``--tables``.
+        title: Its heading.
+        methods: Run names, in the order of the rows.
+        reference: The run that the others are compared with.
+        test: Which further test file it is of; "" for the configuration's own.
+        curves: Whether means over training steps follow.
+    """
+
+    name: str
+    title: str
+    methods: tuple[str, ...]
+    reference: str = "grpo"
+    test: str = ""
+    curves: bool = False
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Where the runs are, and what made them."""
+
+    root: Path
+    seeds: tuple[int, ...]
+    command: str
+
+    def run(self, method: str, seed: int) -> Path:
+        """A run's directory."""
+        return self.root / f"seed-{seed}" / method
+
+
+def write_grid(tables: Sequence[Table], grid: Grid, page: Path | None) -> str:
+    """Write ``results.md`` beside the runs, and each table into its place in ``page``; return the Markdown."""
+    texts = {table.name: _text(table, grid) for table in tables}
+    whole = "\n\n".join(texts.values()) + "\n"
+    write_text(grid.root / "results.md", whole)
+    if page:
+        for name, text in texts.items():
+            put_between(page, name, text)
+    return whole
+
+
+def _text(table: Table, grid: Grid) -> str:
+    folder = EVAL_FOLDER + (f"-{table.test}" if table.test else "")
+    reference = grid.run(table.reference, grid.seeds[0]) / folder
+    temperatures = [each.temperature for each in recorded_settings(reference) if not each.layout]
+    found = {
+        (method, temperature): _outcomes(grid, method, folder, temperature)
+        for temperature in temperatures
+        for method in dict.fromkeys((*table.methods, table.reference))
+    }
+    rows = [
+        _row(method, temperature, found[method, temperature])
+        for temperature in temperatures
+        for method in table.methods
+    ]
+    differences = [
+        _difference(method, table.reference, temperature, found)
+        for temperature in temperatures
+        for method in table.methods
+        if method not in (table.reference, BASELINE)
+    ]
+    questions = len(found[table.reference, temperatures[0]][0])
+    return "\n\n".join(
+        [
+            f"**{table.title}**",
+            markdown(HEADER, rows),
+            markdown(DIFFERENCES, differences),
+            *([_curves(table, grid)] if table.curves else []),
+            _made(table, grid, questions),
+        ]
+    )
+
+
+def _outcomes(grid: Grid, method: str, folder: str, temperature: float) -> list[list[Outcome]]:
+    mode = Mode.READ_THEN_THINK if method == BASELINE else Mode.STREAMING
+    setting = Setting(mode, temperature)
+    return [load_outcomes(grid.run(method, seed) / folder, setting) for seed in grid.seeds]
+
+
+HEADER = (
+    "method", "decoding", "accuracy", "of each seed", "streaming tokens", "deep tokens", "total tokens", "skip rate",
+    "answered", "latency s",
+)  # fmt: skip
+
+
+def _row(method: str, temperature: float, seeds: Seeds) -> list[str]:
+    summary = summarise([each for one in seeds for each in one])
+    accuracy = accuracy_of(seeds)
+    each = [statistics.fmean(one.right for one in outcomes) for outcomes in seeds]
+    return [
+        method,
+        decoding(temperature),
+        f"{accuracy.mean:.3f} ({accuracy.low:.3f} to {accuracy.high:.3f})",
+        " ".join(f"{value:.3f}" for value in each),
+        f"{summary.streaming_tokens:.1f}",
+        f"{summary.deep_tokens:.1f}",
+        f"{summary.total_tokens:.1f}",
+        f"{summary.skip_rate:.2f}",
+        f"{summary.answered:.3f}",
+        f"{summary.latency_seconds:.2f}",
+    ]
+
+
+DIFFERENCES = (
+    "difference", "decoding", "accuracy, points", "won / lost", "McNemar p", "total tokens, %", "latency, s",
+)  # fmt: skip
+
+
+def _difference(
+    method: str, reference: str, temperature: float, found: Mapping[tuple[str, float], Seeds]
+) -> list[str]:
+    pairs = [
+        list(zip(a, b, strict=True))
+        for a, b in zip(found[reference, temperature], found[method, temperature], strict=True)
+    ]
+
+    def paired(value: Callable[[Outcome], float], scale: float) -> Interval:
+        gains = [[value(b) - value(a) for a, b in one] for one in pairs]
+        interval = clustered_bootstrap(gains)
+        return Interval(*(scale * x for x in (interval.mean, interval.low, interval.high)))
+
+    flat = [pair for one in pairs for pair in one]
+    test = mcnemar([a.right for a, _ in flat], [b.right for _, b in flat])
+    mean = statistics.fmean(a.total_tokens for a, _ in flat)
+    return [
+        f"{method} - {reference}",
+        decoding(temperature),
+        _spread(paired(lambda one: float(one.right), 100), ".1f"),
+        f"{test.n01} / {test.n10}",
+        f"{test.p:.2g}",
+        _spread(paired(lambda one: float(one.total_tokens), 100 / mean), ".1f"),
+        _spread(paired(lambda one: one.latency_seconds, 1), ".2f"),
+    ]
+
+
+def _spread(interval: Interval, form: str) -> str:
+    return f"{interval.mean:+{form}} ({interval.low:+{form}} to {interval.high:+{form}})"
+
+
+def logged(run: Path) -> list[dict[str, float]]:
+    """Every log of a run's training, oldest first."""
+    lines = (run / METRICS_FILE).read_text(encoding="utf-8").splitlines()
+    return [json.loads(line) for line in lines]
+
+
+def _curves(table: Table, grid: Grid) -> str:
+    """Means over seeds and a fifth of the training steps each, of sampled rollouts on training episodes."""
+    rows = []
+    header: list[str] = []
+    for method in table.methods:
+        logs = [
+            [x for x in logged(grid.run(method, seed)) if "accuracy" in x] for seed in grid.seeds
+        ]
+        if not all(logs):
+            continue  # SFT and read-then-think
+        last = int(max(x["step"] for one in logs for x in one))
+        edges = [round(last * k / BINS) for k in range(BINS + 1)]
+        header = [f"steps {a + 1} to {b}" for a, b in itertools.pairwise(edges)]
+        for label, key, form in CURVES:
+            bins = [
+                [x[key] for one in logs for x in one if a < x["step"] <= b and key in x]
+                for a, b in itertools.pairwise(edges)
+            ]
+            if all(bins):
+                rows.append([method, label, *(f"{statistics.fmean(each):{form}}" for each in bins)])
+    return markdown(("while training", "mean", *header), rows)
+
+
+def _made(table: Table, grid: Grid, questions: int) -> str:
+    """What made the table."""
+    hours = sum(
+        each.get("train_runtime", 0.0) / 3600
+        for seed in grid.seeds
+        for method in dict.fromkeys((*table.methods, table.reference))
+        for each in logged(grid.run(method, seed))
+    )
+    newest = max(
+        (grid.run(table.methods[-1], seed) / RUN_FILE).stat().st_mtime for seed in grid.seeds
+    )
+    return (
+        f"`{grid.command} --tables {table.name}`: {questions} questions, seeds {', '.join(map(str, grid.seeds))}, "
+        f"95 % intervals; {hours:.1f} hours of training processes, one thread each; {platform.machine()}, "
+        f"{os.cpu_count()} cores; {datetime.fromtimestamp(newest, UTC):%Y-%m-%d}."
+    )
