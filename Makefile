@@ -33,7 +33,7 @@ layout = $(if $(LAYOUT),--layout $(LAYOUT))
 quick = $(if $(QUICK),--quick)
 
 .DEFAULT_GOAL := help
-.PHONY: help install data sft grpo hrpo compare eval show bench test test-all lint format check clean distclean
+.PHONY: help install data sft grpo hrpo compare ablate eval show bench test test-all lint format check clean distclean
 
 help:  ## print this help
 	@echo 'usage: make TARGET [MODEL=$(MODEL)] [CONFIG=FILE] [ARGS="--key value"] [QUICK=1]'
@@ -97,6 +97,11 @@ hrpo: data  ## SFT, HRPO, evaluation on unseen questions, and the table
 compare: data  ## the same with flat GRPO and SEEDS= seeds
 	@$(ADASR) compare $(call config,compare,compare) --variants hrpo,grpo --seeds $(SEEDS) \
 	  $(quick) $(layout) $(call seed,--seed) $(call args,compare)
+
+ablate: data  ## the paper's tables at this size, with SEEDS= seeds
+	@for name in exact far; do $(BIN)/python -m data_builders --config configs/$(MODEL)/$$name.yaml; done
+	@$(ADASR) ablate $(call config,ablate,ablate) --seeds $(SEEDS) \
+	  $(quick) $(layout) $(call seed,--seed) $(call args,ablate)
 
 eval: data  ## answer unseen questions with the run that the config names
 	@$(ADASR) eval $(call config,eval,eval) --refresh $(call seed,--eval.seed) $(call args,eval)

@@ -53,9 +53,10 @@ class _Told:
 
 @dataclass
 class _Story:
-    """A story in the making."""
+    """A story in the making; ``trace_rng`` decides how it is thought about, so that this never changes the story."""
 
     rng: random.Random
+    trace_rng: random.Random
     options: argparse.Namespace
     who: str
     other: str
@@ -69,7 +70,7 @@ class _Story:
 
     def tell_beside(self, happening: str) -> None:
         """A sentence beside the matter, which a chatty trace thinks about all the same."""
-        chatty = self.rng.random() < self.options.chatter
+        chatty = self.trace_rng.random() < self.options.chatter
         chatter = f"no change for {self.who} , this does not matter" if chatty else ""
         self.sentences.append(_Told(f"{happening}.", chatter=chatter))
 
@@ -117,9 +118,9 @@ def build(options: argparse.Namespace) -> Iterator[Episode]:
     for split, count in (("test", options.test_count), ("train", options.train_count)):
         made, attempt = 0, 0
         while made < count:
-            rng = random.Random(f"{options.seed}/{split}/{attempt}")
+            key = f"{options.seed}/{split}/{attempt}"
             attempt += 1
-            episode = _episode(rng, options, split, made)
+            episode = _episode(key, options, f"{NAME}-{split}-{made}", split)
             if episode.chunks not in seen:
                 seen.add(episode.chunks)
                 made += 1
@@ -148,18 +149,18 @@ def _refusal(name: str, got: object, expected: str) -> BuildError:
     return BuildError(f"--{name.replace('_', '-')}: got {got!r}; expected {expected}.")
 
 
-def _episode(rng: random.Random, options: argparse.Namespace, split: str, index: int) -> Episode:
-    story = _tell(rng, options)
+def _episode(key: str, options: argparse.Namespace, name: str, split: str) -> Episode:
+    rng, trace_rng = random.Random(key), random.Random(f"{key}/trace")
+    story = _tell(rng, trace_rng, options)
     question = f"How many {story.things} does {story.who} have at the end?"
     deep, needs_deep = "", rng.random() < options.deep_share
     if needs_deep:
         question = f"Follow {story.who}'s {story.things}, then do what the last sentence asks."
         deep = _ask_last(story, options.max_deep_steps)
-    thoughts, deep = _trace(story, _style(rng, options.styles), deep)
-    key = f"{NAME}-{split}-{index}"
+    thoughts, deep = _trace(story, _style(trace_rng, options.styles), deep)
     return Episode(
-        id=key,
-        group=key,
+        id=name,
+        group=name,
         question=question,
         chunks=tuple(" " * (k > 0) + each.sentence for k, each in enumerate(story.sentences)),
         answer=str(story.count),
@@ -171,9 +172,10 @@ def _episode(rng: random.Random, options: argparse.Namespace, split: str, index:
     )
 
 
-def _tell(rng: random.Random, options: argparse.Namespace) -> _Story:
+def _tell(rng: random.Random, trace_rng: random.Random, options: argparse.Namespace) -> _Story:
     who, other = rng.sample(PEOPLE, 2)
-    story = _Story(rng, options, who, other, rng.choice(THINGS), count=rng.randint(2, 9))
+    things, count = rng.choice(THINGS), rng.randint(2, 9)
+    story = _Story(rng, trace_rng, options, who, other, things, count)
     story.tell(f"{who} has {story.amount_of(story.count)}", str(story.count), str(story.count))
     kinds = ["event"] * rng.randint(options.min_events, options.max_events)
     kinds += ["other"] * rng.randint(options.min_others, options.max_others)

@@ -19,7 +19,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from adasr_trl.evaluation import EVAL_FOLDER, Setting, load_outcomes, recorded_settings
-from adasr_trl.files import put_between, write_text
+from adasr_trl.files import UserError, put_between, write_text
 from adasr_trl.metrics import Interval, Outcome, clustered_bootstrap, mcnemar, summarise
 from adasr_trl.protocol import Mode
 from adasr_trl.rundir import RUN_FILE
@@ -85,6 +85,8 @@ def _text(table: Table, grid: Grid) -> str:
     folder = EVAL_FOLDER + (f"-{table.test}" if table.test else "")
     reference = grid.run(table.reference, grid.seeds[0]) / folder
     temperatures = [each.temperature for each in recorded_settings(reference) if not each.layout]
+    if not temperatures:
+        raise UserError(f"{reference}: no records; run the grid first, without --tables-only.")
     found = {
         (method, temperature): _outcomes(grid, method, folder, temperature)
         for temperature in temperatures

@@ -20,6 +20,7 @@ from adasr_trl.rewards.length import (
 )
 from adasr_trl.rewards.protocol import Accuracy, Format
 from adasr_trl.rewards.repetition import Repetition
+from adasr_trl.rewards.trace import TraceValues
 from adasr_trl.rewards.user import load_function
 
 BUILT_IN: Mapping[str, type[Rule]] = {
@@ -34,6 +35,7 @@ BUILT_IN: Mapping[str, type[Rule]] = {
     "skip_bonus": SkipBonus,
     "diversity": Diversity,
     "repetition": Repetition,
+    "trace_values": TraceValues,
 }
 
 

@@ -1,0 +1,47 @@
+"""Whether thoughts say what the episode's own trace says: a reward for the stream that does not look at the answer."""
+
+from __future__ import annotations
+
+import re
+import statistics
+from dataclasses import dataclass
+from typing import ClassVar
+
+from adasr_trl.config_sections import StreamingConfig
+from adasr_trl.rewards.base import Graded, Measured, Rule, Scope
+
+_NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
+
+
+@dataclass(frozen=True)
+class TraceValues(Rule):
+    """The share of the chunks whose thought comes to the trace's value: the same last number, or none in both.
+
+    Ours. For episodes with exact traces, such as generated ones: a wrong count is seen where it was made, whatever the
+    deep part makes of it. A skip, and words without a number, have no value. Cannot be scored without a trace.
+    """
+
+    SCOPES: ClassVar[frozenset[Scope]] = frozenset({Scope.STREAMING})
+    NEEDS_THOUGHTS: ClassVar[bool] = True
+
+    def measure(self, graded: Graded, scope: Scope, streaming: StreamingConfig) -> Measured:
+        """Compare thought by thought; one never begun counts as wrong."""
+        del scope, streaming
+        trace, thoughts = graded.episode.thoughts, graded.rollout.thoughts
+        if not trace or not thoughts:
+            return Measured(None)
+        same = [float(_value(a) == _value(b)) for a, b in zip(thoughts, trace, strict=False)]
+        missing = len(trace) - len(same)
+        mean = statistics.fmean([*same, *[0.0] * missing])
+        return Measured(mean, (*same, *[None] * missing))
+
+    @property
+    def margin(self) -> float:
+        """A right answer may follow wrong thoughts: needs accuracy beside it."""
+        return -1.0
+
+
+def _value(thought: str) -> str | None:
+    """The last number of a thought."""
+    found = _NUMBER.findall(thought)
+    return found[-1] if found else None
