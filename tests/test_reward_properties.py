@@ -28,6 +28,8 @@ EPISODE = Episode(
     answer="8",
     answer_type=AnswerType.NUMBER,
     source=Source("test", "1", "Apache-2.0", "train"),
+    thoughts=("Tom 5", "", "Tom 5 + 3 = 8"),
+    deep="",
 )
 WRONG = "9"
 ALONE = SimpleNamespace(

@@ -306,3 +306,38 @@ def test_every_built_in_reward_is_documented():
     for name, rule in BUILT_IN.items():
         assert not (rule.__doc__ or "").startswith(f"{rule.__name__}("), name  # dataclasses' own
         assert f"| `{name}` |" in page
+
+
+# ---- trace_values
+
+TRACED = dataclasses.replace(EPISODE, thoughts=("Tom 5", "Tom 5 + 3 = 8"), deep="")
+
+
+@pytest.mark.parametrize(
+    ("thoughts", "each"),
+    [
+        (["so 5", "5 + 3 = 8"], (1.0, 1.0)),  # other words, the same values
+        (["Tom 5", "Tom 5 + 3 = 9"], (1.0, 0.0)),
+        (["Tom 5", ""], (1.0, 0.0)),  # a skip where the trace works something out
+        (["15", "8.0"], (0.0, 0.0)),  # other numbers, and another way to write one
+    ],
+)
+def test_trace_values_is_the_share_of_thoughts_that_end_in_the_traces_number(parts, thoughts, each):
+    rollout = write(TRACED, parts, thoughts, "", "8")
+    configs = [
+        RewardConfig("trace_values", "streaming", 1.0),
+        RewardConfig("accuracy", "streaming", 1.0),
+    ]
+    found = build_rewards(configs, STREAMING)[0].measure(Graded(rollout, TRACED, right=True))
+    assert found.chunks == each
+    assert found.value == sum(each) / 2
+
+
+def test_trace_values_knows_nothing_of_an_episode_without_a_trace(parts):
+    rollout = write(EPISODE, parts, ["Tom 5", ""], "", "8")
+    assert score("trace_values", "streaming", rollout) is None
+
+
+def test_trace_values_needs_accuracy_beside_it():
+    with pytest.raises(RewardError, match="right answer may score 1 below"):
+        build_rewards([RewardConfig("trace_values", "streaming", 1.0)], STREAMING)

@@ -1,0 +1,69 @@
+"""How often a flat advantage opposes a phase's own: by hand, on one group."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import torch
+from conftest import STREAMING
+from scripted import write
+
+from adasr_trl.advantages import Settings
+from adasr_trl.codec import Codec
+from adasr_trl.config_sections import RewardConfig
+from adasr_trl.episode import AnswerType, Episode, Source
+from adasr_trl.hrpo.credit import disagreement, opposed
+from adasr_trl.hrpo.scoring import grade, score
+from adasr_trl.layouts import build_layout
+from adasr_trl.protocol import Phase
+from adasr_trl.rewards import build_rewards
+
+ALONE = SimpleNamespace(
+    device=torch.device("cpu"), gather=lambda x: x, pad_across_processes=lambda x, **_: x
+)
+EPISODE = Episode(
+    id="e",
+    group="e",
+    question="How many?",
+    chunks=("Tom has 5 coins.", " Tom finds 3 coins."),
+    answer="8",
+    answer_type=AnswerType.NUMBER,
+    source=Source("test", "1", "Apache-2.0", "train"),
+)
+COSTS = [
+    RewardConfig("accuracy", "global"),
+    RewardConfig("adaptive_thinking", "streaming", 0.2),
+    RewardConfig("adaptive_thinking", "deep", 1.0),
+]
+
+
+def test_opposite_signs_count_with_their_tokens_and_zeros_are_not_judged():
+    first = torch.tensor([1.0, -1.0, 2.0, 0.0, 0.5])
+    second = torch.tensor([0.5, 1.0, -1.0, 1.0, 0.0])
+    assert opposed(first, second, torch.tensor([10, 20, 30, 40, 50])) == (50, 60)
+
+
+def test_a_long_stream_before_a_short_deep_part_is_wronged_and_so_is_the_short_one(tokenizer):
+    """Both are right; the deep part's cost decides the flat sum, so each stream gets the other's sign."""
+    codec = Codec(tokenizer, STREAMING.markers)
+    parts = (codec, build_layout(STREAMING, codec), STREAMING)
+    rollouts = [
+        write(EPISODE, parts, ["Tom Tom Tom Tom 5", "Tom 5 + 3 = 8"], "", "8"),
+        write(EPISODE, parts, ["5", ""], "Tom 5 + 3 = 8 so", "8"),
+    ]
+    rewards = build_rewards(COSTS, STREAMING)
+    rows = [grade(rollout, EPISODE, rewards) for rollout in rollouts]
+    settings = Settings(2)
+    draw = SimpleNamespace(rows=rows, scores=score(rows, rewards, ALONE, settings, 0.0))
+    found = disagreement(draw, rewards, settings, slice(0, 2))
+    streamed = sum(rollout.tokens_in(Phase.STREAM) for rollout in rollouts)
+    deep = sum(rollout.tokens_in(Phase.DEEP) for rollout in rollouts)
+    assert found == {
+        "credit/flat_against_streaming": (float(streamed), streamed),
+        "credit/flat_against_deep": (0.0, deep),
+    }
+
+
+def test_an_evaluation_without_groups_is_not_judged():
+    found = disagreement(SimpleNamespace(), (), Settings(1), slice(0, 1))
+    assert set(found.values()) == {(0.0, 0)}
