@@ -5,7 +5,7 @@
 
 Ours: it says where hierarchical credit can help at all. A token counts as wronged where the flat advantage of its rollout
 (all rewards in one sum, relative to the group) and the advantage of its phase's rewards alone have opposite signs; a
-rollout for which either is 0 is not judged. No model is asked; ``adasr credit`` asks one.
+rollout for which either is 0 is not judged.
 """
 
 from __future__ import annotations
