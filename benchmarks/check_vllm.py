@@ -288,7 +288,7 @@ def trainer_of(options: argparse.Namespace, episodes: Sequence[Episode]) -> HRPO
         num_generations=4,
         per_device_train_batch_size=16,
         max_steps=options.steps,
-        learning_rate=1e-2 if options.lora else 3e-3,
+        learning_rate=3e-3 if options.lora else 5e-4,
         lr_scheduler_type="constant",
         vllm_gpu_memory_utilization=0.3,
         vllm_max_model_length=SCRATCH.max_position_embeddings,
