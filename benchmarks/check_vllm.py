@@ -1,11 +1,12 @@
-"""Runs the vLLM engine for real: HRPOTrainer with ``engine: vllm`` in TRL's colocate mode, on a model made here.
+"""Runs the vLLM engine for real, on a model made here, and compares it with the transformers engine.
 
-    python benchmarks/check_vllm.py OUT            # all weights are trained
+    python benchmarks/check_vllm.py OUT            # HRPOTrainer, engine: vllm, colocate; all weights are trained
     python benchmarks/check_vllm.py OUT --lora     # an adapter is
+    python benchmarks/check_vllm.py OUT --server http://127.0.0.1:8000    # rollouts alone, by a server of OUT/model
 
-Needs vLLM (docs/VLLM.md says where). A small Qwen3 is taught the traces of 60 ledger episodes, trained for a few steps,
-and asked before and after. Prints the figures of docs/VLLM.md and ends with status 1 if one is wrong. Not checked: server
-mode, sleep mode, several processes.
+Needs vLLM (docs/VLLM.md says where). A small Qwen3 is taught the traces of 60 ledger episodes, trained for a few steps, and
+asked before and after. Prints the figures of docs/VLLM.md and ends with status 1 if one is wrong. Left out: weight sync
+to a server, sleep mode, several processes.
 """
 
 from __future__ import annotations
@@ -15,61 +16,142 @@ import json
 import os
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import torch
 
 from adasr_trl.codec import Codec
 from adasr_trl.config_sections import ModelConfig, RewardConfig, ScratchConfig, StreamingConfig
-from adasr_trl.engines import HFEngine, Request, Sampling
+from adasr_trl.engines import HFEngine, Request, Sampling, VLLMEngine
 from adasr_trl.engines.row import Row
 from adasr_trl.episode import Episode
 from adasr_trl.hrpo import HRPOConfig, HRPOTrainer
-from adasr_trl.layouts import build_layout
+from adasr_trl.layouts import Layout, build_layout
 from adasr_trl.model import load_model, load_tokenizer
-from adasr_trl.protocol import Ending, Mode, Phase
+from adasr_trl.protocol import Mode, Phase
 from adasr_trl.rewards import build_rewards
 from adasr_trl.rollout import Rollout
 from data_builders import ledger
 
-STREAMING = StreamingConfig(max_thought_tokens=16, max_deep_tokens=48)
+STREAMING = StreamingConfig(max_thought_tokens=16, max_deep_tokens=64)
 SCRATCH = ScratchConfig(hidden_size=64, intermediate_size=192, num_hidden_layers=2, head_dim=32)
+LEDGER = (
+    "--train-count 60 --test-count 1 --min-events 6 --max-events 9 --min-others 5 --max-others 8"
+)
 LORA = {"r": 8, "lora_alpha": 32, "target_modules": "all-linear", "task_type": "CAUSAL_LM"}
 REWARDS = [
     RewardConfig("accuracy", "global", 1.0),
     RewardConfig("format", "streaming", 0.25),
     RewardConfig("format", "deep", 0.25),
 ]
+ROWS = 16
 GREEDY, SAMPLED = Sampling(0.0), Sampling(1.0)
-CLOSE = {"float32": 1e-3, "bfloat16": 0.5}  # largest difference of a log-probability
+CLOSE = {"float32": 1e-4, "bfloat16": 0.5}  # largest difference of a log-probability
+Roll = Callable[[Sequence[Request], Sampling], list[Rollout]]
 
 
-@dataclass
 class Report:
-    """Figures, and whether each is what it should be."""
+    """Figures, and which of them are wrong."""
 
-    figures: dict[str, Any]
-    wrong: list[str]
+    def __init__(self) -> None:
+        """Nothing is known yet."""
+        self.figures: dict[str, object] = {}
+        self.wrong: list[str] = []
 
-    def add(self, name: str, figure: Any, right: bool = True) -> None:
+    def add(self, name: str, figure: object, right: bool = True) -> None:
         """Keep a figure and print it."""
         self.figures[name] = figure
         print(f"{name:<58}{figure}{'' if right else '   WRONG'}", flush=True)
         if not right:
             self.wrong.append(name)
 
+    def share(self, name: str, flags: Sequence[bool], *, all_must: bool = True) -> None:
+        """How many of them are true."""
+        self.add(name, f"{sum(flags)} of {len(flags)}", all(flags) or not all_must)
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What is asked: vLLM by ``roll``, and the transformers model that has the same weights."""
+
+    roll: Roll
+    model: Any
+    codec: Codec
+    layout: Layout
+    dtype: str
+
+    def compare(self, requests: Sequence[Request], report: Report, when: str) -> list[Rollout]:
+        """Rollouts against transformers', a full forward and the protocol; returns the greedy ones."""
+        greedy, sampled = self.roll(requests, GREEDY), self.roll(requests, SAMPLED)
+        engine = HFEngine(self.model, self.codec, self.layout, STREAMING)
+        pairs = zip(greedy, engine.rollout(requests, GREEDY), strict=True)
+        same = [found.token_ids == expected.token_ids for found, expected in pairs]
+        exact = self.dtype == "float32"
+        report.share(f"{when}: greedy token ids equal transformers'", same, all_must=exact)
+        largest = max(self.difference(rollout) for rollout in (*greedy, *sampled))
+        close = largest < CLOSE[self.dtype]
+        report.add(f"{when}: largest difference of a log-probability", f"{largest:.1e}", close)
+        pairs = zip((*requests, *requests), (*greedy, *sampled), strict=True)
+        obeyed = [self.replayed(request, rollout) == rollout for request, rollout in pairs]
+        report.share(f"{when}: rollouts that obey the protocol", obeyed)
+        thoughts = Counter(
+            ending.value for rollout in sampled for ending in rollout.thought_endings
+        )
+        report.add(f"{when}: thoughts of sampled rollouts", dict(thoughts))
+        ends = Counter(rollout.ending.value for rollout in sampled)
+        report.add(f"{when}: sampled rollouts", dict(ends))
+        return greedy
+
+    @torch.no_grad()
+    def difference(self, rollout: Rollout) -> float:
+        """Recorded log-probabilities against one forward over the whole rollout; both at temperature 1."""
+        ids = torch.tensor([rollout.token_ids], device=self.model.device)
+        logp = torch.log_softmax(self.model.eval()(input_ids=ids).logits[0, :-1].float(), dim=-1)
+        full = logp.gather(1, ids[0, 1:].unsqueeze(1)).squeeze(1).cpu()
+        written = torch.tensor(rollout.phases[1:]) != Phase.READ
+        recorded = torch.tensor((rollout.logprobs or ())[1:])
+        return float((full - recorded)[written].abs().max())
+
+    def replayed(self, request: Request, rollout: Rollout) -> Rollout:
+        """The protocol, given the sampled tokens one by one."""
+        positions = SCRATCH.max_position_embeddings
+        row = Row(request, self.layout, self.codec, STREAMING, positions)
+        columns = zip(rollout.token_ids, rollout.phases, rollout.logprobs or (), strict=True)
+        for token_id, phase, logprob in columns:
+            if phase is not Phase.READ:
+                row.accept(token_id, logprob)
+        return row.rollout()
+
+    def sample(self, requests: Sequence[Request], report: Report, shown: int) -> None:
+        """The rate, whether rollouts repeat, and some to read: what was written stands in brackets."""
+        started = time.monotonic()
+        rollouts = self.roll(requests, SAMPLED)
+        written = sum(phase is not Phase.READ for r in rollouts for phase in r.phases)
+        report.add("sampled tokens a second", round(written / (time.monotonic() - started)))
+        pairs = zip(rollouts, self.roll(requests, SAMPLED), strict=True)
+        again = [first.token_ids == second.token_ids for first, second in pairs]
+        report.share("sampled again: the same token ids", again, all_must=self.dtype == "float32")
+        for rollout in rollouts[:shown]:
+            words, was = "", Phase.READ
+            for token_id, phase in zip(rollout.token_ids, rollout.phases, strict=True):
+                words += "" if phase == was else "]" if phase is Phase.READ else "["
+                words += self.codec.decode([token_id])
+                was = phase
+            print(f"--- {rollout.episode_id}, {rollout.ending.value}: {words}{']' * (was > 0)}")
+
 
 class Watched:
-    """Counts what vLLM is asked for: requests, tokens, and rows that it works on together."""
+    """Counts what vLLM does: requests, tokens, and rows that it works on together."""
 
     def __init__(self, engine: Any) -> None:
         """Stand between the engine and its caller."""
-        self.requests = self.asked = self.cached = self.written = self.together = 0
-        self._running = engine.engine_core.engine_core.scheduler.running
+        self.requests = self.asked = self.cached = self.together = 0
         self._scheduler = engine.engine_core.engine_core.scheduler
         engine.step = partial(self._step, engine.step)
 
@@ -77,11 +159,9 @@ class Watched:
         outputs = step()
         self.together = max(self.together, len(self._scheduler.running))
         for output in outputs:
-            if output.finished:
-                self.requests += 1
-                self.asked += len(output.prompt_token_ids)
-                self.cached += output.num_cached_tokens or 0
-                self.written += len(output.outputs[0].token_ids)
+            self.requests += 1
+            self.asked += len(output.prompt_token_ids)
+            self.cached += output.num_cached_tokens or 0
         return outputs
 
 
@@ -90,145 +170,86 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("out", type=Path)
     parser.add_argument("--lora", action="store_true", help="train an adapter")
+    parser.add_argument("--server", metavar="URL", help="ask this server, and train nothing")
     parser.add_argument("--dtype", choices=list(CLOSE), default="float32", help="vLLM's precision")
-    parser.add_argument("--block-size", type=int, help="tokens of a block of vLLM's cache")
+    parser.add_argument("--block-size", type=int, help="tokens in a block of vLLM's cache")
     parser.add_argument("--steps", type=int, default=3)
     parser.add_argument("--show", type=int, default=10, help="rollouts to print")
     options = parser.parse_args()
     torch.manual_seed(0)
     options.out.mkdir(parents=True, exist_ok=True)
-    episodes = ledger_episodes()
+    episodes, report = ledger_episodes(), Report()
     prepare(options.out / "model", episodes)
-    configure_vllm(options.dtype, options.block_size)
-    report = Report({}, [])
-    check(trainer_of(options, episodes), episodes[:16], report, options)
+    requests = [Request(episode, 100 + n) for n, episode in enumerate(episodes[:ROWS])]
+    if options.server:
+        subject = served(options, episodes)
+        subject.compare(requests, report, "server")
+        subject.sample(requests, report, options.show)
+    else:
+        check_colocated(options, episodes, requests, report)
     (options.out / "figures.json").write_text(json.dumps(report.figures, indent=2))
     print(f"wrong: {', '.join(report.wrong) or 'nothing'}")
     return int(bool(report.wrong))
 
 
-def check(
-    trainer: HRPOTrainer, episodes: Sequence[Episode], report: Report, options: argparse.Namespace
+def check_colocated(
+    options: argparse.Namespace,
+    episodes: Sequence[Episode],
+    requests: Sequence[Request],
+    report: Report,
 ) -> None:
     """Ask before training, train, ask again."""
-    codec = Codec(trainer.processing_class, STREAMING.markers)
-    parts = (build_layout(STREAMING, codec), codec, STREAMING)
+    configure_vllm(options.dtype, options.block_size)
+    trainer = trainer_of(options, episodes)
     watched = Watched(trainer.vllm_generation.llm.llm_engine)
-    requests = [Request(episode, 100 + n) for n, episode in enumerate(episodes)]
-    roll = trainer._drawer.roll
-    before = ask(trainer, roll, requests, parts, report, "before training", options)
-    started = time.monotonic()
-    rolled = roll(requests, SAMPLED)
-    seconds = time.monotonic() - started
-    written = sum(sum(phase is not Phase.READ for phase in r.phases) for r in rolled)
-    report.add("sampled tokens a second", round(written / seconds))
-    show(rolled[: options.show], codec)
-    again = roll(requests, SAMPLED)
-    same = sum(a.token_ids == b.token_ids for a, b in zip(rolled, again, strict=True))
-    report.add("sampled again: same token ids", f"{same} of {len(rolled)}")
-    trainer.train()
-    metrics = {k: v for log in trainer.state.log_history for k, v in log.items() if "sampling/" in k}
-    for name, value in metrics.items():
-        report.add(name, value)
-    report.add("importance-sampling metrics of TRL", len(metrics), len(metrics) == 5)
-    after = ask(trainer, roll, requests, parts, report, "after training", options)
-    changed = sum(a.token_ids != b.token_ids for a, b in zip(before, after, strict=True))
-    report.add("greedy rollouts changed by training", f"{changed} of {len(after)}", changed > 0)
-    report.add("requests", watched.requests)
-    report.add("rows in flight at once, at most", watched.together, watched.together >= 16)
-    report.add("prompt tokens asked", watched.asked)
-    report.add("of them found in the prefix cache", f"{watched.cached / watched.asked:.1%}")
-    report.add("tokens written by vLLM", watched.written)
-
-
-def ask(
-    trainer: HRPOTrainer,
-    roll: Callable[..., list[Rollout]],
-    requests: Sequence[Request],
-    parts: tuple[Any, ...],
-    report: Report,
-    when: str,
-    options: argparse.Namespace,
-) -> list[Rollout]:
-    """Greedy rollouts of vLLM against those of transformers; returns vLLM's."""
-    layout, codec, streaming = parts
-    found = roll(requests, GREEDY)
     model = trainer.accelerator.unwrap_model(trainer.model)
-    expected = HFEngine(model, codec, layout, streaming).rollout(requests, GREEDY)
-    same = sum(a.token_ids == b.token_ids for a, b in zip(found, expected, strict=True))
-    exact = options.dtype == "float32"
-    report.add(
-        f"{when}: greedy equals transformers",
-        f"{same} of {len(found)}",
-        not exact or same == len(found),
+    parts = parts_of(trainer.processing_class)
+    subject = Subject(trainer._drawer.roll, model, *parts, options.dtype)
+    before = subject.compare(requests, report, "before training")
+    subject.sample(requests, report, options.show)
+    trainer.train()
+    logged = {k: v for log in trainer.state.log_history for k, v in log.items() if "sampling/" in k}
+    for name, value in logged.items():
+        report.add(name, value)
+    report.add("metrics of TRL's importance sampling", len(logged), len(logged) == 5)
+    pairs = zip(before, subject.compare(requests, report, "after training"), strict=True)
+    changed = [old.token_ids != new.token_ids for old, new in pairs]
+    report.add("greedy rollouts changed by training", f"{sum(changed)} of {ROWS}", any(changed))
+    report.add("requests", watched.requests)
+    report.add("rows together, at most", watched.together, watched.together == ROWS)
+    report.add("prompt tokens", watched.asked)
+    report.add("share of them found in the prefix cache", f"{watched.cached / watched.asked:.1%}")
+
+
+def served(options: argparse.Namespace, episodes: Sequence[Episode]) -> Subject:
+    """A server's rollouts, through TRL's client; without the NCCL connection, that weight sync alone needs."""
+    from accelerate import Accelerator
+    from trl.generation.vllm_client import VLLMClient
+
+    client = VLLMClient(base_url=options.server, connection_timeout=120.0)
+    accelerator = Accelerator(cpu=True)
+    generation = SimpleNamespace(mode="server", vllm_client=client, accelerator=accelerator)
+    config = ModelConfig(path=str(options.out / "model"))
+    tokenizer = load_tokenizer(config, STREAMING.markers, episodes)
+    codec, layout = parts_of(tokenizer)
+    engine = VLLMEngine(generation, codec, layout, STREAMING)
+    return Subject(
+        engine.rollout, load_model(config, tokenizer, seed=0), codec, layout, options.dtype
     )
-    sampled = roll(requests, SAMPLED)
-    largest = max(
-        largest_difference(model, rollout, sampling.temperature or 1.0)
-        for rollouts, sampling in ((found, GREEDY), (sampled, SAMPLED))
-        for rollout in rollouts
-    )
-    report.add(
-        f"{when}: largest difference of a log-probability",
-        f"{largest:.1e}",
-        largest < CLOSE[options.dtype],
-    )
-    obeyed = sum(
-        replayed(request, rollout, parts) == rollout
-        for rollouts in (found, sampled)
-        for request, rollout in zip(requests, rollouts, strict=True)
-    )
-    report.add(
-        f"{when}: rollouts that obey the protocol",
-        f"{obeyed} of {2 * len(found)}",
-        obeyed == 2 * len(found),
-    )
-    endings = [ending.value for rollout in sampled for ending in rollout.thought_endings]
-    report.add(f"{when}: thoughts", {each: endings.count(each) for each in sorted(set(endings))})
-    ends = [rollout.ending.value for rollout in sampled]
-    report.add(f"{when}: rollouts", {each: ends.count(each) for each in sorted(set(ends))})
-    return found
 
 
-@torch.no_grad()
-def largest_difference(model: Any, rollout: Rollout, temperature: float) -> float:
-    """Recorded log-probabilities against one forward over the whole rollout."""
-    ids = torch.tensor([rollout.token_ids], device=model.device)
-    logits = model.eval()(input_ids=ids).logits[0, :-1].float() / temperature
-    full = torch.log_softmax(logits, dim=-1).gather(1, ids[0, 1:].unsqueeze(1)).squeeze(1).cpu()
-    written = torch.tensor(rollout.phases[1:]) != Phase.READ
-    recorded = torch.tensor((rollout.logprobs or ())[1:])
-    return float((full - recorded)[written].abs().max())
-
-
-def replayed(request: Request, rollout: Rollout, parts: tuple[Any, ...]) -> Rollout:
-    """What the protocol makes of the sampled tokens, one by one."""
-    row = Row(request, *parts, SCRATCH.max_position_embeddings)
-    columns = zip(rollout.token_ids, rollout.phases, rollout.logprobs or (), strict=True)
-    for token_id, phase, logprob in columns:
-        if phase is not Phase.READ:
-            row.accept(token_id, logprob)
-    return row.rollout()
-
-
-def show(rollouts: Sequence[Rollout], codec: Codec) -> None:
-    """Print them: what was written stands in brackets."""
-    for rollout in rollouts:
-        print(f"--- {rollout.episode_id}: {rollout.ending.value}")
-        words, was = "", Phase.READ
-        for token_id, phase in zip(rollout.token_ids, rollout.phases, strict=True):
-            words += "" if phase == was else ("]" if phase is Phase.READ else "[")
-            words += codec.decode([token_id])
-            was = phase
-        print(words + ("]" if was is not Phase.READ else ""))
+def parts_of(tokenizer: Any) -> tuple[Codec, Layout]:
+    """The codec and the interleaved layout."""
+    codec = Codec(tokenizer, STREAMING.markers)
+    return codec, build_layout(STREAMING, codec)
 
 
 def ledger_episodes() -> list[Episode]:
-    """60 episodes."""
+    """60 episodes of 11 to 17 sentences."""
     parser = argparse.ArgumentParser()
     ledger.add_options(parser)
-    options = parser.parse_args(["--train-count", "60", "--test-count", "1"])
-    return [episode for episode in ledger.build(options) if episode.source.split == "train"]
+    built = ledger.build(parser.parse_args(LEDGER.split()))
+    return [episode for episode in built if episode.source.split == "train"]
 
 
 def prepare(folder: Path, episodes: Sequence[Episode]) -> None:
@@ -237,7 +258,7 @@ def prepare(folder: Path, episodes: Sequence[Episode]) -> None:
         return
     config = ModelConfig(init="scratch", scratch=SCRATCH)
     tokenizer = load_tokenizer(config, STREAMING.markers, episodes)
-    layout = build_layout(STREAMING, Codec(tokenizer, STREAMING.markers))
+    _, layout = parts_of(tokenizer)
     model = load_model(config, tokenizer, seed=0)
     optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3)
     for step in range(150):
@@ -257,7 +278,7 @@ def prepare(folder: Path, episodes: Sequence[Episode]) -> None:
 
 
 def configure_vllm(dtype: str, block_size: int | None) -> None:
-    """What TRL leaves to vLLM: the precision ("auto" is bfloat16 for a float32 model). Without CUDA, plain matrix products."""
+    """What TRL leaves to vLLM, whose "auto" is bfloat16 for a float32 model; without CUDA, plain matrix products."""
     from trl.generation import vllm_generation
 
     more = {"block_size": block_size} if block_size else {}
@@ -266,7 +287,7 @@ def configure_vllm(dtype: str, block_size: int | None) -> None:
         return
     from vllm.model_executor.layers import utils
 
-    def plain(layer: Any, remove_weight: bool) -> None:  # the packed form cannot take new weights
+    def plain(layer: Any, **_more: bool) -> None:  # weights in packed form take no new ones
         layer.cpu_linear = torch.nn.functional.linear
 
     utils.dispatch_cpu_unquantized_gemm = plain
@@ -281,21 +302,19 @@ def trainer_of(options: argparse.Namespace, episodes: Sequence[Episode]) -> HRPO
         from peft import LoraConfig
 
         peft_config = LoraConfig(**LORA)
-    cuda = torch.cuda.is_available()
     args = HRPOConfig(
         str(options.out / "run"),
         engine="vllm",
         num_generations=4,
-        per_device_train_batch_size=16,
+        per_device_train_batch_size=ROWS,
         max_steps=options.steps,
         learning_rate=3e-3 if options.lora else 5e-4,
         lr_scheduler_type="constant",
-        vllm_gpu_memory_utilization=0.3,
         vllm_max_model_length=SCRATCH.max_position_embeddings,
         logging_steps=1,
         save_strategy="no",
         report_to="none",
-        use_cpu=not cuda,
+        use_cpu=not torch.cuda.is_available(),
         bf16=False,
         gradient_checkpointing=False,
         disable_tqdm=True,
@@ -313,5 +332,5 @@ def trainer_of(options: argparse.Namespace, episodes: Sequence[Episode]) -> HRPO
 
 
 if __name__ == "__main__":
-    os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", "1")
+    os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", "1")  # GiB
     sys.exit(main())

@@ -174,7 +174,9 @@ class VLLMEngine:
 def take(row: Row, written: Written) -> None:
     """Hand a row what was written for it, up to the end of its segment."""
     if not written.token_ids:  # asking again would never end
-        raise RuntimeError(f"vLLM wrote no token for episode {row.request.episode.id!r}; see its log.")
+        raise RuntimeError(
+            f"vLLM wrote no token for episode {row.request.episode.id!r}; see its log."
+        )
     turn = row.turn
     for token_id, logprob in zip(written.token_ids, written.logprobs, strict=True):
         row.accept(token_id, logprob)
