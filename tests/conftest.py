@@ -77,9 +77,8 @@ def model(tokenizer: object) -> object:
     return small_model(tokenizer)
 
 
-@pytest.fixture(scope="session")
-def taught_weights(tokenizer: object, episodes: list[Episode]) -> dict[str, object]:
-    """Those of the small model after 60 quick steps on the traces."""
+def teach(tokenizer: object, episodes: list[Episode], steps: int = 60) -> dict[str, object]:
+    """The small model's weights after quick steps on the traces of these 60 episodes."""
     import torch
 
     from adasr_trl.codec import Codec
@@ -89,7 +88,7 @@ def taught_weights(tokenizer: object, episodes: list[Episode]) -> dict[str, obje
     layout = build_layout(STREAMING, Codec(tokenizer, STREAMING.markers))
     model = small_model(tokenizer)
     optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3)
-    for step in range(60):
+    for step in range(steps):
         batch = [layout.encode(e, Mode.STREAMING) for e in episodes[step % 15 * 4 :][:4]]
         width = max(len(each.token_ids) for each in batch)
         ids = torch.zeros(4, width, dtype=torch.long)
@@ -103,6 +102,12 @@ def taught_weights(tokenizer: object, episodes: list[Episode]) -> dict[str, obje
         optimizer.step()
         optimizer.zero_grad()
     return model.state_dict()
+
+
+@pytest.fixture(scope="session")
+def taught_weights(tokenizer: object, episodes: list[Episode]) -> dict[str, object]:
+    """Made once."""
+    return teach(tokenizer, episodes)
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass
 from threading import Event
@@ -94,8 +94,6 @@ class VLLMEngine:
                 submit(row, f"{n}:0")
             while open_turns:
                 for output in engine.step():
-                    if not output.finished:
-                        continue
                     row = open_turns.pop(output.request_id)
                     take(row, _from_output(output.outputs[0]))
                     if row.done:
@@ -132,13 +130,15 @@ class VLLMEngine:
         def finish(row: Row) -> None:
             while not (row.done or stopped.is_set()):
                 take(row, self._ask(row, sampling))
-            progress(1)
 
         with ThreadPoolExecutor(CONNECTIONS) as threads:
+            ends = [threads.submit(finish, row) for row in rows]
             try:
-                list(threads.map(finish, rows))
+                for end in as_completed(ends):
+                    end.result()
+                    progress(1)
             finally:
-                stopped.set()  # interrupted: the turns that are open are the last ones
+                stopped.set()  # interrupted, or one failed: the turns that are open are the last ones
 
     def _ask(self, row: Row, sampling: Sampling) -> Written:
         """One request over HTTP."""
