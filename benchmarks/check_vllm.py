@@ -245,7 +245,7 @@ def parts_of(tokenizer: Any) -> tuple[Codec, Layout]:
 
 
 def ledger_episodes() -> list[Episode]:
-    """60 episodes of 11 to 17 sentences."""
+    """60 episodes of 13 to 19 sentences."""
     parser = argparse.ArgumentParser()
     ledger.add_options(parser)
     built = ledger.build(parser.parse_args(LEDGER.split()))
@@ -297,11 +297,11 @@ def trainer_of(options: argparse.Namespace, episodes: Sequence[Episode]) -> HRPO
     """16 rollouts a step, four of each episode."""
     config = ModelConfig(path=str(options.out / "model"))
     tokenizer = load_tokenizer(config, STREAMING.markers, episodes)
-    peft_config = None
+    model = load_model(config, tokenizer, seed=0)
     if options.lora:
-        from peft import LoraConfig
+        from peft import LoraConfig, get_peft_model
 
-        peft_config = LoraConfig(**LORA)
+        model = get_peft_model(model, LoraConfig(**LORA))
     args = HRPOConfig(
         str(options.out / "run"),
         engine="vllm",
@@ -321,13 +321,12 @@ def trainer_of(options: argparse.Namespace, episodes: Sequence[Episode]) -> HRPO
         seed=5,
     )
     return HRPOTrainer(
-        load_model(config, tokenizer, seed=0),
+        model,
         args=args,
         episodes=episodes,
         streaming=STREAMING,
         rewards=build_rewards(REWARDS, STREAMING),
         processing_class=tokenizer,
-        peft_config=peft_config,
     )
 
 
