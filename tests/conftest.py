@@ -56,9 +56,8 @@ def tokenizer(episodes: list[Episode]) -> object:
     return load_tokenizer(config, STREAMING.markers, episodes)
 
 
-@pytest.fixture
-def model(tokenizer: object) -> object:
-    """A small random model, the same for every test; sharp enough that its samples differ."""
+def small_model(tokenizer: object) -> object:
+    """A small random model; sharp enough that its samples differ."""
     import torch
 
     from adasr_trl.model import load_model
@@ -70,3 +69,49 @@ def model(tokenizer: object) -> object:
             if parameter.dim() > 1:
                 parameter.mul_(6.0)
     return model
+
+
+@pytest.fixture
+def model(tokenizer: object) -> object:
+    """The same for every test."""
+    return small_model(tokenizer)
+
+
+def teach(tokenizer: object, episodes: list[Episode], steps: int = 60) -> dict[str, object]:
+    """The small model's weights after quick steps on the traces of these 60 episodes."""
+    import torch
+
+    from adasr_trl.codec import Codec
+    from adasr_trl.layouts import build_layout
+    from adasr_trl.protocol import Mode, Phase
+
+    layout = build_layout(STREAMING, Codec(tokenizer, STREAMING.markers))
+    model = small_model(tokenizer)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3)
+    for step in range(steps):
+        batch = [layout.encode(e, Mode.STREAMING) for e in episodes[step % 15 * 4 :][:4]]
+        width = max(len(each.token_ids) for each in batch)
+        ids = torch.zeros(4, width, dtype=torch.long)
+        labels = torch.full((4, width), -100)
+        for row, each in enumerate(batch):
+            n = len(each.token_ids)
+            ids[row, :n] = torch.tensor(each.token_ids)
+            written = torch.tensor(each.phases) != Phase.READ
+            labels[row, :n][written] = ids[row, :n][written]
+        model(input_ids=ids, labels=labels).loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+    return model.state_dict()
+
+
+@pytest.fixture(scope="session")
+def taught_weights(tokenizer: object, episodes: list[Episode]) -> dict[str, object]:
+    """Made once."""
+    return teach(tokenizer, episodes)
+
+
+@pytest.fixture
+def taught(model: object, taught_weights: dict[str, object]) -> object:
+    """The small model that ends thoughts, skips and answers."""
+    model.load_state_dict(taught_weights)
+    return model.eval()

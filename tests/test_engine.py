@@ -19,28 +19,6 @@ from adasr_trl.protocol import Ending, Mode, Phase
 
 
 @pytest.fixture
-def taught(model, tokenizer, episodes):
-    """The small model after 60 quick steps on the traces: it ends thoughts, skips and answers."""
-    codec = Codec(tokenizer, STREAMING.markers)
-    layout = build_layout(STREAMING, codec)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3)
-    for step in range(60):
-        batch = [layout.encode(e, Mode.STREAMING) for e in episodes[step % 15 * 4 :][:4]]
-        width = max(len(each.token_ids) for each in batch)
-        ids = torch.zeros(4, width, dtype=torch.long)
-        labels = torch.full((4, width), -100)
-        for row, each in enumerate(batch):
-            n = len(each.token_ids)
-            ids[row, :n] = torch.tensor(each.token_ids)
-            written = torch.tensor(each.phases) != Phase.READ
-            labels[row, :n][written] = ids[row, :n][written]
-        model(input_ids=ids, labels=labels).loss.backward()
-        optimizer.step()
-        optimizer.zero_grad()
-    return model.eval()
-
-
-@pytest.fixture
 def parts(tokenizer):
     codec = Codec(tokenizer, STREAMING.markers)
     return codec, build_layout(STREAMING, codec)

@@ -6,6 +6,8 @@ import inspect
 
 import trl
 from trl import GRPOTrainer, SFTTrainer
+from trl.generation.vllm_client import VLLMClient
+from trl.generation.vllm_generation import VLLMGeneration
 from trl.models import unwrap_model_for_generation
 from trl.trainer.utils import RepeatSampler
 
@@ -105,3 +107,58 @@ def test_sft_computes_its_loss_by_calling_the_model_it_is_given():
     source = inspect.getsource(SFTTrainer.compute_loss)
     assert "outputs = model(**inputs, fused_lm_head=True)" in source
     assert "views" not in source
+
+
+def test_vllm_is_reached_through_these_attributes_of_trls_generation():
+    made = inspect.getsource(VLLMGeneration.__init__) + inspect.getsource(VLLMGeneration._init_vllm)
+    for line in (
+        "self.mode = mode",
+        "self.accelerator = accelerator",
+        "self.enable_sleep_mode = enable_sleep_mode",
+        "self.vllm_client = VLLMClient(",
+        "self.llm = LLM(",
+        "self._llm_weights_sleeping = self.enable_sleep_mode",
+        'logprobs_mode="processed_logprobs"',  # what was sampled from is what is recorded
+    ):
+        assert line in made
+    assert list(inspect.signature(VLLMGeneration.sync_weights).parameters) == ["self"]
+
+
+def test_trl_puts_vllm_to_sleep_and_wakes_it_as_we_do():
+    synced = inspect.getsource(VLLMGeneration.sync_weights)
+    assert 'self.llm.wake_up(tags=["weights"])' in synced
+    assert "self._llm_weights_sleeping = False" in synced
+    assert "self.llm.reset_prefix_cache()" in synced
+    generated = inspect.getsource(VLLMGeneration.generate)
+    for line in (
+        "self.enable_sleep_mode and self._llm_weights_sleeping:",
+        'self.llm.wake_up(tags=["kv_cache"])',
+        "self.llm.sleep(level=2)",
+        "self._llm_weights_sleeping = True",
+    ):
+        assert line in generated
+
+
+def test_the_trainer_holds_vllm_and_says_which_step_it_has_the_weights_of():
+    assert "self.vllm_generation = VLLMGeneration(" in inspect.getsource(GRPOTrainer.__init__)
+    assert "self._last_loaded_step = -1" in inspect.getsource(GRPOTrainer.__init__)
+    generate = inspect.getsource(GRPOTrainer._generate)
+    assert "self.use_vllm and self.state.global_step != self._last_loaded_step" in generate
+    assert "self._last_loaded_step = self.state.global_step" in generate
+
+
+def test_trls_client_passes_settings_on_and_answers_under_these_keys():
+    parameters = list(inspect.signature(VLLMClient.generate).parameters)
+    assert parameters[:2] == ["self", "prompts"]
+    assert parameters[-1] == "generation_kwargs"
+    source = inspect.getsource(VLLMClient.generate)
+    assert "sampling_params.update(generation_kwargs or {})" in source
+    assert '"completion_ids": completion_ids' in source
+    assert '"logprobs": logprobs' in source
+    assert 'response.json()["vllm_config"]' in inspect.getsource(VLLMClient.get_server_info)
+
+
+def test_trl_counts_a_token_that_vllm_could_not_score_as_uncorrected():
+    source = inspect.getsource(GRPOTrainer._generate_and_score_completions)
+    assert "torch.nan_to_num(per_token_logps_diff, nan=0.0)" in source
+    assert "delta[mask & ~torch.isnan(delta)]" in source

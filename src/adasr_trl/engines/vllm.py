@@ -14,9 +14,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass
+from threading import Event
 from typing import Any
 
 from accelerate.utils import broadcast_object_list, gather_object
@@ -77,22 +78,22 @@ class VLLMEngine:
     ) -> None:
         """Every turn goes into vLLM's own queue as soon as the one before it is over."""
         from vllm import SamplingParams
+        from vllm.sampling_params import RequestOutputKind
 
         engine = self._generation.llm.llm_engine
         open_turns: dict[str, Row] = {}
 
         def submit(row: Row, name: str) -> None:
-            settings = SamplingParams(**self._settings(row, sampling))
+            settings = self._settings(row, sampling)
+            params = SamplingParams(**settings, output_kind=RequestOutputKind.FINAL_ONLY)
             open_turns[name] = row
-            engine.add_request(name, {"prompt_token_ids": list(row.read())}, settings)
+            engine.add_request(name, {"prompt_token_ids": list(row.read())}, params)
 
         try:
             for n, row in enumerate(rows):
                 submit(row, f"{n}:0")
             while open_turns:
                 for output in engine.step():
-                    if not output.finished:
-                        continue
                     row = open_turns.pop(output.request_id)
                     take(row, _from_output(output.outputs[0]))
                     if row.done:
@@ -113,19 +114,31 @@ class VLLMEngine:
         found: list[Any] = [None]
         if accelerator.is_main_process:
             rows = self._rows(everyone, max_model_length(self._generation))
-
-            def finish(row: Row) -> None:
-                while not row.done:
-                    take(row, self._ask(row, sampling))
-                progress(1)
-
-            with ThreadPoolExecutor(CONNECTIONS) as threads:
-                list(threads.map(finish, rows))
+            self._serve(rows, sampling, progress)
             found = [[row.rollout() for row in rows]]
         broadcast_object_list(found, from_process=0)
         start = sum(counts[: accelerator.process_index])
         rollouts: list[Rollout] = found[0][start : start + len(requests)]
         return rollouts
+
+    def _serve(
+        self, rows: Sequence[Row], sampling: Sampling, progress: Callable[[int], None]
+    ) -> None:
+        """A thread a row, each at its own turn."""
+        stopped = Event()
+
+        def finish(row: Row) -> None:
+            while not (row.done or stopped.is_set()):
+                take(row, self._ask(row, sampling))
+
+        with ThreadPoolExecutor(CONNECTIONS) as threads:
+            ends = [threads.submit(finish, row) for row in rows]
+            try:
+                for end in as_completed(ends):
+                    end.result()
+                    progress(1)
+            finally:
+                stopped.set()  # interrupted, or one failed: the turns that are open are the last ones
 
     def _ask(self, row: Row, sampling: Sampling) -> Written:
         """One request over HTTP."""
@@ -137,9 +150,9 @@ class VLLMEngine:
 
     def _settings(self, row: Row, sampling: Sampling) -> dict[str, Any]:
         """VLLM's sampling parameters for the row's next turn."""
-        stops = set(self._codec.markers.all())
-        if row.turn.writes is Phase.DEEP:
-            stops -= {self._codec.markers.reasoning_end}  # the answer follows it
+        markers, deep = self._codec.markers, row.turn.writes is Phase.DEEP
+        # A server takes four at most; what is written behind the fifth is dropped like any overshoot.
+        fourth = markers.stream_end if deep else markers.reasoning_end
         number = uniform(row.request.seed, row.sampled)  # so that no two turns share their dice
         return {
             "n": 1,
@@ -150,7 +163,8 @@ class VLLMEngine:
             "max_tokens": row.room,
             "seed": int(number * 2**31),
             "logprobs": 0,
-            "stop": sorted(stops),
+            "stop": [markers.thought_end, markers.skip, markers.chunk_end, fourth],
+            "stop_token_ids": [self._codec.eos_id],
             "include_stop_str_in_output": True,
             "skip_special_tokens": False,
             "spaces_between_special_tokens": False,
@@ -159,6 +173,10 @@ class VLLMEngine:
 
 def take(row: Row, written: Written) -> None:
     """Hand a row what was written for it, up to the end of its segment."""
+    if not written.token_ids:  # asking again would never end
+        raise RuntimeError(
+            f"vLLM wrote no token for episode {row.request.episode.id!r}; see its log."
+        )
     turn = row.turn
     for token_id, logprob in zip(written.token_ids, written.logprobs, strict=True):
         row.accept(token_id, logprob)

@@ -207,6 +207,7 @@ class HRPOConfig(GRPOConfig):
         unused = {
             "repetition_penalty": 1.0,
             "use_transformers_continuous_batching": False,
+            "vllm_structured_outputs_regex": None,
             "generation_kwargs": None,
             "chat_template_kwargs": None,
             "reward_weights": None,

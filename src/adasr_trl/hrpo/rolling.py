@@ -30,8 +30,9 @@ def roller_of(
     args = trainer.args
     if args.engine == "vllm":
         logger.info(
-            "rollouts: vLLM, %s (engine: vllm); log-probabilities are corrected as TRL does",
+            "rollouts: vLLM, %s (engine: vllm); TRL's importance-sampling correction is %s",
             args.vllm_mode,
+            "on" if args.vllm_importance_sampling_correction else "off",
         )
         engine = VLLMEngine(trainer.vllm_generation, codec, layout, streaming)
 
