@@ -31,18 +31,24 @@ LAYERS = {
             "files",
             "rundir",
             "streaming_file",
+            "provenance",
         ],
         0,
     ),
     **dict.fromkeys(["rewards", "advantages", "shaping"], 1),
-    **dict.fromkeys(["codec", "model", "layouts", "engines", "boundaries"], 2),
-    **dict.fromkeys(["samplers", "training", "sft", "hrpo", "evaluation", "reasoner"], 3),
+    **dict.fromkeys(["codec", "model", "layouts", "engines", "boundaries", "hub_files"], 2),
+    **dict.fromkeys(
+        ["samplers", "training", "probe", "sft", "hrpo", "evaluation", "reasoner", "background"], 3
+    ),
     **dict.fromkeys(
         [
             "report",
             "table",
             "live",
             "hub",
+            "card",
+            "secret_scan",
+            "verify",
             "doctor",
             "show",
             "compare",

@@ -31,7 +31,9 @@ from adasr_trl.config import (
     load_config,
     parse_trl,
 )
+from adasr_trl.episode import Episode
 from adasr_trl.files import write_text
+from adasr_trl.provenance import save_provenance
 from adasr_trl.rewards import Reward, RewardError, build_rewards, source_digests
 from adasr_trl.streaming_file import STREAMING_FILE, load_streaming
 
@@ -64,7 +66,7 @@ def run_sft(config: str, overrides: Sequence[str], existing: rundir.Existing) ->
     streaming = loaded.section("streaming")
     data = load_data(loaded.section("data"), traced_with=streaming.markers)
     texts = load_texts(loaded.section("model"), data, streaming)
-    plan.take()
+    plan.take(("sft", "--config", config, *overrides), data.train)
     model = load_model_for(streaming, loaded.section("model"), texts.tokenizer, args.seed)
     train(
         sft_trainer(model, texts, args, loaded.section("lora")),
@@ -97,7 +99,8 @@ def run_rl(config: str, overrides: Sequence[str], existing: rundir.Existing, *, 
     args = parse_trl(loaded, HRPOConfig)
     _check(loaded, args, rewards, streaming)
     texts = load_texts(loaded.section("model"), load_data(loaded.section("data")), streaming)
-    plan.take()
+    command = "grpo" if flat else "hrpo"
+    plan.take((command, "--config", config, *overrides), texts.data.train)
     alarms = CollapseAlarms(loaded.section("alarms"))
     trainer = HRPOTrainer(
         load_model_for(streaming, loaded.section("model"), texts.tokenizer, args.seed),
@@ -154,13 +157,20 @@ class _Plan:
     existing: rundir.Existing
     complete: bool
 
-    def take(self) -> None:
-        """Take the directory, once everything else was found in order; one process does it for all."""
+    def take(self, command: Sequence[str], episodes: Sequence[Episode]) -> None:
+        """Take the directory, once everything else was found in order; one process does it for all.
+
+        Args:
+            command: What was typed.
+            episodes: What is trained on.
+        """
         if not _is_main_process():
             return
         rundir.take(self.run, self.identity, self.existing)
         text = yaml.safe_dump(dict(self.resolved), sort_keys=False, allow_unicode=True)
         write_text(self.run / CONFIG_FILE, text)
+        before = self.resolved["model"]["path"]  # type: ignore[index]  # as checked by the section
+        save_provenance(self.run, command, episodes, Path(before) if before else None)
 
 
 def _plan(

@@ -108,6 +108,14 @@ def is_complete(path: Path) -> bool:
     return found is not None and bool(found["complete"])
 
 
+def identity_of(path: Path) -> dict[str, object]:
+    """What ``take`` was given for the run at ``path``; a RunDirectoryError where there is none."""
+    found = _read(path)
+    if found is None:
+        raise RunDirectoryError(f"{path}: no {RUN_FILE}; it is not a run of adasr.")
+    return found["identity"]
+
+
 def file_digest(path: str | Path) -> str:
     """SHA-256 of a file's bytes."""
     with Path(path).open("rb") as file:

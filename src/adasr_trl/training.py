@@ -31,6 +31,7 @@ from adasr_trl.files import UserError, write_text
 from adasr_trl.layouts import Layout, build_layout, check_trace
 from adasr_trl.metrics import check_answer
 from adasr_trl.model import load_tokenizer
+from adasr_trl.probe import save_probe
 from adasr_trl.protocol import Markers, Mode
 from adasr_trl.streaming_file import save_origin, save_streaming
 
@@ -141,6 +142,9 @@ def train(
     if trainer.accelerator.is_main_process:
         save_streaming(run, streaming)
         save_origin(run, model)
+        # Without the mixed precision that accelerate puts around a forward: whoever loads the model has none.
+        trained = trainer.accelerator.unwrap_model(trainer.model, keep_fp32_wrapper=False)
+        save_probe(run, trained, trainer.processing_class, streaming, model.dtype)
         rundir.finish(run)
 
 

@@ -1,0 +1,217 @@
+"""What a model says to fixed prompts when its training ends, so that whoever loads it can tell whether it is the same.
+
+    >>> save_probe(run, model, tokenizer, streaming, stored_as)        # verify.safetensors
+    >>> compare(load_probe(run), model).largest
+    0.0
+
+The prompts are ours and hold no row of any data set, so the file may go wherever the weights go. Of a large vocabulary
+every n-th logit is kept, and the log-sum-exp of all of them, which moves if any other one does.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+from transformers import PreTrainedTokenizerBase
+
+from adasr_trl.codec import Codec
+from adasr_trl.config_sections import StreamingConfig
+from adasr_trl.engines.attention import attending
+from adasr_trl.episode import AnswerType, Episode, Source
+from adasr_trl.files import UserError
+from adasr_trl.layouts import Encoded, Layout, build_layout
+from adasr_trl.layouts.views import attention
+from adasr_trl.protocol import Mode, Phase
+
+VERIFY_FILE = "verify.safetensors"
+KEPT_LOGITS = 4096  # of one position
+_EPISODE = Episode(
+    id="probe",
+    group="probe",
+    question="How many books does Ada have at the end?",
+    chunks=("Ada has 12 books.", " She reads every evening.", " Ben gives her 3 more books."),
+    answer="15",
+    answer_type=AnswerType.NUMBER,
+    source=Source("probe", "1", "Apache-2.0", "none"),
+)
+_TENSORS = (("token_ids", "T"), ("views", "T"), ("logits", "TK"), ("logsumexp", "T"))
+_DEEP = " 12 + 3 = 15"
+
+
+@dataclass(frozen=True)
+class Probe:
+    """Fixed tokens and what a model made of them.
+
+    Attributes:
+        token_ids_T: A trajectory in the run's layout, written by nobody.
+        views_T: What each of its tokens sees.
+        logits_TK: The logits kept.
+        logsumexp_T: Of all logits of a token.
+        adapter: Whether the model was an adapter on another one.
+        four_bit: Whether its weights had 4 bits.
+        dtype: Precision that it was loaded in.
+        device: What computed it, such as ``cpu``.
+    """
+
+    token_ids_T: Tensor
+    views_T: Tensor
+    logits_TK: Tensor
+    logsumexp_T: Tensor
+    adapter: bool
+    four_bit: bool
+    dtype: str
+    device: str
+
+
+@dataclass(frozen=True)
+class Difference:
+    """How far a model is from a probe.
+
+    Attributes:
+        largest: The largest absolute difference of a logit (or log-sum-exp).
+        typical: Over tokens the median of the mean absolute difference, in standard deviations of the probe's logits.
+    """
+
+    largest: float
+    typical: float
+
+
+def save_probe(
+    directory: Path,
+    model: Any,
+    tokenizer: PreTrainedTokenizerBase,
+    streaming: StreamingConfig,
+    dtype: str,
+) -> None:
+    """Ask the model and write the answers beside its weights."""
+    codec = Codec(tokenizer, streaming.markers)
+    unbounded = dataclasses.replace(streaming, max_prompt_tokens=1_000_000)
+    layout = build_layout(unbounded, codec)
+    encoded = _encoded(layout, codec)
+    views = layout.views(encoded) or range(1, len(encoded.token_ids) + 1)
+    longest = model.config.get_text_config().max_position_embeddings
+    ids_T, views_T = (torch.tensor(list(each)[:longest]) for each in (encoded.token_ids, views))
+    logits_TV = _logits(model, ids_T, views_T)
+    metadata = {
+        "format": "pt",
+        "adapter": str(is_adapter(model)),
+        "four_bit": str(is_four_bit(model)),
+        "dtype": dtype,
+        "device": device_name(model),
+    }
+    tensors = {
+        "token_ids": ids_T,
+        "views": views_T,
+        "logits": _kept(logits_TV),
+        "logsumexp": logits_TV.logsumexp(dim=-1),
+    }
+    partial = directory / f".{VERIFY_FILE}.partial"
+    save_file(tensors, partial, metadata)
+    partial.replace(directory / VERIFY_FILE)
+
+
+def load_probe(directory: Path) -> Probe:
+    """Read it back; a UserError says what is missing."""
+    path = directory / VERIFY_FILE
+    if not path.is_file():
+        raise UserError(
+            f"{path}: no such file; the model was trained before logits were saved, so there is nothing to compare with: "
+            f"train it again, or verify another one."
+        )
+    with safe_open(path, framework="pt") as file:
+        said = file.metadata()
+        return Probe(
+            token_ids_T=file.get_tensor("token_ids"),
+            views_T=file.get_tensor("views"),
+            logits_TK=file.get_tensor("logits"),
+            logsumexp_T=file.get_tensor("logsumexp"),
+            adapter=said["adapter"] == "True",
+            four_bit=said["four_bit"] == "True",
+            dtype=said["dtype"],
+            device=said["device"],
+        )
+
+
+def compare(probe: Probe, model: Any) -> Difference:
+    """Put the probe's tokens to a model."""
+    logits_TV = _logits(model, probe.token_ids_T, probe.views_T)
+    kept_TK = _kept(logits_TV)
+    if kept_TK.shape != probe.logits_TK.shape:
+        return Difference(math.inf, math.inf)  # another vocabulary
+    apart_TK = (kept_TK - probe.logits_TK).abs()
+    apart_T = (logits_TV.logsumexp(dim=-1) - probe.logsumexp_T).abs()
+    largest = torch.maximum(apart_TK.amax(dim=-1), apart_T).max()
+    typical = apart_TK.mean(dim=-1).median() / probe.logits_TK.std()
+    return Difference(_number(largest), _number(typical))
+
+
+def is_adapter(model: Any) -> bool:
+    """Whether a model is a PEFT model."""
+    from peft import PeftModel
+
+    return isinstance(model, PeftModel)
+
+
+def is_four_bit(model: Any) -> bool:
+    """Whether a model's weights have 4 bits."""
+    return bool(getattr(model, "is_loaded_in_4bit", False))  # set on quantised models only
+
+
+def device_name(model: Any) -> str:
+    """What computes it: results on the same one are the same."""
+    device = model.device
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else str(device.type)
+
+
+def _encoded(layout: Layout, codec: Codec) -> Encoded:
+    """The episode with skips for thoughts; no word in it can be a marker by accident."""
+    token_ids: list[int] = []
+    phases: list[Phase] = []
+    chunks: list[int] = []
+    deep = codec.encode_data(_DEEP) + codec.marker("reasoning_end") + codec.encode_data(" 15")
+    written = {Phase.READ: (), Phase.STREAM: codec.marker("skip"), Phase.DEEP: deep}
+    turns = layout.turns(_EPISODE, Mode.STREAMING)
+    for turn in turns:
+        ids = written[turn.writes]
+        token_ids += turn.token_ids + ids
+        phases += [Phase.READ] * len(turn.token_ids) + [turn.writes] * len(ids)
+        chunks += [turn.chunk] * (len(turn.token_ids) + len(ids))
+    return Encoded(tuple(token_ids), tuple(phases), tuple(chunks), layout.prompt_length(turns))
+
+
+@torch.no_grad()
+def _logits(model: Any, ids_T: Tensor, views_T: Tensor) -> Tensor:
+    """Logits of one forward as rollouts see the model, (T, V), float32 on the CPU."""
+    was_training = model.training
+    model.eval()
+    mask, positions = attention(views_T.to(model.device).unsqueeze(0))
+    try:
+        with attending(model, "sdpa"):
+            outputs = model(
+                input_ids=ids_T.to(model.device).unsqueeze(0),
+                attention_mask=mask,
+                position_ids=positions,
+                use_cache=False,
+            )
+    finally:
+        model.train(was_training)
+    logits_TV: Tensor = outputs.logits[0].float().cpu()
+    return logits_TV
+
+
+def _kept(logits_TV: Tensor) -> Tensor:
+    stride = -(-logits_TV.size(1) // KEPT_LOGITS)
+    return logits_TV[:, ::stride].contiguous()
+
+
+def _number(value: Tensor) -> float:
+    found = value.item()
+    return found if math.isfinite(found) else math.inf
