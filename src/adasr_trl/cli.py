@@ -1,4 +1,4 @@
-"""The command line: ``adasr {sft,grpo,hrpo,eval,compare,ablate,show}``.
+"""The command line: ``adasr {sft,grpo,hrpo,eval,compare,ablate,show,push,verify}``.
 
     adasr hrpo --config configs/tiny/hrpo.yaml --learning_rate 1e-5 --resume
 
@@ -14,6 +14,7 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from adasr_trl import __version__
 from adasr_trl.files import UserError
@@ -27,12 +28,14 @@ TRAINING = {
     "eval": "answer unseen questions with a finished run and record every rollout",
 }
 
+WITHOUT_CONFIG = ("show", "push", "verify")
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; return the exit status."""
     options, overrides = _parser().parse_known_args(argv)
-    if overrides and options.command == "show":
-        _parser().error(f"show has no argument {overrides[0]!r}")
+    if overrides and options.command in WITHOUT_CONFIG:
+        _parser().error(f"{options.command} has no argument {overrides[0]!r}")
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     for noisy in ("httpx", "datasets", "transformers", "trl", "accelerate"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
@@ -44,7 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         again = (
             "the same command"
-            if options.command in ("compare", "ablate")
+            if options.command in ("compare", "ablate", *WITHOUT_CONFIG)
             else "the same command with --resume"
         )
         print(f"interrupted; {again} goes on where it stopped", file=sys.stderr)
@@ -63,6 +66,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(options: argparse.Namespace, overrides: list[str]) -> int:
     if options.command == "show":
         return _show(options)
+    if options.command == "push":
+        return _push(options)
+    if options.command == "verify":
+        return _verify(options)
     if options.command == "compare":
         from adasr_trl.compare import compare
 
@@ -88,6 +95,25 @@ def _show(options: argparse.Namespace) -> int:
     from adasr_trl.show import show_run
 
     return show_run(Path(options.run), options.count, options.filter, options.file)
+
+
+def _push(options: argparse.Namespace) -> int:
+    from adasr_trl.hub import Push, preview, push
+
+    names = ("repo", "private", "merge", "without_eval", "with_records")
+    how = Push(**{name: vars(options)[name] for name in names})
+    print((preview if options.dry_run else push)(Path(options.run), how))
+    return 0
+
+
+def _verify(options: argparse.Namespace) -> int:
+    from adasr_trl.verify import Form, verify
+
+    verdict = verify(
+        options.model, Form(options.form), device=options.device, revision=options.revision
+    )
+    print(verdict)
+    return 0 if verdict.within else 1
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -128,7 +154,31 @@ def _parser() -> argparse.ArgumentParser:
     show.add_argument("--count", type=int, default=3, help="how many rollouts")
     show.add_argument("--filter", choices=("all", "right", "wrong"), default="all")
     show.add_argument("--file", default=None, help="which records under RUN/eval (else the first)")
+    _add_publishing(commands)
     return parser
+
+
+def _add_publishing(commands: Any) -> None:
+    push = commands.add_parser("push", help="publish a finished run on the Hub, with a model card")
+    push.add_argument("run", help="a finished run")
+    push.add_argument("--repo", required=True, metavar="OWNER/NAME", help="where to")
+    for flag, summary in (
+        ("--private", "make a new repository private"),
+        ("--merge", "upload a whole model, the adapter merged into its base"),
+        ("--dry-run", "list the files and print the card, upload nothing"),
+        ("--without-eval", "publish a run that was not evaluated"),
+        ("--with-records", "upload the evaluation's records too, which hold its questions"),
+    ):
+        push.add_argument(flag, action="store_true", help=summary)
+    verify = commands.add_parser(
+        "verify", help="load a model and compare its logits with those at training's end"
+    )
+    verify.add_argument("model", help="a run's directory, or OWNER/NAME on the Hub")
+    verify.add_argument(
+        "--form", choices=("saved", "merged"), default="saved", help="as it is, or merged"
+    )
+    verify.add_argument("--device", default=None, help="such as cpu; a GPU where there is one")
+    verify.add_argument("--revision", default=None, help="branch, tag or commit on the Hub")
 
 
 def _add_stages(command: argparse.ArgumentParser) -> None:

@@ -1,0 +1,190 @@
+"""The model card of a finished run, written by us: base, data and licences, protocol, measurements, how it was made.
+
+    >>> print(write_card(run, Described("me/streaming-qwen3", "Qwen/Qwen3-1.7B", adapter=True)))
+
+Every figure is computed from the evaluation's records when the card is written. TRL's own card is not used: it knows
+neither the data nor the protocol.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from huggingface_hub import ModelCardData
+
+from adasr_trl.config_sections import StreamingConfig
+from adasr_trl.evaluation import EVAL_FOLDER, Setting, load_outcomes, recorded_settings
+from adasr_trl.metrics import Summary, summarise
+from adasr_trl.protocol import Mode
+from adasr_trl.provenance import DataUsed, load_provenance
+from adasr_trl.rundir import identity_of, is_complete
+from adasr_trl.streaming_file import load_streaming
+from adasr_trl.table import decoding, markdown
+
+TAGS = ("adasr", "streaming-reasoning", "hrpo", "trl", "peft")
+_METHODS = {
+    "sft": "supervised fine-tuning on traces of streaming thought",
+    "grpo": "GRPO with one flat advantage, the baseline of HRPO (hierarchical relative policy optimization)",
+    "hrpo": "HRPO (hierarchical relative policy optimization)",
+}
+
+
+@dataclass(frozen=True)
+class Described:
+    """What is published.
+
+    Attributes:
+        repo: Its Hub id.
+        base: The Hub id of the pretrained model, or None where all weights were made by these runs.
+        adapter: Whether only an adapter is published.
+    """
+
+    repo: str
+    base: str | None
+    adapter: bool
+
+
+def evaluations(run: Path) -> list[Path]:
+    """The finished evaluations of a run, its main one first."""
+    return [path for path in sorted(run.glob(f"{EVAL_FOLDER}*")) if is_complete(path)]
+
+
+def measured(folder: Path) -> list[tuple[Setting, Summary]]:
+    """Every setting of an evaluation, summarised from its records."""
+    return [
+        (setting, summarise(load_outcomes(folder, setting)))
+        for setting in recorded_settings(folder)
+    ]
+
+
+def write_card(run: Path, described: Described) -> str:
+    """The whole README.md, front matter included."""
+    provenance = load_provenance(run)
+    streaming = load_streaming(run)
+    kind = str(identity_of(run)["command"])
+    data = ModelCardData(
+        library_name="peft" if described.adapter else "transformers",
+        pipeline_tag="text-generation",
+        base_model=described.base,
+        tags=list(TAGS),
+    )
+    sections = [
+        f"---\n{data.to_yaml()}\n---",
+        f"# {described.repo.rpartition('/')[2]}",
+        _opening(described, kind),
+        "## Use\n\n" + _use(described, streaming),
+        "## Data\n\n" + _data(provenance.data),
+        "## Protocol\n\n" + _protocol(streaming),
+        "## Evaluation\n\n" + _evaluation(run),
+        "## How it was made\n\n" + _made(provenance.command, provenance.versions),
+    ]
+    return "\n\n".join(sections) + "\n"
+
+
+def _opening(described: Described, kind: str) -> str:
+    what = "A LoRA adapter" if described.adapter else "A language model"
+    on = (
+        f" on [{described.base}](https://huggingface.co/{described.base})" if described.base else ""
+    )
+    return (
+        f"{what}{on} that reasons while its input is still arriving: it reads sentence by sentence, writes a short "
+        f"thought after each one or skips it, and answers soon after the last. Trained with adasr-trl, by "
+        f"{_METHODS[kind]} on TRL; the method is AdaSR's (arXiv 2606.14694)."
+    )
+
+
+def _use(described: Described, streaming: StreamingConfig) -> str:
+    lines = [
+        "```python",
+        "from adasr_trl import StreamingReasoner",
+        "",
+        f'reasoner = StreamingReasoner.from_pretrained("{described.repo}")',
+        'stream = reasoner.start("How many coins does Tom have?")',
+        'for event in stream.feed("Tom has 5 coins. Tom finds 3 more coins."):',
+        "    print(event.kind.value, event.text)",
+        "print(stream.finish()[-1].text)",
+        "```",
+        "",
+        f"`adasr verify {described.repo}` compares the logits of what was downloaded with those at training's end.",
+    ]
+    if described.adapter:
+        lines.append("`peft.PeftModel.from_pretrained(base, ...)` loads the adapter as well.")
+    elif streaming.layout == "interleaved":
+        lines.append(
+            "Any OpenAI-compatible completion server can serve it (`StreamingReasoner.from_server`)."
+        )
+    return "\n".join(lines)
+
+
+def _data(data: Sequence[DataUsed]) -> str:
+    rows = [
+        [each.name, each.revision, each.licence, each.split, str(each.episodes)] for each in data
+    ]
+    table = markdown(("source", "revision", "licence", "split", "episodes"), rows)
+    return f"{table}\n\nThe licences of the data and of the base model apply; no row of the data is in this repository."
+
+
+def _protocol(streaming: StreamingConfig) -> str:
+    clock = streaming.clock
+    markers = ", ".join(f"{role} `{text}`" for role, text in vars(streaming.markers).items())
+    instruction = json.dumps(streaming.instruction) if streaming.instruction else "none"
+    return "\n".join(
+        [
+            f"- Layout: {streaming.layout}" + _boundary(streaming) + ".",
+            f"- Markers: {markers}.",
+            f"- Caps: {streaming.max_thought_tokens} tokens a thought, {streaming.max_deep_tokens} for deep reasoning "
+            f"and answer, {streaming.max_prompt_tokens} for question and input.",
+            f"- Instruction before the question: {instruction}.",
+            f"- Clock: {clock.words_per_minute:g} words a minute, {1000 * clock.seconds_per_token:g} ms a written token, "
+            f"{1000 * clock.prefill_seconds_per_token:g} ms a read token.",
+        ]
+    )
+
+
+def _boundary(streaming: StreamingConfig) -> str:
+    return f" (boundary: {streaming.boundary})" if streaming.layout == "parallel" else ""
+
+
+def _evaluation(run: Path) -> str:
+    tables = []
+    for folder in evaluations(run):
+        rows = [_row(setting, summary) for setting, summary in measured(folder)]
+        header = (
+            "mode", "decoding", "questions", "accuracy", "streaming tokens", "deep tokens", "total tokens",
+            "skip rate", "answered", "latency s", "95th percentile",
+        )  # fmt: skip
+        name = folder.name.removeprefix(EVAL_FOLDER).removeprefix("-")
+        tables.append((f"Questions `{name}`:\n\n" if name else "") + markdown(header, rows))
+    if not tables:
+        return "None: this model was published without an evaluation."
+    note = (
+        "Unseen questions; accuracy with its 95 % interval (Wilson). Tokens, skips and latency are means over all "
+        "questions, wrong and unfinished ones included. Latency: from the input's end to the answer's value, by the clock."
+    )
+    return "\n\n".join([*tables, note])
+
+
+def _row(setting: Setting, summary: Summary) -> list[str]:
+    mode = "streaming" if setting.mode is Mode.STREAMING else "read, then think"
+    return [
+        f"{mode}, {setting.layout}" if setting.layout else mode,
+        decoding(setting.temperature),
+        str(summary.n),
+        f"{summary.accuracy:.3f} ({summary.accuracy_low:.3f} to {summary.accuracy_high:.3f})",
+        f"{summary.streaming_tokens:.1f}",
+        f"{summary.deep_tokens:.1f}",
+        f"{summary.total_tokens:.1f}",
+        f"{summary.skip_rate:.2f}",
+        f"{summary.answered:.3f}",
+        f"{summary.latency_seconds:.2f}",
+        f"{summary.latency_p95:.2f}",
+    ]
+
+
+def _made(command: Sequence[str], versions: Mapping[str, str]) -> str:
+    named = ", ".join(f"{name} {version}" for name, version in versions.items())
+    return f"```\nadasr {shlex.join(command)}\n```\n\n{named}. All settings are in `config.yaml`."

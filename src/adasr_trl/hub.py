@@ -1,0 +1,234 @@
+"""Publishing a finished run on the Hub: what is uploaded, what is refused, and one commit that holds all or nothing.
+
+    >>> push(Path("runs/qwen3-1.7b/seed-0/hrpo"), Push("me/streaming-qwen3"))
+    'https://huggingface.co/me/streaming-qwen3'
+
+Everything that can be refused is refused before the first byte goes out. If an upload breaks, nothing of it is visible,
+and the same command goes on: files that arrived are not sent again. All calls are huggingface_hub's.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import Any
+
+from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi
+
+from adasr_trl import rundir
+from adasr_trl.card import Described, evaluations, write_card
+from adasr_trl.episode import read_episodes
+from adasr_trl.evaluation import EPISODES_FILE, EVAL_FOLDER
+from adasr_trl.files import UserError
+from adasr_trl.hub_files import (
+    ADAPTER_FILES,
+    MODEL_FILES,
+    OWN_FILES,
+    TOKENIZER_FILES,
+    WEIGHT_FILES,
+    hub_errors,
+)
+from adasr_trl.probe import load_probe
+from adasr_trl.provenance import may_be_shared, used
+from adasr_trl.secret_scan import find_secret
+from adasr_trl.streaming_file import ORIGIN_FILE, load_origin
+
+logger = logging.getLogger(__name__)
+
+CARD_FILE = "README.md"
+ADAPTER_CONFIG = "adapter_config.json"
+
+
+@dataclass(frozen=True)
+class Push:
+    """How to publish.
+
+    Attributes:
+        repo: Hub id, such as ``me/streaming-qwen3``.
+        private: Whether a new repository is private; one that exists stays as it is.
+        merge: Publish the base with the adapter merged into it.
+        without_eval: Publish a run that was not evaluated.
+        with_records: Publish the evaluation's records too, which hold its questions.
+    """
+
+    repo: str
+    private: bool = False
+    merge: bool = False
+    without_eval: bool = False
+    with_records: bool = False
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What would be uploaded: the name of each file in the repository, and the file; and the card's text."""
+
+    files: Mapping[str, Path]
+    card: str
+
+    def listing(self) -> str:
+        """Names and sizes."""
+        return "\n".join(
+            f"{path.stat().st_size:>12,}  {name}" for name, path in sorted(self.files.items())
+        )
+
+
+def push(run: Path, how: Push) -> str:
+    """Publish a run; returns the repository's address."""
+    with tempfile.TemporaryDirectory(prefix="adasr-push-") as folder:
+        prepared = prepare(run, how, Path(folder))
+        return _upload(prepared, how)
+
+
+def preview(run: Path, how: Push) -> str:
+    """What ``push`` would upload, and the card; the Hub is not asked anything."""
+    with tempfile.TemporaryDirectory(prefix="adasr-push-") as folder:
+        prepared = prepare(run, how, Path(folder))
+        return f"would upload to {how.repo}:\n{prepared.listing()}\n\n{prepared.card}"
+
+
+def prepare(run: Path, how: Push, folder: Path) -> Prepared:
+    """Collect and check all files; those that must be made go into ``folder``.
+
+    Raises:
+        UserError: Whatever forbids publishing them, and what to do.
+    """
+    _check_name(how.repo)
+    if not rundir.is_complete(run):
+        raise UserError(f"{run}: not a finished run; finish it with --resume, then push it.")
+    _check_evaluated(run, how)
+    adapter = (run / ADAPTER_CONFIG).is_file()
+    if how.merge and not adapter:
+        raise UserError(f"{run}: holds a whole model, and no adapter to merge; leave out --merge.")
+    base = _base(run, adapter=adapter and not how.merge)
+    files = _model_files(run, adapter=adapter)
+    if how.merge:
+        files = _merged_files(run, files, folder)
+    if how.with_records:
+        files |= _records(run)
+    card = write_card(run, Described(how.repo, base, adapter and not how.merge))
+    (folder / CARD_FILE).write_text(card, encoding="utf-8")
+    files[CARD_FILE] = folder / CARD_FILE
+    _check_secrets(files)
+    return Prepared(files, card)
+
+
+def _check_name(repo: str) -> None:
+    if not re.fullmatch(r"[\w.-]+/[\w.-]{1,96}", repo, re.ASCII):
+        raise UserError(
+            f"--repo: got {repo!r}; expected OWNER/NAME of letters, digits, -, _ and dots."
+        )
+
+
+def _check_evaluated(run: Path, how: Push) -> None:
+    found = evaluations(run)
+    if not any(folder.name == EVAL_FOLDER for folder in found):
+        if how.without_eval:
+            return
+        raise UserError(
+            f"{run}: has no finished evaluation, so its card would show no figures; run adasr eval with "
+            f"--model.path {run}, or insist with --without-eval."
+        )
+    for folder in found:
+        if rundir.identity_of(folder)["run"] != rundir.input_digest(run):
+            raise UserError(
+                f"{folder}: evaluates another run than the one that is there now; run adasr eval again with --overwrite."
+            )
+
+
+def _base(run: Path, *, adapter: bool) -> str | None:
+    """The Hub id of the pretrained model; an adapter on a directory of this machine is of use to nobody else."""
+    origin = load_origin(run)
+    if origin is None or origin.path is None:
+        return None
+    if not Path(origin.path).is_dir():
+        return origin.path
+    if adapter:
+        raise UserError(
+            f"{run / ORIGIN_FILE}: the adapter's base is {origin.path}, a directory that nobody else has; upload a whole "
+            f"model with --merge, or train on a base from the Hub."
+        )
+    return None
+
+
+def _model_files(run: Path, *, adapter: bool) -> dict[str, Path]:
+    weights = ADAPTER_FILES if adapter else WEIGHT_FILES
+    patterns = (*weights, *TOKENIZER_FILES, *OWN_FILES)
+    return {path.name: path for path in sorted(run.iterdir()) if _matches(path.name, patterns)}
+
+
+def _merged_files(run: Path, files: Mapping[str, Path], folder: Path) -> dict[str, Path]:
+    """The merged model's, written into ``folder`` and compared with what the adapter said."""
+    from adasr_trl.config_sections import ModelConfig
+    from adasr_trl.model import load_model, load_tokenizer
+    from adasr_trl.streaming_file import load_streaming
+    from adasr_trl.verify import judge, merged
+
+    probe = load_probe(run)
+    config = ModelConfig(path=str(run), dtype=probe.dtype)  # type: ignore[arg-type]  # as saved
+    tokenizer = load_tokenizer(config, load_streaming(run).markers, ())
+    model = merged(load_model(config, tokenizer, seed=0))
+    verdict = judge(probe, model)
+    logger.info("merged: %s", verdict)
+    if not verdict.within:
+        raise UserError(
+            f"{run}: merging gave {verdict}; push the adapter instead, without --merge."
+        )
+    made = folder / "merged"
+    model.save_pretrained(made)
+    kept = {
+        name: path
+        for name, path in files.items()
+        if not _matches(name, (*ADAPTER_FILES, ORIGIN_FILE))  # it is below no adapter any more
+    }
+    return kept | {path.name: path for path in made.iterdir() if _matches(path.name, WEIGHT_FILES)}
+
+
+def _records(run: Path) -> dict[str, Path]:
+    """The evaluations' files, unless a licence forbids passing on their questions."""
+    files: dict[str, Path] = {}
+    for folder in evaluations(run):
+        for source in used(read_episodes(folder / EPISODES_FILE)):
+            if not may_be_shared(source.licence):
+                raise UserError(
+                    f"{folder / EPISODES_FILE}: {source.episodes} rows of {source.name} have the licence "
+                    f"{source.licence!r}, which is not known to let adapted rows be passed on; leave out --with-records."
+                )
+        files |= {f"{folder.name}/{path.name}": path for path in folder.glob("*.jsonl")}
+    return files
+
+
+def _check_secrets(files: Mapping[str, Path]) -> None:
+    for name, path in files.items():
+        found = find_secret(path)
+        if found:
+            where = f"line {found.line}" if found.line else "its header"
+            shown = name if name == CARD_FILE else path
+            raise UserError(
+                f"{shown}: {where} looks like a secret ({found.kind}), which would be published; remove it there, and "
+                f"revoke it if it was real."
+            )
+
+
+def _upload(prepared: Prepared, how: Push) -> str:
+    api = HfApi()
+    failed = f"{how.repo}: not published, and nothing of it is visible; the same command goes on"
+    with hub_errors(failed):
+        url = api.create_repo(how.repo, private=how.private or None, exist_ok=True)
+        operations: list[Any] = [
+            CommitOperationAdd(path_in_repo=name, path_or_fileobj=path)
+            for name, path in sorted(prepared.files.items())
+        ]
+        for name in api.list_repo_files(how.repo):
+            if name not in prepared.files and _matches(name, MODEL_FILES):
+                operations.append(CommitOperationDelete(path_in_repo=name))  # of an earlier push
+        api.create_commit(how.repo, operations, commit_message="Upload with adasr push")
+    return str(url)
+
+
+def _matches(name: str, patterns: tuple[str, ...]) -> bool:
+    return any(fnmatch(name, pattern) for pattern in patterns)

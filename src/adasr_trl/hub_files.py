@@ -1,0 +1,86 @@
+"""Which files make up a trained model, and how they come from the Hub: ``push`` uploads these, whatever loads asks for them.
+
+>>> located("me/streaming-qwen3")      # downloaded into the cache, or taken from it
+PosixPath('.../models--me--streaming-qwen3/snapshots/...')
+>>> located("runs/tiny/hrpo")
+PosixPath('runs/tiny/hrpo')
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx2
+from huggingface_hub import snapshot_download
+from huggingface_hub.errors import HfHubHTTPError, HFValidationError, RepositoryNotFoundError
+
+from adasr_trl.files import UserError
+from adasr_trl.provenance import PROVENANCE_FILE
+from adasr_trl.streaming_file import ORIGIN_FILE, STREAMING_FILE
+
+ADAPTER_FILES = (
+    "adapter_config.json",
+    "adapter_model*.safetensors",
+    "adapter_model.safetensors.index.json",
+)
+WEIGHT_FILES = (
+    "config.json",
+    "generation_config.json",
+    "model*.safetensors",
+    "model.safetensors.index.json",
+)
+TOKENIZER_FILES = (
+    "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "chat_template.jinja",
+    "vocab.json", "merges.txt", "tokenizer.model",
+)  # fmt: skip
+OWN_FILES = (STREAMING_FILE, ORIGIN_FILE, PROVENANCE_FILE, "verify.safetensors", "config.yaml")
+# Never any other file: transformers' training_args.bin is a pickle, and may hold a token.
+MODEL_FILES = (*ADAPTER_FILES, *WEIGHT_FILES, *TOKENIZER_FILES, *OWN_FILES)
+
+
+def located(path: str | Path, revision: str | None = None) -> Path:
+    """A model's directory: the one that is named, or the Hub's files of it, downloaded if they are not in the cache.
+
+    Raises:
+        UserError: It is neither, or the Hub cannot be reached.
+    """
+    found = Path(path)
+    if found.is_dir():
+        return found
+    if len(found.parts) != 2 or found.parts[0] in (".", "..", "/"):
+        raise UserError(f"{path}: no such directory, and no Hub id (OWNER/NAME); name one of them.")
+    with hub_errors(f"{path}: cannot be loaded from the Hub"):
+        return Path(snapshot_download(str(path), revision=revision, allow_patterns=[*MODEL_FILES]))
+
+
+@contextmanager
+def hub_errors(what: str) -> Iterator[None]:
+    """Turn what the Hub's client may raise into one line for the user."""
+    try:
+        yield
+    except HFValidationError as error:
+        raise UserError(f"{what}: {_first_line(error)}") from error
+    except RepositoryNotFoundError as error:
+        raise UserError(
+            f"{what}: there is no such repository, or the token may not see it; check the name, and log in with "
+            f"hf auth login or set HF_TOKEN."
+        ) from error
+    except HfHubHTTPError as error:
+        status = error.response.status_code
+        advice = " Log in with hf auth login or set HF_TOKEN." if status in (401, 403) else ""
+        raise UserError(
+            f"{what}: the Hub answered {status} ({_first_line(error)}).{advice}"
+        ) from error
+    except RuntimeError as error:  # what huggingface_hub wraps around a failed upload
+        cause = error.__cause__
+        if not isinstance(cause, (httpx2.HTTPError, OSError)):
+            raise
+        raise UserError(f"{what}: {_first_line(error)} ({_first_line(cause)})") from error
+    except (httpx2.HTTPError, OSError) as error:  # no token, no connection, a full disk
+        raise UserError(f"{what}: {_first_line(error)}") from error
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
