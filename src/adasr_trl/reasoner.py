@@ -9,24 +9,31 @@
     '8'
 
 The same layouts, caps and markers as in training, read from the run's ``streaming.json``; each sentence is tokenised
-alone, as there. A sentence's end is known only when the next word comes, so the last one is read by ``finish``. Ours:
-the paper describes no interface. Terminals, transcripts and clocks are left to other parts.
+alone, as there. A sentence's end is known only when the next word comes, so the last one is read by ``finish``.
+``feed`` returns when the thoughts are written; where it must not wait for them, use ``background``. Ours: the paper
+describes no interface. Terminals, transcripts and clocks are left to other parts.
 """
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
+import torch
+
 from adasr_trl.chunking import SentenceStream
 from adasr_trl.codec import Codec
 from adasr_trl.config_sections import ModelConfig, StreamingConfig
 from adasr_trl.engines import HFEngine, Request, Sampling
+from adasr_trl.engines.base import LiveEngine
+from adasr_trl.engines.completion import CompletionEngine, Server
 from adasr_trl.engines.selfcheck import load_model_for
 from adasr_trl.episode import AnswerType, Episode, Source
 from adasr_trl.files import UserError
+from adasr_trl.hub_files import located
 from adasr_trl.layouts import Layout, Turn, build_layout
 from adasr_trl.model import load_tokenizer
 from adasr_trl.protocol import Ending, Phase
@@ -62,11 +69,14 @@ class Event:
 class StreamingReasoner:
     """A model with the protocol that it was taught."""
 
-    def __init__(self, engine: HFEngine, layout: Layout, sampling: Sampling | None = None) -> None:
+    def __init__(
+        self, engine: LiveEngine, layout: Layout, sampling: Sampling | None = None
+    ) -> None:
         """Use the parts; greedy unless told otherwise."""
         self._engine = engine
         self._layout = layout
         self._sampling = sampling or Sampling(temperature=0.0)
+        self.lock = threading.Lock()  # held by whatever calls it from several threads
 
     @classmethod
     def from_pretrained(
@@ -75,28 +85,62 @@ class StreamingReasoner:
         *,
         layout: str | None = None,
         dtype: str = "float32",
+        device: str | None = None,
+        revision: str | None = None,
         sampling: Sampling | None = None,
     ) -> StreamingReasoner:
-        """Load a finished run.
+        """Load a finished run: an adapter with its base, or a whole model.
 
         Args:
-            path: The run's directory.
+            path: The run's directory, or the Hub id it was pushed to.
             layout: ``interleaved`` or ``parallel`` instead of the one that the model was taught.
             dtype: Precision of the weights.
+            device: Such as ``cpu`` or ``cuda:1``; a GPU where there is one by default.
+            revision: Branch, tag or commit on the Hub.
             sampling: How tokens are drawn; greedy by default.
 
         Raises:
-            UserError: Not a finished run.
+            UserError: Neither a finished run nor a pushed one.
         """
-        taught = load_streaming(Path(path))
+        directory = located(path, revision)
+        taught = load_streaming(directory)
         streaming = StreamingConfig(**{**vars(taught), "layout": layout or taught.layout})
-        config = ModelConfig(path=str(path), dtype=dtype)  # type: ignore[arg-type]  # a user's word
+        config = ModelConfig(path=str(directory), dtype=dtype)  # type: ignore[arg-type]  # a user's word
         tokenizer = load_tokenizer(config, streaming.markers, ())
         codec = Codec(tokenizer, streaming.markers)
         built = build_layout(streaming, codec)
         model = load_model_for(streaming, config, tokenizer, seed=0)
-        engine = HFEngine(model, codec, built, streaming)
-        return cls(engine, built, sampling)
+        model = model.to(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        return cls(HFEngine(model, codec, built, streaming), built, sampling)
+
+    @classmethod
+    def from_server(
+        cls,
+        url: str,
+        path: str | Path,
+        *,
+        model: str | None = None,
+        api_key: str | None = None,
+        sampling: Sampling | None = None,
+    ) -> StreamingReasoner:
+        """Let an OpenAI-compatible completion server write (interleaved layout); no weights are loaded here.
+
+        Args:
+            url: Up to the version, such as ``http://127.0.0.1:8000/v1``.
+            path: Directory or Hub id of the model that it serves, for its tokenizer and ``streaming.json``.
+            model: The server's name of it; the first one that it lists by default.
+            api_key: Sent as a bearer token.
+            sampling: How tokens are drawn; greedy by default.
+
+        Raises:
+            UserError: No such server, or a model that was taught the parallel layout.
+        """
+        directory = located(path)
+        streaming = load_streaming(directory)
+        tokenizer = load_tokenizer(ModelConfig(path=str(directory)), streaming.markers, ())
+        codec = Codec(tokenizer, streaming.markers)
+        engine = CompletionEngine(Server(url, model, api_key), codec, streaming)
+        return cls(engine, engine.layout, sampling)
 
     def start(self, question: str, *, seed: int = 0) -> LiveStream:
         """Begin to listen; ``seed`` fixes the samples."""
@@ -109,7 +153,7 @@ class LiveStream:
     """One question and its input as it arrives."""
 
     def __init__(
-        self, engine: HFEngine, layout: Layout, sampling: Sampling, question: str, seed: int
+        self, engine: LiveEngine, layout: Layout, sampling: Sampling, question: str, seed: int
     ) -> None:
         """Read the question."""
         self._engine, self._layout, self._sampling = engine, layout, sampling
@@ -123,7 +167,7 @@ class LiveStream:
             source=Source("live", "live", "live", "live"),
         )
         opening = layout.opening(question)
-        self._row, self._cache = engine.live_row(Request(episode, seed), opening)
+        self._row, self._memory = engine.live_row(Request(episode, seed), opening)
         self._sentences = SentenceStream()
         self._chunks = 0
         self._finished = False
@@ -144,7 +188,7 @@ class LiveStream:
             raise UserError("the stream ended without any text; feed it before it is finished.")
         if not self._row.done:
             self._row.extend(self._layout.closing(self._chunks, self._row.source_tokens))
-            self._engine.advance(self._row, self._cache, self._sampling)
+            self._engine.advance(self._row, self._memory, self._sampling)
         rollout = self.rollout
         events.append(Event(Kind.DEEP, rollout.deep, rollout.ending))
         events.append(Event(Kind.ANSWER, rollout.answer or "", rollout.ending))
@@ -166,7 +210,7 @@ class LiveStream:
             read = turns[-1].sees
             self._chunks += 1
         self._row.extend(sorted(turns, key=lambda turn: turn.writes is not Phase.READ))
-        self._engine.advance(self._row, self._cache, self._sampling)
+        self._engine.advance(self._row, self._memory, self._sampling)
         rollout, events = self.rollout, []
         for k, chunk in enumerate(chunks, first):
             events.append(Event(Kind.READ, chunk))

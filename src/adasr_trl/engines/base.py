@@ -9,11 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from adasr_trl.episode import Episode
 from adasr_trl.protocol import Mode
 from adasr_trl.rollout import Rollout
+
+if TYPE_CHECKING:
+    from adasr_trl.engines.row import Row
+    from adasr_trl.layouts.base import Turn
 
 
 @dataclass(frozen=True)
@@ -50,4 +54,16 @@ class Engine(Protocol):
         progress: Callable[[int], None] | None = None,
     ) -> list[Rollout]:
         """One rollout a request, in the same order; ``progress`` is told how many more are done."""
+        ...
+
+
+class LiveEngine(Protocol):
+    """Anything that can write in a stream that is still arriving."""
+
+    def live_row(self, request: Request, turns: Sequence[Turn], /) -> tuple[Row, Any]:
+        """A row that begins with ``turns``, and what the engine keeps for it between two calls."""
+        ...
+
+    def advance(self, row: Row, memory: Any, sampling: Sampling, /) -> None:
+        """Read and write on until the row waits for more of its stream, or is done."""
         ...
