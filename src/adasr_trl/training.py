@@ -162,6 +162,23 @@ def _load_final(trainer: Any, checkpoint: Path) -> None:
     trainer._load_from_checkpoint(best or str(checkpoint))
 
 
+class KeepsAdapterPrecision:
+    """A part of trainers: an adapter that is loaded from a checkpoint keeps its precision.
+
+    PEFT 0.21 turns one of 16 bits, as TRL trains it on weights of 4 bits, into float32 when it is loaded again. The
+    optimizer's state would follow, and the resumed run would train on in another precision than the one before.
+    """
+
+    model: Any
+
+    def _load_from_checkpoint(self, *args: Any, **kwargs: Any) -> None:
+        before = {name: p.dtype for name, p in self.model.named_parameters() if p.requires_grad}
+        super()._load_from_checkpoint(*args, **kwargs)  # type: ignore[misc]  # transformers' Trainer
+        for name, parameter in self.model.named_parameters():  # they may be other objects now
+            if name in before:
+                parameter.data = parameter.data.to(before[name])
+
+
 def callbacks(run: Path) -> list[TrainerCallback]:
     """The callbacks of every run."""
     return [CheckpointMark(), MetricsFile(run / METRICS_FILE), ProgressLine()]
