@@ -58,8 +58,9 @@ def run_sft(config: str, overrides: Sequence[str], existing: rundir.Existing) ->
         return plan.run
     from adasr_trl.engines.selfcheck import load_model_for
     from adasr_trl.sft import SFTSettings, sft_trainer
-    from adasr_trl.training import load_data, load_texts, train
+    from adasr_trl.training import begin_processes, load_data, load_texts, train
 
+    begin_processes(loaded.flat.get("deepspeed"))
     args = parse_trl(loaded, SFTSettings)
     streaming = loaded.section("streaming")
     data = load_data(loaded.section("data"), traced_with=streaming.markers)
@@ -87,6 +88,7 @@ def run_rl(config: str, overrides: Sequence[str], existing: rundir.Existing, *, 
     from adasr_trl.engines.selfcheck import load_model_for
     from adasr_trl.hrpo import CollapseAlarms, HRPOConfig, HRPOTrainer
     from adasr_trl.training import (
+        begin_processes,
         callbacks,
         load_data,
         load_texts,
@@ -94,6 +96,7 @@ def run_rl(config: str, overrides: Sequence[str], existing: rundir.Existing, *, 
         train,
     )
 
+    begin_processes(loaded.flat.get("deepspeed"))
     args = parse_trl(loaded, HRPOConfig)
     _check(loaded, args, rewards, streaming)
     texts = load_texts(loaded.section("model"), load_data(loaded.section("data")), streaming)

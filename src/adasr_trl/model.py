@@ -12,6 +12,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -26,6 +27,7 @@ from transformers import (
     Qwen3ForCausalLM,
     set_seed,
 )
+from transformers.integrations import is_deepspeed_zero3_enabled
 
 from adasr_trl.config_sections import ModelConfig, QuantizationSection, ScratchConfig
 from adasr_trl.episode import Episode
@@ -73,6 +75,18 @@ def load_model(
             if parameter.requires_grad:  # as TRL trains it, so that evaluation computes the same
                 parameter.data = parameter.data.to(torch.bfloat16)
     return adapted
+
+
+@contextmanager
+def whole_weights(model: PreTrainedModel) -> Iterator[None]:
+    """Weights that ZeRO-3 spreads over the processes, all of them here for the time being."""
+    if not is_deepspeed_zero3_enabled():
+        yield
+        return
+    import deepspeed
+
+    with deepspeed.zero.GatheredParameters(list(model.parameters()), modifier_rank=None):
+        yield
 
 
 def model_is_quantized(model: PreTrainedModel) -> bool:
