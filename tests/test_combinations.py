@@ -77,7 +77,9 @@ def test_what_cannot_work_is_refused_with_its_place_before_anything_is_loaded(
 
 def test_the_line_of_the_file_is_named(root, capsys):
     config = workspace.load(root, "sft")
-    workspace.save(root, "sft", config | {"model": {"path": "a/b", "quantization": {"kind": "fp4"}}})
+    workspace.save(
+        root, "sft", config | {"model": {"path": "a/b", "quantization": {"kind": "fp4"}}}
+    )
     lines = (root / "sft.yaml").read_text().splitlines()
     line = next(i for i, text in enumerate(lines, 1) if "quantization" in text)
     assert cli.main(["sft", "--config", str(root / "sft.yaml")]) == 2

@@ -13,6 +13,7 @@ from adasr_trl.rewards import build_rewards
 from data_builders.__main__ import main as build
 
 CONFIGS = Path(__file__).parent.parent / "configs"
+ON_CPU = ("--use_cpu", "true")  # bf16 without it needs a GPU
 LAUNCH = ("accelerate", "deepspeed")  # how processes share a model, whatever it is
 MODELS = sorted(folder.name for folder in CONFIGS.iterdir() if folder.name not in LAUNCH)
 
@@ -21,7 +22,7 @@ MODELS = sorted(folder.name for folder in CONFIGS.iterdir() if folder.name not i
 def test_sft_parses(model):
     from adasr_trl.sft import SFTSettings
 
-    loaded = load_config(CONFIGS / model / "sft.yaml", (), commands.SFT_SECTIONS)
+    loaded = load_config(CONFIGS / model / "sft.yaml", ON_CPU, commands.SFT_SECTIONS)
     assert parse_trl(loaded, SFTSettings).output_dir == f"runs/{model}/seed-0/sft"
 
 
@@ -30,7 +31,7 @@ def test_sft_parses(model):
 def test_rl_parses_and_its_rewards_are_known(model, command):
     from adasr_trl.hrpo import HRPOConfig
 
-    loaded = load_config(CONFIGS / model / f"{command}.yaml", (), commands.RL_SECTIONS)
+    loaded = load_config(CONFIGS / model / f"{command}.yaml", ON_CPU, commands.RL_SECTIONS)
     args = parse_trl(loaded, HRPOConfig)
     assert args.output_dir == f"runs/{model}/seed-0/{command}"
     flat = command == "grpo"

@@ -34,7 +34,13 @@ def launch(root: Path, kind: str, processes: int, *extra: str) -> Path:
         "TORCH_EXTENSIONS_DIR": str(root / "extensions"),  # what DeepSpeed compiles, once
     }
     launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(processes)]
-    command = [*(launcher if processes > 1 else ()), str(HERE / "sharded.py"), str(root), name, kind]
+    command = [
+        *(launcher if processes > 1 else ()),
+        str(HERE / "sharded.py"),
+        str(root),
+        name,
+        kind,
+    ]
     done = subprocess.run(
         [sys.executable, *command, *extra],
         env=environment,
@@ -52,7 +58,9 @@ def root(tmp_path_factory, episodes):
     """Three steps of AdamW from a saved model; a batch of 4 episodes a step and process."""
     root = tmp_path_factory.mktemp("sharded")
     workspace.make(root, episodes)
-    assert cli.main(["sft", "--config", str(root / "sft.yaml"), "--output_dir", f"{root}/base"]) == 0
+    assert (
+        cli.main(["sft", "--config", str(root / "sft.yaml"), "--output_dir", f"{root}/base"]) == 0
+    )
     config = workspace.load(root, "sft")
     config |= {"model": {"path": f"{root}/base"}, "max_steps": 3, "save_steps": 1}
     workspace.save(root, "sft", config | {"learning_rate": 1e-4, "eval_strategy": "no"})

@@ -120,7 +120,11 @@ def decide(combination: Combination) -> Verdict:
     if combination.engine == "vllm" and (
         combination.sharding is not Sharding.PLAIN or combination.weights is Weights.QLORA
     ):
-        return Verdict(Status.UNTESTED, "engine", "vLLM was tried in one process, on whole weights only (docs/VLLM.md).")
+        return Verdict(
+            Status.UNTESTED,
+            "engine",
+            "vLLM was tried in one process, on whole weights only (docs/VLLM.md).",
+        )
     return Verdict(Status.WORKS)
 
 

@@ -196,7 +196,9 @@ def _load_final(trainer: Any, checkpoint: Path) -> None:
     state = _state_of(checkpoint)
     best = state.best_model_checkpoint if trainer.args.load_best_model_at_end else None
     logger.info("training had ended; loading %s", best or checkpoint)
-    if trainer.is_deepspeed_enabled:  # its weights are in no one process: take the checkpoint's files
+    if (
+        trainer.is_deepspeed_enabled
+    ):  # its weights are in no one process: take the checkpoint's files
         if trainer.accelerator.is_main_process:
             _copy_model(Path(best or checkpoint), Path(trainer.args.output_dir))
         return
