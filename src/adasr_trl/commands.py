@@ -83,7 +83,7 @@ def run_rl(config: str, overrides: Sequence[str], existing: rundir.Existing, *, 
     form = ("--advantages", "flat" if flat else "hierarchical")
     loaded = load_config(config, (*form, *overrides), RL_SECTIONS)
     streaming: StreamingConfig = loaded.section("streaming")
-    rewards = _rewards(loaded, streaming, flat=flat)
+    rewards = rewards_of(loaded, streaming, flat=flat)
     check(loaded, "grpo" if flat else "hrpo")
     plan = _plan(loaded, "grpo" if flat else "hrpo", existing, source_digests(rewards))
     if plan.complete:
@@ -101,7 +101,7 @@ def run_rl(config: str, overrides: Sequence[str], existing: rundir.Existing, *, 
 
     begin_processes(loaded.flat.get("deepspeed"))
     args = parse_trl(loaded, HRPOConfig)
-    _check(loaded, args, rewards, streaming)
+    check_arguments(loaded, args, rewards, streaming)
     texts = load_texts(loaded.section("model"), load_data(loaded.section("data")), streaming)
     plan.take()
     alarms = CollapseAlarms(loaded.section("alarms"))
@@ -121,7 +121,10 @@ def run_rl(config: str, overrides: Sequence[str], existing: rundir.Existing, *, 
     return plan.run
 
 
-def _rewards(loaded: LoadedConfig, streaming: StreamingConfig, *, flat: bool) -> tuple[Reward, ...]:
+def rewards_of(
+    loaded: LoadedConfig, streaming: StreamingConfig, *, flat: bool
+) -> tuple[Reward, ...]:
+    """The rewards of a file; a ConfigError names the line of one that is not known or does not fit."""
     try:
         return build_rewards(loaded.section("rewards"), streaming, flat=flat)
     except RewardError as error:
@@ -129,9 +132,10 @@ def _rewards(loaded: LoadedConfig, streaming: StreamingConfig, *, flat: bool) ->
         raise ConfigError(f"{loaded.line_of(key)}: {error}") from None
 
 
-def _check(
+def check_arguments(
     loaded: LoadedConfig, args: Any, rewards: Sequence[Reward], streaming: StreamingConfig
 ) -> None:
+    """Refuse rewards or a layout that these arguments cannot use, with the line to blame."""
     try:
         args.check_rewards(rewards)
         args.check_layout(streaming.layout)
