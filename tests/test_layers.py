@@ -50,6 +50,8 @@ LAYERS = {
             "secret_scan",
             "verify",
             "doctor",
+            "doctor_checks",
+            "combinations",
             "show",
             "compare",
             "stages",

@@ -17,6 +17,7 @@ from typing import Any
 import yaml
 
 from adasr_trl import __version__, rundir
+from adasr_trl.combinations import check
 from adasr_trl.config import (
     AlarmConfig,
     ConfigError,
@@ -55,13 +56,15 @@ EVAL_SECTIONS: Mapping[str, Any] = {"model": ModelConfig, "data": DataConfig, "e
 def run_sft(config: str, overrides: Sequence[str], existing: rundir.Existing) -> Path:
     """Supervised fine-tuning; returns the run directory."""
     loaded = load_config(config, overrides, SFT_SECTIONS)
+    check(loaded, "sft")
     plan = _plan(loaded, "sft", existing)
     if plan.complete:
         return plan.run
     from adasr_trl.engines.selfcheck import load_model_for
     from adasr_trl.sft import SFTSettings, sft_trainer
-    from adasr_trl.training import load_data, load_texts, train
+    from adasr_trl.training import begin_processes, load_data, load_texts, train
 
+    begin_processes(loaded.flat.get("deepspeed"))
     args = parse_trl(loaded, SFTSettings)
     streaming = loaded.section("streaming")
     data = load_data(loaded.section("data"), traced_with=streaming.markers)
@@ -82,13 +85,15 @@ def run_rl(config: str, overrides: Sequence[str], existing: rundir.Existing, *, 
     form = ("--advantages", "flat" if flat else "hierarchical")
     loaded = load_config(config, (*form, *overrides), RL_SECTIONS)
     streaming: StreamingConfig = loaded.section("streaming")
-    rewards = _rewards(loaded, streaming, flat=flat)
+    rewards = rewards_of(loaded, streaming, flat=flat)
+    check(loaded, "grpo" if flat else "hrpo")
     plan = _plan(loaded, "grpo" if flat else "hrpo", existing, source_digests(rewards))
     if plan.complete:
         return plan.run
     from adasr_trl.engines.selfcheck import load_model_for
     from adasr_trl.hrpo import CollapseAlarms, HRPOConfig, HRPOTrainer
     from adasr_trl.training import (
+        begin_processes,
         callbacks,
         load_data,
         load_texts,
@@ -96,8 +101,9 @@ def run_rl(config: str, overrides: Sequence[str], existing: rundir.Existing, *, 
         train,
     )
 
+    begin_processes(loaded.flat.get("deepspeed"))
     args = parse_trl(loaded, HRPOConfig)
-    _check(loaded, args, rewards, streaming)
+    check_arguments(loaded, args, rewards, streaming)
     texts = load_texts(loaded.section("model"), load_data(loaded.section("data")), streaming)
     command = "grpo" if flat else "hrpo"
     plan.take((command, "--config", config, *overrides), texts.data.train)
@@ -118,7 +124,10 @@ def run_rl(config: str, overrides: Sequence[str], existing: rundir.Existing, *, 
     return plan.run
 
 
-def _rewards(loaded: LoadedConfig, streaming: StreamingConfig, *, flat: bool) -> tuple[Reward, ...]:
+def rewards_of(
+    loaded: LoadedConfig, streaming: StreamingConfig, *, flat: bool
+) -> tuple[Reward, ...]:
+    """The rewards of a file; a ConfigError names the line of one that is not known or does not fit."""
     try:
         return build_rewards(loaded.section("rewards"), streaming, flat=flat)
     except RewardError as error:
@@ -126,9 +135,10 @@ def _rewards(loaded: LoadedConfig, streaming: StreamingConfig, *, flat: bool) ->
         raise ConfigError(f"{loaded.line_of(key)}: {error}") from None
 
 
-def _check(
+def check_arguments(
     loaded: LoadedConfig, args: Any, rewards: Sequence[Reward], streaming: StreamingConfig
 ) -> None:
+    """Refuse rewards or a layout that these arguments cannot use, with the line to blame."""
     try:
         args.check_rewards(rewards)
         args.check_layout(streaming.layout)
@@ -143,6 +153,7 @@ def run_eval(config: str, overrides: Sequence[str], existing: rundir.Existing) -
 
     loaded = load_config(config, overrides, EVAL_SECTIONS)
     loaded.refuse_unknown(())
+    check(loaded, "eval")
     model, data = loaded.section("model"), loaded.section("data")
     return evaluate(model, data, loaded.section("eval"), existing)
 

@@ -9,6 +9,10 @@ from __future__ import annotations
 
 import json
 import logging
+import os
+import shutil
+import socket
+import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -58,6 +62,38 @@ class Texts:
     streaming: StreamingConfig
     codec: Codec
     layout: Layout
+
+
+def begin_processes(deepspeed: object) -> None:
+    """What DeepSpeed needs before TRL's arguments are built; nothing where it is not asked for.
+
+    Without a launcher this is the only process. Without CUDA the processes talk through gloo, which DeepSpeed does not
+    choose by itself: ZeRO-3 would take two processes for one.
+    """
+    if not deepspeed:
+        return
+    import torch
+
+    try:
+        import deepspeed as library
+    except ImportError as error:
+        raise UserError(
+            f"deepspeed: it is not installed ({error}); pip install 'adasr-trl[gpu]', or remove the setting."
+        ) from error
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    alone = {"RANK": "0", "LOCAL_RANK": "0", "WORLD_SIZE": "1", "MASTER_ADDR": "127.0.0.1"}
+    for name, value in {**alone, "MASTER_PORT": port}.items():
+        os.environ.setdefault(name, value)
+    scripts = str(Path(sys.executable).parent)  # ninja is there, also where no shell activated it
+    if scripts not in os.environ["PATH"].split(os.pathsep):
+        os.environ["PATH"] = os.pathsep.join((scripts, os.environ["PATH"]))
+    if torch.cuda.is_available() or torch.distributed.is_initialized():
+        return
+    # The shared-memory transport would be compiled for a minute, and gloo serves as well.
+    library.ops.__compatible_ops__["deepspeed_shm_comm"] = False
+    library.init_distributed(dist_backend="gloo", auto_mpi_discovery=False)
 
 
 def load_data(config: DataConfig, traced_with: Markers | None = None) -> Data:
@@ -138,7 +174,8 @@ def train(
     reason = stopped(history)
     if reason:
         raise UserError(f"{run}: stopped: {reason}")
-    trainer.save_model(str(run))
+    if not (checkpoint and _trained(checkpoint) and trainer.is_deepspeed_enabled):
+        trainer.save_model(str(run))
     if trainer.accelerator.is_main_process:
         save_streaming(run, streaming)
         save_origin(run, model)
@@ -163,7 +200,40 @@ def _load_final(trainer: Any, checkpoint: Path) -> None:
     state = _state_of(checkpoint)
     best = state.best_model_checkpoint if trainer.args.load_best_model_at_end else None
     logger.info("training had ended; loading %s", best or checkpoint)
+    if (
+        trainer.is_deepspeed_enabled
+    ):  # its weights are in no one process: take the checkpoint's files
+        if trainer.accelerator.is_main_process:
+            _copy_model(Path(best or checkpoint), Path(trainer.args.output_dir))
+        return
     trainer._load_from_checkpoint(best or str(checkpoint))
+
+
+def _copy_model(checkpoint: Path, run: Path) -> None:
+    """Copy what ``save_model`` wrote into a checkpoint: model or adapter, their configuration, the tokenizer."""
+    for file in checkpoint.iterdir():
+        if file.suffix in (".safetensors", ".json", ".jinja", ".txt") and file.name not in (
+            TRAINER_STATE,
+            rundir.CHECKPOINT_MARK,
+        ):
+            shutil.copy2(file, run / file.name)
+
+
+class KeepsAdapterPrecision:
+    """A part of trainers: an adapter that is loaded from a checkpoint keeps its precision.
+
+    PEFT 0.21 turns one of 16 bits, as TRL trains it on weights of 4 bits, into float32 when it is loaded again. The
+    optimizer's state would follow, and the resumed run would train on in another precision than the one before.
+    """
+
+    model: Any
+
+    def _load_from_checkpoint(self, *args: Any, **kwargs: Any) -> None:
+        before = {name: p.dtype for name, p in self.model.named_parameters() if p.requires_grad}
+        super()._load_from_checkpoint(*args, **kwargs)  # type: ignore[misc]  # transformers' Trainer
+        for name, parameter in self.model.named_parameters():  # they may be other objects now
+            if name in before:
+                parameter.data = parameter.data.to(before[name])
 
 
 def callbacks(run: Path) -> list[TrainerCallback]:
