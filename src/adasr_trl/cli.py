@@ -186,7 +186,10 @@ def _add_publishing(commands: Any) -> None:
     )
     verify.add_argument("model", help="a run's directory, or OWNER/NAME on the Hub")
     verify.add_argument(
-        "--form", choices=("saved", "merged"), default="saved", help="as it is, or merged"
+        "--form",
+        choices=("saved", "merged", "4bit"),
+        default="saved",
+        help="as it is, its adapter merged, or its weights in 4 bits",
     )
     verify.add_argument("--device", default=None, help="such as cpu; a GPU where there is one")
     verify.add_argument("--revision", default=None, help="branch, tag or commit on the Hub")

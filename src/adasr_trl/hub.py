@@ -171,7 +171,7 @@ def _merged_files(run: Path, files: Mapping[str, Path], folder: Path) -> dict[st
     probe = load_probe(run)
     config = ModelConfig(path=str(run), dtype=probe.dtype)  # type: ignore[arg-type]  # as saved
     tokenizer = load_tokenizer(config, load_streaming(run).markers, ())
-    model = merged(load_model(config, tokenizer, seed=0))
+    model = merged(load_model(config, tokenizer, seed=0), run)
     verdict = judge(probe, model)
     logger.info("merged: %s", verdict)
     if not verdict.within:

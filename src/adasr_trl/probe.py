@@ -1,6 +1,6 @@
 """What a model says to fixed prompts when its training ends, so that whoever loads it can tell whether it is the same.
 
-    >>> save_probe(run, model, tokenizer, streaming, stored_as)        # verify.safetensors
+    >>> save_probe(run, model, tokenizer, streaming)        # verify.safetensors
     >>> compare(load_probe(run), model).largest
     0.0
 
@@ -29,6 +29,7 @@ from adasr_trl.episode import AnswerType, Episode, Source
 from adasr_trl.files import UserError
 from adasr_trl.layouts import Encoded, Layout, build_layout
 from adasr_trl.layouts.views import attention
+from adasr_trl.model import model_is_quantized
 from adasr_trl.protocol import Mode, Phase
 
 VERIFY_FILE = "verify.safetensors"
@@ -57,7 +58,7 @@ class Probe:
         logsumexp_T: Of all logits of a token.
         adapter: Whether the model was an adapter on another one.
         four_bit: Whether its weights had 4 bits.
-        dtype: Precision that it was loaded in.
+        dtype: Precision of its weights (those that have no 4 bits).
         device: What computed it, such as ``cpu``.
     """
 
@@ -89,9 +90,10 @@ def save_probe(
     model: Any,
     tokenizer: PreTrainedTokenizerBase,
     streaming: StreamingConfig,
-    dtype: str,
+    *,
+    write: bool = True,
 ) -> None:
-    """Ask the model and write the answers beside its weights."""
+    """Ask the model and write the answers beside its weights; one of several processes does that."""
     codec = Codec(tokenizer, streaming.markers)
     unbounded = dataclasses.replace(streaming, max_prompt_tokens=1_000_000)
     layout = build_layout(unbounded, codec)
@@ -100,11 +102,13 @@ def save_probe(
     longest = model.config.get_text_config().max_position_embeddings
     ids_T, views_T = (torch.tensor(list(each)[:longest]) for each in (encoded.token_ids, views))
     logits_TV = _logits(model, ids_T, views_T)
+    if not write:
+        return
     metadata = {
         "format": "pt",
         "adapter": str(is_adapter(model)),
-        "four_bit": str(is_four_bit(model)),
-        "dtype": dtype,
+        "four_bit": str(model_is_quantized(model)),
+        "dtype": str(model.dtype).removeprefix("torch."),
         "device": device_name(model),
     }
     tensors = {
@@ -158,11 +162,6 @@ def is_adapter(model: Any) -> bool:
     from peft import PeftModel
 
     return isinstance(model, PeftModel)
-
-
-def is_four_bit(model: Any) -> bool:
-    """Whether a model's weights have 4 bits."""
-    return bool(getattr(model, "is_loaded_in_4bit", False))  # set on quantised models only
 
 
 def device_name(model: Any) -> str:

@@ -21,6 +21,7 @@ from adasr_trl.protocol import Markers
 
 STREAMING_FILE = "streaming.json"
 ORIGIN_FILE = "origin.json"
+_ADAPTER = "adapter_config.json"  # PEFT's name
 
 
 def save_streaming(directory: Path, streaming: StreamingConfig) -> None:
@@ -32,7 +33,10 @@ def save_streaming(directory: Path, streaming: StreamingConfig) -> None:
 
 def save_origin(directory: Path, model: ModelConfig) -> None:
     """Write how the weights below an adapter were loaded: path, revision, GGUF file, precision, quantisation."""
-    base = load_origin(Path(model.path)) if model.path else None
+    before = Path(model.path or "")
+    base = load_origin(before) if model.path else None
+    if (directory / _ADAPTER).is_file() and not (before / _ADAPTER).is_file():
+        base = None  # the adapter lies on the weights that were trained there, not on those before them
     origin = base or model
     if base and model.quantization:
         origin = dataclasses.replace(base, quantization=model.quantization)

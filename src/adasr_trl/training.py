@@ -176,13 +176,24 @@ def train(
         raise UserError(f"{run}: stopped: {reason}")
     if not (checkpoint and _trained(checkpoint) and trainer.is_deepspeed_enabled):
         trainer.save_model(str(run))
+        _save_probe(trainer, run, streaming)
     if trainer.accelerator.is_main_process:
         save_streaming(run, streaming)
         save_origin(run, model)
-        # Without the mixed precision that accelerate puts around a forward: whoever loads the model has none.
-        trained = trainer.accelerator.unwrap_model(trainer.model, keep_fp32_wrapper=False)
-        save_probe(run, trained, trainer.processing_class, streaming, model.dtype)
         rundir.finish(run)
+
+
+def _save_probe(trainer: Any, run: Path, streaming: StreamingConfig) -> None:
+    """What the trained model says, computed by every process: ZeRO-3 has a part of the weights in each."""
+    if trainer.is_fsdp_enabled:
+        logger.info(
+            "%s: no logits are saved under FSDP, so adasr verify has nothing to compare", run
+        )
+        return
+    # Without the mixed precision that accelerate puts around a forward: whoever loads the model has none.
+    trained = trainer.accelerator.unwrap_model(trainer.model, keep_fp32_wrapper=False)
+    write = trainer.accelerator.is_main_process
+    save_probe(run, trained, trainer.processing_class, streaming, write=write)
 
 
 def _trained(checkpoint: Path) -> bool:

@@ -6,7 +6,8 @@
     same weights, same device            every logit within 1e-5
     merged, float32, same device         every logit within 1e-4
     anything else in float32             typically 0.01 of the logits' standard deviation
-    anything else in 16 bits             typically 0.3 of it (as in ``engines.selfcheck``: rounding alone moves them)
+    anything else in 16 bits, an adapter typically 0.3 of it (as in ``engines.selfcheck``: rounding alone moves them)
+    on 4 bits that was merged included
     4 bits of what was trained in whole  typically 0.5 of it
 
 "Typically" is the median over tokens of the mean difference. The limits are ours.
@@ -14,33 +15,35 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from enum import Enum
+from pathlib import Path
 from typing import Any
 
 import torch
 
-from adasr_trl.config_sections import ModelConfig
+from adasr_trl.config_sections import ModelConfig, QuantizationSection
 from adasr_trl.files import UserError
 from adasr_trl.hub_files import located
-from adasr_trl.model import load_model, load_tokenizer
+from adasr_trl.model import load_model, load_tokenizer, model_is_quantized
 from adasr_trl.probe import (
     Difference,
     Probe,
     compare,
     device_name,
     is_adapter,
-    is_four_bit,
     load_probe,
 )
 from adasr_trl.streaming_file import load_streaming
 
 
 class Form(Enum):
-    """What to make of the files: the model as it was saved, or its adapter merged into the base."""
+    """What to make of the files: the model as it was saved, its adapter merged into the base, or weights in 4 bits."""
 
     SAVED = "saved"
     MERGED = "merged"
+    FOUR_BIT = "4bit"
 
 
 @dataclass(frozen=True)
@@ -102,13 +105,15 @@ def verify(
     directory = located(path, revision)
     probe = load_probe(directory)
     config = ModelConfig(path=str(directory), dtype=probe.dtype)  # type: ignore[arg-type]  # as saved
+    if form is Form.FOUR_BIT and not probe.four_bit:
+        config = dataclasses.replace(config, quantization=QuantizationSection())
     tokenizer = load_tokenizer(config, load_streaming(directory).markers, ())
     model = load_model(config, tokenizer, seed=0)
     model = model.to(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     if form is Form.MERGED:
         if not is_adapter(model):
             raise UserError(f"{path}: holds a whole model, and no adapter that could be merged.")
-        model = merged(model)
+        model = merged(model, directory)
     return judge(probe, model)
 
 
@@ -120,21 +125,29 @@ def judge(probe: Probe, model: Any) -> Verdict:
 def limit_of(probe: Probe, model: Any) -> Limit:
     """What is allowed for this model."""
     merged_now = probe.adapter and not is_adapter(model)
-    if is_four_bit(model) and not probe.four_bit:
+    if model_is_quantized(model) and not probe.four_bit:
         return Limit(None, 0.5, "weights in 4 bits")
     if device_name(model) == probe.device:
-        if not merged_now and is_four_bit(model) == probe.four_bit:
+        if not merged_now and model_is_quantized(model) == probe.four_bit:
             return Limit(1e-5, None, "the weights as they were saved")
-        if probe.dtype == "float32":
+        if probe.dtype == "float32" and not probe.four_bit:
             return Limit(1e-4, None, "a merged adapter")
+    if probe.four_bit:  # whatever the other weights are, TRL's adapter on them computes in bfloat16
+        return Limit(None, 0.3, "what an adapter computed in 16 bits")
     what = "a merged adapter" if merged_now else f"another device than {probe.device}"
     if probe.dtype == "float32":
         return Limit(None, 0.01, what)
     return Limit(None, 0.3, f"{what}, in {probe.dtype}")
 
 
-def merged(model: Any) -> Any:
-    """An adapter's base with the adapter in its weights; weights of 4 bits are unpacked first, so nothing is rounded."""
-    if is_four_bit(model):
-        model.base_model.model.dequantize()
+def merged(model: Any, directory: str | Path) -> Any:
+    """An adapter's base with the adapter in its weights; those of 4 bits are unpacked first, so nothing is rounded."""
+    if model_is_quantized(model):
+        from peft import PeftModel
+
+        whole = (
+            model.unload().dequantize()
+        )  # under an adapter, PEFT would still take its layers for packed ones
+        whole.is_loaded_in_4bit = False  # transformers 5.23 forgets to
+        model = PeftModel.from_pretrained(whole, directory)
     return model.merge_and_unload(safe_merge=True)
