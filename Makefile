@@ -13,6 +13,7 @@ DEEPSPEED ?=
 PROCESSES ?=
 RUNS ?= runs
 RUN ?= $(RUNS)/$(MODEL)/seed-0/hrpo
+REPO ?=
 PYTHON ?= python3
 TORCH_INDEX ?=
 
@@ -43,7 +44,7 @@ layout = $(if $(LAYOUT),--layout $(LAYOUT))
 quick = $(if $(QUICK),--quick)
 
 .DEFAULT_GOAL := help
-.PHONY: help install data sft grpo hrpo compare ablate eval show bench test test-all lint format check clean distclean
+.PHONY: help install data sft grpo hrpo compare ablate eval show push bench test test-all lint format check clean distclean
 
 help:  ## print this help
 	@echo 'usage: make TARGET [MODEL=$(MODEL)] [CONFIG=FILE] [ARGS="--key value"] [QUICK=1]'
@@ -57,7 +58,7 @@ help:  ## print this help
 	@echo '  DEEPSPEED=zero2    a file of configs/deepspeed; PROCESSES=N: so many, one a GPU'
 	@echo '  QUICK=1            few steps and questions (hrpo, compare)'
 	@echo '  SEED=N, SEEDS=N    the first seed (else the file'"'"'s); how many, for compare'
-	@echo '  RUN=DIR            the run to show'
+	@echo '  RUN=DIR            the run to show or push; REPO=OWNER/NAME where to'
 	@echo '  PYTHON=$(PYTHON), TORCH_INDEX=URL   what install uses, such as'
 	@echo '                     TORCH_INDEX=https://download.pytorch.org/whl/cpu'
 
@@ -130,6 +131,9 @@ eval: data  ## answer unseen questions with the run that the config names
 
 show: install  ## print rollouts of RUN=, coloured by phase
 	@$(ADASR) show $(RUN) $(ARGS)
+
+push: install  ## publish RUN= as REPO= on the Hub (ARGS=--dry-run shows what)
+	@$(ADASR) push $(RUN) --repo $(REPO) $(ARGS)
 
 # ---- development
 

@@ -92,6 +92,8 @@ def test_an_adapter_trained_on_4_bits_can_be_published_merged(root, tmp_path):  
     assert "model.safetensors" in prepared.files
     config = prepared.files["config.json"].read_text()
     assert "quantization_config" not in config
+    assert "whole model" not in prepared.card
+    assert "library_name: transformers" in prepared.card
 
 
 def test_an_adapter_on_a_run_that_trained_all_weights_is_loaded_onto_those(root, tmp_path):  # noqa: F811

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from adasr_trl.background import BackgroundStream as BackgroundStream
     from adasr_trl.config_sections import StreamingConfig as StreamingConfig
     from adasr_trl.episode import Episode as Episode
     from adasr_trl.hrpo import HRPOConfig as HRPOConfig
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from adasr_trl.rollout import Rollout as Rollout
 
 _HOMES = {
+    "BackgroundStream": "adasr_trl.background",
     "Episode": "adasr_trl.episode",
     "HRPOConfig": "adasr_trl.hrpo",
     "HRPOTrainer": "adasr_trl.hrpo",

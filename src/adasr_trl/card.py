@@ -16,13 +16,13 @@ from pathlib import Path
 
 from huggingface_hub import ModelCardData
 
-from adasr_trl.config_sections import StreamingConfig
+from adasr_trl.config_sections import ModelConfig, StreamingConfig
 from adasr_trl.evaluation import EVAL_FOLDER, Setting, load_outcomes, recorded_settings
 from adasr_trl.metrics import Summary, summarise
 from adasr_trl.protocol import Mode
 from adasr_trl.provenance import DataUsed, load_provenance
 from adasr_trl.rundir import identity_of, is_complete
-from adasr_trl.streaming_file import load_streaming
+from adasr_trl.streaming_file import load_origin, load_streaming
 from adasr_trl.table import decoding, markdown
 
 TAGS = ("adasr", "streaming-reasoning", "hrpo", "trl", "peft")
@@ -41,11 +41,13 @@ class Described:
         repo: Its Hub id.
         base: The Hub id of the pretrained model, or None where all weights were made by these runs.
         adapter: Whether only an adapter is published.
+        records: Whether the evaluation's records are, with their questions.
     """
 
     repo: str
     base: str | None
     adapter: bool
+    records: bool = False
 
 
 def evaluations(run: Path) -> list[Path]:
@@ -76,8 +78,8 @@ def write_card(run: Path, described: Described) -> str:
         f"---\n{data.to_yaml()}\n---",
         f"# {described.repo.rpartition('/')[2]}",
         _opening(described, kind),
-        "## Use\n\n" + _use(described, streaming),
-        "## Data\n\n" + _data(provenance.data),
+        "## Use\n\n" + _use(described, streaming, load_origin(run)),
+        "## Data\n\n" + _data(provenance.data, records=described.records),
         "## Protocol\n\n" + _protocol(streaming),
         "## Evaluation\n\n" + _evaluation(run),
         "## How it was made\n\n" + _made(provenance.command, provenance.versions),
@@ -97,7 +99,7 @@ def _opening(described: Described, kind: str) -> str:
     )
 
 
-def _use(described: Described, streaming: StreamingConfig) -> str:
+def _use(described: Described, streaming: StreamingConfig, origin: ModelConfig | None) -> str:
     lines = [
         "```python",
         "from adasr_trl import StreamingReasoner",
@@ -113,6 +115,8 @@ def _use(described: Described, streaming: StreamingConfig) -> str:
     ]
     if described.adapter:
         lines.append("`peft.PeftModel.from_pretrained(base, ...)` loads the adapter as well.")
+        if origin and origin.is_quantized:
+            lines.append("Its base is loaded in 4 bits, as it was trained (bitsandbytes).")
     elif streaming.layout == "interleaved":
         lines.append(
             "Any OpenAI-compatible completion server can serve it (`StreamingReasoner.from_server`)."
@@ -120,12 +124,13 @@ def _use(described: Described, streaming: StreamingConfig) -> str:
     return "\n".join(lines)
 
 
-def _data(data: Sequence[DataUsed]) -> str:
+def _data(data: Sequence[DataUsed], *, records: bool) -> str:
     rows = [
         [each.name, each.revision, each.licence, each.split, str(each.episodes)] for each in data
     ]
     table = markdown(("source", "revision", "licence", "split", "episodes"), rows)
-    return f"{table}\n\nThe licences of the data and of the base model apply; no row of the data is in this repository."
+    rows_here = "`eval` holds the questions of the evaluation" if records else "No row is in here"
+    return f"{table}\n\nThe licences of the data and of the base model apply. {rows_here}."
 
 
 def _protocol(streaming: StreamingConfig) -> str:

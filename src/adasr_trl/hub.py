@@ -32,6 +32,7 @@ from adasr_trl.hub_files import (
     TOKENIZER_FILES,
     WEIGHT_FILES,
     hub_errors,
+    is_hub_id,
 )
 from adasr_trl.probe import load_probe
 from adasr_trl.provenance import may_be_shared, used
@@ -110,7 +111,8 @@ def prepare(run: Path, how: Push, folder: Path) -> Prepared:
         files = _merged_files(run, files, folder)
     if how.with_records:
         files |= _records(run)
-    card = write_card(run, Described(how.repo, base, adapter and not how.merge))
+    described = Described(how.repo, base, adapter and not how.merge, how.with_records)
+    card = write_card(run, described)
     (folder / CARD_FILE).write_text(card, encoding="utf-8")
     files[CARD_FILE] = folder / CARD_FILE
     _check_secrets(files)
@@ -145,7 +147,7 @@ def _base(run: Path, *, adapter: bool) -> str | None:
     origin = load_origin(run)
     if origin is None or origin.path is None:
         return None
-    if not Path(origin.path).is_dir():
+    if is_hub_id(origin.path) and not Path(origin.path).is_dir():
         return origin.path
     if adapter:
         raise UserError(

@@ -49,10 +49,16 @@ def located(path: str | Path, revision: str | None = None) -> Path:
     found = Path(path)
     if found.is_dir():
         return found
-    if len(found.parts) != 2 or found.parts[0] in (".", "..", "/"):
+    if not is_hub_id(path):
         raise UserError(f"{path}: no such directory, and no Hub id (OWNER/NAME); name one of them.")
     with hub_errors(f"{path}: cannot be loaded from the Hub"):
         return Path(snapshot_download(str(path), revision=revision, allow_patterns=[*MODEL_FILES]))
+
+
+def is_hub_id(path: str | Path) -> bool:
+    """Whether something that is no directory here may be a repository, and not a run that is somewhere else."""
+    parts = Path(path).parts
+    return len(parts) == 2 and parts[0] not in (".", "..", "/", "runs")
 
 
 @contextmanager
