@@ -163,7 +163,8 @@ def train(
     """
     trainer.remove_callback(PrinterCallback)  # ProgressLine says it in fewer words
     checkpoint = rundir.latest_checkpoint(run)
-    if checkpoint and _trained(checkpoint):
+    had_ended = checkpoint is not None and _trained(checkpoint)  # training deletes old ones
+    if checkpoint and had_ended:
         history = _state_of(checkpoint).log_history
         _load_final(trainer, checkpoint)
     else:
@@ -174,7 +175,7 @@ def train(
     reason = stopped(history)
     if reason:
         raise UserError(f"{run}: stopped: {reason}")
-    if not (checkpoint and _trained(checkpoint) and trainer.is_deepspeed_enabled):
+    if not (had_ended and trainer.is_deepspeed_enabled):
         trainer.save_model(str(run))
         _save_probe(trainer, run, streaming)
     if trainer.accelerator.is_main_process:
