@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -24,6 +24,8 @@ from data_builders.source import SOURCES, BuildError, load_source
 PROGRAM = "python -m data_builders"
 USAGE = f"""usage: {PROGRAM} SOURCE --out DIR [options]
        {PROGRAM} --config FILE [options]
+       {PROGRAM} inspect DIR        the quality report of a build
+       {PROGRAM} teach DIR ...      ask a model for traces of its episodes
 
 Builds train.jsonl, test.jsonl and manifest.json. Sources:
 {chr(10).join(f"  {name:16} {what}" for name, what in SOURCES.items())}
@@ -46,6 +48,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0 if arguments else 2
     arguments, command = _split_command(arguments)
     try:
+        if arguments[0] in TOOLS:
+            return TOOLS[arguments[0]](arguments[1:])
         builder, options = _parse(arguments)
         if options.ephemeral:
             return _run_ephemeral(builder, options, command)
@@ -62,6 +66,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     else:
         print(_summary(options.out, outcome.manifest))
     return 0
+
+
+def _inspect(arguments: list[str]) -> int:
+    from data_builders import report
+
+    parser = _Parser(prog=f"{PROGRAM} inspect", description=report.__doc__, allow_abbrev=False)
+    report.add_options(parser)
+    options = parser.parse_args(arguments)
+    found = report.inspect(options.directory, episodes=options.episodes, seed=options.seed)
+    print(report.render(found, str(options.directory)))
+    return 0
+
+
+TOOLS: dict[str, Callable[[list[str]], int]] = {"inspect": _inspect}
 
 
 def _split_command(arguments: list[str]) -> tuple[list[str], list[str]]:

@@ -248,7 +248,8 @@ def place_steps(
         places.append(place)
         derived |= dict.fromkeys(step.results, place)
         earliest = place
-    held["final_step"] += sum(step.is_calculated for step in steps[final:])
+    if waiting := sum(step.is_calculated for step in steps[final:]):
+        held["final_step"] += waiting
     return Placement(places + [None] * (len(steps) - len(places)), held)
 
 
@@ -274,11 +275,13 @@ def _place(
         if not known:
             return None
         place = max(place, known[-1] if guards.latest_place else known[0])
-        held["latest_place"] += guards.latest_place and known[-1] > known[0]
+        if guards.latest_place and known[-1] > known[0]:
+            held["latest_place"] += 1
     if guards.words:
         later = max((reading.stems.get(stem, 0) for stem in stems), default=0)
-        held["words"] += later > place
-        place = max(place, later)
+        if later > place:
+            held["words"] += 1
+            place = later
     return place
 
 

@@ -155,16 +155,16 @@ class _Evaluator:
 
 
 def _bounded(value: Any) -> Any:
-    if isinstance(value, int | float | Fraction) and not abs(value) <= LARGEST:
+    if isinstance(value, int | float | Fraction) and not -LARGEST <= value <= LARGEST:
         raise ValueError("a number is too large")
     if isinstance(value, str | list) and len(value) > LONGEST:
         raise ValueError("a list or text is too long")
     return value
 
 
-def _range(*bounds: Any) -> list[Any]:
-    start, stop, step = (0, bounds[0], 1) if len(bounds) == 1 else (*bounds, 1)[:3]
-    numbers = range(int(start), int(stop), int(step))
+def _range(first: Any, *rest: Any) -> list[Any]:
+    start, stop = (first, rest[0]) if rest else (0, first)
+    numbers = range(int(start), int(stop), int(rest[1]) if len(rest) > 1 else 1)
     if len(numbers) > LONGEST:
         raise ValueError("a range is too long")
     return list(numbers)

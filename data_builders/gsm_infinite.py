@@ -128,16 +128,19 @@ def _draw_node(rng: random.Random, name: str, below: Sequence[int], nodes: Seque
             continue
         number = rng.randint(2, 5) if operator == "*" else rng.randint(2, 20)
         number = 0 if operator == "sum" else number
-        value = _compute(operator, [nodes[one].value for one in operands], number)
+        value = compute(operator, [nodes[one].value for one in operands], number)
         if 0 < value <= MOST:
             return Node(name, operands, operator, number, value)
     number = rng.randint(2, 20)
     return Node(name, (), "given", number, number)
 
 
-def _compute(operator: str, values: Sequence[int], number: int) -> int:
+def compute(operator: str, values: Sequence[int], number: int) -> int:
+    """The value of a quantity from those of its operands."""
     if operator == "*":
         return values[0] * number
+    if operator == "given":
+        return number
     return sum(values) + (-number if operator == "-" else number)
 
 
