@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -79,7 +79,39 @@ def _inspect(arguments: list[str]) -> int:
     return 0
 
 
-TOOLS: dict[str, Callable[[list[str]], int]] = {"inspect": _inspect}
+def _teach(arguments: list[str]) -> int:
+    from data_builders import teacher
+
+    parser = _Parser(prog=f"{PROGRAM} teach", description=teacher.__doc__, allow_abbrev=False)
+    teacher.add_options(parser)
+    options = parser.parse_args(arguments)
+    taught = teacher.run(options, _teaching_progress())
+    files = ", ".join(f"{count:,} in {name}" for name, count in taught.files.items())
+    print(f"{options.out}: {files}; {taught.traced:,} with a trace")
+    if taught.reasons:
+        reasons = ", ".join(f"{reason}: {count:,}" for reason, count in taught.reasons.items())
+        print(f"  replies kept apart: {reasons}")
+    print(f"  {_spent(taught.spent)}")
+    return 0
+
+
+def _spent(spent: Mapping[str, Any]) -> str:
+    tokens = f"{spent['input_tokens']:,} + {spent['output_tokens']:,} tokens"
+    return f"{spent['requests']:,} requests, {spent['cached']:,} from the cache, {tokens}, ${spent['dollars']:.2f}"
+
+
+def _teaching_progress() -> Callable[[Any], None]:
+    """A line of progress on a terminal."""
+
+    def show(taught: Any) -> None:
+        if sys.stderr.isatty():
+            line = f"\r{sum(taught.files.values()):,} episodes, {_spent(taught.spent)} "
+            print(line, end="", file=sys.stderr, flush=True)
+
+    return show
+
+
+TOOLS: dict[str, Callable[[list[str]], int]] = {"inspect": _inspect, "teach": _teach}
 
 
 def _split_command(arguments: list[str]) -> tuple[list[str], list[str]]:
