@@ -24,6 +24,7 @@ from data_builders.quantities import (
     find_constants,
     find_numbers,
     find_quantities,
+    plain_numbers,
 )
 
 QUESTION = -1
@@ -226,7 +227,13 @@ def _account(ledger: _Ledger, thought: str, place: int) -> None:
     operands_in = -1
     for number in find_numbers(thought):
         clause = bisect_left(breaks, number.start)
-        value = _plain_value(number.values, thought[number.start : number.end])
+        shown = thought[number.start : number.end]
+        if "/" in shown:  # 20/4 is a division, and 3/4 gives its 3 and its 4, too
+            for part in plain_numbers(shown):
+                ledger.use(part, place, words)
+            operands_in = clause
+            continue
+        value = _plain_value(number.values, shown)
         is_result = (
             operands_in == clause
             and _IS_RESULT.search(thought, max(0, number.start - 12), number.start)
@@ -241,7 +248,7 @@ def _account(ledger: _Ledger, thought: str, place: int) -> None:
 
 
 def _plain_value(values: frozenset[float], shown: str) -> float:
-    """The value as written: 20 of "20%", 0.5 of "half", 0.75 of "3/4"."""
+    """The value as written: 20 of "20%", 0.5 of "half"."""
     if len(values) > 1 and _PLAIN.fullmatch(shown.strip("% ")):
         return round(float(shown.strip("% ").replace(",", "")), 6)
     return min(values)

@@ -44,7 +44,9 @@ def identity(builder: str, options: argparse.Namespace) -> dict[str, Any]:
     """All that decides what a build holds."""
     given = vars(options)
     path = given.get("input")
-    kept = {name: value for name, value in sorted(given.items()) if name not in _NOT_PART}
+    kept = {name: _plain(value) for name, value in sorted(given.items()) if name not in _NOT_PART}
+    if given.get("tokenizer") and Path(given["tokenizer"]).exists():
+        kept["tokenizer"] = _plain(Path(given["tokenizer"]))
     return {
         "format": FORMAT,
         "builder": builder,
@@ -171,6 +173,16 @@ def is_current(out: Path, manifest: Mapping[str, Any], wanted: Mapping[str, Any]
 def digest(wanted: Mapping[str, Any]) -> str:
     """A hash of what decides a build."""
     return hashlib.sha256(json.dumps(wanted, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def _plain(value: object) -> object:
+    """An option as JSON; a file or folder beside the input counts by its name and content."""
+    if not isinstance(value, Path):
+        return value
+    files = (
+        sorted(path for path in value.rglob("*") if path.is_file()) if value.is_dir() else [value]
+    )
+    return f"{value.name} sha256:{_sha256(files)[:16]}"
 
 
 def _code_sha256() -> str:
