@@ -99,17 +99,20 @@ class _Reading:
 
     is_careful: bool = True
     values: dict[float, list[tuple[int, Quantity]]] = field(default_factory=dict)
-    constants: dict[float, int] = field(default_factory=dict)
+    texts: list[tuple[int, str]] = field(default_factory=list)
     stems: dict[str, int] = field(default_factory=dict)
 
     def add(self, text: str, place: int) -> None:
         for quantity in find_quantities(text, is_careful=self.is_careful):
             for value in quantity.values:
                 self.values.setdefault(value, []).append((place, quantity))
-        for constant in find_constants(text):
-            self.constants.setdefault(constant, place)
+        self.texts.append((place, text))
         for stem in content_stems(text):
             self.stems.setdefault(stem, place)
+
+    def constant_place(self, value: float) -> int | None:
+        """Where a word first brings in a value of common knowledge."""
+        return next((place for place, text in self.texts if value in find_constants(text)), None)
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -189,19 +192,16 @@ def needed_units(
     for step in read_steps(rationale, plain_sums=plain_sums):
         wanted |= step.operands - derived
         derived |= step.results
-    question_reading = _Reading()
-    question_reading.add(question, 0)
-    reading = _Reading()
+    asked, reading = _Reading(), _Reading()
+    asked.add(question, 0)
     for number, text in enumerate(units):
         reading.add(text, number)
-    known = (
-        question_reading.values.keys()
-        | question_reading.constants.keys()
-        | reading.constants.keys()
-    )
     places = [
         {place for place, _ in reading.values[value]}
-        for value in (wanted & reading.values.keys()) - known
+        for value in wanted & reading.values.keys()
+        if value not in asked.values
+        and asked.constant_place(value) is None
+        and reading.constant_place(value) is None
     ]
     return frozenset(place for found in places if len(found) == 1 for place in found)
 
@@ -298,19 +298,20 @@ def _operand_places(
                 one for one, count in zip(read, shared, strict=True) if count >= max(shared) - 1
             ]
         places += [place for place, _ in read]
-    if not places and value in reading.constants:
-        places.append(reading.constants[value])
+    if not places and (place := reading.constant_place(value)) is not None:
+        places.append(place)
     return sorted(places)
 
 
 def _step(line: str, *, plain_sums: bool) -> Step:
     sums = [equation.partition("=") for equation in _ANNOTATION.findall(line)]
     text = _ANNOTATION.sub("", line)
-    results = {number for _, _, right in sums for number in plain_numbers(right)}
-    if not sums and "=" in text:
-        results = set(plain_numbers(text.rpartition("=")[2])[:1])
-    if plain_sums and not sums:
+    if sums:
+        results = {number for _, _, right in sums for number in plain_numbers(right)}
+    elif plain_sums:
         results = {number for right in _RESULT.findall(text) for number in plain_numbers(right)}
+    else:
+        results = set(plain_numbers(text.rpartition("=")[2])[:1]) if "=" in text else set()
     used = {number for left, _, _ in sums for number in plain_numbers(left)}
     shown = set(plain_numbers(text)) - results
     return Step(

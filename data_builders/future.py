@@ -107,6 +107,11 @@ class _Ledger:
         for one in known:  # a chunk that says a number twice says it once
             one.is_taken |= one is taken or (one.place == taken.place and one.quantity is not None)
 
+    def read_behind(self, use: _Use) -> list[_Occurrence]:
+        """Where the number of a use is read later."""
+        known = self.occurrences.get(use.value, ())
+        return [one for one in known if one.place > use.place and one.quantity is not None]
+
     def _add(self, value: float, occurrence: _Occurrence) -> None:
         self.occurrences.setdefault(value, []).append(occurrence)
 
@@ -179,26 +184,30 @@ def _early_clauses(
 def _early_numbers(
     question: str, chunks: Sequence[str], thoughts: Sequence[str]
 ) -> Iterator[Violation]:
+    if not any(thoughts[:-1]):
+        return  # nothing is read behind the last chunk
     ledger = _Ledger()
     ledger.read(question, QUESTION)
     for place, text in enumerate(chunks):
         if not _is_repeat(text, chunks[:place]):
             ledger.read(text, place)
-    constants = set(find_constants(question))
-    for place, (text, thought) in enumerate(zip(chunks, thoughts, strict=True)):
-        constants |= find_constants(text)
-        if thought:
-            _account(ledger, thought, place)
-    for use in ledger.uses:
-        later = [
-            one
-            for one in ledger.occurrences.get(use.value, ())
-            if one.place > use.place and one.quantity is not None
-        ]
-        if later and use.taken is None and use.value not in constants:
+    *earlier, last = (i for i, thought in enumerate(thoughts) if thought or i == len(chunks) - 1)
+    for place in earlier:
+        _account(ledger, thoughts[place], place)
+    suspects = [use for use in ledger.uses if ledger.read_behind(use)]
+    if suspects:
+        _account(ledger, thoughts[last], last)  # it may account for what the last chunk says
+    for use in suspects:
+        later = ledger.read_behind(use)
+        if use.taken is None and not _is_constant(use, question, chunks):
             yield Violation(use.place, f"{use.value:g}", later[0].place)
         elif use.taken and (missed := _better(use, later)):
             yield Violation(use.place, f"{use.value:g}", missed.place)
+
+
+def _is_constant(use: _Use, question: str, chunks: Sequence[str]) -> bool:
+    """Whether it is common knowledge about something that has been read, such as the 60 of minutes."""
+    return any(use.value in find_constants(text) for text in (question, *chunks[: use.place + 1]))
 
 
 def _is_repeat(text: str, before: Sequence[str]) -> bool:

@@ -39,7 +39,8 @@ _PARTS |= {"seventh": 7, "eighth": 8, "ninth": 9, "tenth": 10, "hundredth": 100,
 
 _COUNT = "|".join([*_SMALL, *_LARGE])
 _DIGIT_QUANTITY = (
-    r"(?P<number>(?<![\w.])(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?|(?<![\w.])\.\d+)"
+    # It starts with a set of characters, not with a look behind: a search skips to them.
+    r"(?P<number>[\d.](?<![\w.].)(?:(?<=\d)(?:\d{0,2}(?:,\d{3})+|\d*)(?:\.\d+)?|(?<=\.)\d+))"
     r"(?:\s*/\s*(?P<below>\d+)(?![\d,.]*\d))?(?P<percent>\s*(?:%|per\s?cent\b))?"
     r"(?P<ordinal>(?:st|nd|rd|th)\b)?"
 )
@@ -161,10 +162,15 @@ def find_numbers(text: str, *, is_careful: bool = True) -> tuple[Number, ...]:
         pattern, read = _DIGITS_ONLY, _digit_values  # four times as fast
     else:
         pattern = _QUANTITY if is_careful else _CARELESS
-    found = ((read(match, text), match.start(), match.end()) for match in pattern.finditer(text))
-    return tuple(Number(values, start, end) for values, start, end in found if values)
+    found = []
+    for match in pattern.finditer(text):
+        values = read(match, text)
+        if values:
+            found.append(Number(values, match.start(), match.end()))
+    return tuple(found)
 
 
+@functools.lru_cache(maxsize=4096)
 def find_constants(text: str) -> frozenset[float]:
     """Values of common knowledge that the words of ``text`` bring in, such as 60 with minutes."""
     stems = {stem(word) for word in _words_of(text) if len(word) > 2}
@@ -247,16 +253,17 @@ def _values(match: re.Match[str], text: str) -> frozenset[float]:
 
 
 def _digit_values(match: re.Match[str], _text: str) -> frozenset[float]:
-    if match["ordinal"]:
+    digits, below, percent, ordinal = match.group("number", "below", "percent", "ordinal")
+    if ordinal:
         return frozenset()
-    number = round(float(match["number"].replace(",", "")), 6)
-    if match["percent"]:
+    number = round(float(digits.replace(",", "")), 6)
+    if percent:
         share = number / 100
         values = (number, 100 - number, 100 + number, share, 1 - share, 1 + share, 100.0, 1.0)
         return frozenset(round(value, 6) for value in values)
-    if match["below"] and float(match["below"]):
-        return _fraction(number, float(match["below"])) | {number}
-    return frozenset({number})
+    if below and float(below):
+        return _fraction(number, float(below)) | {number}
+    return frozenset((number,))
 
 
 def _part_values(match: re.Match[str]) -> frozenset[float]:
