@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from adasr_trl.config_values import ConfigError, Entry, read_yaml, unknown_key
+from adasr_trl.files import UserError
 from data_builders import build
 from data_builders.source import SOURCES, BuildError, load_source
 
@@ -55,7 +56,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             return _run_ephemeral(builder, options, command)
         _refuse_command(command)
         outcome = build.run(builder, options, _progress())
-    except (BuildError, ConfigError, OSError) as error:
+    except (UserError, ConfigError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:

@@ -46,7 +46,7 @@ def build_row(row: Row, options: argparse.Namespace) -> Iterator[Draft | Rejecte
 
 def draft_row(row: Row, name: str, options: argparse.Namespace) -> Draft | Rejected:
     """A row of GSM8K's format, under the name of its source."""
-    problem, rationale = row.text("question").rstrip(), row.text("answer")
+    problem, rationale = row.text("question"), row.text("answer")
     _, separator, gold = rationale.rpartition("####")
     if not problem.strip():
         return Rejected(row.where, "empty_question", "the question is empty")

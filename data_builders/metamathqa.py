@@ -62,4 +62,4 @@ def build_row(row: Row, options: argparse.Namespace) -> Iterator[Draft | Rejecte
         f"{NAME}-{row.key}", f"{NAME}-{text_key(original)}", row.where, (tag,) if tag else ()
     )
     gold = Gold(answer.strip().removesuffix("."), rationale, plain_sums=True)
-    yield draft_problem(names, problem.rstrip(), gold, source, options)
+    yield draft_problem(names, problem, gold, source, options)
