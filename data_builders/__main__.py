@@ -27,6 +27,7 @@ USAGE = f"""usage: {PROGRAM} SOURCE --out DIR [options]
        {PROGRAM} --config FILE [options]
        {PROGRAM} inspect DIR        the quality report of a build
        {PROGRAM} teach DIR ...      ask a model for traces of its episodes
+       {PROGRAM} document --data D  build every source and write the figures into docs/DATA.md
 
 Builds train.jsonl, test.jsonl and manifest.json. Sources:
 {chr(10).join(f"  {name:16} {what}" for name, what in SOURCES.items())}
@@ -112,7 +113,23 @@ def _teaching_progress() -> Callable[[Any], None]:
     return show
 
 
-TOOLS: dict[str, Callable[[list[str]], int]] = {"inspect": _inspect, "teach": _teach}
+def _document(arguments: list[str]) -> int:
+    from data_builders import document
+
+    parser = _Parser(prog=f"{PROGRAM} document", description=document.__doc__, allow_abbrev=False)
+    document.add_options(parser)
+    options = parser.parse_args(arguments)
+    missing = document.run(options.data, options.document, _parse_options)
+    left_out = f"; not built, for lack of the file: {', '.join(missing)}" if missing else ""
+    print(f"{options.document}: written{left_out}")
+    return 0
+
+
+TOOLS: dict[str, Callable[[list[str]], int]] = {
+    "inspect": _inspect,
+    "teach": _teach,
+    "document": _document,
+}
 
 
 def _split_command(arguments: list[str]) -> tuple[list[str], list[str]]:
