@@ -47,6 +47,7 @@ help:  ## print this help
 	@echo '  QUICK=1            few steps and questions (hrpo, compare)'
 	@echo '  SEED=N, SEEDS=N    the first seed (else the file'"'"'s); how many, for compare'
 	@echo '  RUN=DIR            the run to show'
+	@echo '  DATA=DIR           the files that data-docs builds'
 	@echo '  PYTHON=$(PYTHON), TORCH_INDEX=URL   what install uses, such as'
 	@echo '                     TORCH_INDEX=https://download.pytorch.org/whl/cpu'
 

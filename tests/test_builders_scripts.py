@@ -62,7 +62,23 @@ def test_words_and_windows_count_characters():
     assert "".join(clock_chunks("東京は３時。大阪は４時。", 0.5)) == "東京は３時。大阪は４時。"
 
 
-PIECES = ("と", "とても", "って", "他", "说", "猫", "。", "？", "」", "『", "「", "”", " ", "a", "5")
+PIECES = (
+    "と",
+    "とても",
+    "って",
+    "他",
+    "说",
+    "猫",
+    "。",
+    "？",
+    "」",
+    "『",
+    "「",
+    "”",
+    " ",
+    "a",
+    "5",
+)
 
 
 @settings(deadline=None, max_examples=150)

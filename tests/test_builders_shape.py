@@ -209,3 +209,18 @@ def test_shaped_logic_keeps_its_proof_and_no_fact_from_the_future(out):
         assert not early_facts("gsm_infinite", episode.question, episode.chunks, episode.thoughts)
         unknown += episode.answer == "unknown"
     assert unknown == found["counts"]["missing"] > 10
+
+
+def test_the_example_configuration_builds_a_small_set(out):
+    from pathlib import Path
+
+    path = Path(__file__).parent.parent / "configs" / "smollm2-135m" / "data-infinite.yaml"
+    flags = ["--count", "120", "--test-count", "20", "--processes", "1", "--out", str(out)]
+    assert main(["--config", str(path), *flags]) == 0
+    assert set(manifest(out)["counts"]) == {
+        "corrected",
+        "distracted",
+        "missing",
+        "repeated",
+        "shuffled",
+    }
