@@ -17,6 +17,7 @@ import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from multiprocessing import get_context
@@ -155,6 +156,10 @@ def _build_parts(jobs: Sequence[Job], processes: int, progress: Progress) -> Non
         for done, finished in enumerate(as_completed(running), start=1):
             episodes += finished.result()
             progress(done, len(jobs), episodes)
+    except BrokenProcessPool:
+        raise BuildError(
+            "--processes: a process of the build died (out of memory?); run it with fewer."
+        ) from None
     finally:
         pool.shutdown(cancel_futures=True)
 

@@ -178,10 +178,10 @@ def _take(item: Item, part: Part, episodes: TextIO, traces: TextIO, *, keep_untr
 
 def _fault(episode: Episode) -> Rejected | None:
     """A marker in what the model is to write: ``quality`` looks at traces of drafts, this at all."""
-    for text in (*(episode.thoughts or ()), episode.deep or "", episode.answer):
-        if found := first_marker(text, _MARKERS):
-            detail = f"the trace holds the marker {found[0]!r}, which only the protocol may write"
-            return Rejected(f"id {episode.id}", "marker_in_trace", detail)
+    written = "\n".join((*(episode.thoughts or ()), episode.deep or "", episode.answer))
+    if found := first_marker(written, _MARKERS):
+        detail = f"the trace holds the marker {found[0]!r}, which only the protocol may write"
+        return Rejected(f"id {episode.id}", "marker_in_trace", detail)
     return None
 
 

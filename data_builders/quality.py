@@ -88,10 +88,9 @@ def fault_of(
     """Why a trace may not be taught from, as a code and in words; None if it may."""
     if len(thoughts) != len(chunks):
         return "thoughts_do_not_fit", f"{len(thoughts)} thoughts for {len(chunks)} chunks"
-    for text in (*thoughts, deep):
-        if found := first_marker(text, _MARKERS):
-            detail = f"the trace holds the marker {found[0]!r}, which only the protocol may write"
-            return "marker_in_trace", detail
+    if found := first_marker("\n".join((*thoughts, deep)), _MARKERS):
+        detail = f"the trace holds the marker {found[0]!r}, which only the protocol may write"
+        return "marker_in_trace", detail
     for name, texts, most in (
         ("thought", thoughts, bounds.thought_words),
         ("deep", (deep,), bounds.deep_words),

@@ -74,6 +74,8 @@ def build_row(row: Row, options: argparse.Namespace) -> Iterator[Draft | Rejecte
 
 
 def _context(row: Row) -> tuple[str, str]:
+    if "Instruct_Context" not in row.columns and "instruct" in row.columns:
+        return row.text("context"), row.text("instruct").strip()  # the columns laid flat
     given = row.get("Instruct_Context")
     if isinstance(given, str):
         try:

@@ -339,8 +339,13 @@ def test_parquet_of_the_same_columns_is_read(tmp_path, out):
     import pyarrow.parquet
 
     nested = pyarrow.Table.from_pylist(ROWS)
-    flat = [{**row, "Instruct_Context": json.dumps(row["Instruct_Context"])} for row in ROWS]
-    for name, table in (("nested", nested), ("flat", pyarrow.Table.from_pylist(flat))):
+    coded = [{**row, "Instruct_Context": json.dumps(row["Instruct_Context"])} for row in ROWS]
+    flat = [{**row["Instruct_Context"], **row} for row in ROWS]
+    for row in flat:
+        del row["Instruct_Context"]
+    tables = {"nested": nested, "coded": pyarrow.Table.from_pylist(coded)}
+    tables["flat"] = pyarrow.Table.from_pylist(flat)
+    for name, table in tables.items():
         path = tmp_path / f"{name}.parquet"
         pyarrow.parquet.write_table(table, path, row_group_size=2)
         flags = ["--input", str(path), "--out", str(out / name), *ALL_TRAIN]
