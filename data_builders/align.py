@@ -30,8 +30,11 @@ from data_builders.quantities import (
 )
 
 _ANNOTATION = re.compile(r"<<([^<>]*)>>")
-_PLAIN_SUM = re.compile(r"\d[^=\n]{0,40}[-+*/\u00d7\u00f7][^=\n]{0,40}\d[^=\n]{0,20}=")
-_RESULT = re.compile(r"=\s*[^\d\s=]?\s*(\d[\d,]*(?:\.\d+)?)(?!\s*[-+*/\u00d7\u00f7]\s*[$(]?\d)")
+_OPERATION = re.compile(r"\d[^\d=]{0,20}[-+*/\u00d7\u00f7][^\d=]{0,20}\d")
+_BEFORE_EQUALS = 80  # characters in which a sum without annotations is looked for
+_RESULT = re.compile(
+    r"=\s*+(?:[^\d\s=]\s*+)?(\d[\d,]*+(?:\.\d++)?+)(?!\s*+[-+*/\u00d7\u00f7]\s*+[$(]?\d)"
+)
 _FINAL = re.compile(r"####|\bThe answer is:")
 UNKNOWN_DEEP = "A number that this needs is not given"
 _LEAD_IN = re.compile(
@@ -318,8 +321,14 @@ def _step(line: str, *, plain_sums: bool) -> Step:
         text=_tidy(text),
         operands=frozenset(used | shown),
         results=frozenset(results),
-        is_calculated=bool(sums) or (plain_sums and bool(_PLAIN_SUM.search(text))),
+        is_calculated=bool(sums) or (plain_sums and _has_sum(text)),
     )
+
+
+def _has_sum(text: str) -> bool:
+    """Whether an equals sign stands behind two numbers with an operator between them."""
+    ends = (found.start() for found in re.finditer("=", text))
+    return any(_OPERATION.search(text, max(0, end - _BEFORE_EQUALS), end) for end in ends)
 
 
 def _tidy(text: str) -> str:

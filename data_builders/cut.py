@@ -22,7 +22,6 @@ from adasr_trl.chunking import chunk
 from data_builders.source import BuildError
 
 SOURCE = "source"
-_BREAK = re.compile(r"\s*\n\s*(?=\S)")
 _TOKENS = re.compile(r"token:([1-9][0-9]{0,8})")
 
 
@@ -52,13 +51,20 @@ def check_options(options: argparse.Namespace) -> None:
 def cut(text: str, spec: str, tokenizer: str | None = None) -> tuple[str, ...]:
     """A text in chunks; () for a blank one. ``source`` is not cut here."""
     if spec == "paragraph":
-        return _at(
-            text,
-            [found.start() for found in _BREAK.finditer(text) if text[: found.start()].strip()],
-        )
+        return _at(text, _line_ends(text))
     if tokens := _TOKENS.fullmatch(spec):
         return _at(text, _token_ends(text, int(tokens[1]), str(tokenizer)))
     return chunk(text, spec)
+
+
+def _line_ends(text: str) -> list[int]:
+    """Behind the last visible character of every line that has one."""
+    ends, position = [], 0
+    for line in text.split("\n"):
+        if visible := len(line.rstrip()):
+            ends.append(position + visible)
+        position += len(line) + 1
+    return ends[:-1]
 
 
 def _token_ends(text: str, tokens: int, tokenizer: str) -> list[int]:

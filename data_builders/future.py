@@ -14,7 +14,7 @@ order of inferences without numbers, and scripts without spaces between words (t
 from __future__ import annotations
 
 import re
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -28,10 +28,11 @@ from data_builders.quantities import (
 )
 
 QUESTION = -1
+_MOST_ALIKE = 20  # chunks with the same first words that a clause is compared with, on either side
 _CLAUSE = re.compile(r"[;\n]|[.,?!](?=\s|$)")
 _OPERATOR = r"[-+*/\u00d7\u00f7\u2212]"
 _SUM = re.compile(
-    rf"\d[\d.,]*(?:\s*{_OPERATOR}\s*[$\u20ac\u00a3]?\d[\d.,]*)+\s*=\s*[$\u20ac\u00a3]?(-?\d[\d.,]*)"
+    rf"(?<![\d.,])\d[\d.,]*+(?:\s*+{_OPERATOR}\s*+[$\u20ac\u00a3]?\d[\d.,]*+){{1,20}}+\s*+=\s*+[$\u20ac\u00a3]?(-?\d[\d.,]*+)"
 )
 _TERM = re.compile(rf"({_OPERATOR})?\s*[$\u20ac\u00a3]?(\d[\d.,]*)")
 _IS_RESULT = re.compile(r"(?:=|\bequals?)\s*[$\u20ac\u00a3]?-?$")
@@ -165,20 +166,35 @@ def _early_clauses(
     question: str, chunks: Sequence[str], thoughts: Sequence[str]
 ) -> Iterator[Violation]:
     """A later chunk said as it is: three content words in its order, or two that are all of a clause."""
-    told = [f" {' '.join(content_stems(text))} " for text in chunks]
-    sizes = [len(content_stems(text)) for text in chunks]
-    read = f" {' '.join(content_stems(question))} | "
+    told = [content_stems(text) for text in chunks]
+    starting: dict[tuple[str, ...], list[int]] = {}
+    for place, stems in enumerate(told):
+        if len(stems) > 1:
+            starting.setdefault(stems[:2], []).append(place)
     for place, thought in enumerate(thoughts):
-        read += f"{told[place]}| "
-        if not thought:
-            continue
-        clauses = [f" {' '.join(content_stems(clause))} " for clause in _CLAUSE.split(thought)]
-        for later in range(place + 1, len(chunks)):
-            said = told[later] in clauses if sizes[later] == 2 else False
-            if sizes[later] > 2:
-                said = any(told[later] in clause for clause in clauses)
-            if said and told[later] not in read:
-                yield Violation(place, chunks[later].strip(), later)
+        for clause in _CLAUSE.split(thought) if thought else ():
+            stems = content_stems(clause)
+            for start in range(len(stems) - 1):
+                alike = starting.get(stems[start : start + 2], [])
+                read = bisect_right(alike, place)
+                for later in alike[read : read + _MOST_ALIKE]:
+                    known = [told[i] for i in alike[max(0, read - _MOST_ALIKE) : read]]
+                    if _is_said(stems, start, told[later]) and not _was_read(
+                        told[later], question, known
+                    ):
+                        yield Violation(place, chunks[later].strip(), later)
+
+
+def _is_said(stems: tuple[str, ...], start: int, chunk: tuple[str, ...]) -> bool:
+    if len(chunk) == 2:
+        return stems == chunk
+    return stems[start : start + len(chunk)] == chunk
+
+
+def _was_read(chunk: tuple[str, ...], question: str, before: Sequence[tuple[str, ...]]) -> bool:
+    """Whether an earlier chunk or the question says the same."""
+    asked = f" {' '.join(content_stems(question))} "
+    return f" {' '.join(chunk)} " in asked or any(one[: len(chunk)] == chunk for one in before)
 
 
 def _early_numbers(
@@ -188,9 +204,13 @@ def _early_numbers(
         return  # nothing is read behind the last chunk
     ledger = _Ledger()
     ledger.read(question, QUESTION)
+    said: set[str] = set()
     for place, text in enumerate(chunks):
-        if not _is_repeat(text, chunks[:place]):
+        # What only says an earlier chunk again ("As was said: ...") tells no number anew.
+        if said.isdisjoint({text.strip(), text.partition(": ")[2].strip()}):
             ledger.read(text, place)
+        if len(text) > 12:
+            said.add(text.strip())
     *earlier, last = (i for i, thought in enumerate(thoughts) if thought or i == len(chunks) - 1)
     for place in earlier:
         _account(ledger, thoughts[place], place)
@@ -208,11 +228,6 @@ def _early_numbers(
 def _is_constant(use: _Use, question: str, chunks: Sequence[str]) -> bool:
     """Whether it is common knowledge about something that has been read, such as the 60 of minutes."""
     return any(use.value in find_constants(text) for text in (question, *chunks[: use.place + 1]))
-
-
-def _is_repeat(text: str, before: Sequence[str]) -> bool:
-    """Whether a chunk only says again, word for word, what one before it said."""
-    return any(len(earlier) > 12 and earlier.strip() in text for earlier in before)
 
 
 def _better(use: _Use, later: Sequence[_Occurrence]) -> _Occurrence | None:

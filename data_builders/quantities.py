@@ -41,7 +41,7 @@ _COUNT = "|".join([*_SMALL, *_LARGE])
 _DIGIT_QUANTITY = (
     # It starts with a set of characters, not with a look behind: a search skips to them.
     r"(?P<number>[\d.](?<![\w.].)(?:(?<=\d)(?:\d{0,2}(?:,\d{3})+|\d*)(?:\.\d+)?|(?<=\.)\d+))"
-    r"(?:\s*/\s*(?P<below>\d+)(?![\d,.]*\d))?(?P<percent>\s*(?:%|per\s?cent\b))?"
+    r"(?:\s*+/\s*+(?P<below>\d++)(?![,.]++\d))?(?P<percent>\s*+(?:%|per\s?cent\b))?"
     r"(?P<ordinal>(?:st|nd|rd|th)\b)?"
 )
 _DIGITS_ONLY = re.compile(_DIGIT_QUANTITY, re.IGNORECASE)
@@ -103,6 +103,7 @@ _CONSTANTS = {
     "pound": (16,),
 }
 
+_NEAR = 40  # characters around a number that are looked at
 _COUNTED = {"first": 1, "second": 2, "pair": 2, "couple": 2}  # no numbers, if read with care
 _WORD = re.compile(r"[a-z]+")
 _NUMBER_WORDS = frozenset(
@@ -110,7 +111,7 @@ _NUMBER_WORDS = frozenset(
     for word in (*_SMALL, *_LARGE, *_TIMES, *_PARTS, *_COUNTED)
     for ending in ("", "s")
 )
-_DIGITS = re.compile(r"(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?|(?<!\d)\.\d+")
+_DIGITS = re.compile(r"(?:\d{1,3}(?:,\d{3})++(?!\d)|\d++)(?:\.\d++)?|(?<!\d)\.\d++")
 _CARELESS = re.compile(rf"{_QUANTITY.pattern}|\b(?P<counted>{'|'.join(_COUNTED)})\b", re.IGNORECASE)
 
 
@@ -148,7 +149,7 @@ class Quantity(NamedTuple):
 def find_quantities(text: str, *, is_careful: bool = True) -> tuple[Quantity, ...]:
     """Every number in ``text`` with what stands near it."""
     return tuple(
-        Quantity(found.values, text[max(0, found.start - 40) : found.end + 40])
+        Quantity(found.values, text[max(0, found.start - _NEAR) : found.end + _NEAR])
         for found in find_numbers(text, is_careful=is_careful)
     )
 
@@ -217,10 +218,14 @@ def note_of(text: str) -> str:
     starts = [*(quantity.start for quantity in quantities[1:]), len(text)]
     parts = []
     for quantity, left, right in zip(quantities, edges, starts, strict=False):
-        before = re.search(r"(?:([^\W\d_]+)\s+)?([$€£]?)$", text[left : quantity.start])
+        before = re.search(
+            r"(?:([^\W\d_]+)\s+)?([$€£]?)$",
+            text[max(left, quantity.start - _NEAR) : quantity.start],
+        )
         after = re.match(r"(?:[ -][^\W\d_]+\b){1,2}", text[quantity.end : right])
         subject, sign = (before[1] or "", before[2]) if before else ("", "")
-        shown = re.sub(r"\s+(?:of|as)$", "", text[quantity.start : quantity.end].strip())
+        shown = " ".join(text[quantity.start : quantity.end].split())
+        shown = re.sub(r" (?:of|as)$", "", shown)
         nouns = _until_function_word(after[0].strip(" -").split() if after else [])
         words = (*_until_function_word([subject]), sign + shown, *nouns)
         parts.append(" ".join(word for word in words if word))

@@ -25,6 +25,7 @@ from data_builders.source import Count, Rows
 
 NAME = "svamp"
 LICENCE = "MIT"
+MOST_EQUATION = 500  # characters
 _INNERMOST = re.compile(r"\(\s*(-?[\d.]+)\s*([-+*/])\s*(-?[\d.]+)\s*\)")
 
 
@@ -67,7 +68,7 @@ def build_row(row: Row, options: argparse.Namespace) -> Iterator[Draft | Count]:
 def read_equation(equation: str) -> tuple[str, float | None]:
     """The steps of an equation, innermost first, and its value; None where it cannot be read."""
     lines: list[str] = []
-    text, value = equation, None
+    text, value = equation[:MOST_EQUATION], None
     while found := _INNERMOST.search(text):
         left, operator, right = float(found[1]), found[2], float(found[3])
         if operator == "/" and not right:

@@ -29,7 +29,6 @@ _TIMES = re.compile(
     re.MULTILINE,
 )
 _TAG = re.compile(r"<[^<>\n]{0,40}>")
-_NUMBER_LINE = re.compile(r"\n\s*\d+\s*$")
 
 Segment = tuple[float, str]
 
@@ -88,7 +87,9 @@ def read_captions(text: str) -> list[Segment]:
         *(pieces[i::5] for i in range(1, 6)), strict=True
     ):
         end = int(hours or 0) * 3600 + int(minutes) * 60 + int(seconds) + float(f"0.{fraction}")
-        body = _NUMBER_LINE.sub("", said.rstrip()) if said.rstrip() else ""
+        body, _, number = said.rstrip().rpartition("\n")
+        if not number.strip().isdecimal():  # else the number of the next caption
+            body = said
         segments.append((end, " ".join(_TAG.sub("", body).split())))
     return segments
 

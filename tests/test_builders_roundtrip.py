@@ -144,3 +144,40 @@ def test_fifty_thousand_sentences_a_second_are_split():
     start = time.process_time()
     count = sum(len(sentence_chunks(text)) for text in texts)
     assert count / (time.process_time() - start) > 50_000
+
+
+LONG = 300_000
+PATTERNS = {
+    "digits": "9" * LONG,
+    "letters before a digit": "x" * LONG + " 5",
+    "spaces": "Tom" + " " * LONG + "has 5.",
+    "line breaks": "Tom" + "\n" * LONG + "has 5.",
+    "lines": "a 5\n" * (LONG // 4),
+    "sum": "1+" * (LONG // 2),
+    "sums": "1+1=2; " * (LONG // 7),
+    "division": "1/" + "2" * LONG,
+    "equals": "=" * LONG,
+    "equals and spaces": "5 + 3 =" + " " * LONG + "x",
+    "percent": "5" + " " * LONG + "%",
+    "commas": "1,000," * (LONG // 6),
+    "number words": "one " * (LONG // 4),
+    "brackets": "(" * LONG,
+    "annotations": "<<" * (LONG // 2),
+}
+
+
+@pytest.mark.parametrize("name", PATTERNS)
+def test_hostile_rows_take_time_in_proportion_to_their_length(tmp_path, name):
+    text = PATTERNS[name]
+    rows = [
+        {"question": f"{text} How many?", "answer": f"5+3=<<5+3=8>>8 {text}\n#### 8"},
+        {"question": "Tom has 5. He buys 3. How many?", "answer": f"{text}=<<5+3=8>>8\n#### 8"},
+    ]
+    path = write_rows(tmp_path / "rows.jsonl", rows)
+    start = time.process_time()
+    given = ["--input", str(path), "--test-share", "0", "--keep-untraced"]
+    main(["gsm8k", *given, "--out", str(tmp_path / "a"), "--chunk", "paragraph"])
+    row = {"query": rows[0]["question"], "response": f"{text}\nThe answer is: 8"}
+    path = write_rows(tmp_path / "rows.jsonl", [row])
+    main(["metamathqa", *given, "--out", str(tmp_path / "b")])
+    assert time.process_time() - start < 10.0  # about 1 s; quadratic work takes minutes
