@@ -169,7 +169,7 @@ def _early_clauses(
     told = [content_stems(text) for text in chunks]
     starting: dict[tuple[str, ...], list[int]] = {}
     for place, stems in enumerate(told):
-        if len(stems) > 1:
+        if len(stems) > 1 and not find_numbers(chunks[place]):  # a number tells by itself
             starting.setdefault(stems[:2], []).append(place)
     for place, thought in enumerate(thoughts):
         for clause in _CLAUSE.split(thought) if thought else ():

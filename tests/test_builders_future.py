@@ -46,6 +46,12 @@ def test_a_later_chunk_word_for_word_is_found():
     assert facts("", "Tom is a lop", "", "", chunks=chunks) == [(1, "Tom is a lop.", 2)]
 
 
+def test_words_that_recur_around_other_numbers_are_no_fact_from_the_future():
+    chunks = ("He plays 20 minutes.", " Ann sings.", " He plays 35 minutes.")
+    assert facts("He plays 20 minutes", "", "", chunks=chunks) == []
+    assert facts("He plays 35 minutes", "", "", chunks=chunks) == [(0, "35", 2)]
+
+
 def test_numbers_in_words_fractions_and_percent_are_numbers():
     chunks = ("Tom has 20 hens.", " A quarter of them is brown.", " He sells 15% of them.")
     assert facts("20/4 = 5", "", "", chunks=chunks) == [(0, "4", 1)]
