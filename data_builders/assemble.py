@@ -43,7 +43,7 @@ def assemble(
             check_gold(*answer)
         told = _tell(draft, shaped, options)
         trace = draft.tracer(told) if draft.tracer else None
-        fault = _fault(told, trace, options) if trace else None
+        fault = _fault(draft, told, trace, options) if trace else None
         kept = None if fault else trace
         episode = Episode(
             id=draft.key,
@@ -75,13 +75,16 @@ def assemble(
         yield Count("no_sentence_of_its_own_asks")
 
 
-def _fault(told: Told, trace: Trace, options: argparse.Namespace) -> tuple[str, str] | None:
+def _fault(
+    draft: Draft, told: Told, trace: Trace, options: argparse.Namespace
+) -> tuple[str, str] | None:
     return fault_of(
         told.question,
         told.chunks,
         trace.thoughts,
         trace.deep,
         bounds=bounds_of(options),
+        source=draft.source.name,
     )
 
 

@@ -11,7 +11,7 @@ theirs, and any other source, is left to ``future``, which works from words and 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from data_builders import gsm_infinite, ledger
@@ -117,7 +117,7 @@ def _check_gsm_infinite(
     _question: str, chunks: Sequence[str], thoughts: Sequence[str]
 ) -> Iterator[Clauses]:
     """A quantity may be stated where it can be computed; what can only be computed later is early."""
-    known = [_values_after(chunks[: place + 1]) for place in range(len(chunks))]
+    known = list(values_by_chunk(chunks))
     for place, thought in enumerate(thoughts):
         clauses: Clauses = []
         for clause in filter(None, (part.strip() for part in thought.split(";"))):
@@ -132,27 +132,42 @@ def _check_gsm_infinite(
         yield clauses
 
 
-def _values_after(chunks: Sequence[str]) -> dict[str, int]:
-    """Every quantity that follows from some sentences; a later sentence about one replaces an earlier."""
-    made: dict[str, tuple[str, tuple[str, ...], int]] = {}
-    for chunk in chunks:
-        if found := _GIVEN.search(chunk):
-            made[found[2]] = ("given", (), int(found[1]))
-        elif found := _MADE.search(chunk):
-            operator = {"more than": "+", "less than": "-", "times": "*"}[found[3]]
-            made[found[1]] = (operator, (found[4],), int(found[2]))
-        elif found := _SUM.search(chunk):
-            made[found[1]] = ("sum", (found[2], found[3]), 0)
+def values_by_chunk(chunks: Sequence[str]) -> Iterator[dict[str, int]]:
+    """Behind each sentence, every quantity that follows by then; a later sentence about one replaces an earlier."""
+    made: dict[str, _Made] = {}
     values: dict[str, int] = {}
-    for _ in made:
-        for name, (operator, operands, number) in made.items():
-            if name not in values and values.keys() >= set(operands):
-                values[name] = gsm_infinite.compute(
-                    operator, [values[one] for one in operands], number
-                )
-        if len(values) == len(made):
-            break
-    return values
+    for chunk in chunks:
+        if found := _read_quantity(chunk):
+            name, definition = found
+            values = {} if name in made else dict(values)
+            made[name] = definition
+            _derive(made, values)
+        yield values
+
+
+_Made = tuple[str, tuple[str, ...], int]
+
+
+def _read_quantity(chunk: str) -> tuple[str, _Made] | None:
+    """The quantity that a sentence gives, and what it is made of: operator, operands, number."""
+    if found := _GIVEN.search(chunk):
+        return found[2], ("given", (), int(found[1]))
+    if found := _MADE.search(chunk):
+        operator = {"more than": "+", "less than": "-", "times": "*"}[found[3]]
+        return found[1], (operator, (found[4],), int(found[2]))
+    if found := _SUM.search(chunk):
+        return found[1], ("sum", (found[2], found[3]), 0)
+    return None
+
+
+def _derive(made: Mapping[str, _Made], values: dict[str, int]) -> None:
+    """Add every value that follows."""
+    waiting = [name for name in made if name not in values]
+    while ready := [name for name in waiting if all(one in values for one in made[name][1])]:
+        for name in ready:
+            operator, operands, number = made[name]
+            values[name] = gsm_infinite.compute(operator, [values[one] for one in operands], number)
+        waiting = [name for name in waiting if name not in values]
 
 
 _CHECKS: dict[str, Callable[[str, Sequence[str], Sequence[str]], Iterator[Clauses]]] = {

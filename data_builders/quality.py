@@ -3,7 +3,7 @@
     >>> fault_of("How many?", ("Tom has 5.", " He buys 3."), ("",), "", Bounds())
     ('thoughts_do_not_fit', '1 thoughts for 2 chunks')
 
-One thought a chunk, no marker of the protocol, bounds on length, and no fact from the future (``future``). Whether a
+One thought a chunk, no marker of the protocol, bounds on length, and no fact from the future (``exact``). Whether a
 teacher's answer is right is checked where it is known (``teacher``). Their scores by a judge model are left out.
 """
 
@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from adasr_trl.protocol import Markers, first_marker
-from data_builders.future import future_facts
+from data_builders.exact import early_facts
 
 _MARKERS = Markers()
 
@@ -83,9 +83,23 @@ def bounds_of(options: argparse.Namespace) -> Bounds:
 
 
 def fault_of(
-    question: str, chunks: Sequence[str], thoughts: Sequence[str], deep: str, bounds: Bounds
+    question: str,
+    chunks: Sequence[str],
+    thoughts: Sequence[str],
+    deep: str,
+    bounds: Bounds,
+    source: str = "",
 ) -> tuple[str, str] | None:
-    """Why a trace may not be taught from, as a code and in words; None if it may."""
+    """Why a trace may not be taught from, as a code and in words; None if it may.
+
+    Args:
+        question: What is known before the stream.
+        chunks: What arrives.
+        thoughts: One for each chunk.
+        deep: What is thought behind the last.
+        bounds: What the trace must keep to.
+        source: Name of the episode's source; some can be checked exactly.
+    """
     if len(thoughts) != len(chunks):
         return "thoughts_do_not_fit", f"{len(thoughts)} thoughts for {len(chunks)} chunks"
     if found := first_marker("\n".join((*thoughts, deep)), _MARKERS):
@@ -98,7 +112,7 @@ def fault_of(
         longest = max((len(text.split()) for text in texts), default=0)
         if longest > most:
             return f"{name}_too_long", f"{longest} words, at most {most} are allowed"
-    if bounds.check_future and (early := future_facts(question, chunks, thoughts)):
+    if bounds.check_future and (early := early_facts(source, question, chunks, thoughts)):
         one = early[0]
         detail = (
             f"thought {one.chunk + 1} states {one.fact!r}, which is read in chunk {one.read_at + 1}"

@@ -115,7 +115,7 @@ class SourceModule(Protocol):
 
 
 def load_source(name: str) -> SourceModule:
-    """The module of the source ``name``; one that is not asked for is never imported."""
+    """The module of the source ``name``."""
     if name not in SOURCES:
         raise BuildError(f"unknown source {name!r}; known are {', '.join(SOURCES)}.")
     return cast(SourceModule, importlib.import_module(f"data_builders.{name}"))

@@ -165,7 +165,10 @@ def fault_of_reply(episode: Episode, written: Written, bounds: Bounds) -> tuple[
     """Why a reply may not be taught from; None if it may."""
     if not is_right(written.answer, episode.answer, episode.answer_type):
         return "wrong_answer", f"answered {written.answer[:80]!r}, gold is {episode.answer!r}"
-    return fault_of(episode.question, episode.chunks, written.thoughts, written.deep, bounds)
+    source = episode.source.name
+    return fault_of(
+        episode.question, episode.chunks, written.thoughts, written.deep, bounds, source
+    )
 
 
 def _joined(lines: list[str]) -> str:

@@ -438,12 +438,12 @@ def infinite(out, *more):
 
 
 def test_a_graph_s_answer_is_what_its_sentences_say(out):
-    from data_builders.exact import _values_after
+    from data_builders.exact import values_by_chunk
 
     for episode in infinite(out):
         words = episode.question.rstrip("?").split()
         name = f"{words[2]} {words[3]} in {words[6]} Hall" if words[4] == "are" else ""
-        assert _values_after(episode.chunks)[name] == int(episode.answer)
+        assert list(values_by_chunk(episode.chunks))[-1][name] == int(episode.answer)
 
 
 def test_a_quantity_waits_until_it_can_be_computed(out):

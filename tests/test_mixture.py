@@ -12,7 +12,7 @@ from adasr_trl.episode import AnswerType, Episode, EpisodeError, Source, write_e
 from adasr_trl.mixture import EpisodeFile, card_section, mix, mixed_counts, write_sources
 
 
-def episodes(name, count, licence="MIT"):
+def made(name, count, licence="MIT"):
     one = Episode(
         name,
         name,
@@ -28,7 +28,7 @@ def episodes(name, count, licence="MIT"):
 @pytest.fixture
 def files(tmp_path):
     for name, count in (("big", 900), ("small", 100)):
-        write_episodes(tmp_path / f"{name}.jsonl", episodes(name, count))
+        write_episodes(tmp_path / f"{name}.jsonl", made(name, count))
     return [str(tmp_path / "big.jsonl"), str(tmp_path / "small.jsonl")]
 
 
@@ -80,7 +80,7 @@ def test_a_mixture_is_a_sequence(files):
 
 
 def test_episodes_stay_on_disk(tmp_path):
-    long = [replace(e, chunks=("word " * 2000,)) for e in episodes("long", 500)]
+    long = [replace(e, chunks=("word " * 2000,)) for e in made("long", 500)]
     write_episodes(tmp_path / "long.jsonl", long)
     tracemalloc.start()
     mixture = mix((MixturePart(str(tmp_path / "long.jsonl")),), 1.0, 0)
@@ -100,7 +100,7 @@ def test_a_file_that_is_missing_empty_or_left_out_is_named(files, tmp_path):
 
 
 def test_a_damaged_episode_is_named_by_its_number(tmp_path):
-    write_episodes(tmp_path / "a.jsonl", episodes("a", 2))
+    write_episodes(tmp_path / "a.jsonl", made("a", 2))
     with (tmp_path / "a.jsonl").open("a") as file:
         file.write("{\n")
     with pytest.raises(EpisodeError, match=r"a\.jsonl: episode 3: invalid JSON"):
@@ -119,7 +119,7 @@ def test_a_run_loads_its_mixture_and_refuses_a_file_twice(files):
 def test_an_episode_that_a_run_cannot_use_is_named(files, tmp_path):
     from adasr_trl.training import load_data
 
-    bad = [replace(episodes("bad", 1)[0], answer="many")]
+    bad = [replace(made("bad", 1)[0], answer="many")]
     write_episodes(tmp_path / "bad.jsonl", bad)
     with pytest.raises(EpisodeError, match=r"data\.mixture: episode 'bad-0': .*'many'"):
         load_data(DataConfig(mixture=(MixturePart(str(tmp_path / "bad.jsonl")),)))
@@ -149,9 +149,7 @@ def test_a_part_needs_a_weight_and_a_cap_above_zero():
 
 
 def test_licences_of_all_sources_stand_in_the_model_card(tmp_path):
-    write_sources(
-        tmp_path, episodes("gsm8k", 3), [*episodes("folio", 2, "CC-BY-SA-4.0"), *episodes("a|b", 1)]
-    )
+    write_sources(tmp_path, made("gsm8k", 3), [*made("folio", 2, "CC-BY-SA-4.0"), *made("a|b", 1)])
     rows = json.loads((tmp_path / "data_sources.json").read_text())
     assert [(row["name"], row["episodes"]) for row in rows] == [
         ("a|b", 1),
@@ -161,3 +159,22 @@ def test_licences_of_all_sources_stand_in_the_model_card(tmp_path):
     card = card_section(tmp_path)
     assert "| folio | 1 | CC-BY-SA-4.0 | 2 |" in card
     assert "| a\\|b | 1 | MIT | 1 |" in card
+
+
+def test_a_run_on_a_mixture_notes_its_sources(tmp_path, episodes):
+    import workspace
+
+    from adasr_trl import commands, rundir
+
+    workspace.make(tmp_path, episodes)
+    for name, part in (("a", episodes[:30]), ("b", episodes[30:48])):
+        write_episodes(tmp_path / f"{name}.jsonl", part)
+    config = workspace.load(tmp_path, "sft")
+    files = [{"path": str(tmp_path / f"{name}.jsonl")} for name in "ab"]
+    config["data"] = {"mixture": files, "held_out": 8}
+    config |= {"max_steps": 1, "eval_strategy": "no"}
+    del config["eval_steps"]
+    workspace.save(tmp_path, "sft", config)
+    run = commands.run_sft(str(tmp_path / "sft.yaml"), (), rundir.Existing.REFUSE)
+    (source,) = json.loads((run / "data_sources.json").read_text())
+    assert (source["name"], source["licence"], source["episodes"]) == ("ledger", "Apache-2.0", 48)
