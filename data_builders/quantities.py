@@ -46,10 +46,10 @@ _DIGIT_QUANTITY = (
 )
 _DIGITS_ONLY = re.compile(_DIGIT_QUANTITY, re.IGNORECASE)
 _QUANTITY = re.compile(
-    _DIGIT_QUANTITY
-    + rf"|\b(?:(?P<above>an?|{'|'.join(_ONES)})[\s-]+)?(?P<part>{'|'.join(_PARTS)})s?\b(?P<of>\s+(?:of|as)\b)?"
-    rf"|\b(?P<count>(?:{_COUNT})(?:[\s-]+(?:and\s+)?(?:{_COUNT}))*)\b"
-    rf"|\b(?P<times>{'|'.join(_TIMES)})s?\b",
+    _DIGIT_QUANTITY + r"|\b(?=[adefhmnoqst])(?:"  # what number words begin with, and "a"
+    rf"(?:(?P<above>an?|{'|'.join(_ONES)})[\s-]+)?(?P<part>{'|'.join(_PARTS)})s?\b(?P<of>\s+(?:of|as)\b)?"
+    rf"|(?P<count>(?:{_COUNT})(?:[\s-]+(?:and\s+)?(?:{_COUNT}))*)\b"
+    rf"|(?P<times>{'|'.join(_TIMES)})s?\b)",
     re.IGNORECASE,
 )
 _PRONOUN_AHEAD = re.compile(
