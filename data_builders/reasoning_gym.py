@@ -8,7 +8,8 @@ r"""Tasks of the package reasoning_gym (Apache-2.0) that read as a stream, gener
 
 The instruction about the answer's form is taken off the text; it joins the question where the answer is more than a word.
 A text of fewer than two sentences besides the question does not read as a stream, and is rejected by that name. Tasks
-with worked solutions (``answer_cot``) get an aligned trace.
+with worked solutions (``answer_cot``) get an aligned trace; rows with the same variables come from one template, and share
+a group.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from data_builders import align
 from data_builders.align import aligned
 from data_builders.asking import find_asking
 from data_builders.draft import Draft
+from data_builders.gsm8k import text_key
 from data_builders.inputs import Numbers, open_input
 from data_builders.options import add_telling_options
 from data_builders.rows import Row
@@ -88,9 +90,12 @@ def build_row(row: Row, options: argparse.Namespace) -> Iterator[Draft | Rejecte
     is_long = kind is AnswerType.TEXT and len(answer.split()) > 1
     rationale = metadata.get("answer_cot")
     key = f"{NAME}-{task}-{row.key}"
+    variables = metadata.get("variables")  # what a template has to fill in tells it from others
     yield Draft(
         key=key,
-        group=key,
+        group=f"{NAME}-{task}-{text_key(' '.join(sorted(variables)))}"
+        if isinstance(variables, dict)
+        else key,
         where=row.where,
         question=f"{question} {instruction}" if is_long and instruction else question,
         units=sentences,

@@ -4,7 +4,8 @@
      "Answer": 8.0, "Type": "Addition"}
 
 Many bodies lack their final stop; the text is left as it is. The equation's inner steps are the rationale, its last one
-answers. Rows whose equation does not give their answer are counted, and keep no trace.
+answers. Rows whose equation does not give their answer are counted, and keep no trace. Rows with the same body apart from
+its numbers share a group.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from adasr_trl.episode import AnswerType
 from data_builders import align
 from data_builders.align import aligned, needed_units
 from data_builders.draft import Draft
+from data_builders.gsm8k import text_key
 from data_builders.inputs import open_input
 from data_builders.options import add_text_options
 from data_builders.rows import Row, source_of
@@ -52,7 +54,7 @@ def build_row(row: Row, options: argparse.Namespace) -> Iterator[Draft | Count]:
     key = f"{NAME}-{row.text_or('ID', row.key)}"
     yield Draft(
         key=key,
-        group=key,
+        group=f"{NAME}-{text_key(re.sub('[0-9]+', '0', body))}",
         where=row.where,
         question=question,
         units=units,

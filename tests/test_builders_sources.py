@@ -144,6 +144,7 @@ def test_an_equation_gives_the_steps_and_its_last_one_answers(tmp_path, out):
     assert found[0].thoughts == ("5 pens", "5+3 = 8")
     assert found[0].deep == "8*2 = 16"
     assert found[1].thoughts is None
+    assert found[1].group == found[0].group  # one body, other numbers or not
     assert manifest(out)["counts"]["equation_does_not_give_the_answer"] == 1
 
 
@@ -267,6 +268,21 @@ def test_the_form_of_the_answer_is_no_part_of_the_stream(tmp_path, out):
     assert found[0].source.name == "reasoning_gym/family_relationships"
     assert found[1].question.startswith("Who lies? (Format your answer like")
     assert manifest(out)["rejected"]["by_reason"] == {"does_not_read_as_a_stream": 1}
+
+
+def test_rows_of_one_template_share_a_group(tmp_path, out):
+    text = "Tom has {} hens. There is rain. How many legs are there?"
+    rows = [
+        {
+            "question": text.format(n),
+            "answer": str(2 * n),
+            "metadata": {"variables": {"n": n, "who": "x"}},
+        }
+        for n in (3, 4)
+    ]
+    rows.append({**rows[0], "metadata": {"variables": {"m": 1}}})
+    found = build("reasoning_gym", tmp_path, out, rows)
+    assert found[0].group == found[1].group != found[2].group
 
 
 def test_a_task_without_the_package_says_what_to_install(out, capsys, monkeypatch):
