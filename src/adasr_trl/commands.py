@@ -31,7 +31,9 @@ from adasr_trl.config import (
     load_config,
     parse_trl,
 )
+from adasr_trl.episode import Episode
 from adasr_trl.files import write_text
+from adasr_trl.mixture import write_sources
 from adasr_trl.rewards import Reward, RewardError, build_rewards, source_digests
 from adasr_trl.streaming_file import STREAMING_FILE, load_streaming
 
@@ -64,7 +66,7 @@ def run_sft(config: str, overrides: Sequence[str], existing: rundir.Existing) ->
     streaming = loaded.section("streaming")
     data = load_data(loaded.section("data"), traced_with=streaming.markers)
     texts = load_texts(loaded.section("model"), data, streaming)
-    plan.take()
+    plan.take(texts.data.train, texts.data.held_out)
     model = load_model_for(streaming, loaded.section("model"), texts.tokenizer, args.seed)
     train(
         sft_trainer(model, texts, args, loaded.section("lora")),
@@ -97,7 +99,7 @@ def run_rl(config: str, overrides: Sequence[str], existing: rundir.Existing, *, 
     args = parse_trl(loaded, HRPOConfig)
     _check(loaded, args, rewards, streaming)
     texts = load_texts(loaded.section("model"), load_data(loaded.section("data")), streaming)
-    plan.take()
+    plan.take(texts.data.train, texts.data.held_out)
     alarms = CollapseAlarms(loaded.section("alarms"))
     trainer = HRPOTrainer(
         load_model_for(streaming, loaded.section("model"), texts.tokenizer, args.seed),
@@ -154,13 +156,18 @@ class _Plan:
     existing: rundir.Existing
     complete: bool
 
-    def take(self) -> None:
-        """Take the directory, once everything else was found in order; one process does it for all."""
+    def take(self, *episodes: Sequence[Episode]) -> None:
+        """Take the directory, once everything else was found in order; one process does it for all.
+
+        Args:
+            episodes: What is trained on; their sources and licences are noted for the model card.
+        """
         if not _is_main_process():
             return
         rundir.take(self.run, self.identity, self.existing)
         text = yaml.safe_dump(dict(self.resolved), sort_keys=False, allow_unicode=True)
         write_text(self.run / CONFIG_FILE, text)
+        write_sources(self.run, *episodes)
 
 
 def _plan(
@@ -183,7 +190,7 @@ def _plan(
         "version": __version__,
         "config": resolved,
         "model": rundir.input_digest(model.path) if model.path else "scratch",
-        "train": rundir.input_digest(data.train),
+        "train": [rundir.input_digest(file) for file in data.files],
         **({"code": dict(code)} if code else {}),
     }
     run = Path(output)

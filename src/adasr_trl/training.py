@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import logging
 import time
@@ -30,6 +31,7 @@ from adasr_trl.episode import Episode, EpisodeError, read_episodes
 from adasr_trl.files import UserError, write_text
 from adasr_trl.layouts import Layout, build_layout, check_trace
 from adasr_trl.metrics import check_answer
+from adasr_trl.mixture import mix, refuse_doubled
 from adasr_trl.model import load_tokenizer
 from adasr_trl.protocol import Markers, Mode
 from adasr_trl.streaming_file import save_origin, save_streaming
@@ -67,10 +69,19 @@ def load_data(config: DataConfig, traced_with: Markers | None = None) -> Data:
         if traced_with:
             check_trace(episode, traced_with)
 
-    episodes = list(read_episodes(config.train, check))
+    episodes: Sequence[Episode]
+    if config.mixture:
+        episodes = mix(config.mixture, config.temperature, config.mixture_seed)
+        for episode in refuse_doubled(episodes):
+            try:
+                check(episode)
+            except ValueError as error:
+                raise EpisodeError(f"data.mixture: episode {episode.id!r}: {error}") from None
+    else:
+        episodes = list(read_episodes(config.train, check))
     if config.held_out >= len(episodes):
         raise EpisodeError(
-            f"{config.train}: holds {len(episodes)} episodes; data.held_out = {config.held_out} leaves none to "
+            f"{', '.join(config.files)}: holds {len(episodes)} episodes; data.held_out = {config.held_out} leaves none to "
             f"train on."
         )
     cut = len(episodes) - config.held_out
@@ -89,7 +100,7 @@ def load_texts(model: ModelConfig, data: Data, streaming: StreamingConfig) -> Te
     layout.turns(data.train[0], Mode.STREAMING)
     overhead = len(codec.prompt("", streaming.instruction)) + 16
     markers = len(codec.marker("chunk_end"))
-    for episode in (*data.train, *data.held_out):
+    for episode in itertools.chain(data.train, data.held_out):
         most = overhead + 2 * len((episode.question + episode.text).encode())
         if most + markers * len(episode.chunks) > streaming.max_prompt_tokens:
             layout.turns(episode, Mode.STREAMING)  # exact; above, no text has 2 tokens a byte
