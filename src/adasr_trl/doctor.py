@@ -241,7 +241,7 @@ def _time_lines(pace: Pace, steps: int, a_step: float, micro_batches: int) -> li
         )
     total = checks.hours(pace, steps, a_step, micro_batches)
     return [
-        f"time: about {total:.2f} hours for {steps} steps on one process like this one (measured here: {'; '.join(parts)}; "
+        f"time: about {_duration(total)} for {steps} steps on one process like this one (measured here: {'; '.join(parts)}; "
         f"larger batches are faster a rollout, evaluations and checkpoints come on top)"
     ]
 
@@ -250,17 +250,25 @@ def _memory_lines(model: Any, cache_bytes: float) -> list[str]:
     import torch
 
     sizes = [(p.numel() * p.element_size(), p.requires_grad) for p in model.parameters()]
-    weights = sum(size for size, _ in sizes) / _GIB
-    trained = sum(size for size, is_trained in sizes if is_trained) / _GIB
+    weights = sum(size for size, _ in sizes)
+    trained = sum(size for size, is_trained in sizes if is_trained)
     if model.device.type == "cuda":
-        peak, of = torch.cuda.max_memory_allocated() / _GIB, "the GPU"
+        peak, of = torch.cuda.max_memory_allocated(), "the GPU"
     else:
-        kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        peak, of = kib / 2**20, "this process, libraries included,"
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024  # KiB on Linux
+        of = "this process, libraries included,"
     return [
-        f"memory: weights {weights:.2f} GiB, gradients {trained:.2f}, AdamW's state {2 * trained:.2f}, cache of a step's rollouts "
-        f"{cache_bytes / _GIB:.2f} (from the sizes); {of} peaked at {peak:.2f} GiB here, without AdamW's state"
+        f"memory: weights {_size(weights)}, gradients {_size(trained)}, AdamW's state {_size(2 * trained)}, cache of a step's "
+        f"rollouts {_size(cache_bytes)} (from the sizes); {of} peaked at {_size(peak)} here, without AdamW's state"
     ]
+
+
+def _size(count: float) -> str:
+    return f"{count / _GIB:.1f} GiB" if count >= _GIB else f"{count / 2**20:.0f} MiB"
+
+
+def _duration(hours: float) -> str:
+    return f"{hours:.1f} hours" if hours >= 1 else f"{hours * 60:.1f} minutes"
 
 
 def _version_lines() -> list[str]:
