@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
 
@@ -37,6 +37,7 @@ from adasr_trl.rewards import Reward, RewardError, build_rewards, source_digests
 from adasr_trl.streaming_file import STREAMING_FILE, load_streaming
 
 logger = logging.getLogger(__name__)
+T = TypeVar("T")
 
 CONFIG_FILE = "config.yaml"
 _SHARED = {"model": ModelConfig, "data": DataConfig, "streaming": StreamingConfig}
@@ -66,7 +67,7 @@ def run_sft(config: str, overrides: Sequence[str], existing: rundir.Existing) ->
     args = parse_trl(loaded, SFTSettings)
     streaming = loaded.section("streaming")
     data = load_data(loaded.section("data"), traced_with=streaming.markers)
-    texts = load_texts(loaded.section("model"), data, streaming)
+    texts = located(loaded, lambda: load_texts(loaded.section("model"), data, streaming))
     plan.take()
     model = load_model_for(streaming, loaded.section("model"), texts.tokenizer, args.seed)
     train(
@@ -102,7 +103,8 @@ def run_rl(config: str, overrides: Sequence[str], existing: rundir.Existing, *, 
     begin_processes(loaded.flat.get("deepspeed"))
     args = parse_trl(loaded, HRPOConfig)
     check_arguments(loaded, args, rewards, streaming)
-    texts = load_texts(loaded.section("model"), load_data(loaded.section("data")), streaming)
+    data = load_data(loaded.section("data"))
+    texts = located(loaded, lambda: load_texts(loaded.section("model"), data, streaming))
     plan.take()
     alarms = CollapseAlarms(loaded.section("alarms"))
     trainer = HRPOTrainer(
@@ -114,11 +116,21 @@ def run_rl(config: str, overrides: Sequence[str], existing: rundir.Existing, *, 
         rewards=rewards,
         group_filter=loaded.section("group_filter"),
         processing_class=texts.tokenizer,
-        peft_config=lora_config(loaded.section("lora")),
+        peft_config=lora_config(loaded.section("lora"), texts.codec),
         callbacks=[*callbacks(plan.run), alarms],
     )
     train(trainer, plan.run, streaming, loaded.section("model"), stopped=alarms.verdict)
     return plan.run
+
+
+def located(loaded: LoadedConfig, load: Callable[[], T]) -> T:
+    """What ``load`` gives; a marker that the tokenizer does not bear is named with its line."""
+    from adasr_trl.codec import MarkerError
+
+    try:
+        return load()
+    except MarkerError as error:
+        raise ConfigError(f"{loaded.line_of('streaming.markers.' + error.role)}: {error}") from None
 
 
 def rewards_of(

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from adasr_trl import doctor_checks as checks
 from adasr_trl.combinations import check
-from adasr_trl.commands import RL_SECTIONS, SFT_SECTIONS, check_arguments, rewards_of
+from adasr_trl.commands import RL_SECTIONS, SFT_SECTIONS, check_arguments, located, rewards_of
 from adasr_trl.config import LoadedConfig, load_config, parse_trl
 from adasr_trl.config_values import read_yaml
 from adasr_trl.doctor_checks import Pace, Rolled, Traced
@@ -55,7 +55,8 @@ def _examine_rl(config: str, overrides: Sequence[str]) -> tuple[list[str], list[
     begin_processes(loaded.flat.get("deepspeed"))
     args = parse_trl(loaded, HRPOConfig)
     check_arguments(loaded, args, rewards, streaming)
-    texts = load_texts(loaded.section("model"), load_data(loaded.section("data")), streaming)
+    data = load_data(loaded.section("data"))
+    texts = located(loaded, lambda: load_texts(loaded.section("model"), data, streaming))
     model = _load(loaded, texts, args)
     room = Room(streaming.decode_batch)
     started = time.monotonic()
@@ -73,7 +74,10 @@ def _examine_rl(config: str, overrides: Sequence[str]) -> tuple[list[str], list[
     steps = _steps(
         args, len(texts.data.train) * args.num_generations, args.per_device_train_batch_size
     )
-    lines = _rollout_lines(found, len(texts.data.train) + len(texts.data.held_out))
+    lines = [
+        _marker_line(texts),
+        *_rollout_lines(found, len(texts.data.train) + len(texts.data.held_out)),
+    ]
     a_step = batches * args.generation_batch_size
     lines += _time_lines(pace, steps, a_step, micro_batches)
     fuller = min(streaming.decode_batch, args.generation_batch_size) / max(
@@ -93,7 +97,7 @@ def _examine_sft(config: str, overrides: Sequence[str]) -> tuple[list[str], list
     begin_processes(loaded.flat.get("deepspeed"))
     args = parse_trl(loaded, SFTSettings)
     data = load_data(loaded.section("data"), traced_with=streaming.markers)
-    texts = load_texts(loaded.section("model"), data, streaming)
+    texts = located(loaded, lambda: load_texts(loaded.section("model"), data, streaming))
     model = _load(loaded, texts, args)
     episodes = texts.data.train[:: max(1, len(texts.data.train) // 200)]
     encoded = [texts.layout.encode(each, Mode(args.mode)) for each in episodes]
@@ -102,6 +106,7 @@ def _examine_sft(config: str, overrides: Sequence[str]) -> tuple[list[str], list
         model, [list(each.token_ids) for each in encoded], args.per_device_train_batch_size
     )
     lines = [
+        _marker_line(texts),
         f"traces: {found.episodes} looked at; a mean one has {found.read:.0f} tokens of input, {found.streaming:.0f} of thoughts, "
         f"{found.deep:.0f} of deep part; all gold answers can be parsed ({len(data.train) + len(data.held_out)})",
         f"over the caps: {found.capped:.1%} of the thoughts, {found.clipped:.1%} of the deep parts",
@@ -121,7 +126,7 @@ def _load(loaded: LoadedConfig, texts: Texts, args: Any) -> Any:
     if loaded.section("lora") is not None:
         from peft import get_peft_model
 
-        model = get_peft_model(model, lora_config(loaded.section("lora")))
+        model = get_peft_model(model, lora_config(loaded.section("lora"), texts.codec))
     return model.to(args.device)
 
 
@@ -229,6 +234,13 @@ def _rollout_lines(found: Rolled, episodes: int) -> list[str]:
         f"answers: {found.parsed:.0%} of those given can be parsed; all {episodes} gold answers can",
         f"tokens: a mean rollout reads {found.read:.0f}, thinks {found.streaming:.0f} while it reads, and {found.deep:.0f} after",
     ]
+
+
+def _marker_line(texts: Texts) -> str:
+    from adasr_trl.protocol import ROLES
+
+    costs = ", ".join(f"{role} {len(texts.codec.marker(role))}" for role in ROLES)
+    return f"markers, in tokens of this tokenizer: {costs} (each is written or read at every chunk; 1 is cheapest)"
 
 
 def _time_lines(pace: Pace, steps: int, a_step: float, micro_batches: int) -> list[str]:

@@ -121,6 +121,8 @@ def load_texts(model: ModelConfig, data: Data, streaming: StreamingConfig) -> Te
     """
     tokenizer = load_tokenizer(model, streaming.markers, data.train)
     codec = Codec(tokenizer, streaming.markers)
+    codec.check_markers()
+    _warn_of_markers_in(data.train, streaming.markers)
     layout = build_layout(streaming, codec)
     layout.turns(data.train[0], Mode.STREAMING)
     overhead = len(codec.prompt("", streaming.instruction)) + 16
@@ -132,19 +134,41 @@ def load_texts(model: ModelConfig, data: Data, streaming: StreamingConfig) -> Te
     return Texts(data, tokenizer, streaming, codec, layout)
 
 
-def lora_config(section: LoraSection | None) -> Any:
-    """PEFT's configuration of the ``lora`` section, or None."""
+def _warn_of_markers_in(episodes: Sequence[Episode], markers: Markers) -> None:
+    """Say which markers stand in the data: harmless to the engines, for which it is text, but the model may be misled."""
+    for marker in markers.all():
+        holding = [each for each in episodes if marker in each.question or marker in each.text]
+        if holding:
+            logger.warning(
+                "streaming.markers: %r stands in the question or input of %d episodes, such as %r; it is read as plain "
+                "text there, but another string would be clearer to the model",
+                marker,
+                len(holding),
+                holding[0].id,
+            )
+
+
+def lora_config(section: LoraSection | None, codec: Codec) -> Any:
+    """PEFT's configuration of the ``lora`` section, or None; rows of added markers are trained with the adapter."""
     if section is None:
         return None
     from peft import LoraConfig
 
     targets = section.target_modules
+    rows = codec.added_marker_ids() if codec.markers.add_tokens else []
+    if rows:
+        logger.warning(
+            "markers.add_tokens: the adapter carries %d rows of the embedding; vLLM and llama.cpp do not load such an "
+            "adapter (merge it first), PEFT does once the tokenizer of the run is used",
+            len(rows),
+        )
     return LoraConfig(
         r=section.r,
         lora_alpha=section.alpha,
         lora_dropout=section.dropout,
         target_modules=targets if isinstance(targets, str) else list(targets),
         task_type="CAUSAL_LM",
+        trainable_token_indices=rows or None,
     )
 
 
@@ -160,6 +184,7 @@ def train(
     Raises:
         UserError: ``stopped``, given the log history, has a reason not to finish; the run stays unfinished.
     """
+    _prepare_head(trainer.model)
     trainer.remove_callback(PrinterCallback)  # ProgressLine says it in fewer words
     checkpoint = rundir.latest_checkpoint(run)
     if checkpoint and _trained(checkpoint):
@@ -179,6 +204,27 @@ def train(
         save_streaming(run, streaming)
         save_origin(run, model)
         rundir.finish(run)
+
+
+def _prepare_head(model: Any) -> None:
+    """Let TRL's fused head work where rows of the embedding are trained with an adapter.
+
+    It asks the head for a bias, which PEFT 0.21 does not pass on from a wrapped, tied head.
+
+    Raises:
+        UserError: The head is another matrix, whose rows PEFT would leave as they were drawn.
+    """
+    from peft.utils.other import TrainableTokensWrapper
+
+    if not any(isinstance(module, TrainableTokensWrapper) for module in model.modules()):
+        return
+    head = model.get_output_embeddings()
+    if not isinstance(head, TrainableTokensWrapper):
+        raise UserError(
+            "streaming.markers.add_tokens: this model's head is not tied to its embedding, so an adapter would not train "
+            "its new rows; use markers that need no tokens, or train all weights (lora: null)."
+        )
+    head.bias = None
 
 
 def _trained(checkpoint: Path) -> bool:
