@@ -8,6 +8,9 @@ QUICK ?=
 SEEDS ?= 1
 SEED ?=
 LAYOUT ?=
+PEFT ?=
+DEEPSPEED ?=
+PROCESSES ?=
 RUNS ?= runs
 DATA ?= data/sources
 RUN ?= $(RUNS)/$(MODEL)/seed-0/hrpo
@@ -26,9 +29,16 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 named = $(filter $(1),$(MAKECMDGOALS))
 config = --config $(if $(and $(CONFIG),$(call named,$(1))),$(CONFIG),configs/$(MODEL)/$(2).yaml)
 args = $(if $(call named,$(1)),$(ARGS))
-folder = $(RUNS)/$(MODEL)$(if $(filter parallel,$(LAYOUT)),-parallel)/seed-$(or $(SEED),0)
-own = $(if $(SEED)$(LAYOUT),$(call seed,--seed) --output_dir $(folder)/$(1)) \
-  $(if $(LAYOUT),--streaming.layout $(LAYOUT))
+folder = $(RUNS)/$(MODEL)$(if $(filter parallel,$(LAYOUT)),-parallel)$(addprefix -,$(PEFT))/seed-$(or $(SEED),0)
+own = $(if $(SEED)$(LAYOUT)$(PEFT),$(call seed,--seed) --output_dir $(folder)/$(1)) \
+  $(if $(LAYOUT),--streaming.layout $(LAYOUT)) $(if $(DEEPSPEED),--deepspeed configs/deepspeed/$(DEEPSPEED).yaml)
+from_sft = $(if $(SEED)$(LAYOUT)$(PEFT),--model.path $(folder)/sft)
+# RL goes on with the adapter of SFT, and on its weights.
+peft-lora = --lora.r 16
+peft-qlora = --lora.r 16 --model.quantization '{kind: nf4}'
+peft-full = --lora null
+peft = $(if $(PEFT),$(or $(peft-$(PEFT)),$(error PEFT=$(PEFT): expected lora, qlora or full)))
+TRAIN = $(if $(PROCESSES),$(BIN)/python -m torch.distributed.run --standalone --nproc_per_node $(PROCESSES) -m adasr_trl,$(ADASR))
 seed = $(if $(SEED),$(1) $(SEED))
 layout = $(if $(LAYOUT),--layout $(LAYOUT))
 quick = $(if $(QUICK),--quick)
@@ -44,6 +54,8 @@ help:  ## print this help
 	@echo '  CONFIG=FILE        this configuration file for the target you name'
 	@echo '  ARGS="--key value" settings over the file'"'"'s, for the target you name'
 	@echo '  LAYOUT=parallel    input and thoughts in two streams (runs of its own)'
+	@echo '  PEFT=qlora         or lora, full: the adapter, on 4 bits, or none (runs of its own)'
+	@echo '  DEEPSPEED=zero2    a file of configs/deepspeed; PROCESSES=N: so many, one a GPU'
 	@echo '  QUICK=1            few steps and questions (hrpo, compare)'
 	@echo '  SEED=N, SEEDS=N    the first seed (else the file'"'"'s); how many, for compare'
 	@echo '  RUN=DIR            the run to show'
@@ -76,7 +88,12 @@ $(BIN)/python:
 	@DS_BUILD_OPS=0 $(PIP) install -q -c .venv/constraints.txt -e '.[dev]'
 	@touch .venv/.installed $@
 
-install: .venv/.installed  ## make .venv with torch and adasr-trl (TORCH_INDEX= chooses the build)
+.venv/.installed-gpu: pyproject.toml .venv/constraints.txt
+	@echo 'installing bitsandbytes and DeepSpeed'
+	@DS_BUILD_OPS=0 $(PIP) install -q -c .venv/constraints.txt -e '.[gpu]'
+	@touch .venv/.installed $@
+
+install: .venv/.installed $(if $(filter qlora,$(PEFT))$(DEEPSPEED),.venv/.installed-gpu)  ## make .venv with torch and adasr-trl (TORCH_INDEX= chooses the build)
 
 # ---- stages
 
@@ -89,15 +106,19 @@ data-docs: install  ## build every source on the files in DATA=, and write the f
 	@$(BIN)/python -m data_builders document --data $(DATA)
 
 sft: data  ## supervised fine-tuning on the traces
-	@$(ADASR) sft $(call config,sft,sft) --refresh $(call own,sft) $(call args,sft)
+	@$(TRAIN) sft $(call config,sft,sft) --refresh $(call own,sft) $(peft) $(call args,sft)
 
 grpo: sft  ## the flat baseline, from the SFT model
-	@$(ADASR) grpo $(call config,grpo,grpo) --refresh $(call own,grpo) \
-	  $(if $(SEED)$(LAYOUT),--model.path $(folder)/sft) $(call args,grpo)
+	@$(TRAIN) grpo $(call config,grpo,grpo) --refresh $(call own,grpo) $(from_sft) $(call args,grpo)
 
-hrpo: data  ## SFT, HRPO, evaluation on unseen questions, and the table
+ifeq ($(PEFT)$(DEEPSPEED)$(PROCESSES),)
+hrpo: data  ## SFT, HRPO, evaluation on unseen questions, and the table (with PEFT= and the like: SFT and HRPO)
 	@$(ADASR) compare $(call config,hrpo,compare) --variants hrpo \
 	  $(quick) $(layout) $(call seed,--seed) $(call args,hrpo)
+else
+hrpo: sft
+	@$(TRAIN) hrpo $(call config,hrpo,hrpo) --refresh $(call own,hrpo) $(from_sft) $(call args,hrpo)
+endif
 
 compare: data  ## the same with flat GRPO and SEEDS= seeds
 	@$(ADASR) compare $(call config,compare,compare) --variants hrpo,grpo --seeds $(SEEDS) \
@@ -109,7 +130,8 @@ ablate: data  ## the paper's tables at this size, with SEEDS= seeds
 	  $(quick) $(layout) $(call seed,--seed) $(call args,ablate)
 
 eval: data  ## answer unseen questions with the run that the config names
-	@$(ADASR) eval $(call config,eval,eval) --refresh $(call seed,--eval.seed) $(call args,eval)
+	@$(ADASR) eval $(call config,eval,eval) --refresh $(call seed,--eval.seed) \
+	  $(if $(PEFT),--model.path $(folder)/hrpo) $(call args,eval)
 
 show: install  ## print rollouts of RUN=, coloured by phase
 	@$(ADASR) show $(RUN) $(ARGS)

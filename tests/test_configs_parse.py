@@ -13,14 +13,16 @@ from adasr_trl.rewards import build_rewards
 from data_builders.__main__ import main as build
 
 CONFIGS = Path(__file__).parent.parent / "configs"
-MODELS = sorted(folder.name for folder in CONFIGS.iterdir())
+ON_CPU = ("--use_cpu", "true")  # bf16 without it needs a GPU
+LAUNCH = ("accelerate", "deepspeed")  # how processes share a model, whatever it is
+MODELS = sorted(folder.name for folder in CONFIGS.iterdir() if folder.name not in LAUNCH)
 
 
 @pytest.mark.parametrize("model", MODELS)
 def test_sft_parses(model):
     from adasr_trl.sft import SFTSettings
 
-    loaded = load_config(CONFIGS / model / "sft.yaml", (), commands.SFT_SECTIONS)
+    loaded = load_config(CONFIGS / model / "sft.yaml", ON_CPU, commands.SFT_SECTIONS)
     assert parse_trl(loaded, SFTSettings).output_dir == f"runs/{model}/seed-0/sft"
 
 
@@ -29,7 +31,7 @@ def test_sft_parses(model):
 def test_rl_parses_and_its_rewards_are_known(model, command):
     from adasr_trl.hrpo import HRPOConfig
 
-    loaded = load_config(CONFIGS / model / f"{command}.yaml", (), commands.RL_SECTIONS)
+    loaded = load_config(CONFIGS / model / f"{command}.yaml", ON_CPU, commands.RL_SECTIONS)
     args = parse_trl(loaded, HRPOConfig)
     assert args.output_dir == f"runs/{model}/seed-0/{command}"
     flat = command == "grpo"
@@ -74,3 +76,20 @@ def test_the_embedded_default_builds_a_small_set(tmp_path):
     flags = ["--out", str(tmp_path / "d"), "--train-count", "30", "--test-count", "5"]
     assert build(["--config", str(CONFIGS / "tiny" / "data.yaml"), *flags]) == 0
     assert len((tmp_path / "d" / "test.jsonl").read_text().splitlines()) == 5
+
+
+@pytest.mark.parametrize("path", sorted((CONFIGS / "deepspeed").iterdir()), ids=lambda p: p.stem)
+def test_deepspeed_documents_parse_and_say_their_stage(path):
+    flags = ("--deepspeed", str(path))
+    loaded = load_config(CONFIGS / "tiny" / "sft.yaml", flags, commands.SFT_SECTIONS)
+    found = loaded.flat["deepspeed"]
+    assert found["zero_optimization"]["stage"] == int(path.stem[4])
+    offloads = any(key.startswith("offload") for key in found["zero_optimization"])
+    assert offloads == path.stem.endswith("offload")
+
+
+@pytest.mark.parametrize("path", sorted((CONFIGS / "accelerate").iterdir()), ids=lambda p: p.stem)
+def test_accelerate_reads_its_documents(path):
+    from accelerate.commands.config.config_args import load_config_from_file
+
+    assert load_config_from_file(str(path)).distributed_type in ("MULTI_GPU", "FSDP")

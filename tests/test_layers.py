@@ -45,6 +45,8 @@ LAYERS = {
             "live",
             "hub",
             "doctor",
+            "doctor_checks",
+            "combinations",
             "show",
             "compare",
             "stages",

@@ -1,4 +1,4 @@
-"""The command line: ``adasr {sft,grpo,hrpo,eval,compare,ablate,show}``.
+"""The command line: ``adasr {sft,grpo,hrpo,eval,compare,ablate,show,doctor}``.
 
     adasr hrpo --config configs/tiny/hrpo.yaml --learning_rate 1e-5 --resume
 
@@ -71,6 +71,10 @@ def _run(options: argparse.Namespace, overrides: list[str]) -> int:
         from adasr_trl.ablate import ablate
 
         return ablate(options, overrides)
+    if options.command == "doctor":
+        from adasr_trl.doctor import doctor
+
+        return doctor(options.config, overrides)
     from adasr_trl import commands
 
     if options.command == "sft":
@@ -123,6 +127,13 @@ def _parser() -> argparse.ArgumentParser:
         "--tables-only", action="store_true", help="from the records, running nothing"
     )
     ablate.add_argument("--page", metavar="FILE", help="put each table into its place in this page")
+    doctor = commands.add_parser(
+        "doctor",
+        help="roll out a little and say whether a run can learn, and what it will take",
+        epilog="Any --key value overrides the file. Exit status 3: it cannot learn.",
+        allow_abbrev=False,
+    )
+    doctor.add_argument("--config", required=True, metavar="FILE", help="a YAML file")
     show = commands.add_parser("show", help="print recorded rollouts, coloured by phase")
     show.add_argument("run", help="a run that was evaluated")
     show.add_argument("--count", type=int, default=3, help="how many rollouts")

@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
 
 from adasr_trl import __version__, rundir
+from adasr_trl.combinations import check
 from adasr_trl.config import (
     AlarmConfig,
     ConfigError,
@@ -38,6 +39,7 @@ from adasr_trl.rewards import Reward, RewardError, build_rewards, source_digests
 from adasr_trl.streaming_file import STREAMING_FILE, load_streaming
 
 logger = logging.getLogger(__name__)
+T = TypeVar("T")
 
 CONFIG_FILE = "config.yaml"
 _SHARED = {"model": ModelConfig, "data": DataConfig, "streaming": StreamingConfig}
@@ -55,17 +57,19 @@ EVAL_SECTIONS: Mapping[str, Any] = {"model": ModelConfig, "data": DataConfig, "e
 def run_sft(config: str, overrides: Sequence[str], existing: rundir.Existing) -> Path:
     """Supervised fine-tuning; returns the run directory."""
     loaded = load_config(config, overrides, SFT_SECTIONS)
+    check(loaded, "sft")
     plan = _plan(loaded, "sft", existing)
     if plan.complete:
         return plan.run
     from adasr_trl.engines.selfcheck import load_model_for
     from adasr_trl.sft import SFTSettings, sft_trainer
-    from adasr_trl.training import load_data, load_texts, train
+    from adasr_trl.training import begin_processes, load_data, load_texts, train
 
+    begin_processes(loaded.flat.get("deepspeed"))
     args = parse_trl(loaded, SFTSettings)
     streaming = loaded.section("streaming")
     data = load_data(loaded.section("data"), traced_with=streaming.markers)
-    texts = load_texts(loaded.section("model"), data, streaming)
+    texts = located(loaded, lambda: load_texts(loaded.section("model"), data, streaming))
     plan.take(texts.data.train, texts.data.held_out)
     model = load_model_for(streaming, loaded.section("model"), texts.tokenizer, args.seed)
     train(
@@ -82,13 +86,15 @@ def run_rl(config: str, overrides: Sequence[str], existing: rundir.Existing, *, 
     form = ("--advantages", "flat" if flat else "hierarchical")
     loaded = load_config(config, (*form, *overrides), RL_SECTIONS)
     streaming: StreamingConfig = loaded.section("streaming")
-    rewards = _rewards(loaded, streaming, flat=flat)
+    rewards = rewards_of(loaded, streaming, flat=flat)
+    check(loaded, "grpo" if flat else "hrpo")
     plan = _plan(loaded, "grpo" if flat else "hrpo", existing, source_digests(rewards))
     if plan.complete:
         return plan.run
     from adasr_trl.engines.selfcheck import load_model_for
     from adasr_trl.hrpo import CollapseAlarms, HRPOConfig, HRPOTrainer
     from adasr_trl.training import (
+        begin_processes,
         callbacks,
         load_data,
         load_texts,
@@ -96,9 +102,11 @@ def run_rl(config: str, overrides: Sequence[str], existing: rundir.Existing, *, 
         train,
     )
 
+    begin_processes(loaded.flat.get("deepspeed"))
     args = parse_trl(loaded, HRPOConfig)
-    _check(loaded, args, rewards, streaming)
-    texts = load_texts(loaded.section("model"), load_data(loaded.section("data")), streaming)
+    check_arguments(loaded, args, rewards, streaming)
+    data = load_data(loaded.section("data"))
+    texts = located(loaded, lambda: load_texts(loaded.section("model"), data, streaming))
     plan.take(texts.data.train, texts.data.held_out)
     alarms = CollapseAlarms(loaded.section("alarms"))
     trainer = HRPOTrainer(
@@ -110,14 +118,27 @@ def run_rl(config: str, overrides: Sequence[str], existing: rundir.Existing, *, 
         rewards=rewards,
         group_filter=loaded.section("group_filter"),
         processing_class=texts.tokenizer,
-        peft_config=lora_config(loaded.section("lora")),
+        peft_config=lora_config(loaded.section("lora"), texts.codec),
         callbacks=[*callbacks(plan.run), alarms],
     )
     train(trainer, plan.run, streaming, loaded.section("model"), stopped=alarms.verdict)
     return plan.run
 
 
-def _rewards(loaded: LoadedConfig, streaming: StreamingConfig, *, flat: bool) -> tuple[Reward, ...]:
+def located(loaded: LoadedConfig, load: Callable[[], T]) -> T:
+    """What ``load`` gives; a marker that the tokenizer does not bear is named with its line."""
+    from adasr_trl.codec import MarkerError
+
+    try:
+        return load()
+    except MarkerError as error:
+        raise ConfigError(f"{loaded.line_of('streaming.markers.' + error.role)}: {error}") from None
+
+
+def rewards_of(
+    loaded: LoadedConfig, streaming: StreamingConfig, *, flat: bool
+) -> tuple[Reward, ...]:
+    """The rewards of a file; a ConfigError names the line of one that is not known or does not fit."""
     try:
         return build_rewards(loaded.section("rewards"), streaming, flat=flat)
     except RewardError as error:
@@ -125,9 +146,10 @@ def _rewards(loaded: LoadedConfig, streaming: StreamingConfig, *, flat: bool) ->
         raise ConfigError(f"{loaded.line_of(key)}: {error}") from None
 
 
-def _check(
+def check_arguments(
     loaded: LoadedConfig, args: Any, rewards: Sequence[Reward], streaming: StreamingConfig
 ) -> None:
+    """Refuse rewards or a layout that these arguments cannot use, with the line to blame."""
     try:
         args.check_rewards(rewards)
         args.check_layout(streaming.layout)
@@ -142,6 +164,7 @@ def run_eval(config: str, overrides: Sequence[str], existing: rundir.Existing) -
 
     loaded = load_config(config, overrides, EVAL_SECTIONS)
     loaded.refuse_unknown(())
+    check(loaded, "eval")
     model, data = loaded.section("model"), loaded.section("data")
     return evaluate(model, data, loaded.section("eval"), existing)
 

@@ -27,6 +27,7 @@ from adasr_trl.config_sections import (
     GroupFilter,
     LoraSection,
     ModelConfig,
+    QuantizationSection,
     RewardConfig,
     ScratchConfig,
     StreamingConfig,
@@ -51,6 +52,7 @@ __all__ = [
     "LoadedConfig",
     "LoraSection",
     "ModelConfig",
+    "QuantizationSection",
     "RewardConfig",
     "ScratchConfig",
     "StreamingConfig",
@@ -115,7 +117,7 @@ class LoadedConfig:
 def load_config(
     path: str | Path, overrides: Sequence[str], sections: Mapping[str, Any]
 ) -> LoadedConfig:
-    """Read ``path``, lay the command line over it, and build the sections.
+    """Read ``path``, lay the command line over it, and build the sections; ``deepspeed`` may name a file of its own.
 
     Args:
         path: A YAML file.
@@ -127,6 +129,8 @@ def load_config(
     for flag, text in split_overrides(overrides):
         _override(root, flag, text)
     mapping = cast(dict[str, Entry], root.value)
+    if isinstance(named := mapping.get("deepspeed"), Entry) and isinstance(named.value, str):
+        mapping["deepspeed"] = _read_named(named)
     built: dict[str, object] = {}
     for name, expected in sections.items():
         if name in mapping:
@@ -159,6 +163,16 @@ def parse_trl(loaded: LoadedConfig, config_class: type[T]) -> T:
     except (ValueError, TypeError) as error:
         raise ConfigError(f"{_named_in(str(error), loaded)}: {error}") from error
     return cast(T, config)
+
+
+def _read_named(entry: Entry) -> Entry:
+    """The file that an entry names, in its place: so a run's record holds what it said."""
+    path = Path(str(entry.value))
+    if not path.is_file():
+        raise ConfigError(
+            f"{entry.where}: deepspeed: no file {entry.value!r}; name one such as configs/deepspeed/zero2.yaml."
+        )
+    return Entry(read_yaml(path).value, entry.where)
 
 
 def _named_in(message: str, loaded: LoadedConfig) -> str:

@@ -112,6 +112,22 @@ class ScratchConfig:
 
 
 @dataclass(frozen=True)
+class QuantizationSection:
+    """Weights in 4 bits (bitsandbytes), which an adapter is trained on: QLoRA (arXiv 2305.14314).
+
+    Attributes:
+        kind: ``nf4`` (for weights that are normally distributed), ``fp4``, or ``none``: whole weights, where the base of
+            an adapter that was trained on 4 bits is wanted in full.
+        double: Quantise the scales too; saves another 0.4 bits a weight.
+        compute_dtype: What a weight is unpacked to when it is used.
+    """
+
+    kind: Literal["nf4", "fp4", "none"] = "nf4"
+    double: bool = True
+    compute_dtype: Literal["float32", "bfloat16", "float16"] = "bfloat16"
+
+
+@dataclass(frozen=True)
 class ModelConfig:
     """Which model a run starts from.
 
@@ -121,6 +137,7 @@ class ModelConfig:
         scratch: The shape for ``init: scratch``.
         dtype: Precision of the weights.
         attention: How training attends; flex_attention (GPU) skips what the parallel layout masks. Rollouts use sdpa.
+        quantization: Weights in 4 bits. An adapter's base is loaded as the adapter was trained unless this is set.
         gguf_file: File within ``path`` when its weights are stored as GGUF.
         revision: Branch, tag or commit on the Hub.
         trust_remote_code: Whether to run code that comes with the model.
@@ -131,12 +148,13 @@ class ModelConfig:
     scratch: ScratchConfig = ScratchConfig()
     dtype: Literal["float32", "bfloat16", "float16"] = "float32"
     attention: Literal["sdpa", "flex_attention"] = "sdpa"
+    quantization: QuantizationSection | None = None
     gguf_file: str | None = None
     revision: str | None = None
     trust_remote_code: bool = False
 
     def __post_init__(self) -> None:
-        """Refuse a pretrained model without a path, and a new one with a path."""
+        """Refuse a pretrained model without a path, a new one with a path, and 4 bits of what has none to load."""
         if self.init == "pretrained" and not self.path:
             raise ValueError(
                 "model.path: got none; expected a Hub id or a directory. Set it, or init: scratch."
@@ -145,6 +163,17 @@ class ModelConfig:
             raise ValueError(
                 f"model.path: got {self.path!r} with init: scratch, which loads nothing; remove one of them."
             )
+        if self.is_quantized and (self.init == "scratch" or self.gguf_file):
+            reason = "init: scratch" if self.init == "scratch" else "gguf_file"
+            raise ValueError(
+                f"model.quantization: got one with {reason}; bitsandbytes quantises weights as they are loaded from "
+                f"safetensors: save the model first, and name its directory."
+            )
+
+    @property
+    def is_quantized(self) -> bool:
+        """Whether 4 bits are asked for here; an adapter's base may have them even so."""
+        return self.quantization is not None and self.quantization.kind != "none"
 
 
 @dataclass(frozen=True)

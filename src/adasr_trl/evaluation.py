@@ -92,6 +92,7 @@ def evaluate(
         "questions": len(episodes),
         "eval": asdict(config),
         "dtype": model.dtype,
+        **({"quantization": asdict(model.quantization)} if model.quantization else {}),
     }
     if rundir.take(folder, identity, existing) is rundir.State.COMPLETE:
         logger.info("%s is complete", folder)

@@ -4,7 +4,7 @@
     >>> model = load_model(config, tokenizer, seed=0)
 
 A run directory loads like any model. Where it holds an adapter, its base is loaded and the same adapter goes on
-being trained: never a second one on top.
+being trained: never a second one on top. Weights in 4 bits are bitsandbytes' (``model.quantization``).
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -26,9 +27,11 @@ from transformers import (
     Qwen3ForCausalLM,
     set_seed,
 )
+from transformers.integrations import is_deepspeed_zero3_enabled
 
-from adasr_trl.config_sections import ModelConfig, ScratchConfig
+from adasr_trl.config_sections import ModelConfig, QuantizationSection, ScratchConfig
 from adasr_trl.episode import Episode
+from adasr_trl.files import UserError
 from adasr_trl.protocol import Markers
 from adasr_trl.streaming_file import load_origin
 
@@ -45,7 +48,11 @@ def load_tokenizer(
     """The tokenizer of a pretrained model, or one trained on the episodes."""
     if config.init == "scratch":
         return train_tokenizer(_texts(episodes), config.scratch.vocab_size, markers)
-    return AutoTokenizer.from_pretrained(config.path, **_source(config))
+    tokenizer = AutoTokenizer.from_pretrained(config.path, **_source(config))
+    if markers.add_tokens:
+        known = tokenizer.get_vocab()
+        tokenizer.add_tokens([m for m in markers.all() if m not in known], special_tokens=True)
+    return tokenizer
 
 
 def load_model(
@@ -57,15 +64,39 @@ def load_model(
         return Qwen3ForCausalLM(_qwen3(config.scratch, tokenizer))
     adapter = Path(config.path or "") / "adapter_config.json"
     if not adapter.is_file():
-        return _pretrained(config)
+        return _with_rows(_pretrained(config), tokenizer)
     from peft import PeftModel
 
     base = load_origin(adapter.parent)
     if base is None:  # an adapter that was not trained here
         name = json.loads(adapter.read_text(encoding="utf-8"))["base_model_name_or_path"]
         base = dataclasses.replace(config, path=name, revision=None)
-    model = _pretrained(dataclasses.replace(base, dtype=config.dtype))
-    return PeftModel.from_pretrained(model, config.path, is_trainable=True)
+    quantization = config.quantization or base.quantization
+    base = dataclasses.replace(base, dtype=config.dtype, quantization=quantization)
+    model = _with_rows(_pretrained(base), tokenizer)
+    adapted = PeftModel.from_pretrained(model, config.path, is_trainable=True)
+    if model_is_quantized(model):
+        for parameter in adapted.parameters():
+            if parameter.requires_grad:  # as TRL trains it, so that evaluation computes the same
+                parameter.data = parameter.data.to(torch.bfloat16)
+    return adapted
+
+
+@contextmanager
+def whole_weights(model: PreTrainedModel) -> Iterator[None]:
+    """Weights that ZeRO-3 spreads over the processes, all of them here for the time being."""
+    if not is_deepspeed_zero3_enabled():
+        yield
+        return
+    import deepspeed
+
+    with deepspeed.zero.GatheredParameters(list(model.parameters()), modifier_rank=None):
+        yield
+
+
+def model_is_quantized(model: PreTrainedModel) -> bool:
+    """Whether a loaded model has weights in 4 bits."""
+    return bool(getattr(model, "is_loaded_in_4bit", False))  # set on quantised models only
 
 
 def train_tokenizer(
@@ -128,12 +159,58 @@ def _qwen3(scratch: ScratchConfig, tokenizer: PreTrainedTokenizerBase) -> Qwen3C
 
 
 def _pretrained(config: ModelConfig) -> PreTrainedModel:
-    return AutoModelForCausalLM.from_pretrained(
+    model = AutoModelForCausalLM.from_pretrained(
         config.path,
         dtype=getattr(torch, config.dtype),
         attn_implementation=config.attention,
         **_source(config),
+        **_bits(config.quantization),
     )
+    if model_is_quantized(model):
+        _keep_autograd(model)
+    return model
+
+
+def _with_rows(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> PreTrainedModel:
+    """A row of the embedding for each token; most models have some to spare."""
+    if len(tokenizer) > model.get_input_embeddings().num_embeddings:
+        model.resize_token_embeddings(len(tokenizer))
+    return model
+
+
+def _bits(section: QuantizationSection | None) -> dict[str, object]:
+    """What from_pretrained is told about quantisation."""
+    if section is None or section.kind == "none":
+        return {}
+    try:
+        import bitsandbytes  # noqa: F401  # transformers' own error names another package
+    except ImportError as error:
+        raise UserError(
+            f"model.quantization: got {section.kind}, which needs bitsandbytes ({error}); "
+            f"pip install 'adasr-trl[gpu]', or remove the section."
+        ) from error
+    from transformers import BitsAndBytesConfig
+
+    quantization = BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type=section.kind,
+        bnb_4bit_use_double_quant=section.double,
+        bnb_4bit_compute_dtype=getattr(torch, section.compute_dtype),
+    )
+    return {"quantization_config": quantization}
+
+
+def _keep_autograd(model: PreTrainedModel) -> None:
+    """Never repack 4-bit weights on a CPU with avx512_bf16.
+
+    bitsandbytes 0.50 does so at the first forward in evaluation mode; the weight then has no autograd, and every later
+    gradient is wrong without a word but a warning. Any rollout is such a forward.
+    """
+    from bitsandbytes.nn import Linear4bit
+
+    for module in model.modules():
+        if isinstance(module, Linear4bit):
+            module.support_avx512bf16_for_cpu = False
 
 
 def _source(config: ModelConfig) -> dict[str, object]:

@@ -26,7 +26,7 @@ from adasr_trl.layouts import Layout
 from adasr_trl.layouts.views import Viewed, attention_of
 from adasr_trl.protocol import Mode, Phase
 from adasr_trl.samplers import EpochSeeded
-from adasr_trl.training import Texts, callbacks, lora_config
+from adasr_trl.training import KeepsAdapterPrecision, Texts, callbacks, lora_config
 
 IGNORED = -100  # the label of a token that is not trained on, as in PyTorch's cross entropy
 
@@ -62,7 +62,7 @@ class ViewsCollator(DataCollatorForLanguageModeling):
         return batch
 
 
-class StreamingSFTTrainer(SFTTrainer):
+class StreamingSFTTrainer(KeepsAdapterPrecision, SFTTrainer):
     """TRL's SFTTrainer under the layout's attention, its batches of similar lengths in an order that a resume repeats."""
 
     def compute_loss(self, model: Any, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
@@ -105,7 +105,7 @@ def sft_trainer(
         eval_dataset=tokenize(held_out, texts.layout, mode) if held_out else None,
         processing_class=texts.tokenizer,
         data_collator=ViewsCollator(_pad_id(texts), pad_to_multiple_of=args.pad_to_multiple_of),
-        peft_config=lora_config(lora),
+        peft_config=lora_config(lora, texts.codec),
         callbacks=callbacks(Path(args.output_dir)),
     )
 

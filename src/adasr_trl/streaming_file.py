@@ -10,7 +10,12 @@ import json
 from pathlib import Path
 
 from adasr_trl.clock import Clock
-from adasr_trl.config_sections import ModelConfig, ScratchConfig, StreamingConfig
+from adasr_trl.config_sections import (
+    ModelConfig,
+    QuantizationSection,
+    ScratchConfig,
+    StreamingConfig,
+)
 from adasr_trl.files import UserError, write_text
 from adasr_trl.protocol import Markers
 
@@ -26,9 +31,11 @@ def save_streaming(directory: Path, streaming: StreamingConfig) -> None:
 
 
 def save_origin(directory: Path, model: ModelConfig) -> None:
-    """Write how the weights below an adapter were loaded: path, revision, GGUF file, precision."""
+    """Write how the weights below an adapter were loaded: path, revision, GGUF file, precision, quantisation."""
     base = load_origin(Path(model.path)) if model.path else None
     origin = base or model
+    if base and model.quantization:
+        origin = dataclasses.replace(base, quantization=model.quantization)
     if origin.path:
         write_text(directory / ORIGIN_FILE, json.dumps(dataclasses.asdict(origin), indent=1) + "\n")
 
@@ -39,7 +46,14 @@ def load_origin(directory: Path) -> ModelConfig | None:
     if not path.is_file():
         return None
     data = json.loads(path.read_text(encoding="utf-8"))
-    return ModelConfig(**{**data, "scratch": ScratchConfig(**data["scratch"])})
+    found = data.get("quantization")
+    return ModelConfig(
+        **{
+            **data,
+            "scratch": ScratchConfig(**data["scratch"]),
+            "quantization": QuantizationSection(**found) if found else None,
+        }
+    )
 
 
 def load_streaming(directory: Path) -> StreamingConfig:

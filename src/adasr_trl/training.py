@@ -10,6 +10,10 @@ from __future__ import annotations
 import itertools
 import json
 import logging
+import os
+import shutil
+import socket
+import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -61,6 +65,38 @@ class Texts:
     layout: Layout
 
 
+def begin_processes(deepspeed: object) -> None:
+    """What DeepSpeed needs before TRL's arguments are built; nothing where it is not asked for.
+
+    Without a launcher this is the only process. Without CUDA the processes talk through gloo, which DeepSpeed does not
+    choose by itself: ZeRO-3 would take two processes for one.
+    """
+    if not deepspeed:
+        return
+    import torch
+
+    try:
+        import deepspeed as library
+    except ImportError as error:
+        raise UserError(
+            f"deepspeed: it is not installed ({error}); pip install 'adasr-trl[gpu]', or remove the setting."
+        ) from error
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    alone = {"RANK": "0", "LOCAL_RANK": "0", "WORLD_SIZE": "1", "MASTER_ADDR": "127.0.0.1"}
+    for name, value in {**alone, "MASTER_PORT": port}.items():
+        os.environ.setdefault(name, value)
+    scripts = str(Path(sys.executable).parent)  # ninja is there, also where no shell activated it
+    if scripts not in os.environ["PATH"].split(os.pathsep):
+        os.environ["PATH"] = os.pathsep.join((scripts, os.environ["PATH"]))
+    if torch.cuda.is_available() or torch.distributed.is_initialized():
+        return
+    # The shared-memory transport would be compiled for a minute, and gloo serves as well.
+    library.ops.__compatible_ops__["deepspeed_shm_comm"] = False
+    library.init_distributed(dist_backend="gloo", auto_mpi_discovery=False)
+
+
 def load_data(config: DataConfig, traced_with: Markers | None = None) -> Data:
     """Read and check every episode, its gold answer included; with markers also that it has a trace without them."""
 
@@ -96,6 +132,8 @@ def load_texts(model: ModelConfig, data: Data, streaming: StreamingConfig) -> Te
     """
     tokenizer = load_tokenizer(model, streaming.markers, data.train)
     codec = Codec(tokenizer, streaming.markers)
+    codec.check_markers()
+    _warn_of_markers_in(data.train, streaming.markers)
     layout = build_layout(streaming, codec)
     layout.turns(data.train[0], Mode.STREAMING)
     overhead = len(codec.prompt("", streaming.instruction)) + 16
@@ -107,19 +145,41 @@ def load_texts(model: ModelConfig, data: Data, streaming: StreamingConfig) -> Te
     return Texts(data, tokenizer, streaming, codec, layout)
 
 
-def lora_config(section: LoraSection | None) -> Any:
-    """PEFT's configuration of the ``lora`` section, or None."""
+def _warn_of_markers_in(episodes: Sequence[Episode], markers: Markers) -> None:
+    """Say which markers stand in the data: harmless to the engines, for which it is text, but the model may be misled."""
+    for marker in markers.all():
+        holding = [each for each in episodes if marker in each.question or marker in each.text]
+        if holding:
+            logger.warning(
+                "streaming.markers: %r stands in the question or input of %d episodes, such as %r; it is read as plain "
+                "text there, but another string would be clearer to the model",
+                marker,
+                len(holding),
+                holding[0].id,
+            )
+
+
+def lora_config(section: LoraSection | None, codec: Codec) -> Any:
+    """PEFT's configuration of the ``lora`` section, or None; rows of added markers are trained with the adapter."""
     if section is None:
         return None
     from peft import LoraConfig
 
     targets = section.target_modules
+    rows = codec.added_marker_ids() if codec.markers.add_tokens else []
+    if rows:
+        logger.warning(
+            "markers.add_tokens: the adapter carries %d rows of the embedding; vLLM and llama.cpp do not load such an "
+            "adapter (merge it first), PEFT does once the tokenizer of the run is used",
+            len(rows),
+        )
     return LoraConfig(
         r=section.r,
         lora_alpha=section.alpha,
         lora_dropout=section.dropout,
         target_modules=targets if isinstance(targets, str) else list(targets),
         task_type="CAUSAL_LM",
+        trainable_token_indices=rows or None,
     )
 
 
@@ -135,6 +195,7 @@ def train(
     Raises:
         UserError: ``stopped``, given the log history, has a reason not to finish; the run stays unfinished.
     """
+    _prepare_head(trainer.model)
     trainer.remove_callback(PrinterCallback)  # ProgressLine says it in fewer words
     checkpoint = rundir.latest_checkpoint(run)
     if checkpoint and _trained(checkpoint):
@@ -148,11 +209,33 @@ def train(
     reason = stopped(history)
     if reason:
         raise UserError(f"{run}: stopped: {reason}")
-    trainer.save_model(str(run))
+    if not (checkpoint and _trained(checkpoint) and trainer.is_deepspeed_enabled):
+        trainer.save_model(str(run))
     if trainer.accelerator.is_main_process:
         save_streaming(run, streaming)
         save_origin(run, model)
         rundir.finish(run)
+
+
+def _prepare_head(model: Any) -> None:
+    """Let TRL's fused head work where rows of the embedding are trained with an adapter.
+
+    It asks the head for a bias, which PEFT 0.21 does not pass on from a wrapped, tied head.
+
+    Raises:
+        UserError: The head is another matrix, whose rows PEFT would leave as they were drawn.
+    """
+    from peft.utils.other import TrainableTokensWrapper
+
+    if not any(isinstance(module, TrainableTokensWrapper) for module in model.modules()):
+        return
+    head = model.get_output_embeddings()
+    if not isinstance(head, TrainableTokensWrapper):
+        raise UserError(
+            "streaming.markers.add_tokens: this model's head is not tied to its embedding, so an adapter would not train "
+            "its new rows; use markers that need no tokens, or train all weights (lora: null)."
+        )
+    head.bias = None
 
 
 def _trained(checkpoint: Path) -> bool:
@@ -170,7 +253,40 @@ def _load_final(trainer: Any, checkpoint: Path) -> None:
     state = _state_of(checkpoint)
     best = state.best_model_checkpoint if trainer.args.load_best_model_at_end else None
     logger.info("training had ended; loading %s", best or checkpoint)
+    if (
+        trainer.is_deepspeed_enabled
+    ):  # its weights are in no one process: take the checkpoint's files
+        if trainer.accelerator.is_main_process:
+            _copy_model(Path(best or checkpoint), Path(trainer.args.output_dir))
+        return
     trainer._load_from_checkpoint(best or str(checkpoint))
+
+
+def _copy_model(checkpoint: Path, run: Path) -> None:
+    """Copy what ``save_model`` wrote into a checkpoint: model or adapter, their configuration, the tokenizer."""
+    for file in checkpoint.iterdir():
+        if file.suffix in (".safetensors", ".json", ".jinja", ".txt") and file.name not in (
+            TRAINER_STATE,
+            rundir.CHECKPOINT_MARK,
+        ):
+            shutil.copy2(file, run / file.name)
+
+
+class KeepsAdapterPrecision:
+    """A part of trainers: an adapter that is loaded from a checkpoint keeps its precision.
+
+    PEFT 0.21 turns one of 16 bits, as TRL trains it on weights of 4 bits, into float32 when it is loaded again. The
+    optimizer's state would follow, and the resumed run would train on in another precision than the one before.
+    """
+
+    model: Any
+
+    def _load_from_checkpoint(self, *args: Any, **kwargs: Any) -> None:
+        before = {name: p.dtype for name, p in self.model.named_parameters() if p.requires_grad}
+        super()._load_from_checkpoint(*args, **kwargs)  # type: ignore[misc]  # transformers' Trainer
+        for name, parameter in self.model.named_parameters():  # they may be other objects now
+            if name in before:
+                parameter.data = parameter.data.to(before[name])
 
 
 def callbacks(run: Path) -> list[TrainerCallback]:

@@ -24,7 +24,7 @@ from adasr_trl.engines.hf import check_attention
 from adasr_trl.engines.row import Fed
 from adasr_trl.files import UserError
 from adasr_trl.layouts.views import attention, attention_of, views_of
-from adasr_trl.model import load_model
+from adasr_trl.model import load_model, whole_weights
 
 _CHUNKS = (-1, -1, 0, 0, 0, 1, 1, 1, 2, -1, -1, 0, 0, 0, 1, 1, 2, 2)  # of the tokens tried
 _SOURCE = 9  # of them are the source
@@ -41,7 +41,8 @@ def load_model_for(
     """Load the model (or draw a new one); UserError if the layout cannot run on it."""
     model = load_model(config, tokenizer, seed)
     check_attention(model)
-    check_model(model, streaming.layout)
+    with whole_weights(model):
+        check_model(model, streaming.layout)
     return model
 
 

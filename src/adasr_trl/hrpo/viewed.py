@@ -18,9 +18,10 @@ from torch import Tensor
 from trl import GRPOTrainer
 
 from adasr_trl.layouts.views import Viewed, attention_of
+from adasr_trl.training import KeepsAdapterPrecision
 
 
-class ViewedGRPOTrainer(GRPOTrainer):
+class ViewedGRPOTrainer(KeepsAdapterPrecision, GRPOTrainer):
     """GRPOTrainer for layouts with views; without any it is TRL's own."""
 
     _views_BT: Tensor | None = (

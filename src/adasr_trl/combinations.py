@@ -1,0 +1,244 @@
+"""Which combinations of command, weights, sharding, layout and engine work, are refused, or are untested.
+
+    >>> decide(Combination("hrpo", Weights.QLORA, Sharding.ZERO3, "interleaved", "hf")).status
+    <Status.REFUSED: 'refused'>
+
+    python -m adasr_trl.combinations docs/MODELS.md      # writes the page's table
+
+"Works" is what a test runs: ``tests/test_combinations.py`` trains every such combination of the transformers engine, on CPU
+processes; vLLM's are those that docs/VLLM.md reports. Commands ask here before anything is loaded. What a single setting
+forbids (a clip, a number of generations) is checked where that setting is read.
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+
+from adasr_trl.config import ConfigError, LoadedConfig, ModelConfig, StreamingConfig
+from adasr_trl.files import put_between
+from adasr_trl.streaming_file import load_origin
+
+logger = logging.getLogger(__name__)
+
+PLACE = "combinations"
+ADAPTER_FILE = "adapter_config.json"  # PEFT's name
+
+
+class Weights(Enum):
+    """What is trained, and on what."""
+
+    FULL = "all weights"
+    LORA = "LoRA"
+    QLORA = "QLoRA (4 bits)"
+    BARE = "4 bits, no adapter"
+
+
+class Sharding(Enum):
+    """What is spread over the processes; PLAIN is one process, or several with all of it each."""
+
+    PLAIN = "plain"
+    ZERO2 = "ZeRO-2"
+    ZERO2_OFFLOAD = "ZeRO-2, offload"
+    ZERO3 = "ZeRO-3"
+    ZERO3_OFFLOAD = "ZeRO-3, offload"
+    FSDP = "FSDP"
+
+
+class Status(Enum):
+    """What is known of a combination."""
+
+    WORKS = "works"
+    REFUSED = "refused"
+    UNTESTED = "untested"
+
+
+@dataclass(frozen=True)
+class Combination:
+    """What a run is made of: ``command`` is sft, grpo, hrpo or eval."""
+
+    command: str
+    weights: Weights
+    sharding: Sharding
+    layout: str
+    engine: str = "hf"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The status, the setting to blame, and why with what to do instead."""
+
+    status: Status
+    key: str = ""
+    reason: str = ""
+
+
+_NO_ADAPTER = (
+    "model.quantization",
+    "weights of 4 bits cannot be trained themselves; add a lora section, or remove quantization.",
+)
+_PARALLEL_VLLM = (
+    "engine",
+    "the parallel layout needs an attention of its own, which vLLM does not have; use engine: hf, or "
+    "streaming.layout: interleaved.",
+)
+_ZERO3_4BIT = (
+    "deepspeed",
+    "with weights of 4 bits ZeRO-3 saves no memory where it counts: every process loads the whole model before it can be "
+    "spread (transformers leaves quantised weights out of zero.Init), and training it on GPUs has failed for others "
+    "(transformers issue 26412, PEFT issue 1418); use ZeRO-2, or LoRA on whole weights.",
+)
+_FSDP_4BIT = (
+    "model.quantization",
+    "FSDP spreads weights of one type only, and bitsandbytes keeps 4-bit ones as bytes among others; use ZeRO-2, or LoRA on "
+    "whole weights.",
+)
+_EVAL_SHARDED = (
+    "",
+    "evaluation and live use run in one process; start them without a launcher.",
+)
+_FSDP_ROLLOUTS = (
+    "engine",
+    "with FSDP each forward gathers weights over all processes, and rollouts need another number of forwards in each, so "
+    "they would wait for each other forever; use engine: vllm, or DeepSpeed, which gathers once for all rollouts.",
+)
+
+
+def decide(combination: Combination) -> Verdict:
+    """The verdict; the only place that knows."""
+    for applies, (key, reason) in _refusals(combination):
+        if applies:
+            return Verdict(Status.REFUSED, key, reason)
+    if combination.sharding is Sharding.FSDP:
+        return Verdict(Status.UNTESTED, "fsdp", "FSDP needs GPUs, and none was at hand.")
+    if combination.engine == "vllm" and (
+        combination.sharding is not Sharding.PLAIN or combination.weights is Weights.QLORA
+    ):
+        return Verdict(
+            Status.UNTESTED,
+            "engine",
+            "vLLM was tried in one process, on whole weights only (docs/VLLM.md).",
+        )
+    return Verdict(Status.WORKS)
+
+
+def _refusals(c: Combination) -> Iterator[tuple[bool, tuple[str, str]]]:
+    trains, four = c.command != "eval", c.weights in (Weights.QLORA, Weights.BARE)
+    rolls_out = c.command in ("grpo", "hrpo")
+    fsdp = c.sharding is Sharding.FSDP
+    yield not trains and c.sharding is not Sharding.PLAIN, _EVAL_SHARDED
+    yield trains and c.weights is Weights.BARE, _NO_ADAPTER
+    yield c.engine == "vllm" and c.layout == "parallel", _PARALLEL_VLLM
+    yield four and c.sharding in (Sharding.ZERO3, Sharding.ZERO3_OFFLOAD), _ZERO3_4BIT
+    yield four and fsdp, _FSDP_4BIT
+    yield fsdp and rolls_out and c.engine == "hf", _FSDP_ROLLOUTS
+
+
+def check(loaded: LoadedConfig, command: str) -> None:
+    """Refuse a configuration whose combination cannot work, with file and line; warn of an untested one."""
+    combination = combination_of(loaded, command)
+    verdict = decide(combination)
+    if verdict.status is Status.REFUSED:
+        named = f"{verdict.key}: " if verdict.key else ""
+        raise ConfigError(f"{loaded.line_of(verdict.key)}: {named}{verdict.reason}")
+    gathers = loaded.flat.get("ds3_gather_for_generation", True)
+    if not gathers and combination.engine == "hf" and command in ("grpo", "hrpo"):
+        key = "ds3_gather_for_generation"
+        raise ConfigError(
+            f"{loaded.line_of(key)}: {key}: got false, but each process writes another number of tokens and must have all "
+            f"weights while it does; remove it, or use engine: vllm."
+        )
+    streaming = loaded.sections.get("streaming")
+    if streaming and streaming.markers.add_tokens and combination.engine == "vllm":
+        key = "streaming.markers.add_tokens"
+        raise ConfigError(
+            f"{loaded.line_of(key)}: {key}: got true, but vLLM loads the base model, without the added rows; use engine: hf, "
+            f"or markers that need none."
+        )
+    if verdict.status is Status.UNTESTED:
+        logger.warning("untested: %s; %s", _spell(combination), verdict.reason)
+
+
+def combination_of(loaded: LoadedConfig, command: str) -> Combination:
+    """What a configuration asks for; an accelerate launcher says the rest in the environment."""
+    streaming: StreamingConfig | None = loaded.sections.get("streaming")  # evaluation has none
+    return Combination(
+        command=command,
+        weights=_weights(loaded.section("model"), loaded.sections.get("lora") is not None),
+        sharding=_sharding(loaded.flat, os.environ),
+        layout=streaming.layout if streaming else "interleaved",
+        engine=str(loaded.flat.get("engine", "hf")),
+    )
+
+
+def _weights(model: ModelConfig, has_section: bool) -> Weights:
+    folder = Path(model.path or "")
+    adapter = has_section or (folder / ADAPTER_FILE).is_file()
+    origin = load_origin(folder) if model.quantization is None else None
+    if (origin or model).is_quantized:
+        return Weights.QLORA if adapter else Weights.BARE
+    return Weights.LORA if adapter else Weights.FULL
+
+
+def _sharding(flat: Mapping[str, object], environment: Mapping[str, str]) -> Sharding:
+    if flat.get("fsdp") or environment.get("ACCELERATE_USE_FSDP", "").lower() == "true":
+        return Sharding.FSDP
+    config = flat.get("deepspeed")
+    zero = config.get("zero_optimization", {}) if isinstance(config, dict) else {}
+    stage = zero.get("stage", 0) if isinstance(zero, dict) else 0
+    if environment.get("ACCELERATE_USE_DEEPSPEED", "").lower() == "true":
+        stage = int(environment.get("ACCELERATE_DEEPSPEED_ZERO_STAGE", "2"))
+    offload = isinstance(zero, dict) and {"offload_optimizer", "offload_param"} & set(zero)
+    if stage == 3:
+        return Sharding.ZERO3_OFFLOAD if offload else Sharding.ZERO3
+    if config or stage:
+        return Sharding.ZERO2_OFFLOAD if offload else Sharding.ZERO2
+    return Sharding.PLAIN
+
+
+def _spell(c: Combination) -> str:
+    return f"{c.command}, {c.weights.value}, {c.sharding.value}, {c.layout}, engine {c.engine}"
+
+
+def every_row() -> list[tuple[str, str, str, Weights]]:
+    """The table's rows: command, engine, layout, weights. What holds for hrpo holds for grpo, which shares its code."""
+    trained = [("sft", "hf"), ("hrpo", "hf"), ("hrpo", "vllm")]
+    rows = [
+        (*pair, layout, weights)
+        for pair, layout in itertools.product(trained, ("interleaved", "parallel"))
+        for weights in (Weights.FULL, Weights.LORA, Weights.QLORA)
+    ]
+    evaluated = [
+        ("eval", "hf", layout, weights)
+        for layout, weights in itertools.product(("interleaved", "parallel"), Weights)
+    ]
+    return [*rows, ("sft", "hf", "interleaved", Weights.BARE), *evaluated]
+
+
+def table() -> str:
+    """The table in Markdown, with its reasons below it."""
+    notes: dict[str, int] = {}
+    lines = [
+        "| command | engine | layout | weights | " + " | ".join(s.value for s in Sharding) + " |",
+        "|---" * (4 + len(Sharding)) + "|",
+    ]
+    for command, engine, layout, weights in every_row():
+        cells = []
+        for sharding in Sharding:
+            verdict = decide(Combination(command, weights, sharding, layout, engine))
+            number = notes.setdefault(verdict.reason, len(notes) + 1) if verdict.reason else None
+            cells.append(f"{verdict.status.value}{f' ({number})' if number else ''}")
+        name = "hrpo, grpo" if command == "hrpo" else command
+        lines.append(f"| {name} | {engine} | {layout} | {weights.value} | {' | '.join(cells)} |")
+    reasons = [f"{number}. {reason}" for reason, number in notes.items()]
+    return "\n".join([*lines, "", *reasons])
+
+
+if __name__ == "__main__":
+    put_between(Path(sys.argv[1]), PLACE, table())
