@@ -12,6 +12,7 @@ PEFT ?=
 DEEPSPEED ?=
 PROCESSES ?=
 RUNS ?= runs
+DATA ?= data/sources
 RUN ?= $(RUNS)/$(MODEL)/seed-0/hrpo
 REPO ?=
 PYTHON ?= python3
@@ -44,7 +45,7 @@ layout = $(if $(LAYOUT),--layout $(LAYOUT))
 quick = $(if $(QUICK),--quick)
 
 .DEFAULT_GOAL := help
-.PHONY: help install data sft grpo hrpo compare ablate eval show push bench test test-all lint format check clean distclean
+.PHONY: help install data data-docs sft grpo hrpo compare ablate eval show push bench test test-all lint format check clean distclean
 
 help:  ## print this help
 	@echo 'usage: make TARGET [MODEL=$(MODEL)] [CONFIG=FILE] [ARGS="--key value"] [QUICK=1]'
@@ -59,6 +60,7 @@ help:  ## print this help
 	@echo '  QUICK=1            few steps and questions (hrpo, compare)'
 	@echo '  SEED=N, SEEDS=N    the first seed (else the file'"'"'s); how many, for compare'
 	@echo '  RUN=DIR            the run to show or push; REPO=OWNER/NAME where to'
+	@echo '  DATA=DIR           the files that data-docs builds'
 	@echo '  PYTHON=$(PYTHON), TORCH_INDEX=URL   what install uses, such as'
 	@echo '                     TORCH_INDEX=https://download.pytorch.org/whl/cpu'
 
@@ -100,6 +102,9 @@ install: .venv/.installed $(if $(filter qlora,$(PEFT))$(DEEPSPEED),.venv/.instal
 
 data: install  ## build the episodes
 	@$(BIN)/python -m data_builders $(call config,data,data) $(call args,data)
+
+data-docs: install  ## build every source on the files in DATA=, and write the figures into docs/DATA.md
+	@$(BIN)/python -m data_builders document --data $(DATA)
 
 sft: data  ## supervised fine-tuning on the traces
 	@$(TRAIN) sft $(call config,sft,sft) --refresh $(call own,sft) $(peft) $(call args,sft)

@@ -9,22 +9,28 @@ from __future__ import annotations
 import argparse
 import difflib
 import re
+import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
 from adasr_trl.config_values import ConfigError, Entry, read_yaml, unknown_key
+from adasr_trl.files import UserError
 from data_builders import build
 from data_builders.source import SOURCES, BuildError, load_source
 
 PROGRAM = "python -m data_builders"
 USAGE = f"""usage: {PROGRAM} SOURCE --out DIR [options]
        {PROGRAM} --config FILE [options]
+       {PROGRAM} inspect DIR        the quality report of a build
+       {PROGRAM} teach DIR ...      ask a model for traces of its episodes
+       {PROGRAM} document --data D  build every source and write the figures into docs/DATA.md
 
 Builds train.jsonl, test.jsonl and manifest.json. Sources:
-{chr(10).join(f"  {name:8} {what}" for name, what in SOURCES.items())}
+{chr(10).join(f"  {name:16} {what}" for name, what in SOURCES.items())}
 
 {PROGRAM} SOURCE --help lists the options of a source."""
 
@@ -42,20 +48,114 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not arguments or arguments[0] in ("-h", "--help"):
         print(USAGE)
         return 0 if arguments else 2
+    arguments, command = _split_command(arguments)
     try:
+        if arguments[0] in TOOLS:
+            return TOOLS[arguments[0]](arguments[1:])
         builder, options = _parse(arguments)
+        if options.ephemeral:
+            return _run_ephemeral(builder, options, command)
+        _refuse_command(command)
         outcome = build.run(builder, options, _progress())
-    except (BuildError, ConfigError, OSError) as error:
+    except (UserError, ConfigError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("error: interrupted; nothing was written.", file=sys.stderr)
+        print("error: interrupted; the same command goes on with what is built.", file=sys.stderr)
         return 130
     if outcome.was_current:
         print(f"{options.out}: up to date")
     else:
         print(_summary(options.out, outcome.manifest))
     return 0
+
+
+def _inspect(arguments: list[str]) -> int:
+    from data_builders import report
+
+    parser = _Parser(prog=f"{PROGRAM} inspect", description=report.__doc__, allow_abbrev=False)
+    report.add_options(parser)
+    options = parser.parse_args(arguments)
+    found = report.inspect(options.directory, episodes=options.episodes, seed=options.seed)
+    print(report.render(found, str(options.directory)))
+    return 0
+
+
+def _teach(arguments: list[str]) -> int:
+    from data_builders import teacher
+
+    parser = _Parser(prog=f"{PROGRAM} teach", description=teacher.__doc__, allow_abbrev=False)
+    teacher.add_options(parser)
+    options = parser.parse_args(arguments)
+    taught = teacher.run(options, _teaching_progress())
+    files = ", ".join(f"{count:,} in {name}" for name, count in taught.files.items())
+    print(f"{options.out}: {files}; {taught.traced:,} with a trace")
+    if taught.reasons:
+        reasons = ", ".join(f"{reason}: {count:,}" for reason, count in taught.reasons.items())
+        print(f"  replies kept apart: {reasons}")
+    print(f"  {_spent(taught.spent)}")
+    return 0
+
+
+def _spent(spent: Mapping[str, Any]) -> str:
+    tokens = f"{spent['input_tokens']:,} + {spent['output_tokens']:,} tokens"
+    return f"{spent['requests']:,} requests, {spent['cached']:,} from the cache, {tokens}, ${spent['dollars']:.2f}"
+
+
+def _teaching_progress() -> Callable[[Any], None]:
+    """A line of progress on a terminal."""
+
+    def show(taught: Any) -> None:
+        if sys.stderr.isatty():
+            line = f"\r{sum(taught.files.values()):,} episodes, {_spent(taught.spent)} "
+            print(line, end="", file=sys.stderr, flush=True)
+
+    return show
+
+
+def _document(arguments: list[str]) -> int:
+    from data_builders import document
+
+    parser = _Parser(prog=f"{PROGRAM} document", description=document.__doc__, allow_abbrev=False)
+    document.add_options(parser)
+    options = parser.parse_args(arguments)
+    missing = document.run(options.data, options.document, _parse_options)
+    left_out = f"; not built, for lack of the file: {', '.join(missing)}" if missing else ""
+    print(f"{options.document}: written{left_out}")
+    return 0
+
+
+TOOLS: dict[str, Callable[[list[str]], int]] = {
+    "inspect": _inspect,
+    "teach": _teach,
+    "document": _document,
+}
+
+
+def _split_command(arguments: list[str]) -> tuple[list[str], list[str]]:
+    """The program's own arguments, and the command behind ``--``."""
+    if "--" not in arguments:
+        return arguments, []
+    place = arguments.index("--")
+    return arguments[:place], arguments[place + 1 :]
+
+
+def _refuse_command(command: list[str]) -> None:
+    if command:
+        raise BuildError(f"-- {command[0]}: a command needs --ephemeral in place of --out.")
+
+
+def _run_ephemeral(builder: str, options: argparse.Namespace, command: list[str]) -> int:
+    """Build into a private folder, run the command on it, remove the folder; the command's exit status."""
+    if not any("{out}" in part for part in command):
+        raise BuildError(
+            "--ephemeral: needs a command that uses what is built, such as -- adasr eval --data.test {out}/test.jsonl."
+        )
+    with tempfile.TemporaryDirectory(prefix="ephemeral-") as folder:
+        options.out = Path(folder) / "data"
+        print(_summary(options.out, build.run(builder, options, _progress()).manifest))
+        filled = [part.replace("{out}", str(options.out)) for part in command]
+        return subprocess.run(filled, check=False).returncode
 
 
 def _parse(arguments: list[str]) -> tuple[str, argparse.Namespace]:
@@ -130,23 +230,28 @@ def _located(message: str, settings: dict[str, Entry], overrides: list[str]) -> 
     return message
 
 
-def _progress() -> Any:
+def _progress() -> build.Progress | None:
     """A line of progress on a terminal, else None."""
     if not sys.stderr.isatty():
         return None
     started = time.monotonic()
 
-    def show(count: int) -> None:
-        if count % 500 == 0:
-            rate = count / max(time.monotonic() - started, 1e-9)
-            print(f"\r{count:,} rows, {rate:,.0f}/s ", end="", file=sys.stderr, flush=True)
+    def show(done: int, parts: int, episodes: int) -> None:
+        seconds = max(time.monotonic() - started, 1e-9)
+        left = int(seconds * (parts - done) / done)
+        line = f"\r{episodes:,} episodes, {episodes / seconds:,.0f}/s, {left // 60}:{left % 60:02} left "
+        print(line, end="" if done < parts else "\n", file=sys.stderr, flush=True)
 
     return show
 
 
 def _summary(out: Path, manifest: dict[str, Any]) -> str:
     files, figures = manifest["files"], manifest["statistics"]
-    sizes = ", ".join(f"{file['episodes']:,} in {name}" for name, file in files.items())
+    sizes = ", ".join(
+        f"{files[name]['episodes']:,} in {name}"
+        for name in ("train.jsonl", "test.jsonl")
+        if name in files
+    )
     chunks, seconds = figures["chunks"]["mean"], figures["stream_seconds"]["mean"]
     parts = [f"{out}: {sizes}", f"  {chunks} chunks and {seconds} s of stream on average"]
     if figures["skip_share"] is not None:
@@ -156,6 +261,9 @@ def _summary(out: Path, manifest: dict[str, Any]) -> str:
     if manifest["rejected"]["total"]:
         reasons = ", ".join(f"{r}: {n:,}" for r, n in manifest["rejected"]["by_reason"].items())
         parts.append(f"  {manifest['rejected']['total']:,} rows rejected ({reasons}); see manifest")
+    if manifest["rejected_traces"]:
+        reasons = ", ".join(f"{r}: {n:,}" for r, n in manifest["rejected_traces"].items())
+        parts.append(f"  traces kept apart in {build.TRACES_FILE}: {reasons}")
     return "\n".join(parts)
 
 

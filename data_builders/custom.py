@@ -6,31 +6,39 @@ r"""Any question-answering set, by the names of its columns.
         --answer-column gold --answer-type text --name boats --licence MIT --out data/boats
 
 A column of numbers is read as text, a context that is a list is joined by spaces. Thoughts are a list of texts, one
-a chunk ("" is a skip). Rows without a trace train by reinforcement only.
+a chunk ("" is a skip). A rationale in lines of sums is aligned. Rows without a trace train by reinforcement only.
 """
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
+from itertools import accumulate
 
-from adasr_trl.answers import AnswerError, check_gold
-from adasr_trl.chunking import chunk
-from adasr_trl.episode import AnswerType, Episode, EpisodeError, Source
-from data_builders.rows import Row, read_rows, revision_of
-from data_builders.rows import add_options as add_row_options
-from data_builders.source import UNSPLIT, BuildError, Rejected
+from adasr_trl.chunking import sentence_chunks
+from adasr_trl.episode import AnswerType, Source
+from data_builders import align, cut
+from data_builders.align import aligned, needed_units
+from data_builders.draft import Draft, Tracer
+from data_builders.given import given_tracer
+from data_builders.inputs import open_input
+from data_builders.options import add_text_options
+from data_builders.rows import Row
+from data_builders.source import UNSPLIT, BuildError, Rejected, Rows
 
 NAME = "custom"
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """The input and its columns."""
-    add_row_options(parser)
+    add_text_options(parser, licence="")
     for column, what in (("question", "asked first"), ("context", "streamed"), ("answer", "gold")):
         parser.add_argument(f"--{column}-column", required=True, metavar="COLUMN", help=what)
     parser.add_argument("--thoughts-column", metavar="COLUMN", help="a list, one text a chunk")
     parser.add_argument("--deep-column", metavar="COLUMN", help="reasoning behind the last thought")
+    parser.add_argument(
+        "--rationale-column", metavar="COLUMN", help="lines of sums to be laid along the text"
+    )
     parser.add_argument(
         "--group-column", metavar="COLUMN", help="rows that share it stay in one split"
     )
@@ -38,56 +46,67 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     kinds = [kind.value for kind in AnswerType]
     parser.add_argument("--answer-type", choices=kinds, required=True, help="how it is compared")
     parser.add_argument("--name", required=True, help="what the set is called")
-    parser.add_argument("--licence", required=True, help="the set's licence, for the model card")
+    align.add_options(parser)
 
 
-def build(options: argparse.Namespace) -> Iterator[Episode | Rejected]:
-    """One episode a row."""
+def open_rows(options: argparse.Namespace) -> Rows:
+    """The file or the Hub's split."""
     if bool(options.thoughts_column) != bool(options.deep_column):
         raise BuildError(
             "--thoughts-column and --deep-column form one trace: give both or neither."
         )
-    source = Source(options.name, revision_of(options), options.licence, UNSPLIT)
-    for row in read_rows(options):
-        yield _build_row(row, source, options)
+    if options.thoughts_column and options.rationale_column:
+        raise BuildError("--thoughts-column and --rationale-column both give a trace: drop one.")
+    if not options.licence:
+        raise BuildError("--licence: is missing; name the set's licence, for the model card.")
+    return open_input(options)
 
 
-def _build_row(row: Row, source: Source, options: argparse.Namespace) -> Episode | Rejected:
+def build_row(row: Row, options: argparse.Namespace) -> Iterator[Draft | Rejected]:
+    """One episode a row."""
     question = row.text(options.question_column).strip()
-    chunks = chunk(row.joined(options.context_column), options.chunk)
-    answer = row.text(options.answer_column).strip()
-    thoughts, deep = _trace(row, options)
-    key = row.text(options.id_column) if options.id_column else f"{options.name}-{row.number}"
-    kind = AnswerType(options.answer_type)
     if not question:
-        return Rejected(row.where, "empty_question", f"column {options.question_column!r} is empty")
-    if not chunks:
-        return Rejected(row.where, "no_chunks", f"column {options.context_column!r} is empty")
-    if thoughts is not None and len(thoughts) != len(chunks):
-        detail = f"{len(thoughts)} thoughts for {len(chunks)} chunks"
-        return Rejected(row.where, "thoughts_do_not_fit", detail)
-    try:
-        check_gold(answer, kind)
-        return Episode(
-            id=key,
-            group=row.text(options.group_column) if options.group_column else key,
-            question=question,
-            chunks=chunks,
-            answer=answer,
-            answer_type=kind,
-            source=source,
-            thoughts=thoughts,
-            deep=deep,
-        )
-    except AnswerError as error:
-        return Rejected(row.where, "bad_gold", str(error))
-    except EpisodeError as error:
-        return Rejected(row.where, "invalid", str(error))
+        yield Rejected(row.where, "empty_question", f"column {options.question_column!r} is empty")
+        return
+    text = row.joined(options.context_column)
+    units = sentence_chunks(text)
+    has_thoughts = bool(options.thoughts_column and row.get(options.thoughts_column) is not None)
+    if has_thoughts and options.chunk != cut.SOURCE:
+        units = cut.cut(text, options.chunk, options.tokenizer)
+    key = row.text(options.id_column) if options.id_column else f"{options.name}-{row.key}"
+    rationale = row.text(options.rationale_column) if options.rationale_column else ""
+    yield Draft(
+        key=key,
+        group=row.text(options.group_column) if options.group_column else key,
+        where=row.where,
+        question=question,
+        units=units,
+        answer=row.text(options.answer_column),
+        answer_type=AnswerType(options.answer_type),
+        source=Source(options.name, options.revision_read, options.licence, UNSPLIT),
+        sections=() if has_thoughts else _sections(row, units, options.context_column),
+        is_cut=has_thoughts,
+        needed=(lambda: needed_units(rationale, question, units, plain_sums=True))
+        if rationale
+        else None,
+        tracer=_tracer(row, rationale, options) if has_thoughts or rationale else None,
+    )
 
 
-def _trace(row: Row, options: argparse.Namespace) -> tuple[tuple[str, ...] | None, str | None]:
-    """The row's trace; None for both where it has no columns for one or null in them."""
-    if not options.thoughts_column or row.get(options.thoughts_column) is None:
-        return None, None
-    thoughts = tuple(thought.strip() for thought in row.texts(options.thoughts_column))
-    return thoughts, row.text(options.deep_column).strip()
+def _tracer(row: Row, rationale: str, options: argparse.Namespace) -> Tracer:
+    if rationale:
+        return aligned(rationale, options, plain_sums=True)
+    thoughts = [thought.strip() for thought in row.texts(options.thoughts_column)]
+    return given_tracer(thoughts, row.text(options.deep_column).strip())
+
+
+def _sections(row: Row, units: tuple[str, ...], column: str) -> tuple[int, ...]:
+    """Which text of a list each sentence comes from; a text is one section."""
+    if not isinstance(row.get(column), list):
+        return (0,) * len(units)
+    ends = list(accumulate(len(text) + 1 for text in row.texts(column)))
+    sections, position = [], 0
+    for unit in units:
+        position += len(unit)
+        sections.append(sum(end < position for end in ends))
+    return tuple(sections)

@@ -27,7 +27,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from adasr_trl.episode import AnswerType, Episode, Source
-from data_builders.source import BuildError
+from data_builders.inputs import Numbers
+from data_builders.rows import Row
+from data_builders.source import BuildError, Rows
 
 NAME = "ledger"
 LICENCE = "Apache-2.0"
@@ -109,6 +111,18 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--styles", default="eager:2,lazy:1,redundant:3", help="weights of the trace styles"
     )
     parser.add_argument("--seed", type=int, default=0, help="seed of everything that is drawn")
+
+
+def open_rows(options: argparse.Namespace) -> Rows:
+    """One row: stories are drawn in turn, so that none is told twice."""
+    del options
+    return Numbers(NAME, 1)
+
+
+def build_row(row: Row, options: argparse.Namespace) -> Iterator[Episode]:
+    """All stories."""
+    del row
+    return build(options)
 
 
 def build(options: argparse.Namespace) -> Iterator[Episode]:

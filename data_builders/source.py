@@ -1,33 +1,51 @@
-"""What a source of episodes is: a module with two functions, listed in ``SOURCES``.
+"""What a source of episodes is: a module with four names, listed in ``SOURCES``.
 
     NAME = "gsm8k"
     def add_options(parser: argparse.ArgumentParser) -> None: ...
-    def build(options: argparse.Namespace) -> Iterator[Episode | Rejected | Count]: ...
+    def open_rows(options: argparse.Namespace) -> Rows: ...
+    def build_row(row: Row, options: argparse.Namespace) -> Iterator[Draft | Episode | Rejected | Count]: ...
 
-``build`` yields an Episode for each row that can be used, a Rejected for each that cannot, and a Count for whatever
-else the manifest should tell. An episode whose ``source.split`` is "" is put into train or test by the hash of its
-group; a source that splits by itself (the ledger) sets "train" or "test".
+``build_row`` yields a Draft for what can be used (``assemble`` shapes and cuts it), a Rejected for what cannot, a Count
+for whatever else the manifest should tell; an Episode is taken as it is. Rows are read in spans, so that several
+processes share an input and an interrupted build goes on. An episode whose ``source.split`` is "" is put into train or
+test by the hash of its group.
 """
 
 from __future__ import annotations
 
 import argparse
 import importlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol, cast
+from typing import TYPE_CHECKING, Protocol, cast
 
 from adasr_trl.episode import Episode
+from adasr_trl.files import UserError
+
+if TYPE_CHECKING:
+    from data_builders.draft import Draft
+    from data_builders.rows import Row
 
 SOURCES = {
     "ledger": "stories in which things change hands, procedural, with exact traces",
-    "gsm8k": "grade-school word problems with calculator steps (GSM8K, GSM-Symbolic)",
-    "custom": "any JSON Lines or Hub set, by the names of its columns",
+    "gsm8k": "grade-school word problems with calculator steps",
+    "gsm_symbolic": "GSM-Symbolic's rows, or its templates filled in",
+    "metamathqa": "MetaMathQA: rewritten GSM8K and MATH problems with rationales",
+    "svamp": "SVAMP: one-step word problems with equations",
+    "gsm_infinite": "layered arithmetic told in shuffled sentences, procedural, with exact traces",
+    "prosqa": "ProsQA: shuffled premises, of which a few form the proof; exact traces",
+    "logicnli": "LogicNLI: facts and rules, then a statement",
+    "folio": "FOLIO: premises, then a conclusion",
+    "pubmedqa": "PubMedQA: abstracts with a yes/no/maybe question",
+    "reasoning_gym": "tasks of the package reasoning_gym that read as a stream",
+    "streamingthinker": "StreamingThinker's rows, which have traces (JSON or StreamingCoT parquet)",
+    "transcript": "speech with times (segments, SRT, WebVTT) and questions about it",
+    "custom": "any JSON, JSON Lines, parquet or Hub set, by the names of its columns",
 }
 UNSPLIT = ""
 
 
-class BuildError(ValueError):
+class BuildError(UserError):
     """A build that cannot go on; the message names the file and line, or the flag."""
 
 
@@ -54,6 +72,31 @@ class Count:
     by: int = 1
 
 
+@dataclass(frozen=True)
+class Span:
+    """Some rows of an input that follow each other.
+
+    Attributes:
+        start: The first row; in a JSON Lines file, the byte where it starts.
+        stop: The same of the row behind the last one.
+        line: Line of the first one in a JSON Lines file, else 0.
+    """
+
+    start: int
+    stop: int
+    line: int = 0
+
+
+class Rows(Protocol):
+    """An input, or what is generated in its place."""
+
+    def plan(self, size: int) -> Sequence[Span]:
+        """Spans of at most ``size`` rows that together are the input."""
+
+    def read(self, span: Span) -> Iterator[Row]:
+        """The rows of a span."""
+
+
 class SourceModule(Protocol):
     """A module of this package that builds episodes."""
 
@@ -62,12 +105,17 @@ class SourceModule(Protocol):
     def add_options(self, parser: argparse.ArgumentParser) -> None:
         """Declare the source's own options."""
 
-    def build(self, options: argparse.Namespace) -> Iterator[Episode | Rejected | Count]:
-        """Yield what becomes of each row, in the order of the input."""
+    def open_rows(self, options: argparse.Namespace) -> Rows:
+        """The input."""
+
+    def build_row(
+        self, row: Row, options: argparse.Namespace
+    ) -> Iterator[Draft | Episode | Rejected | Count]:
+        """Yield what becomes of one row."""
 
 
 def load_source(name: str) -> SourceModule:
-    """The module of the source ``name``; one that is not asked for is never imported."""
+    """The module of the source ``name``."""
     if name not in SOURCES:
         raise BuildError(f"unknown source {name!r}; known are {', '.join(SOURCES)}.")
     return cast(SourceModule, importlib.import_module(f"data_builders.{name}"))

@@ -11,31 +11,52 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-from collections import Counter
-from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from collections.abc import Mapping, Set
 
-from adasr_trl.episode import Episode
-from data_builders.source import UNSPLIT, BuildError
+from data_builders.shape import share
+from data_builders.source import BuildError
 
 SPLITS = ("train", "test")
 
 
-def split_episodes(
-    episodes: Iterable[Episode], options: argparse.Namespace
-) -> dict[str, list[Episode]]:
-    """The episodes of each split, in the order of the input."""
-    episodes = list(episodes)
-    unsplit = Counter(e.group for e in episodes if e.source.split == UNSPLIT)
-    if unsplit:
-        held_out = test_groups(unsplit, options.seed, options.test_share, options.test_count)
-        _refuse_empty(unsplit, held_out, options)
-        episodes = [_assigned(episode, held_out) for episode in episodes]
-    parts = {split: [e for e in episodes if e.source.split == split] for split in SPLITS}
-    shared = {e.group for e in parts["train"]} & {e.group for e in parts["test"]}
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """How groups are divided."""
+    parser.add_argument("--seed", type=int, default=0, help="seed of the split (default: 0)")
+    size = parser.add_mutually_exclusive_group()
+    size.add_argument(
+        "--test-share",
+        type=share,
+        default=0.1,
+        metavar="X",
+        help="share of the groups for test; 0 and 1 write one file only (default: 0.1)",
+    )
+    size.add_argument(
+        "--test-count", type=_count, metavar="N", help="at least N test episodes, in whole groups"
+    )
+
+
+def choose_test_groups(sizes: Mapping[str, int], options: argparse.Namespace) -> frozenset[str]:
+    """The test groups of a build; refuses a split that leaves train or test empty.
+
+    Args:
+        sizes: How many episodes each group has, of those that no source has put into a split.
+        options: As parsed.
+    """
+    if not sizes:
+        return frozenset()
+    held_out = test_groups(sizes, options.seed, options.test_share, options.test_count)
+    _refuse_empty(sizes, held_out, options)
+    return held_out
+
+
+def check_leaks(
+    fixed: Mapping[str, Set[str]], sizes: Mapping[str, int], held_out: frozenset[str]
+) -> None:
+    """Refuse a group on both sides, which only a source that splits by itself could give."""
+    train, test = (set(fixed.get(split, ())) for split in SPLITS)
+    shared = (train & test) | (train & held_out) | (test & (sizes.keys() - held_out))
     if shared:
         raise BuildError(f"group {min(shared)!r} stands in both train and test: the source leaks.")
-    return parts
 
 
 def test_groups(
@@ -85,8 +106,7 @@ def _refuse_empty(
     )
 
 
-def _assigned(episode: Episode, held_out: frozenset[str]) -> Episode:
-    if episode.source.split != UNSPLIT:
-        return episode
-    split = "test" if episode.group in held_out else "train"
-    return replace(episode, source=replace(episode.source, split=split))
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"got {text!r}; expected a whole number above 0.")
+    return int(text)

@@ -2,15 +2,23 @@
 
 import pytest
 
-from data_builders.align import build_trace, place_steps, read_steps
+from data_builders.align import ALL_GUARDS, Guards, build_trace, place_steps, read_steps
+from data_builders.draft import Told
 from data_builders.quantities import find_constants, find_quantities, note_of, plain_numbers
 
 CHUNKS = ("Tom has 5 apples.", " He buys 3 pears.", " He eats 2 apples.")
 
 
-def places(rationale, chunks=CHUNKS, question="How many are left?", limit=None):
+def places(rationale, chunks=CHUNKS, question="How many are left?", limit=None, guards=ALL_GUARDS):
     limit = len(chunks) if limit is None else limit
-    return place_steps(read_steps(rationale), question, chunks, limit=limit)
+    return place_steps(read_steps(rationale), question, chunks, limit=limit, guards=guards).places
+
+
+def trace_of(rationale, chunks=CHUNKS, limit=3, with_notes=False):
+    told = Told(
+        "How many?", tuple(chunks), tuple(chunks), tuple(chunks), {}, limit, is_missing=False
+    )
+    return build_trace(read_steps(rationale), told, with_notes=with_notes)
 
 
 def values(text):
@@ -96,21 +104,21 @@ def test_no_step_is_placed_at_or_behind_the_limit():
 
 def test_a_trace_has_a_thought_for_each_chunk_and_the_rest_in_its_deep_part():
     rationale = "5+3=<<5+3=8>>8 fruits.\n8-2=<<8-2=6>>6 left.\n#### 6"
-    trace = build_trace(rationale, "How many?", CHUNKS, limit=3, with_notes=False)
+    trace = trace_of(rationale)
     assert trace.thoughts == ("", "5+3=8 fruits", "")
     assert trace.deep == "8-2=6 left"
-    assert (trace.streamed_steps, trace.deep_steps) == (1, 1)
+    assert trace.counts == {"steps_streamed": 1, "steps_deep": 1, "held_by_final_step": 1}
 
 
 def test_two_steps_behind_one_chunk_share_its_thought():
     rationale = "5+3=<<5+3=8>>8.\n5-3=<<5-3=2>>2.\n8*2=<<8*2=16>>16"
-    trace = build_trace(rationale, "How many?", CHUNKS, limit=3, with_notes=False)
+    trace = trace_of(rationale)
     assert trace.thoughts == ("", "5+3=8; 5-3=2", "")
 
 
 def test_a_chunk_with_a_number_but_no_step_gets_a_note_if_asked():
     rationale = "5+3=<<5+3=8>>8.\n8-2=<<8-2=6>>6"
-    trace = build_trace(rationale, "How many?", (*CHUNKS, " Fine."), limit=4, with_notes=True)
+    trace = trace_of(rationale, (*CHUNKS, " Fine."), limit=4, with_notes=True)
     assert trace.thoughts == ("5 apples", "5+3=8", "eats 2 apples", "")
 
 
@@ -163,3 +171,49 @@ def test_a_note_names_each_quantity_with_its_words_and_sign():
 
 def test_a_note_of_a_part_leaves_out_its_of():
     assert note_of("Half of them stay.") == "Half"
+
+
+# ---- each guard alone
+
+
+def without(guard):
+    return Guards(**{guard: False})
+
+
+def test_without_the_guard_on_the_final_step_it_streams():
+    assert places("5+3=<<5+3=8>>8\n#### 8", guards=without("final_step")) == [1]
+
+
+def test_without_the_guard_on_words_a_step_waits_for_its_numbers_only():
+    chunks = ("Ann has 4 bags of 6 marbles.", " It rains.", " She sells the marbles in boxes.")
+    late = "4*6=<<4*6=24>>24 marbles in boxes\n24/2=<<24/2=12>>12"
+    assert places(late, chunks, guards=without("words")) == [0, None]
+
+
+def test_without_the_guard_on_order_a_step_may_overtake_another():
+    steps = "5-2=<<5-2=3>>3\n5*5=<<5*5=25>>25\n1+1=<<1+1=2>>2"
+    assert places(steps, guards=without("order")) == [2, 0, None]
+
+
+def test_without_the_guard_on_places_a_number_counts_where_it_comes_first():
+    chunks = ("Bo runs at 6 miles an hour.", " It rains.", " Bo runs 6 miles a day.")
+    steps = "Bo runs 6*5=<<6*5=30>>30 miles\n30*2=<<30*2=60>>60"
+    assert places(steps, chunks, question="And in 5 days?", guards=without("latest_place")) == [
+        0,
+        None,
+    ]
+
+
+def test_without_the_guard_on_number_words_a_pair_is_two():
+    steps = "2*9=<<2*9=18>>18\n18+1=<<18+1=19>>19"
+    chunks = ("A pair of shoes costs 9 euros.", " Bo has 2 feet.")
+    assert places(steps, chunks) == [1, None]
+    assert places(steps, chunks, guards=without("number_words")) == [1, None]
+    careless = Guards(number_words=False, latest_place=False, words=False)
+    assert places(steps, chunks, guards=careless) == [0, None]
+
+
+def test_what_a_guard_held_back_is_counted():
+    steps = read_steps("5-2=<<5-2=3>>3\n5*5=<<5*5=25>>25\n1+1=<<1+1=2>>2")
+    held = place_steps(steps, "How many?", CHUNKS, limit=3).held
+    assert (held["order"], held["final_step"]) == (1, 1)

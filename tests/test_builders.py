@@ -216,7 +216,11 @@ def test_the_manifest_says_what_was_built_from_what(toms, out):
     found = manifest(out)
     assert found["source"]["licence"] == "MIT"
     assert found["options"]["seed"] == 3
-    assert found["counts"] == {"steps_deep": 20, "steps_streamed": 20}
+    assert found["counts"] == {
+        "held_by_final_step": 20,
+        "steps_deep": 20,
+        "steps_streamed": 20,
+    }
     # 13 words at 150 a minute; each of the three chunks has a thought.
     assert found["statistics"] == {
         "trace_share": 1.0,

@@ -91,6 +91,7 @@ def base(tmp_path_factory, episodes):
     root = tmp_path_factory.mktemp("combined")
     workspace.make(root, episodes)
     assert cli.main(["sft", "--config", f"{root}/sft.yaml", "--output_dir", f"{root}/base"]) == 0
+    (root / "base" / "streaming.json").unlink()  # a pretrained model: it was taught no layout yet
     for name in ("sft", "hrpo"):
         short = {"max_steps": 2, "eval_strategy": "no", "save_strategy": "no"}
         workspace.save(root, name, workspace.load(root, name) | short)

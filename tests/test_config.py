@@ -84,7 +84,7 @@ def test_an_absent_section_is_none_or_empty_or_its_defaults(tmp_path: Path) -> N
 def test_an_absent_section_with_a_required_key_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "run.yaml"
     path.write_text("seed: 1")
-    with pytest.raises(ConfigError, match=r"run\.yaml: data\.train is missing\."):
+    with pytest.raises(ConfigError, match=r"run\.yaml: data\.train is missing;"):
         load_config(path, [], {"data": DataConfig})
 
 
@@ -130,7 +130,10 @@ def test_an_absent_section_with_a_required_key_is_refused(tmp_path: Path) -> Non
             "data:\n  train: 12\n",
             "run.yaml:2: data.train: got 12; expected text. Put text in quotes.",
         ),
-        ("data:\n  test: x.jsonl\n", "run.yaml:1: data.train is missing."),
+        (
+            "data:\n  test: x.jsonl\n",
+            "run.yaml:1: data.train is missing; name a file there, or several in data.mixture.",
+        ),
         (
             "rewards:\n  - name: accuracy\n    scope: global\n  - name: format\n",
             "run.yaml:4: rewards.1.scope is missing.",

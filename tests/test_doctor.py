@@ -82,7 +82,7 @@ def test_an_untrained_model_cannot_learn_by_rl_and_its_sft_can(root, capsys):
     assert examine(root, "sft", "--lora.r", "4", "--streaming.max_deep_tokens", "60") == 0
     said = capsys.readouterr().out
     assert said.endswith("This run can learn.\n")
-    assert "hours for 6 steps" in said
+    assert "minutes for 6 steps" in said
     assert examine(root, "sft", "--streaming.max_thought_tokens", "1") == 3
 
 
@@ -97,7 +97,7 @@ def test_a_model_whose_groups_have_right_and_wrong_answers_can_learn(
     said = capsys.readouterr().out
     assert "rollouts: 32 in 4 groups" in said
     assert "all 48 gold answers can" in said
-    assert "hours for 4 steps" in said
+    assert "minutes for 4 steps" in said
 
 
 def test_a_wrong_configuration_is_refused_as_by_the_run_itself(root, capsys):

@@ -22,6 +22,7 @@ from adasr_trl import cli
 from adasr_trl.card import Described, evaluations, measured, write_card
 from adasr_trl.episode import read_episodes, write_episodes
 from adasr_trl.evaluation import Setting, load_outcomes
+from adasr_trl.files import UserError
 from adasr_trl.metrics import summarise
 from adasr_trl.probe import compare, load_probe
 from adasr_trl.protocol import Mode
@@ -210,11 +211,22 @@ def test_the_card_names_base_data_protocol_command_and_tags(adapter):
     assert front["library_name"] == "peft"
     assert front["tags"] == ["adasr", "streaming-reasoning", "hrpo", "trl", "peft"]
     assert "| ledger |" in card
-    assert "| Apache-2.0 | train | 40 |" in card  # of 48 episodes, 8 are held out
+    assert "| Apache-2.0 | train | 48 |" in card
     assert "Layout: interleaved." in card
     assert "150 words a minute" in card
     assert "adasr sft --config" in card
     assert "trl 1.16" in card
+
+
+def test_a_run_of_before_takes_its_sources_from_the_unchanged_data(adapter, world, tmp_path):
+    (adapter / "provenance.json").unlink()
+    card = write_card(adapter, Described(ADAPTER, BASE, adapter=True))
+    assert "| Apache-2.0 | train | 48 |" in card
+    identity = json.loads((adapter / "run.json").read_text())
+    identity["identity"]["config"]["data"]["train"] = str(tmp_path / "gone.jsonl")
+    (adapter / "run.json").write_text(json.dumps(identity))
+    with pytest.raises(UserError, match=r"gone\.jsonl, which it was trained on, is gone"):
+        write_card(adapter, Described(ADAPTER, BASE, adapter=True))
 
 
 def test_the_card_of_an_hrpo_run_names_the_method_in_full_at_its_first_mention(adapter):

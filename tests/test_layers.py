@@ -29,6 +29,7 @@ LAYERS = {
             "config_sections",
             "config_values",
             "files",
+            "mixture",
             "rundir",
             "streaming_file",
             "provenance",

@@ -39,7 +39,9 @@ def reread(episode):
         if about and words[1] == "has":
             count = int(words[2])
         elif about:
-            count += int(words[2]) * (1 if words[1] in GAINS else -1)
+            told_wrong = re.search(r", not (\d+)", chunk)
+            change = int(words[2]) - int(told_wrong[1] if told_wrong else 0)
+            count += change * (1 if words[1] in GAINS else -1)
         elif words[0] == "How":
             for amount, direction in re.findall(r"(\d+) (more|less)", chunk):
                 count += int(amount) * (1 if direction == "more" else -1)
@@ -66,6 +68,46 @@ def test_every_step_of_a_trace_is_right_arithmetic(stories):
         left, right = step.split(" = ")
         a, sign, b = left.split()
         assert int(a) + (int(b) if sign == "+" else -int(b)) == int(right)
+
+
+def test_corrections_put_the_count_right_and_their_steps_say_how():
+    told = built("--corrections", "0.5", "--styles", "eager:1")
+    assert [reread(story)[0] for story in told] == [story.answer for story in told]
+    pairs = [pair for story in told for pair in zip(story.chunks, story.thoughts, strict=True)]
+    corrected = [(chunk, thought) for chunk, thought in pairs if ", not " in chunk]
+    assert len(corrected) > 100
+    for chunk, thought in corrected:
+        new, old = re.search(r" (\d+) \w+, not (\d+)", chunk).groups()
+        sign, back = ("+", "-") if chunk.split()[1] in GAINS else ("-", "+")
+        _, before, after = re.match(r"(\w+) (\d+) .* = (\d+)", thought).groups()
+        change = int(new) - int(old) if sign == "+" else int(old) - int(new)
+        assert f" {back} {old} {sign} {new} = " in thought
+        assert int(after) - int(before) == change
+
+
+def test_how_a_story_is_thought_about_never_changes_it(stories):
+    chatty = built("--chatter", "0.5", "--styles", "lazy:1")
+    assert [story.chunks for story in chatty] == [story.chunks for story in stories]
+    assert [story.answer for story in chatty] == [story.answer for story in stories]
+
+
+def test_chatter_is_said_only_where_nothing_happens_and_gives_no_number():
+    for story in built("--chatter", "0.5"):
+        for matters, thought in zip(reread(story)[1], story.thoughts, strict=True):
+            if not matters and thought:
+                assert "does not matter" in thought
+                assert not re.search(r"\d", thought)
+                assert "does not matter" not in story.deep
+
+
+def test_the_turned_family_says_nothing_that_happens_as_the_plain_one_does():
+    plain = {chunk.strip() for story in built() for chunk in story.chunks}
+    turned = [chunk.strip() for story in built("--wording", "turned") for chunk in story.chunks]
+    happening = [
+        chunk for chunk in turned if re.search(r"\d.* (?:" + "|".join(GAINS + LOSSES) + ")", chunk)
+    ]
+    assert len(happening) > 500
+    assert not plain & set(happening)
 
 
 def test_only_deep_episodes_leave_something_for_the_end_when_thinking_is_eager():
@@ -109,6 +151,9 @@ def test_no_trace_holds_a_marker(stories):
         (("--styles", "eager:0"), "--styles"),
         (("--min-events", "5", "--max-events", "4"), "--max-events"),
         (("--deep-share", "1.5"), "--deep-share"),
+        (("--corrections", "2"), "--corrections"),
+        (("--chatter", "-1"), "--chatter"),
+        (("--wording", "odd"), "--wording"),
         (("--train-count", "0"), "--train-count"),
         (("--max-deep-steps", "0"), "--max-deep-steps"),
     ],

@@ -322,13 +322,10 @@ TRACED = dataclasses.replace(EPISODE, thoughts=("Tom 5", "Tom 5 + 3 = 8"), deep=
         (["15", "8.0"], (0.0, 0.0)),  # other numbers, and another way to write one
     ],
 )
-def test_trace_values_is_the_share_of_thoughts_that_end_in_the_traces_number(parts, thoughts, each):
+def test_trace_values_is_the_share_of_thoughts_that_do_what_the_trace_does(parts, thoughts, each):
     rollout = write(TRACED, parts, thoughts, "", "8")
-    configs = [
-        RewardConfig("trace_values", "streaming", 1.0),
-        RewardConfig("accuracy", "streaming", 1.0),
-    ]
-    found = build_rewards(configs, STREAMING)[0].measure(Graded(rollout, TRACED, right=True))
+    reward = build_rewards([RewardConfig("trace_values", "streaming", 1.0)], STREAMING)[0]
+    found = reward.measure(Graded(rollout, TRACED, right=True))
     assert found.chunks == each
     assert found.value == sum(each) / 2
 
@@ -338,6 +335,10 @@ def test_trace_values_knows_nothing_of_an_episode_without_a_trace(parts):
     assert score("trace_values", "streaming", rollout) is None
 
 
-def test_trace_values_needs_accuracy_beside_it():
-    with pytest.raises(RewardError, match="right answer may score 1 below"):
-        build_rewards([RewardConfig("trace_values", "streaming", 1.0)], STREAMING)
+def test_trace_values_counts_a_thought_where_the_trace_skips_as_wrong_and_a_skip_as_right(parts):
+    skipped = dataclasses.replace(EPISODE, thoughts=("Tom 5", ""), deep="")
+    reward = build_rewards([RewardConfig("trace_values", "streaming", 1.0)], STREAMING)[0]
+    for second, value in (("", 1.0), ("no change", 0.0), ("Tom 5", 0.0)):
+        rollout = write(skipped, parts, ["Tom 5", second], "", "8")
+        found = reward.measure(Graded(rollout, skipped, right=True))
+        assert found.chunks == (1.0, value)

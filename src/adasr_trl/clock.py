@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from adasr_trl.chunking import spoken_words
 from adasr_trl.episode import Episode
 from adasr_trl.protocol import Phase
 from adasr_trl.rollout import Rollout
@@ -69,9 +70,9 @@ def arrivals(episode: Episode, clock: Clock) -> tuple[float, ...]:
     if episode.arrival_seconds is not None:
         return episode.arrival_seconds
     seconds_per_word = 60.0 / clock.words_per_minute
-    words, times = 0, []
+    words, times = 0.0, []
     for chunk in episode.chunks:
-        words += len(chunk.split())
+        words += spoken_words(chunk)
         times.append(words * seconds_per_word)
     return tuple(times)
 

@@ -15,13 +15,22 @@ from functools import cached_property
 from transformers import PreTrainedTokenizerBase
 
 from adasr_trl.files import UserError
-from adasr_trl.protocol import Markers
+from adasr_trl.protocol import ROLES, Ending, Markers, deep_ending, thought_ending
 
 _SLOT = "QUESTIONGOESHERE"  # stands for the question while the template is rendered
 
 
 class TemplateError(UserError):
     """A chat template that cannot render a prompt on its own."""
+
+
+class MarkerError(UserError):
+    """A marker that would not be found again in what the model writes; ``role`` is its setting."""
+
+    def __init__(self, role: str, message: str) -> None:
+        """Blame ``streaming.markers.ROLE``."""
+        super().__init__(f"streaming.markers.{role}: {message}; choose another string.")
+        self.role = role
 
 
 class Codec:
@@ -41,7 +50,7 @@ class Codec:
         self.eos_id: int = tokenizer.eos_token_id
         self._marker_ids = {
             role: tuple(self._ids(getattr(markers, role), split_special_tokens=False))
-            for role in ("chunk_end", "thought_end", "skip", "stream_end", "reasoning_end")
+            for role in ROLES
         }
 
     def marker(self, role: str) -> tuple[int, ...]:
@@ -75,6 +84,36 @@ class Codec:
                 list(ids), skip_special_tokens=False, clean_up_tokenization_spaces=False
             )
         )
+
+    def check_markers(self) -> None:
+        """Try each marker on this tokenizer.
+
+        Raises:
+            MarkerError: Written, it is not read back; it holds the end of sequence; or data could yield its token.
+        """
+        for role in ROLES:
+            text, ids = getattr(self.markers, role), self.marker(role)
+            seen = self.decode(self.encode_text("Tom 8") + ids)
+            if not seen.endswith(text):
+                raise MarkerError(role, f"{text!r} behind a word is read back as {seen!r}")
+            if self.eos_id in ids:
+                raise MarkerError(role, f"{text!r} holds the tokenizer's end of sequence")
+            if not self._added_ids.isdisjoint(self.encode_data(f"Tom{text}8")):
+                raise MarkerError(role, f"{text!r} in data would be read as a control token")
+        words = self.encode_text("Tom 8")
+        for role, written, ended in (
+            ("thought_end", words, thought_ending),
+            ("skip", (), thought_ending),
+            ("reasoning_end", words, deep_ending),
+        ):
+            seen = self.decode((*written, *self.marker(role)))
+            if ended(seen, self.markers) is Ending.MALFORMED:
+                raise MarkerError(role, f"{seen!r} is not taken for its end")
+
+    def added_marker_ids(self) -> list[int]:
+        """The markers that are added tokens of the vocabulary."""
+        single = {self.marker(role)[0] for role in ROLES if len(self.marker(role)) == 1}
+        return sorted(single & self._added_ids)
 
     def may_end_marker(self, token_id: int) -> bool:
         """Whether a marker could end inside this token: a cheap filter before the text is decoded."""

@@ -154,6 +154,13 @@ def check(loaded: LoadedConfig, command: str) -> None:
             f"{loaded.line_of(key)}: {key}: got false, but each process writes another number of tokens and must have all "
             f"weights while it does; remove it, or use engine: vllm."
         )
+    streaming = loaded.sections.get("streaming")
+    if streaming and streaming.markers.add_tokens and combination.engine == "vllm":
+        key = "streaming.markers.add_tokens"
+        raise ConfigError(
+            f"{loaded.line_of(key)}: {key}: got true, but vLLM loads the base model, without the added rows; use engine: hf, "
+            f"or markers that need none."
+        )
     if verdict.status is Status.UNTESTED:
         logger.warning("untested: %s; %s", _spell(combination), verdict.reason)
 

@@ -7,12 +7,13 @@ The configuration, the data and the run directory are checked before any model i
 
 from __future__ import annotations
 
+import itertools
 import logging
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
 
@@ -34,11 +35,13 @@ from adasr_trl.config import (
 )
 from adasr_trl.episode import Episode
 from adasr_trl.files import write_text
+from adasr_trl.mixture import write_sources
 from adasr_trl.provenance import save_provenance
 from adasr_trl.rewards import Reward, RewardError, build_rewards, source_digests
 from adasr_trl.streaming_file import STREAMING_FILE, load_streaming
 
 logger = logging.getLogger(__name__)
+T = TypeVar("T")
 
 CONFIG_FILE = "config.yaml"
 _SHARED = {"model": ModelConfig, "data": DataConfig, "streaming": StreamingConfig}
@@ -68,8 +71,8 @@ def run_sft(config: str, overrides: Sequence[str], existing: rundir.Existing) ->
     args = parse_trl(loaded, SFTSettings)
     streaming = loaded.section("streaming")
     data = load_data(loaded.section("data"), traced_with=streaming.markers)
-    texts = load_texts(loaded.section("model"), data, streaming)
-    plan.take(("sft", "--config", config, *overrides), data.train)
+    texts = located(loaded, lambda: load_texts(loaded.section("model"), data, streaming))
+    plan.take(("sft", "--config", config, *overrides), texts.data.train, texts.data.held_out)
     model = load_model_for(streaming, loaded.section("model"), texts.tokenizer, args.seed)
     train(
         sft_trainer(model, texts, args, loaded.section("lora")),
@@ -104,9 +107,10 @@ def run_rl(config: str, overrides: Sequence[str], existing: rundir.Existing, *, 
     begin_processes(loaded.flat.get("deepspeed"))
     args = parse_trl(loaded, HRPOConfig)
     check_arguments(loaded, args, rewards, streaming)
-    texts = load_texts(loaded.section("model"), load_data(loaded.section("data")), streaming)
-    command = "grpo" if flat else "hrpo"
-    plan.take((command, "--config", config, *overrides), texts.data.train)
+    data = load_data(loaded.section("data"))
+    texts = located(loaded, lambda: load_texts(loaded.section("model"), data, streaming))
+    command = ("grpo" if flat else "hrpo", "--config", config, *overrides)
+    plan.take(command, texts.data.train, texts.data.held_out)
     alarms = CollapseAlarms(loaded.section("alarms"))
     trainer = HRPOTrainer(
         load_model_for(streaming, loaded.section("model"), texts.tokenizer, args.seed),
@@ -117,11 +121,21 @@ def run_rl(config: str, overrides: Sequence[str], existing: rundir.Existing, *, 
         rewards=rewards,
         group_filter=loaded.section("group_filter"),
         processing_class=texts.tokenizer,
-        peft_config=lora_config(loaded.section("lora")),
+        peft_config=lora_config(loaded.section("lora"), texts.codec),
         callbacks=[*callbacks(plan.run), alarms],
     )
     train(trainer, plan.run, streaming, loaded.section("model"), stopped=alarms.verdict)
     return plan.run
+
+
+def located(loaded: LoadedConfig, load: Callable[[], T]) -> T:
+    """What ``load`` gives; a marker that the tokenizer does not bear is named with its line."""
+    from adasr_trl.codec import MarkerError
+
+    try:
+        return load()
+    except MarkerError as error:
+        raise ConfigError(f"{loaded.line_of('streaming.markers.' + error.role)}: {error}") from None
 
 
 def rewards_of(
@@ -168,20 +182,22 @@ class _Plan:
     existing: rundir.Existing
     complete: bool
 
-    def take(self, command: Sequence[str], episodes: Sequence[Episode]) -> None:
+    def take(self, command: Sequence[str], *episodes: Sequence[Episode]) -> None:
         """Take the directory, once everything else was found in order; one process does it for all.
 
         Args:
             command: What was typed.
-            episodes: What is trained on.
+            episodes: What is trained on; their sources and licences are noted for the model card.
         """
         if not _is_main_process():
             return
         rundir.take(self.run, self.identity, self.existing)
         text = yaml.safe_dump(dict(self.resolved), sort_keys=False, allow_unicode=True)
         write_text(self.run / CONFIG_FILE, text)
+        write_sources(self.run, *episodes)
         before = self.resolved["model"]["path"]  # type: ignore[index]  # as checked by the section
-        save_provenance(self.run, command, episodes, Path(before) if before else None)
+        everything = itertools.chain(*episodes)
+        save_provenance(self.run, command, everything, Path(before) if before else None)
 
 
 def _plan(
@@ -204,7 +220,7 @@ def _plan(
         "version": __version__,
         "config": resolved,
         "model": rundir.input_digest(model.path) if model.path else "scratch",
-        "train": rundir.input_digest(data.train),
+        "train": [rundir.input_digest(file) for file in data.files],
         **({"code": dict(code)} if code else {}),
     }
     run = Path(output)

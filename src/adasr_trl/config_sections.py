@@ -177,6 +177,28 @@ class ModelConfig:
 
 
 @dataclass(frozen=True)
+class MixturePart:
+    """One file of a mixture (see ``mixture``).
+
+    Attributes:
+        path: JSON Lines file of training episodes.
+        weight: Its share is multiplied by this.
+        cap: Count it as at most so many episodes, or None for all.
+    """
+
+    path: str
+    weight: float = 1.0
+    cap: int | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse a weight that is not above 0, and a cap below 1."""
+        if not self.weight > 0:
+            raise ValueError(f"data.mixture.weight: got {self.weight:g}; expected above 0.")
+        if self.cap is not None:
+            _refuse_below("data.mixture", 1, cap=self.cap)
+
+
+@dataclass(frozen=True)
 class DataConfig:
     """Which episodes a run uses (see ``episode``).
 
@@ -186,15 +208,36 @@ class DataConfig:
         held_out: How many of the training episodes, the last ones, are not trained on but used to evaluate while
             training and to keep the best checkpoint.
         max_train_episodes: Train on only the first so many, or None for all.
+        mixture: In place of ``train``: several such files, which are mixed and read from disk.
+        temperature: How far the mixture evens out files of different sizes; 1 keeps their proportions.
+        mixture_seed: Seed of what the mixture takes from each file, and of its order.
     """
 
-    train: str
+    train: str = ""
     test: str | None = None
     held_out: int = 0
     max_train_episodes: int | None = None
+    mixture: tuple[MixturePart, ...] = ()
+    temperature: float = 1.0
+    mixture_seed: int = 0
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """Every file of training episodes."""
+        return (self.train,) if self.train else tuple(part.path for part in self.mixture)
 
     def __post_init__(self) -> None:
-        """Refuse counts below 1, and a negative held-out set."""
+        """Refuse no training file or both forms, counts below 1, and a negative held-out set."""
+        if bool(self.train) == bool(self.mixture):
+            if self.train:
+                raise ValueError(
+                    "data.mixture: got files here and in data.train; remove one of them."
+                )
+            raise ValueError(
+                "data.train is missing; name a file there, or several in data.mixture."
+            )
+        if not self.temperature > 0:
+            raise ValueError(f"data.temperature: got {self.temperature:g}; expected above 0.")
         _refuse_below("data", 0, held_out=self.held_out)
         if self.max_train_episodes is not None:
             _refuse_below("data", 1, max_train_episodes=self.max_train_episodes)

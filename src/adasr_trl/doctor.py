@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from adasr_trl import doctor_checks as checks
 from adasr_trl.combinations import check
-from adasr_trl.commands import RL_SECTIONS, SFT_SECTIONS, check_arguments, rewards_of
+from adasr_trl.commands import RL_SECTIONS, SFT_SECTIONS, check_arguments, located, rewards_of
 from adasr_trl.config import LoadedConfig, load_config, parse_trl
 from adasr_trl.config_values import read_yaml
 from adasr_trl.doctor_checks import Pace, Rolled, Traced
@@ -55,7 +55,8 @@ def _examine_rl(config: str, overrides: Sequence[str]) -> tuple[list[str], list[
     begin_processes(loaded.flat.get("deepspeed"))
     args = parse_trl(loaded, HRPOConfig)
     check_arguments(loaded, args, rewards, streaming)
-    texts = load_texts(loaded.section("model"), load_data(loaded.section("data")), streaming)
+    data = load_data(loaded.section("data"))
+    texts = located(loaded, lambda: load_texts(loaded.section("model"), data, streaming))
     model = _load(loaded, texts, args)
     room = Room(streaming.decode_batch)
     started = time.monotonic()
@@ -73,7 +74,10 @@ def _examine_rl(config: str, overrides: Sequence[str]) -> tuple[list[str], list[
     steps = _steps(
         args, len(texts.data.train) * args.num_generations, args.per_device_train_batch_size
     )
-    lines = _rollout_lines(found, len(texts.data.train) + len(texts.data.held_out))
+    lines = [
+        _marker_line(texts),
+        *_rollout_lines(found, len(texts.data.train) + len(texts.data.held_out)),
+    ]
     a_step = batches * args.generation_batch_size
     lines += _time_lines(pace, steps, a_step, micro_batches)
     fuller = min(streaming.decode_batch, args.generation_batch_size) / max(
@@ -93,7 +97,7 @@ def _examine_sft(config: str, overrides: Sequence[str]) -> tuple[list[str], list
     begin_processes(loaded.flat.get("deepspeed"))
     args = parse_trl(loaded, SFTSettings)
     data = load_data(loaded.section("data"), traced_with=streaming.markers)
-    texts = load_texts(loaded.section("model"), data, streaming)
+    texts = located(loaded, lambda: load_texts(loaded.section("model"), data, streaming))
     model = _load(loaded, texts, args)
     episodes = texts.data.train[:: max(1, len(texts.data.train) // 200)]
     encoded = [texts.layout.encode(each, Mode(args.mode)) for each in episodes]
@@ -102,6 +106,7 @@ def _examine_sft(config: str, overrides: Sequence[str]) -> tuple[list[str], list
         model, [list(each.token_ids) for each in encoded], args.per_device_train_batch_size
     )
     lines = [
+        _marker_line(texts),
         f"traces: {found.episodes} looked at; a mean one has {found.read:.0f} tokens of input, {found.streaming:.0f} of thoughts, "
         f"{found.deep:.0f} of deep part; all gold answers can be parsed ({len(data.train) + len(data.held_out)})",
         f"over the caps: {found.capped:.1%} of the thoughts, {found.clipped:.1%} of the deep parts",
@@ -121,7 +126,7 @@ def _load(loaded: LoadedConfig, texts: Texts, args: Any) -> Any:
     if loaded.section("lora") is not None:
         from peft import get_peft_model
 
-        model = get_peft_model(model, lora_config(loaded.section("lora")))
+        model = get_peft_model(model, lora_config(loaded.section("lora"), texts.codec))
     return model.to(args.device)
 
 
@@ -231,6 +236,13 @@ def _rollout_lines(found: Rolled, episodes: int) -> list[str]:
     ]
 
 
+def _marker_line(texts: Texts) -> str:
+    from adasr_trl.protocol import ROLES
+
+    costs = ", ".join(f"{role} {len(texts.codec.marker(role))}" for role in ROLES)
+    return f"markers, in tokens of this tokenizer: {costs} (each is written or read at every chunk; 1 is cheapest)"
+
+
 def _time_lines(pace: Pace, steps: int, a_step: float, micro_batches: int) -> list[str]:
     parts = [f"a micro-batch forward and back {pace.micro:.2f} s, {micro_batches} a step"]
     if pace.rollouts:
@@ -241,7 +253,7 @@ def _time_lines(pace: Pace, steps: int, a_step: float, micro_batches: int) -> li
         )
     total = checks.hours(pace, steps, a_step, micro_batches)
     return [
-        f"time: about {total:.2f} hours for {steps} steps on one process like this one (measured here: {'; '.join(parts)}; "
+        f"time: about {_duration(total)} for {steps} steps on one process like this one (measured here: {'; '.join(parts)}; "
         f"larger batches are faster a rollout, evaluations and checkpoints come on top)"
     ]
 
@@ -250,17 +262,25 @@ def _memory_lines(model: Any, cache_bytes: float) -> list[str]:
     import torch
 
     sizes = [(p.numel() * p.element_size(), p.requires_grad) for p in model.parameters()]
-    weights = sum(size for size, _ in sizes) / _GIB
-    trained = sum(size for size, is_trained in sizes if is_trained) / _GIB
+    weights = sum(size for size, _ in sizes)
+    trained = sum(size for size, is_trained in sizes if is_trained)
     if model.device.type == "cuda":
-        peak, of = torch.cuda.max_memory_allocated() / _GIB, "the GPU"
+        peak, of = torch.cuda.max_memory_allocated(), "the GPU"
     else:
-        kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        peak, of = kib / 2**20, "this process, libraries included,"
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024  # KiB on Linux
+        of = "this process, libraries included,"
     return [
-        f"memory: weights {weights:.2f} GiB, gradients {trained:.2f}, AdamW's state {2 * trained:.2f}, cache of a step's rollouts "
-        f"{cache_bytes / _GIB:.2f} (from the sizes); {of} peaked at {peak:.2f} GiB here, without AdamW's state"
+        f"memory: weights {_size(weights)}, gradients {_size(trained)}, AdamW's state {_size(2 * trained)}, cache of a step's "
+        f"rollouts {_size(cache_bytes)} (from the sizes); {of} peaked at {_size(peak)} here, without AdamW's state"
     ]
+
+
+def _size(count: float) -> str:
+    return f"{count / _GIB:.1f} GiB" if count >= _GIB else f"{count / 2**20:.0f} MiB"
+
+
+def _duration(hours: float) -> str:
+    return f"{hours:.1f} hours" if hours >= 1 else f"{hours * 60:.1f} minutes"
 
 
 def _version_lines() -> list[str]:

@@ -48,7 +48,11 @@ def load_tokenizer(
     """The tokenizer of a pretrained model, or one trained on the episodes."""
     if config.init == "scratch":
         return train_tokenizer(_texts(episodes), config.scratch.vocab_size, markers)
-    return AutoTokenizer.from_pretrained(config.path, **_source(config))
+    tokenizer = AutoTokenizer.from_pretrained(config.path, **_source(config))
+    if markers.add_tokens:
+        known = tokenizer.get_vocab()
+        tokenizer.add_tokens([m for m in markers.all() if m not in known], special_tokens=True)
+    return tokenizer
 
 
 def load_model(
@@ -60,7 +64,7 @@ def load_model(
         return Qwen3ForCausalLM(_qwen3(config.scratch, tokenizer))
     adapter = Path(config.path or "") / "adapter_config.json"
     if not adapter.is_file():
-        return _pretrained(config)
+        return _with_rows(_pretrained(config), tokenizer)
     from peft import PeftModel
 
     base = load_origin(adapter.parent)
@@ -68,7 +72,8 @@ def load_model(
         name = json.loads(adapter.read_text(encoding="utf-8"))["base_model_name_or_path"]
         base = dataclasses.replace(config, path=name, revision=None)
     quantization = config.quantization or base.quantization
-    model = _pretrained(dataclasses.replace(base, dtype=config.dtype, quantization=quantization))
+    base = dataclasses.replace(base, dtype=config.dtype, quantization=quantization)
+    model = _with_rows(_pretrained(base), tokenizer)
     adapted = PeftModel.from_pretrained(model, config.path, is_trainable=True)
     if model_is_quantized(model):
         for parameter in adapted.parameters():
@@ -163,6 +168,13 @@ def _pretrained(config: ModelConfig) -> PreTrainedModel:
     )
     if model_is_quantized(model):
         _keep_autograd(model)
+    return model
+
+
+def _with_rows(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> PreTrainedModel:
+    """A row of the embedding for each token; most models have some to spare."""
+    if len(tokenizer) > model.get_input_embeddings().num_embeddings:
+        model.resize_token_embeddings(len(tokenizer))
     return model
 
 

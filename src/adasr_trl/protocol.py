@@ -16,7 +16,6 @@ tells the model that nothing more will arrive, is ours.
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass
 from enum import Enum, IntEnum
 
@@ -46,19 +45,27 @@ class Mode(Enum):
     READ_THEN_THINK = "read_then_think"
 
 
+ROLES = ("chunk_end", "thought_end", "skip", "stream_end", "reasoning_end")
+
+
 @dataclass(frozen=True)
 class Markers:
-    """The string of each role. Any plain text will do; no string may contain another."""
+    """The string of each role. Any plain text will do; no string may contain another.
+
+    ``add_tokens`` makes each a token of its own where the vocabulary has none: one token a marker, but an adapter then
+    carries rows of the embedding, which vLLM and llama.cpp do not load.
+    """
 
     chunk_end: str = "<EOS>"
     thought_end: str = "<EOT>"
     skip: str = "<skip>"
     stream_end: str = "<EOI>"
     reasoning_end: str = "<EOR>"
+    add_tokens: bool = False
 
     def __post_init__(self) -> None:
         """Refuse markers that could not be told apart."""
-        table = dataclasses.asdict(self)
+        table: dict[str, str] = {role: vars(self)[role] for role in ROLES}
         for role, text in table.items():
             if not text or text != text.strip():
                 raise ValueError(

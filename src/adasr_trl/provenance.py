@@ -9,6 +9,7 @@ The data of the run that this one went on from counts too.
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -105,16 +106,20 @@ def _is_run(path: Path) -> bool:
 
 def _reconstructed(run: Path) -> Provenance:
     identity: dict[str, Any] = rundir.identity_of(run)
-    train = Path(identity["config"]["data"]["train"])
-    if not train.is_file() or rundir.file_digest(train) != identity["train"]:
-        raise UserError(
-            f"{run}: holds no {PROVENANCE_FILE}, and the data that it was trained on, {train}, is gone or has changed; "
-            f"put the file back, so that its sources and licences can be named."
-        )
+    data = identity["config"]["data"]
+    files = [data["train"]] if data["train"] else [part["path"] for part in data["mixture"]]
+    digests = identity["train"] if isinstance(identity["train"], list) else [identity["train"]]
+    for file, digest in zip(files, digests, strict=True):
+        if not Path(file).is_file() or rundir.file_digest(file) != digest:
+            raise UserError(
+                f"{run}: holds no {PROVENANCE_FILE}, and {file}, which it was trained on, is gone or has changed; put "
+                f"the file back, so that its sources and licences can be named."
+            )
     before = identity["config"]["model"].get("path")
     earlier = load_provenance(Path(before)).data if before and _is_run(Path(before)) else ()
-    data = dict.fromkeys((*used(read_episodes(train)), *earlier))
-    return Provenance((identity["command"],), {"adasr-trl": identity["version"]}, tuple(data))
+    now = used(itertools.chain.from_iterable(read_episodes(file) for file in files))
+    everything = tuple(dict.fromkeys((*now, *earlier)))
+    return Provenance((identity["command"],), {"adasr-trl": identity["version"]}, everything)
 
 
 def _versions() -> dict[str, str]:

@@ -105,7 +105,7 @@ def sft_trainer(
         eval_dataset=tokenize(held_out, texts.layout, mode) if held_out else None,
         processing_class=texts.tokenizer,
         data_collator=ViewsCollator(_pad_id(texts), pad_to_multiple_of=args.pad_to_multiple_of),
-        peft_config=lora_config(lora),
+        peft_config=lora_config(lora, texts.codec),
         callbacks=callbacks(Path(args.output_dir)),
     )
 

@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import logging
 import os
@@ -34,6 +35,7 @@ from adasr_trl.episode import Episode, EpisodeError, read_episodes
 from adasr_trl.files import UserError, write_text
 from adasr_trl.layouts import Layout, build_layout, check_trace
 from adasr_trl.metrics import check_answer
+from adasr_trl.mixture import mix, refuse_doubled
 from adasr_trl.model import load_tokenizer
 from adasr_trl.probe import save_probe
 from adasr_trl.protocol import Markers, Mode
@@ -104,10 +106,19 @@ def load_data(config: DataConfig, traced_with: Markers | None = None) -> Data:
         if traced_with:
             check_trace(episode, traced_with)
 
-    episodes = list(read_episodes(config.train, check))
+    episodes: Sequence[Episode]
+    if config.mixture:
+        episodes = mix(config.mixture, config.temperature, config.mixture_seed)
+        for episode in refuse_doubled(episodes):
+            try:
+                check(episode)
+            except ValueError as error:
+                raise EpisodeError(f"data.mixture: episode {episode.id!r}: {error}") from None
+    else:
+        episodes = list(read_episodes(config.train, check))
     if config.held_out >= len(episodes):
         raise EpisodeError(
-            f"{config.train}: holds {len(episodes)} episodes; data.held_out = {config.held_out} leaves none to "
+            f"{', '.join(config.files)}: holds {len(episodes)} episodes; data.held_out = {config.held_out} leaves none to "
             f"train on."
         )
     cut = len(episodes) - config.held_out
@@ -122,30 +133,54 @@ def load_texts(model: ModelConfig, data: Data, streaming: StreamingConfig) -> Te
     """
     tokenizer = load_tokenizer(model, streaming.markers, data.train)
     codec = Codec(tokenizer, streaming.markers)
+    codec.check_markers()
+    _warn_of_markers_in(data.train, streaming.markers)
     layout = build_layout(streaming, codec)
     layout.turns(data.train[0], Mode.STREAMING)
     overhead = len(codec.prompt("", streaming.instruction)) + 16
     markers = len(codec.marker("chunk_end"))
-    for episode in (*data.train, *data.held_out):
+    for episode in itertools.chain(data.train, data.held_out):
         most = overhead + 2 * len((episode.question + episode.text).encode())
         if most + markers * len(episode.chunks) > streaming.max_prompt_tokens:
             layout.turns(episode, Mode.STREAMING)  # exact; above, no text has 2 tokens a byte
     return Texts(data, tokenizer, streaming, codec, layout)
 
 
-def lora_config(section: LoraSection | None) -> Any:
-    """PEFT's configuration of the ``lora`` section, or None."""
+def _warn_of_markers_in(episodes: Sequence[Episode], markers: Markers) -> None:
+    """Say which markers stand in the data: harmless to the engines, for which it is text, but the model may be misled."""
+    for marker in markers.all():
+        holding = [each for each in episodes if marker in each.question or marker in each.text]
+        if holding:
+            logger.warning(
+                "streaming.markers: %r stands in the question or input of %d episodes, such as %r; it is read as plain "
+                "text there, but another string would be clearer to the model",
+                marker,
+                len(holding),
+                holding[0].id,
+            )
+
+
+def lora_config(section: LoraSection | None, codec: Codec) -> Any:
+    """PEFT's configuration of the ``lora`` section, or None; rows of added markers are trained with the adapter."""
     if section is None:
         return None
     from peft import LoraConfig
 
     targets = section.target_modules
+    rows = codec.added_marker_ids() if codec.markers.add_tokens else []
+    if rows:
+        logger.warning(
+            "markers.add_tokens: the adapter carries %d rows of the embedding; vLLM and llama.cpp do not load such an "
+            "adapter (merge it first), PEFT does once the tokenizer of the run is used",
+            len(rows),
+        )
     return LoraConfig(
         r=section.r,
         lora_alpha=section.alpha,
         lora_dropout=section.dropout,
         target_modules=targets if isinstance(targets, str) else list(targets),
         task_type="CAUSAL_LM",
+        trainable_token_indices=rows or None,
     )
 
 
@@ -161,6 +196,7 @@ def train(
     Raises:
         UserError: ``stopped``, given the log history, has a reason not to finish; the run stays unfinished.
     """
+    _prepare_head(trainer.model)
     trainer.remove_callback(PrinterCallback)  # ProgressLine says it in fewer words
     checkpoint = rundir.latest_checkpoint(run)
     had_ended = checkpoint is not None and _trained(checkpoint)  # training deletes old ones
@@ -195,6 +231,27 @@ def _save_probe(trainer: Any, run: Path, streaming: StreamingConfig) -> None:
     trained = trainer.accelerator.unwrap_model(trainer.model, keep_fp32_wrapper=False)
     write = trainer.accelerator.is_main_process
     save_probe(run, trained, trainer.processing_class, streaming, write=write)
+
+
+def _prepare_head(model: Any) -> None:
+    """Let TRL's fused head work where rows of the embedding are trained with an adapter.
+
+    It asks the head for a bias, which PEFT 0.21 does not pass on from a wrapped, tied head.
+
+    Raises:
+        UserError: The head is another matrix, whose rows PEFT would leave as they were drawn.
+    """
+    from peft.utils.other import TrainableTokensWrapper
+
+    if not any(isinstance(module, TrainableTokensWrapper) for module in model.modules()):
+        return
+    head = model.get_output_embeddings()
+    if not isinstance(head, TrainableTokensWrapper):
+        raise UserError(
+            "streaming.markers.add_tokens: this model's head is not tied to its embedding, so an adapter would not train "
+            "its new rows; use markers that need no tokens, or train all weights (lora: null)."
+        )
+    head.bias = None
 
 
 def _trained(checkpoint: Path) -> bool:

@@ -15,10 +15,11 @@ _NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
 
 @dataclass(frozen=True)
 class TraceValues(Rule):
-    """The share of the chunks whose thought comes to the trace's value: the same last number, or none in both.
+    """The share of the chunks on which the rollout did what the trace does: skipped too, or came to the same last number.
 
-    Ours. For episodes with exact traces, such as generated ones: a wrong count is seen where it was made, whatever the
-    deep part makes of it. A skip, and words without a number, have no value. Cannot be scored without a trace.
+    Ours. For episodes with exact traces, such as generated ones: a wrong count is seen where it was made, and so is a
+    thought on what does not matter, whatever the deep part makes of either. Numbers are compared as they are written;
+    thoughts without one agree with each other. Cannot be scored without a trace.
     """
 
     SCOPES: ClassVar[frozenset[Scope]] = frozenset({Scope.STREAMING})
@@ -30,15 +31,16 @@ class TraceValues(Rule):
         trace, thoughts = graded.episode.thoughts, graded.rollout.thoughts
         if not trace or not thoughts:
             return Measured(None)
-        same = [float(_value(a) == _value(b)) for a, b in zip(thoughts, trace, strict=False)]
+        pairs = list(zip(thoughts, trace, strict=False))
+        same = [float(bool(a) == bool(b) and _value(a) == _value(b)) for a, b in pairs]
         missing = len(trace) - len(same)
         mean = statistics.fmean([*same, *[0.0] * missing])
         return Measured(mean, (*same, *[None] * missing))
 
     @property
     def margin(self) -> float:
-        """A right answer may follow wrong thoughts: needs accuracy beside it."""
-        return -1.0
+        """Exempt: a stream that is right is right under a wrong answer, too; that is what it is for."""
+        return 0.0
 
 
 def _value(thought: str) -> str | None:

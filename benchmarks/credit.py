@@ -1,0 +1,159 @@
+"""How often an advantage has the wrong sign for a phase, by asking the model how things would have ended.
+
+    python -m benchmarks.credit runs/tiny-ablate/seed-0/sft --config configs/tiny/hrpo.yaml   # about 4 minutes on one core
+
+For groups of G rollouts of one episode, the deep part is written K times more behind each rollout's stream. The share that comes out right is
+what the stream was worth, V. Then the stream deserves V minus the mean V of its group, and the deep part what came of it: 1[right] - V
+(after SPO's values at cut points, arXiv 2505.23564). An advantage is wrong for a phase where its sign is the
+opposite. Only rollouts whose phase is clearly better or worse are judged: by a quarter at least. The rewards are the configuration's;
+both forms get the same rollouts.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from torch import Tensor
+
+from adasr_trl.advantages import Settings, Tokens, hierarchical, relative
+from adasr_trl.codec import Codec
+from adasr_trl.commands import RL_SECTIONS
+from adasr_trl.config import ModelConfig, load_config
+from adasr_trl.engines import HFEngine, Request, Sampling
+from adasr_trl.engines.row import Row
+from adasr_trl.engines.selfcheck import load_model_for
+from adasr_trl.episode import Episode, read_episodes
+from adasr_trl.hrpo.scoring import grade, scopes_of, score
+from adasr_trl.layouts import build_layout
+from adasr_trl.model import load_tokenizer
+from adasr_trl.protocol import Phase
+from adasr_trl.rewards import answered_right, build_rewards
+from adasr_trl.rollout import Rollout
+from adasr_trl.streaming_file import load_streaming
+from benchmarks import parts
+
+CLEAR = 0.25  # of the answers, by which a phase must be better or worse than its group
+
+
+class BranchingEngine(HFEngine):
+    """Goes on from the streams of recorded rollouts; the seed of a request says from which."""
+
+    streams: Sequence[Rollout] = ()
+    branches = 1
+
+    def _row(self, request: Request, *args: Any) -> Row:
+        row = super()._row(request, *args)
+        recorded = self.streams[request.seed // self.branches]
+        written = zip(recorded.token_ids, recorded.phases, strict=True)
+        for token_id in (t for t, phase in written if phase is Phase.STREAM):
+            row.accept(token_id, 0.0)
+        return row
+
+
+def worth_of_streams(
+    engine: BranchingEngine, rollouts: Sequence[Rollout], episodes: Sequence[Episode], branches: int
+) -> Tensor:
+    """The share of right answers behind each rollout's stream, (B)."""
+    engine.streams, engine.branches = rollouts, branches
+    requests = [
+        Request(episode, row * branches + k)
+        for row, episode in enumerate(episodes)
+        for k in range(branches)
+    ]
+    found = engine.rollout(requests, Sampling(1.0))
+    pairs = zip(found, requests, strict=True)
+    right = [float(answered_right(rollout, request.episode)) for rollout, request in pairs]
+    return torch.tensor(right).view(-1, branches).mean(dim=1)
+
+
+def advantages_of(
+    rollouts: Sequence[Rollout], episodes: Sequence[Episode], rewards: Any, settings: Settings
+) -> dict[str, Tensor]:
+    """Each form's advantage of the streaming and of the deep tokens of every rollout, (B, 2)."""
+    rows = [
+        grade(rollout, episode, rewards)
+        for rollout, episode in zip(rollouts, episodes, strict=True)
+    ]
+    scores = score(rows, rewards, Accelerator(cpu=True), settings, 0.0)
+    flat = scopes_of(scores, rewards, settings, flat=True)
+    scopes = scopes_of(scores, rewards, settings)
+    phases = torch.tensor([[Phase.STREAM, Phase.DEEP]]).expand(len(rollouts), 2)
+    tokens = Tokens(phases, torch.zeros_like(phases), torch.zeros_like(phases, dtype=torch.bool))
+    return {
+        "flat, all rewards": relative(flat.global_B, settings).unsqueeze(1).expand(-1, 2),
+        "flat, accuracy only": relative(scopes.global_B, settings).unsqueeze(1).expand(-1, 2),
+        "HRPO, stage": hierarchical(scopes, tokens, settings),
+    }
+
+
+def lines_of(
+    deserved_B2: Tensor, tokens_B2: Tensor, found: dict[str, Tensor], group_size: int
+) -> list[list[str]]:
+    """A row of the table for each phase and form."""
+    lines = []
+    for column, phase in enumerate(("streaming", "deep")):
+        clear_B = deserved_B2[:, column].abs() >= CLEAR
+        weights_B = tokens_B2[:, column].float() * clear_B
+        share = weights_B.sum() / tokens_B2[:, column].sum()
+        for name, advantages_B2 in found.items():
+            wrong_B = (advantages_B2[:, column] * deserved_B2[:, column]) < 0
+            per_N = (weights_B * wrong_B).view(-1, group_size).sum(dim=1)
+            of_N = weights_B.view(-1, group_size).sum(dim=1)
+            lines.append([phase, name, f"{share:.2f}", spread(per_N, of_N)])
+    return lines
+
+
+def spread(wrong_N: Tensor, judged_N: Tensor) -> str:
+    """The share over all groups with its 95 % interval, groups drawn anew."""
+    generator = torch.Generator().manual_seed(0)
+    drawn = torch.randint(len(wrong_N), (2000, len(wrong_N)), generator=generator)
+    shares = wrong_N[drawn].sum(dim=1) / judged_N[drawn].sum(dim=1)
+    low, high = torch.nanquantile(shares, torch.tensor([0.025, 0.975])).tolist()
+    return f"{wrong_N.sum() / judged_N.sum():.3f} ({low:.3f} to {high:.3f})"
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("run", type=Path, help="a finished run")
+    parser.add_argument("--config", required=True, help="whose rewards and settings count")
+    parser.add_argument("--rewards", help="other rewards, as YAML")
+    parser.add_argument("--episodes", type=int, default=100)
+    parser.add_argument("--group", type=int, default=8)
+    parser.add_argument("--branches", type=int, default=8)
+    options = parser.parse_args(arguments)
+    torch.set_num_threads(1)
+    overrides = ["--rewards", options.rewards] if options.rewards else []
+    loaded = load_config(options.config, overrides, RL_SECTIONS)
+    streaming, model = load_streaming(options.run), ModelConfig(path=str(options.run))
+    tokenizer = load_tokenizer(model, streaming.markers, ())
+    codec = Codec(tokenizer, streaming.markers)
+    module = load_model_for(streaming, model, tokenizer, seed=0)
+    layout = build_layout(streaming, codec)
+    training = itertools.islice(read_episodes(loaded.section("data").train), options.episodes)
+    episodes = [episode for episode in training for _ in range(options.group)]
+    engine = HFEngine(module, codec, layout, streaming)
+    requests = [Request(episode, seed) for seed, episode in enumerate(episodes)]
+    rollouts = engine.rollout(requests, Sampling(1.0))
+    branching = BranchingEngine(module, codec, layout, streaming)
+    worth_B = worth_of_streams(branching, rollouts, episodes, options.branches)
+    right = [float(answered_right(r, e)) for r, e in zip(rollouts, episodes, strict=True)]
+    mean_B = worth_B.view(-1, options.group).mean(dim=1).repeat_interleave(options.group)
+    deserved_B2 = torch.stack([worth_B - mean_B, torch.tensor(right) - worth_B], dim=1)
+    tokens_B2 = torch.tensor(
+        [[r.tokens_in(phase) for phase in (Phase.STREAM, Phase.DEEP)] for r in rollouts]
+    )
+    rewards = build_rewards(loaded.section("rewards"), streaming)
+    found = advantages_of(rollouts, episodes, rewards, Settings(options.group))
+    lines = lines_of(deserved_B2, tokens_B2, found, options.group)
+    print(parts.table(("phase", "advantage", "tokens judged", "wrong sign"), lines))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,239 @@
+"""An OpenAI-compatible chat endpoint: asked at a limited rate, patient, every reply kept by the content of its request.
+
+    async with Endpoint(Settings("http://localhost:8000/v1", "qwen3-8b", cache=Path("cache"))) as endpoint:
+        reply = await endpoint.ask("Think aloud ...")
+    endpoint.spent.dollars
+
+A reply that is in the cache costs nothing, so an interrupted run goes on where it was. Replies that were cut off are kept
+and say so. The key is read from the environment, and is in no file. Left out: streaming and tools.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import os
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from adasr_trl.files import write_text
+from data_builders.source import BuildError
+
+MILLION = 1_000_000
+MAX_WAIT_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Whom to ask, and how.
+
+    Attributes:
+        url: The API's root, such as https://api.openai.com/v1.
+        model: As the endpoint calls it.
+        cache: Folder of the replies.
+        key_variable: Environment variable that holds the key; none is sent if it is empty.
+        temperature: Of sampling.
+        max_tokens: Longest reply.
+        concurrency: Requests at once.
+        requests_per_minute: Rate; 0 for no limit.
+        retries: How often a request is sent again that met a full or failing server.
+        timeout_seconds: Of one request.
+        input_price: Dollars a million tokens of requests.
+        output_price: The same of replies.
+        max_cost: Dollars after which nothing more is sent, or None.
+    """
+
+    url: str
+    model: str
+    cache: Path
+    key_variable: str = "OPENAI_API_KEY"
+    temperature: float = 0.7
+    max_tokens: int = 2048
+    concurrency: int = 8
+    requests_per_minute: float = 0.0
+    retries: int = 6
+    timeout_seconds: float = 300.0
+    input_price: float = 0.0
+    output_price: float = 0.0
+    max_cost: float | None = None
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What a model answered.
+
+    Attributes:
+        text: The answer.
+        is_whole: Whether it ended by itself, not at the limit of tokens.
+        input_tokens: Tokens of the request, as the endpoint counts them.
+        output_tokens: Tokens of the answer.
+    """
+
+    text: str
+    is_whole: bool
+    input_tokens: int
+    output_tokens: int
+
+
+@dataclass
+class Spent:
+    """What this run has used; cached replies are free."""
+
+    requests: int = 0
+    cached: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    dollars: float = 0.0
+
+
+@dataclass
+class Endpoint:
+    """A client that can be used by several tasks at once.
+
+    Attributes:
+        settings: Whom to ask, and how.
+        transport: What sends requests, for tests; None for the network.
+        spent: What was used so far.
+    """
+
+    settings: Settings
+    transport: Any = None
+    spent: Spent = field(default_factory=Spent)
+    _next_slot: float = 0.0
+
+    async def __aenter__(self) -> Endpoint:
+        """Open the connections."""
+        import httpx2
+
+        key = os.environ.get(self.settings.key_variable, "")
+        self._client = httpx2.AsyncClient(
+            transport=self.transport,
+            timeout=self.settings.timeout_seconds,
+            headers={"Authorization": f"Bearer {key}"} if key else {},
+        )
+        self._slots = asyncio.Semaphore(self.settings.concurrency)
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        """Close them."""
+        await self._client.aclose()
+
+    async def ask(self, prompt: str, attempt: int = 0) -> Reply:
+        """The reply to a prompt, from the cache or the endpoint.
+
+        Args:
+            prompt: The user's message.
+            attempt: Another number asks again for another reply.
+        """
+        body = {
+            "model": self.settings.model,
+            "messages": [{"role": "user", "content": prompt}],
+            "temperature": self.settings.temperature,
+            "max_tokens": self.settings.max_tokens,
+            "seed": attempt,
+        }
+        path = self._cache_path(body)
+        found = _read_cached(path)
+        if found is not None:
+            self.spent.cached += 1
+            return found
+        async with self._slots:
+            reply = _reply_of(await self._send(body), self.settings.url)
+        write_text(path, json.dumps({"request": body, "reply": vars(reply)}, ensure_ascii=False))
+        self._count(reply)
+        return reply
+
+    def _cache_path(self, body: dict[str, Any]) -> Path:
+        content = json.dumps([self.settings.url, body], sort_keys=True)
+        key = hashlib.sha256(content.encode(errors="surrogatepass")).hexdigest()
+        return self.settings.cache / key[:2] / f"{key}.json"
+
+    def _count(self, reply: Reply) -> None:
+        self.spent.requests += 1
+        self.spent.input_tokens += reply.input_tokens
+        self.spent.output_tokens += reply.output_tokens
+        cost = reply.input_tokens * self.settings.input_price
+        cost += reply.output_tokens * self.settings.output_price
+        self.spent.dollars += cost / MILLION
+
+    async def _send(self, body: dict[str, Any]) -> Any:
+        import httpx2
+
+        url = f"{self.settings.url.rstrip('/')}/chat/completions"
+        trouble = ""
+        for again in range(self.settings.retries + 1):
+            self._refuse_cost()
+            await self._wait_for_slot()
+            try:
+                response = await self._client.post(url, json=body)
+            except httpx2.TransportError as error:
+                trouble = str(error) or type(error).__name__
+                wait = _backoff(again)
+            else:
+                if response.status_code == 200:
+                    return _json_of(response.text, url)
+                trouble = f"HTTP {response.status_code}: {response.text.strip()[:200]}"
+                if response.status_code != 429 and response.status_code < 500:
+                    raise BuildError(f"--endpoint {url}: {trouble}; correct the request's options.")
+                wait = _backoff(again, response.headers.get("retry-after"))
+            if again < self.settings.retries:
+                await asyncio.sleep(wait)
+        raise BuildError(
+            f"--endpoint {url}: no reply after {self.settings.retries + 1} attempts ({trouble}); what was answered is kept, "
+            f"so the same command goes on later."
+        )
+
+    def _refuse_cost(self) -> None:
+        limit = self.settings.max_cost
+        if limit is not None and self.spent.dollars >= limit:
+            raise BuildError(
+                f"--max-cost {limit:g}: ${self.spent.dollars:.2f} are spent; what was answered is kept, so the same "
+                f"command with a higher limit goes on."
+            )
+
+    async def _wait_for_slot(self) -> None:
+        if not self.settings.requests_per_minute:
+            return
+        now = time.monotonic()
+        slot = max(now, self._next_slot)
+        self._next_slot = slot + 60.0 / self.settings.requests_per_minute
+        await asyncio.sleep(slot - now)
+
+
+def _backoff(again: int, asked: str | None = None) -> float:
+    """Seconds before the next attempt: what the server asks for, else twice as long each time."""
+    wait = float(asked) if asked and asked.replace(".", "", 1).isdecimal() else 2.0**again / 2
+    return min(wait, MAX_WAIT_SECONDS)
+
+
+def _read_cached(path: Path) -> Reply | None:
+    try:
+        return Reply(**json.loads(path.read_text(encoding="utf-8"))["reply"])
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _json_of(text: str, url: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        raise BuildError(f"--endpoint {url}: answered no JSON ({text.strip()[:80]!r}).") from None
+
+
+def _reply_of(answer: Any, url: str) -> Reply:
+    try:
+        choice = answer["choices"][0]
+        usage = answer.get("usage") or {}
+        return Reply(
+            text=str(choice["message"]["content"] or ""),
+            is_whole=choice.get("finish_reason") != "length",
+            input_tokens=int(usage.get("prompt_tokens") or 0),
+            output_tokens=int(usage.get("completion_tokens") or 0),
+        )
+    except (KeyError, IndexError, TypeError, ValueError, AttributeError):
+        raise BuildError(
+            f"--endpoint {url}: the answer has no choices[0].message.content; is it OpenAI-compatible?"
+        ) from None

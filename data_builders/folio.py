@@ -1,0 +1,62 @@
+"""FOLIO: premises in natural language and a conclusion that is true, false or uncertain.
+
+    {"premises": ["All cats purr.", "Tom is a cat."], "conclusion": "Tom purrs.", "label": "True", "story_id": 7}
+
+Premises are a list, or lines of one text. Conclusions of one story share a group. ``Unknown`` (train) and ``Uncertain``
+(validation) are one label. There is no trace.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+
+from adasr_trl.episode import AnswerType
+from data_builders.draft import Draft
+from data_builders.gsm8k import text_key
+from data_builders.inputs import open_input
+from data_builders.logicnli import joined_units
+from data_builders.options import add_text_options
+from data_builders.rows import Row, source_of
+from data_builders.source import Rejected, Rows
+
+NAME = "folio"
+LICENCE = "CC-BY-SA-4.0"
+LABELS = {"true": "true", "false": "false", "uncertain": "uncertain", "unknown": "uncertain"}
+ASK = 'Is "{}" true, false or uncertain?'
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """The input."""
+    add_text_options(parser, licence=LICENCE)
+
+
+def open_rows(options: argparse.Namespace) -> Rows:
+    """The file or the Hub's split."""
+    return open_input(options)
+
+
+def build_row(row: Row, options: argparse.Namespace) -> Iterator[Draft | Rejected]:
+    """One episode a conclusion."""
+    given = row.get("premises")
+    premises = (
+        row.text("premises").splitlines() if isinstance(given, str) else row.texts("premises")
+    )
+    story = (
+        row.text_or("story_id", "") or row.text_or("story-id", "") or text_key(" ".join(premises))
+    )
+    label = row.text("label").strip()
+    if label.lower() not in LABELS:
+        yield Rejected(row.where, "bad_gold", f"label {label!r} is none of {', '.join(LABELS)}")
+        return
+    yield Draft(
+        key=f"{NAME}-{row.key}",
+        group=f"{NAME}-story-{story}",
+        where=row.where,
+        question=ASK.format(row.text("conclusion").strip()),
+        units=joined_units(premises),
+        answer=LABELS[label.lower()],
+        answer_type=AnswerType.CHOICE,
+        source=source_of(NAME, options),
+        is_order_free=True,
+    )

@@ -1,0 +1,85 @@
+"""GSM-Symbolic (Apple): variants of 100 GSM8K test problems, as the official rows or from its templates.
+
+    python -m data_builders gsm_symbolic --input GSM_symbolic.jsonl --ephemeral -- adasr eval --data.test {out}/test.jsonl
+    python -m data_builders gsm_symbolic --input templates/symbolic --instances 50 --licence "Apple sample code" --out DIR
+
+Variants of one problem share a group (``original_id``). The official rows are CC BY-NC-ND with a canary against training:
+they may not be adapted and passed on, so they build with ``--ephemeral`` only, for the run of one command, and under no
+other licence. Templates are a folder of JSON files; what they give is not the official set.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+from collections.abc import Iterator
+
+from data_builders import align
+from data_builders.draft import Draft
+from data_builders.gsm8k import draft_row
+from data_builders.inputs import open_input
+from data_builders.options import add_text_options
+from data_builders.rows import Row
+from data_builders.source import BuildError, Rejected, Rows
+from data_builders.templates import TemplateError, fill, read_template
+
+NAME = "gsm_symbolic"
+LICENCE = "CC-BY-NC-ND-4.0"
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """The input, how often templates are filled, and how rationales are aligned."""
+    add_text_options(parser, licence=LICENCE)
+    parser.add_argument(
+        "--instances", type=int, default=50, metavar="N", help="problems a template (default: 50)"
+    )
+    align.add_options(parser)
+
+
+def open_rows(options: argparse.Namespace) -> Rows:
+    """The rows, or the templates."""
+    if options.instances < 1:
+        raise BuildError(f"--instances: got {options.instances}; expected 1 or more.")
+    if options.licence == LICENCE and not options.ephemeral:
+        raise BuildError(
+            f"--licence: these rows are {LICENCE}, which forbids to write adapted ones; build them with --ephemeral for "
+            f"one command, or name the licence of rows that you made from the templates."
+        )
+    return open_input(options)
+
+
+def build_row(row: Row, options: argparse.Namespace) -> Iterator[Draft | Rejected]:
+    """One episode a row, or several a template."""
+    if "question_annotated" in row.columns:
+        yield from _fill_template(row, options)
+        return
+    if "canary" in row.columns and not options.ephemeral:
+        raise BuildError(
+            f"{row.where}: a row with a canary is of the official set ({LICENCE}); build it with --ephemeral."
+        )
+    instance = f"{row.text_or('id', row.key)}-{row.text_or('instance', row.key)}"
+    columns = {**row.columns, "original_question": ""}
+    yield draft_row(Row(row.where, row.number, instance, columns), NAME, options)
+
+
+def _fill_template(row: Row, options: argparse.Namespace) -> Iterator[Draft | Rejected]:
+    original = row.text_or("id_orig", row.key)
+    try:
+        template = read_template(row.columns, row.where)
+    except TemplateError as error:
+        yield Rejected(row.where, "bad_template", str(error))
+        return
+    seen: set[str] = set()
+    for instance in range(options.instances):
+        rng = random.Random(f"{options.seed}/{original}/{instance}")
+        try:
+            filled = fill(template, rng)
+        except TemplateError as error:
+            yield Rejected(row.where, "template_not_filled", str(error))
+            return
+        if filled.question in seen:
+            continue
+        seen.add(filled.question)
+        columns = {"question": filled.question, "answer": filled.answer, "original_id": original}
+        key = f"{row.key}-{instance}"
+        yield draft_row(Row(row.where, row.number, key, columns), NAME, options)

@@ -1,0 +1,75 @@
+"""LogicNLI: twelve facts, twelve rules, and statements that they entail, contradict, both or neither.
+
+    {"facts": ["Tom is tall.", ...], "rules": ["If someone is tall, then ...", ...],
+     "statements": ["Tom is kind.", ...], "labels": ["entailment", ...]}
+
+Each statement becomes an episode; those of one row share a group. Rows with ``premise``, ``hypothesis`` and ``label``
+are read as well. The set gives no proofs, so there is no trace, and it states no licence: give yours with --licence.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator, Sequence
+
+from adasr_trl.chunking import sentence_chunks
+from adasr_trl.episode import AnswerType
+from data_builders.draft import Draft
+from data_builders.gsm8k import text_key
+from data_builders.inputs import open_input
+from data_builders.options import add_text_options
+from data_builders.rows import Row, source_of
+from data_builders.source import Rejected, Rows
+
+NAME = "logicnli"
+LICENCE = "not stated"
+LABELS = ("entailment", "contradiction", "neutral", "self_contradiction")
+ASK = 'Do the facts and rules entail or contradict "{}"? Answer entailment, contradiction, neutral or self_contradiction.'
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """The input."""
+    add_text_options(parser, licence=LICENCE)
+
+
+def open_rows(options: argparse.Namespace) -> Rows:
+    """The file or the Hub's split."""
+    return open_input(options)
+
+
+def build_row(row: Row, options: argparse.Namespace) -> Iterator[Draft | Rejected]:
+    """One episode a statement."""
+    if "premise" in row.columns:
+        units = sentence_chunks(row.text("premise"))
+        group = f"{NAME}-{text_key(row.text('premise'))}"
+        statements, labels = [row.text("hypothesis")], [row.text("label")]
+    else:
+        units = joined_units((*row.texts("facts"), *row.texts("rules")))
+        group = f"{NAME}-{row.key}"
+        statements, labels = list(row.texts("statements")), list(row.texts("labels"))
+    if len(statements) != len(labels):
+        detail = f"{len(statements)} statements and {len(labels)} labels"
+        yield Rejected(row.where, "labels_do_not_fit", detail)
+        return
+    for number, (statement, label) in enumerate(zip(statements, labels, strict=True)):
+        answer = label.strip().lower().replace("-", "_").replace(" ", "_")
+        if answer not in LABELS:
+            yield Rejected(row.where, "bad_gold", f"label {label!r} is none of {', '.join(LABELS)}")
+            continue
+        yield Draft(
+            key=f"{NAME}-{row.key}-{number}",
+            group=group,
+            where=row.where,
+            question=ASK.format(statement.strip()),
+            units=units,
+            answer=answer,
+            answer_type=AnswerType.CHOICE,
+            source=source_of(NAME, options),
+            is_order_free=True,
+        )
+
+
+def joined_units(sentences: Sequence[str]) -> tuple[str, ...]:
+    """A list of sentences as a text, a space before each but the first; blank ones are left out."""
+    told = [sentence.strip() for sentence in sentences if sentence.strip()]
+    return tuple(sentence if i == 0 else f" {sentence}" for i, sentence in enumerate(told))

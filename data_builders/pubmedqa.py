@@ -1,0 +1,69 @@
+"""PubMedQA: the abstract of a paper without its conclusion, and a question that it answers with yes, no or maybe.
+
+    {"QUESTION": "Does tea help?", "CONTEXTS": ["Background ...", "Results ..."], "LABELS": ["BACKGROUND", "RESULTS"],
+     "LONG_ANSWER": "Tea seems to help.", "final_decision": "yes"}
+
+``--chunk source`` (or ``paragraph``) streams one section at a time. The official files are objects of rows by PubMed id,
+which are read as they are. The conclusion (LONG_ANSWER) never enters the stream, and there is no trace.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+
+from adasr_trl.chunking import sentence_chunks
+from adasr_trl.episode import AnswerType
+from data_builders.draft import Draft
+from data_builders.inputs import open_input
+from data_builders.options import add_text_options
+from data_builders.rows import Row, source_of
+from data_builders.source import Rows
+
+NAME = "pubmedqa"
+LICENCE = "MIT (abstracts: PubMed)"
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """The input."""
+    add_text_options(parser, licence=LICENCE)
+
+
+def open_rows(options: argparse.Namespace) -> Rows:
+    """The file or the Hub's split."""
+    return open_input(options)
+
+
+def build_row(row: Row, options: argparse.Namespace) -> Iterator[Draft]:
+    """One episode a row."""
+    units: list[str] = []
+    sections: list[int] = []
+    for section, text in enumerate(_contexts(row)):
+        sentences = sentence_chunks(text if not units else f"\n{text}")
+        units += sentences
+        sections += [section] * len(sentences)
+    key = f"{NAME}-{row.text_or('pmid', '') or row.text_or('pubid', row.key)}"
+    yield Draft(
+        key=key,
+        group=key,
+        where=row.where,
+        question=column(row, "QUESTION").strip(),
+        units=tuple(units),
+        answer=row.text("final_decision"),
+        answer_type=AnswerType.CHOICE,
+        source=source_of(NAME, options),
+        sections=tuple(sections),
+    )
+
+
+def column(row: Row, name: str) -> str:
+    """A column under its official name, or the Hub's in lower case."""
+    return row.text(name if name in row.columns else name.lower())
+
+
+def _contexts(row: Row) -> tuple[str, ...]:
+    if "CONTEXTS" in row.columns:
+        return row.texts("CONTEXTS")
+    context = row.get("context")  # the Hub's rows nest them
+    nested = context.get("contexts") if isinstance(context, dict) else None
+    return Row(f"{row.where}: context", row.number, row.key, {"contexts": nested}).texts("contexts")

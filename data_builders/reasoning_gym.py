@@ -1,0 +1,138 @@
+r"""Tasks of the package reasoning_gym (Apache-2.0) that read as a stream, generated offline or from rows of it.
+
+    python -m data_builders reasoning_gym --task family_relationships --count 1000 --out data/family    (needs the extra)
+    python -m data_builders reasoning_gym --input rows.jsonl --out data/family
+
+    {"question": "Tom is married to Eva. They have a child called Ann.\n\nHow is Ann related to Tom? Answer in one word.",
+     "answer": "daughter", "metadata": {"source_dataset": "family_relationships"}}
+
+The instruction about the answer's form is taken off the text; it joins the question where the answer is more than a word.
+A text of fewer than two sentences besides the question does not read as a stream, and is rejected by that name. Tasks
+with worked solutions (``answer_cot``) get an aligned trace; rows with the same variables come from one template, and share
+a group.
+"""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from adasr_trl.answers import AnswerError, check_gold
+from adasr_trl.chunking import sentence_chunks
+from adasr_trl.episode import AnswerType, Source
+from data_builders import align
+from data_builders.align import aligned
+from data_builders.asking import find_asking
+from data_builders.draft import Draft
+from data_builders.gsm8k import text_key
+from data_builders.inputs import Numbers, open_input
+from data_builders.options import add_telling_options
+from data_builders.rows import Row
+from data_builders.source import UNSPLIT, BuildError, Rejected, Rows
+
+NAME = "reasoning_gym"
+LICENCE = "Apache-2.0"
+_INSTRUCTION = re.compile(
+    r"^\s*(?:\(?Format\b|Respond\b|Answer\b|Provide\b|Give\b|Do not\b|Your (?:answer|output|response)\b|Return\b|Output\b"
+    r"|The answer should\b|Only\b|Please\b|Write\b|Express\b|Round\b)",
+    re.IGNORECASE,
+)
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """The task, or a file of its rows."""
+    place = parser.add_mutually_exclusive_group(required=True)
+    place.add_argument(
+        "--task", metavar="NAME", help="a task to generate, such as family_relationships"
+    )
+    place.add_argument("--input", type=Path, metavar="FILE", help="rows of such a task")
+    parser.add_argument(
+        "--count", type=int, default=1000, metavar="N", help="how many (default: 1000)"
+    )
+    parser.add_argument(
+        "--licence", default=LICENCE, help=f"the rows' licence (default: {LICENCE})"
+    )
+    parser.add_argument("--revision", help="what the rows are called in the manifest")
+    add_telling_options(parser)
+    align.add_options(parser)
+
+
+def open_rows(options: argparse.Namespace) -> Rows:
+    """The file, or the numbers of what is generated."""
+    if options.task is None:
+        return open_input(argparse.Namespace(hub=None, input=options.input))
+    if options.count < 1:
+        raise BuildError(f"--count: got {options.count}; expected 1 or more.")
+    _generator(options.task, options.seed, options.count)
+    return Numbers(options.task, options.count)
+
+
+def build_row(row: Row, options: argparse.Namespace) -> Iterator[Draft | Rejected]:
+    """One episode a row."""
+    if options.task is not None:
+        item = _generator(options.task, options.seed, options.count)[row.number]
+        row = Row(row.where, row.number, row.key, item)
+    metadata = row.columns.get("metadata")
+    metadata = metadata if isinstance(metadata, dict) else {}
+    task = str(metadata.get("source_dataset") or options.task or "task")
+    answer = row.text("answer").strip()
+    kind = _kind(answer)
+    sentences, instruction = _without_instruction(sentence_chunks(row.text("question")))
+    asking = find_asking(sentences)
+    if asking is None or len(sentences) < 2:
+        yield Rejected(row.where, "does_not_read_as_a_stream", "no text besides the question")
+        return
+    question = sentences[asking].strip()
+    is_long = kind is AnswerType.TEXT and len(answer.split()) > 1
+    rationale = metadata.get("answer_cot")
+    key = f"{NAME}-{task}-{row.key}"
+    variables = metadata.get("variables")  # what a template has to fill in tells it from others
+    yield Draft(
+        key=key,
+        group=f"{NAME}-{task}-{text_key(' '.join(sorted(variables)))}"
+        if isinstance(variables, dict)
+        else key,
+        where=row.where,
+        question=f"{question} {instruction}" if is_long and instruction else question,
+        units=sentences,
+        answer=answer,
+        answer_type=kind,
+        source=Source(f"{NAME}/{task}", options.revision_read, options.licence, UNSPLIT),
+        asking=asking,
+        tracer=aligned(rationale, options, plain_sums=True) if isinstance(rationale, str) else None,
+        tags=(task,),
+    )
+
+
+def _kind(answer: str) -> AnswerType:
+    try:
+        check_gold(answer, AnswerType.NUMBER)
+    except AnswerError:
+        return AnswerType.TEXT
+    return AnswerType.NUMBER
+
+
+def _without_instruction(sentences: tuple[str, ...]) -> tuple[tuple[str, ...], str]:
+    """The sentences without those at the end that say how to answer, and these."""
+    kept = len(sentences)
+    while kept > 1 and _INSTRUCTION.match(sentences[kept - 1]):
+        kept -= 1
+    return sentences[:kept], "".join(sentences[kept:]).strip()
+
+
+@functools.lru_cache(maxsize=1)
+def _generator(task: str, seed: int, count: int) -> Any:
+    try:
+        import reasoning_gym
+    except ImportError:
+        raise BuildError(
+            "--task: the package reasoning_gym is not installed; pip install 'adasr-trl[reasoning-gym]'."
+        ) from None
+    try:
+        return reasoning_gym.create_dataset(task, seed=seed, size=count)
+    except ValueError as error:
+        raise BuildError(f"--task {task}: {error}") from None

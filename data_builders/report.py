@@ -1,0 +1,194 @@
+"""The quality report of a build: ``python -m data_builders inspect DIR``.
+
+    data/gsm8k: 1,803 episodes in train.jsonl, 197 in test.jsonl
+    skip share      0.16
+    leakage         no group and 0 near-duplicates shared by train and test
+    future facts    0 of 2,000 traces state a fact before it is read
+
+Figures are counted from the files, not read from the manifest. Episodes are read one by one, so a large set needs no
+more memory than the index of its test texts.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from adasr_trl.answers import AnswerError, check_gold
+from adasr_trl.clock import Clock, arrivals
+from adasr_trl.episode import Episode, read_episodes
+from data_builders.exact import early_facts
+from data_builders.near import NearIndex
+from data_builders.source import BuildError
+from data_builders.split import SPLITS
+
+NEAR = 0.8  # share of a test text's runs from which on it counts as a near-duplicate
+CLOCK = Clock()
+
+
+@dataclass
+class Report:
+    """What was counted.
+
+    Attributes:
+        sizes: Episodes of each file.
+        seconds: Stream seconds of every episode.
+        chunks: Chunks of every episode.
+        answer_types: How many of each.
+        unparsed: Gold answers that cannot be compared.
+        thoughts: Thoughts, skips included.
+        skips: Skips.
+        traced: Episodes with a trace.
+        tags: How often each occurs.
+        sources: Name, revision and licence, and how many.
+        shared_groups: Groups in both files.
+        near: Test episode, training episode and share of near-duplicates.
+        early: Episode and fact of every trace that states one too early.
+        sample: A few episodes.
+    """
+
+    sizes: dict[str, int] = field(default_factory=dict)
+    seconds: list[float] = field(default_factory=list)
+    chunks: list[int] = field(default_factory=list)
+    answer_types: Counter[str] = field(default_factory=Counter)
+    unparsed: list[str] = field(default_factory=list)
+    thoughts: int = 0
+    skips: int = 0
+    traced: int = 0
+    tags: Counter[str] = field(default_factory=Counter)
+    sources: Counter[tuple[str, str, str]] = field(default_factory=Counter)
+    shared_groups: set[str] = field(default_factory=set)
+    near: list[tuple[str, str, float]] = field(default_factory=list)
+    early: list[tuple[str, str]] = field(default_factory=list)
+    sample: list[Episode] = field(default_factory=list)
+
+    def add(self, episode: Episode) -> None:
+        """Count one episode."""
+        self.seconds.append(arrivals(episode, CLOCK)[-1])
+        self.chunks.append(len(episode.chunks))
+        self.answer_types[episode.answer_type.value] += 1
+        self.tags.update(episode.tags)
+        source = episode.source
+        self.sources[source.name, source.revision, source.licence] += 1
+        try:
+            check_gold(episode.answer, episode.answer_type)
+        except AnswerError:
+            self.unparsed.append(episode.id)
+        if episode.thoughts is None:
+            return
+        self.traced += 1
+        self.thoughts += len(episode.thoughts)
+        self.skips += sum(not thought for thought in episode.thoughts)
+        early = early_facts(source.name, episode.question, episode.chunks, episode.thoughts)
+        if early:
+            self.early.append((episode.id, early[0].fact))
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """What to look at."""
+    parser.add_argument("directory", type=Path, metavar="DIR", help="a build")
+    parser.add_argument(
+        "--episodes", type=int, default=10, metavar="N", help="how many to show (default: 10)"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="which ones (default: 0)")
+
+
+def inspect(directory: Path, *, episodes: int = 10, seed: int = 0) -> Report:
+    """Count everything in a build; ``episodes`` of them are drawn to be shown."""
+    files = {split: directory / f"{split}.jsonl" for split in SPLITS}
+    files = {split: path for split, path in files.items() if path.is_file()}
+    if not files:
+        raise BuildError(f"{directory}: holds no train.jsonl or test.jsonl; build it first.")
+    report, index = Report(), NearIndex()
+    rng = random.Random(seed)
+    groups: set[str] = set()
+    for split in ("test", "train"):
+        for episode in read_episodes(files[split]) if split in files else ():
+            report.sizes[split] = report.sizes.get(split, 0) + 1
+            report.add(episode)
+            _keep(report.sample, episode, sum(report.sizes.values()), episodes, rng)
+            if split == "test":
+                groups.add(episode.group)
+                index.add(episode.id, f"{episode.question} {episode.text}")
+            else:
+                _compare(report, episode, groups, index)
+    return report
+
+
+def _keep(
+    sample: list[Episode], episode: Episode, seen: int, size: int, rng: random.Random
+) -> None:
+    """Reservoir sampling: every episode is equally likely to be shown."""
+    if len(sample) < size:
+        sample.append(episode)
+    elif (place := rng.randrange(seen)) < size:
+        sample[place] = episode
+
+
+def _compare(report: Report, episode: Episode, groups: set[str], index: NearIndex) -> None:
+    if episode.group in groups:
+        report.shared_groups.add(episode.group)
+    near = index.closest(f"{episode.question} {episode.text}")
+    if near and near[1] >= NEAR:
+        report.near.append((near[0], episode.id, near[1]))
+
+
+def render(report: Report, name: str) -> str:
+    """The report as text."""
+    return "\n".join(
+        [*_figures(report, name), *(line for e in report.sample for line in _shown(e))]
+    )
+
+
+def _figures(report: Report, name: str) -> Iterator[str]:
+    total = sum(report.sizes.values())
+    sizes = ", ".join(f"{report.sizes[s]:,} in {s}.jsonl" for s in SPLITS if s in report.sizes)
+    yield f"{name}: {sizes}"
+    for (source, revision, licence), count in sorted(report.sources.items()):
+        yield f"source          {source} at {revision}, {licence}: {count:,}"
+    yield f"stream seconds  {_spread(report.seconds)} at {CLOCK.words_per_minute:g} words a minute"
+    yield f"chunks          {_spread(report.chunks)}"
+    kinds = ", ".join(f"{kind} {count:,}" for kind, count in sorted(report.answer_types.items()))
+    yield f"answer types    {kinds}"
+    yield f"gold answers    {total - len(report.unparsed):,} of {total:,} parse{_first(report.unparsed)}"
+    if report.tags:
+        yield "tags            " + ", ".join(f"{t} {n:,}" for t, n in sorted(report.tags.items()))
+    if report.thoughts:
+        yield f"traces          {report.traced:,} of {total:,} episodes"
+        yield f"skip share      {report.skips / report.thoughts:.2f}"
+        early = [f"{key} ({fact})" for key, fact in report.early]
+        yield f"future facts    {len(early):,} of {report.traced:,} traces state a fact before it is read{_first(early)}"
+    near = [f"{test} and {train} ({part:.0%})" for test, train, part in report.near]
+    groups = sorted(report.shared_groups)
+    yield (
+        f"leakage         {len(groups) or 'no'} group{'s' * (len(groups) > 1)}{_first(groups)} and {len(near):,} "
+        f"near-duplicates shared by train and test{_first(near)}"
+    )
+
+
+def _spread(values: list[float] | list[int]) -> str:
+    ranked = sorted(values)
+    middle, high = (ranked[int(part * (len(ranked) - 1))] for part in (0.5, 0.95))
+    return f"mean {sum(ranked) / len(ranked):.1f}, median {middle:.1f}, 95 % {high:.1f}, most {ranked[-1]:.1f}"
+
+
+def _first(names: list[str]) -> str:
+    return f"; such as {', '.join(names[:3])}" if names else ""
+
+
+def _shown(episode: Episode) -> Iterator[str]:
+    yield f"\n{episode.id} ({', '.join((episode.source.split, *episode.tags))})"
+    yield f"question  {episode.question}"
+    times = arrivals(episode, CLOCK)
+    thoughts = episode.thoughts or (None,) * len(episode.chunks)
+    for time, chunk, thought in zip(times, episode.chunks, thoughts, strict=True):
+        yield f"{time:7.1f} s {' '.join(chunk.split())}"
+        if thought is not None:
+            yield f"          > {thought or 'skip'}"
+    if episode.deep:
+        yield f"deep      {episode.deep}"
+    yield f"answer    {episode.answer}"

@@ -1,0 +1,91 @@
+"""SVAMP: a body, a question, an equation of one or two steps.
+
+    {"ID": "chal-1", "Body": "Tom has 5 pens. He buys 3", "Question": "How many has he?", "Equation": "( 5.0 + 3.0 )",
+     "Answer": 8.0, "Type": "Addition"}
+
+Many bodies lack their final stop; the text is left as it is. The equation's inner steps are the rationale, its last one
+answers. Rows whose equation does not give their answer are counted, and keep no trace. Rows with the same body apart from
+its numbers share a group.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Iterator
+
+from adasr_trl.chunking import sentence_chunks
+from adasr_trl.episode import AnswerType
+from data_builders import align
+from data_builders.align import aligned, needed_units
+from data_builders.draft import Draft
+from data_builders.gsm8k import text_key
+from data_builders.inputs import open_input
+from data_builders.options import add_text_options
+from data_builders.rows import Row, source_of
+from data_builders.source import Count, Rows
+
+NAME = "svamp"
+LICENCE = "MIT"
+MOST_EQUATION = 500  # characters
+_INNERMOST = re.compile(r"\(\s*(-?[\d.]+)\s*([-+*/])\s*(-?[\d.]+)\s*\)")
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """The input, and how the equation is aligned."""
+    add_text_options(parser, licence=LICENCE)
+    align.add_options(parser)
+
+
+def open_rows(options: argparse.Namespace) -> Rows:
+    """The file or the Hub's split."""
+    return open_input(options)
+
+
+def build_row(row: Row, options: argparse.Namespace) -> Iterator[Draft | Count]:
+    """One episode a row."""
+    answer = spell(float(row.text("Answer")))
+    body, question = row.text("Body"), row.text("Question").strip()
+    rationale, value = read_equation(row.text("Equation"))
+    is_right = value is not None and abs(value - float(row.text("Answer"))) < 1e-4
+    if not is_right:
+        yield Count("equation_does_not_give_the_answer")
+    units = sentence_chunks(body)
+    key = f"{NAME}-{row.text_or('ID', row.key)}"
+    yield Draft(
+        key=key,
+        group=f"{NAME}-{text_key(re.sub('[0-9]+', '0', body))}",
+        where=row.where,
+        question=question,
+        units=units,
+        answer=answer,
+        answer_type=AnswerType.NUMBER,
+        source=source_of(NAME, options),
+        needed=lambda: needed_units(rationale, question, units),
+        tracer=aligned(rationale, options) if is_right else None,
+        tags=(row.text_or("Type", "").strip().lower().replace(" ", "_"),),
+    )
+
+
+def read_equation(equation: str) -> tuple[str, float | None]:
+    """The steps of an equation, innermost first, and its value; None where it cannot be read."""
+    lines: list[str] = []
+    text, value = equation[:MOST_EQUATION], None
+    while found := _INNERMOST.search(text):
+        left, operator, right = float(found[1]), found[2], float(found[3])
+        if operator == "/" and not right:
+            return "", None
+        value = {"+": left + right, "-": left - right, "*": left * right}.get(operator)
+        value = left / right if value is None else value
+        step = f"{spell(left)}{operator}{spell(right)}={spell(value)}"
+        lines.append(f"{step.replace('=', ' = ')}<<{step}>>")
+        text = text[: found.start()] + f" {value!r} " + text[found.end() :]
+    is_whole = re.fullmatch(r"\s*-?[\d.e+-]+\s*", text) is not None
+    return "\n".join(lines), value if is_whole else None
+
+
+def spell(number: float) -> str:
+    """51.0 as 51, 0.3333333 as 0.3333."""
+    return (
+        f"{round(number, 4):g}" if abs(number) < 1e6 else str(round(number, 4)).removesuffix(".0")
+    )

@@ -1,0 +1,179 @@
+r"""Fills in a template of GSM-Symbolic: variables are drawn until the conditions hold.
+
+    {"id_orig": 7, "question_annotated": "{name,Tom} has {n,5} hens. How many legs?\n#init:\n- name = sample(names)\n- $n = range(2, 9)\n
+      #conditions:\n- n > 1\n#answer: n * 2", "answer_annotated": "{n}*2 = <<{n}*2={n*2}>>{n*2} legs\n#### {n*2}"}
+
+    >>> fill(read_template(columns, "0.json"), random.Random(0))
+    Filled(question='Ida has 8 hens. How many legs?', answer='8*2 = <<8*2=16>>16 legs\n#### 16')
+
+Expressions are evaluated by ``expressions``, never by Python. The lists that templates take for granted (names, cities,
+fractions ...) are small ones of our own.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+from data_builders.expressions import ExpressionError, evaluate
+
+ATTEMPTS = 5_000
+_SECTION = re.compile(r"#(init|conditions|answer)\s*:?")
+_PLACEHOLDER = re.compile(r"\{\s*(\w+)\s*,[^{}]*\}")
+_EXPRESSION = re.compile(r"\{([^{}]+)\}")
+_RULE = re.compile(r"^\s*-?\s*(\$?\w+(?:\s*,\s*\$?\w+)*)\s*=\s*(.+)$")
+_FRACTIONS = {"half": Fraction(1, 2), "one-third": Fraction(1, 3), "two-thirds": Fraction(2, 3)}
+_FRACTIONS |= {
+    "one-fourth": Fraction(1, 4),
+    "quarter": Fraction(1, 4),
+    "three-fourths": Fraction(3, 4),
+}
+_FRACTIONS |= {
+    "one-fifth": Fraction(1, 5),
+    "two-fifths": Fraction(2, 5),
+    "one-tenth": Fraction(1, 10),
+}
+_MULTIPLES = {"double": 2, "twice": 2, "triple": 3, "quadruple": 4}
+LISTS: dict[str, list[Any]] = {
+    "names": ["Ida", "Tom", "Ann", "Bob", "Eva", "Max", "Lea", "Ben", "Zoe", "Tim", "Mia", "Leo"],
+    "names_male": ["Tom", "Bob", "Max", "Ben", "Tim", "Leo"],
+    "names_female": ["Ida", "Ann", "Eva", "Lea", "Zoe", "Mia"],
+    "cities": ["Lund", "Bergen", "Porto", "Graz", "Ghent", "Basel"],
+    "currencies_sym": ["$", "\u20ac", "\u00a3"],
+    "colors": ["red", "blue", "green", "yellow", "white", "black"],
+    "fruits": ["apples", "pears", "plums", "peaches"],
+    "weekdays": ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday"],
+    "fraction_alnum": list(_FRACTIONS),
+    "fraction_alph": list(_FRACTIONS),
+    "fraction_decimals": [Fraction(1, 2), Fraction(1, 4), Fraction(3, 4)],
+    "multiple": list(_MULTIPLES),
+    "multiple_ice": list(_MULTIPLES),
+}
+
+
+class TemplateError(ValueError):
+    """A template that cannot be filled in; the message says what of it."""
+
+
+@dataclass(frozen=True)
+class Template:
+    """A template in its parts.
+
+    Attributes:
+        question: Text with ``{name,default}``.
+        answer: Text with ``{expression}``.
+        rules: Variables (several for one draw) and the expression that draws them.
+        conditions: Expressions that must be true.
+        result: Expression of the final answer.
+    """
+
+    question: str
+    answer: str
+    rules: tuple[tuple[tuple[str, ...], str], ...]
+    conditions: tuple[str, ...]
+    result: str
+
+
+@dataclass(frozen=True)
+class Filled:
+    """A problem in GSM8K's format."""
+
+    question: str
+    answer: str
+
+
+def read_template(columns: Mapping[str, object], where: str) -> Template:
+    """The parts of a template."""
+    annotated, answer = columns.get("question_annotated"), columns.get("answer_annotated")
+    if not isinstance(annotated, str) or not isinstance(answer, str):
+        raise TemplateError(f"{where}: question_annotated or answer_annotated is missing.")
+    text, *rest = _SECTION.split(annotated)
+    sections = dict(zip(rest[::2], rest[1::2], strict=True))
+    rules = []
+    for line in sections.get("init", "").splitlines():
+        if line.strip():
+            found = _RULE.match(line)
+            if not found:
+                raise TemplateError(f"{where}: cannot read the rule {line.strip()!r}.")
+            names = tuple(name.strip().lstrip("$") for name in found[1].split(","))
+            rules.append((names, found[2]))
+    lines = (
+        line.strip().removeprefix("-").strip()
+        for line in sections.get("conditions", "").splitlines()
+    )
+    return Template(
+        question=text.strip(),
+        answer=answer.strip(),
+        rules=tuple(rules),
+        conditions=tuple(line for line in lines if line),
+        result=sections.get("answer", "").strip().removeprefix("=").strip(),
+    )
+
+
+def fill(template: Template, rng: random.Random) -> Filled:
+    """Draw values until every condition holds; a TemplateError where none do, or an expression cannot be evaluated."""
+    try:
+        for _ in range(ATTEMPTS):
+            values = _draw(template, rng)
+            if all(evaluate(condition, values) for condition in template.conditions):
+                return _render(template, values)
+    except ExpressionError as error:
+        raise TemplateError(str(error)) from None
+    raise TemplateError(f"no values met the conditions in {ATTEMPTS:,} draws")
+
+
+def _draw(template: Template, rng: random.Random) -> dict[str, Any]:
+    values: dict[str, Any] = dict(LISTS)
+    for names, rule in template.rules:
+        drawn = evaluate(rule, values, rng)
+        if len(names) > 1:
+            values |= dict(zip(names, drawn, strict=True))
+        else:
+            values[names[0]] = rng.choice(drawn) if isinstance(drawn, list) else drawn
+    return values | _word_values(values)
+
+
+def _word_values(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Words for fractions and multiples count as numbers in expressions; the text keeps the word."""
+    table = {**_FRACTIONS, **_MULTIPLES}
+    words = {name: word for name, word in values.items() if isinstance(word, str) and word in table}
+    return {name: table[word] for name, word in words.items()} | {
+        f"{name} in words": word for name, word in words.items()
+    }
+
+
+def _render(template: Template, values: Mapping[str, Any]) -> Filled:
+    def shown(name: str) -> str:
+        return _spell(values.get(f"{name} in words", values.get(name)))
+
+    for name in _PLACEHOLDER.findall(template.question):
+        if name not in values:
+            raise TemplateError(f"{{{name},...}} has no rule")
+    question = _PLACEHOLDER.sub(lambda found: shown(found[1]), template.question)
+    answer = _EXPRESSION.sub(
+        lambda found: (
+            shown(found[1].strip())
+            if found[1].strip() in values
+            else _spell(evaluate(found[1], values))
+        ),
+        template.answer,
+    )
+    if template.result:
+        expected = _spell(evaluate(template.result, values))
+        got = answer.rpartition("####")[2].strip().replace(",", "")
+        if got != expected:
+            raise TemplateError(f"the answer says {got!r}, but its #answer is {expected}")
+    return Filled(question, answer)
+
+
+def _spell(value: Any) -> str:
+    if isinstance(value, Fraction):
+        value = int(value) if value.denominator == 1 else float(value)
+    if isinstance(value, float):
+        value = round(value, 4)
+        return str(int(value)) if value.is_integer() else str(value)
+    return str(value)

@@ -1,0 +1,169 @@
+"""Training episodes from several files, read from disk when they are needed.
+
+    data:
+      mixture:
+        - {path: data/gsm8k/train.jsonl, weight: 2}
+        - {path: data/prosqa/train.jsonl, cap: 5000}
+      temperature: 2.0
+
+A file's share is its weight times (the number of its episodes, at most the cap) to the power 1 / temperature: 1 keeps the
+files' proportions, a high temperature evens them out. The mixture is as large as it can be without repeating an episode;
+which ones of a file are taken, and their order, is drawn from a seed. Memory holds eight bytes an episode of a file, and
+eight an episode of the mixture.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import random
+from array import array
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import overload
+
+from adasr_trl.config_sections import MixturePart
+from adasr_trl.episode import Episode, EpisodeError, from_json
+from adasr_trl.files import write_text
+
+SOURCES_FILE = "data_sources.json"
+_PLACES = 40  # bits of an episode's place in its file
+
+
+class EpisodeFile:
+    """The episodes of a JSON Lines file by their number; each is read when it is asked for."""
+
+    def __init__(self, path: str | Path) -> None:
+        """Note where every line starts."""
+        self.path = Path(path)
+        if not self.path.is_file():
+            raise EpisodeError(f"{path}: no such file; build it with python -m data_builders.")
+        self._starts = array("q")
+        position = 0
+        with self.path.open("rb") as lines:
+            for line in lines:
+                if line.strip():
+                    self._starts.append(position)
+                position += len(line)
+        if not self._starts:
+            raise EpisodeError(
+                f"{path}: the file holds no episode; build it with python -m data_builders."
+            )
+
+    def __len__(self) -> int:
+        return len(self._starts)
+
+    def read(self, number: int) -> Episode:
+        """One episode; an EpisodeError names the file and which episode of it is wrong."""
+        with self.path.open("rb") as lines:
+            lines.seek(self._starts[number])
+            text = lines.readline().decode("utf-8", errors="surrogateescape")
+        try:
+            return from_json(text)
+        except EpisodeError as error:
+            raise EpisodeError(f"{self.path}: episode {number + 1}: {error}") from None
+
+
+class Mixture(Sequence[Episode]):
+    """Episodes of several files in one order."""
+
+    def __init__(self, files: Sequence[EpisodeFile], order: array[int]) -> None:
+        """Take ``order``: the number of a file and the place of an episode in it, as one integer."""
+        self._files, self._order = files, order
+
+    def __len__(self) -> int:
+        return len(self._order)
+
+    @overload
+    def __getitem__(self, index: int) -> Episode: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> Mixture: ...
+
+    def __getitem__(self, index: int | slice) -> Episode | Mixture:
+        if isinstance(index, slice):
+            return Mixture(self._files, self._order[index])
+        entry = self._order[index]
+        return self._files[entry >> _PLACES].read(entry & ((1 << _PLACES) - 1))
+
+    def __iter__(self) -> Iterator[Episode]:
+        return (self[index] for index in range(len(self)))
+
+
+def mix(parts: Sequence[MixturePart], temperature: float, seed: int) -> Mixture:
+    """The mixture of some files.
+
+    Raises:
+        EpisodeError: A file is missing or empty, or so rare in the mixture that nothing of it is left.
+    """
+    files = [EpisodeFile(part.path) for part in parts]
+    counts = mixed_counts([len(file) for file in files], parts, temperature)
+    rng = random.Random(seed)
+    order: list[int] = []
+    for number, (file, part, count) in enumerate(zip(files, parts, counts, strict=True)):
+        if not count:
+            raise EpisodeError(
+                f"{part.path}: its weight leaves none of its {len(file)} episodes; raise weight or temperature."
+            )
+        order += [(number << _PLACES) + place for place in rng.sample(range(len(file)), count)]
+    rng.shuffle(order)
+    return Mixture(files, array("q", order))
+
+
+def mixed_counts(
+    sizes: Sequence[int], parts: Sequence[MixturePart], temperature: float
+) -> list[int]:
+    """How many episodes of each file: in proportion, and as many as there are without a repeat."""
+    capped = [min(size, part.cap or size) for size, part in zip(sizes, parts, strict=True)]
+    shares = [
+        part.weight * size ** (1.0 / temperature) for size, part in zip(capped, parts, strict=True)
+    ]
+    scale = min(size / share for size, share in zip(capped, shares, strict=True))
+    return [int(share * scale + 1e-9) for share in shares]
+
+
+def refuse_doubled(episodes: Iterable[Episode]) -> Iterator[Episode]:
+    """Pass episodes on; an EpisodeError for an id that occurs twice."""
+    seen: set[str] = set()
+    for episode in episodes:
+        if episode.id in seen:
+            raise EpisodeError(
+                f"data.mixture: the id {episode.id!r} occurs twice; mix each file once."
+            )
+        seen.add(episode.id)
+        yield episode
+
+
+def write_sources(run: Path, *parts: Sequence[Episode]) -> None:
+    """Note in a run's directory which sources it was trained on, for the model card."""
+    counts = Counter(
+        (one.source.name, one.source.revision, one.source.licence)
+        for one in itertools.chain(*parts)
+    )
+    keys = ("name", "revision", "licence")
+    rows = [
+        {**dict(zip(keys, source, strict=True)), "episodes": count}
+        for source, count in sorted(counts.items())
+    ]
+    write_text(run / SOURCES_FILE, json.dumps(rows, indent=2, ensure_ascii=False) + "\n")
+
+
+def card_section(run: Path) -> str:
+    """What a model card says about the training data: a table of sources and licences."""
+    rows = json.loads((run / SOURCES_FILE).read_text(encoding="utf-8"))
+    lines = [
+        "## Training data",
+        "",
+        "| source | revision | licence | episodes |",
+        "|---|---|---|---|",
+    ]
+    lines += [
+        f"| {_cell(r['name'])} | {_cell(r['revision'])} | {_cell(r['licence'])} | {r['episodes']:,} |"
+        for r in rows
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|")
