@@ -38,7 +38,7 @@ def _vllm(monkeypatch):
 def taught_weights(tokenizer, episodes):
     """Of a model that answers 5 at once, so that ends of all kinds are among what is compared."""
     easy = [dataclasses.replace(episode, deep="", answer="5") for episode in episodes]
-    return teach(tokenizer, easy, steps=120)
+    return teach(tokenizer, easy, steps=70)
 
 
 @pytest.fixture
@@ -48,8 +48,16 @@ def parts(tokenizer):
 
 
 @pytest.fixture
-def requests(episodes):
-    return [Request(episode, 100 + n) for n, episode in enumerate(episodes[:6])]
+def requests(taught, parts, episodes):
+    """Six episodes among whose greedy rollouts segments end in every way."""
+    every = [Request(episode, 100 + n) for n, episode in enumerate(episodes)]
+    rollouts = HFEngine(taught, *parts, STREAMING).rollout(every, GREEDY)
+    seen, chosen, others = set(), [], []
+    for request, rollout in zip(every, rollouts, strict=True):
+        ends = {*rollout.thought_endings, (rollout.ending,)}
+        (others if ends <= seen else chosen).append(request)
+        seen |= ends
+    return [*chosen, *others][:6]
 
 
 @pytest.fixture
