@@ -2,13 +2,15 @@
 
     python -m torch.distributed.run --nproc_per_node 2 tests/sharded.py ROOT NAME {plain,zero2,zero3} [--key value ...]
 
-Not a test: ``test_deepspeed`` launches and compares. Under ROOT/NAME it leaves the run ``whole``, and ``cut``,
-which was interrupted in its last step and resumed; a plain run also leaves each weight's smallest gradient. DeepSpeed
-stays in a process of its own, since it leaks into trainers that are made later.
+Not a test: ``test_deepspeed`` launches and compares. Under ROOT/NAME it leaves the run ``whole``, whose end was repeated from
+its last checkpoint, and ``cut``, which was interrupted in its last step and resumed; a plain run also leaves each weight's
+smallest gradient. DeepSpeed stays in a process of its own, since it leaks into trainers that are made later.
 """
 
 from __future__ import annotations
 
+import json
+import os
 import sys
 from pathlib import Path
 from unittest.mock import patch
@@ -53,6 +55,18 @@ def run(root, kind, out, extra, *more):
         return cli.main([*command, *resume, *extra])
 
 
+def undo_the_end(out):
+    """As if the run had been killed behind its last checkpoint, before it saved the model."""
+    if os.environ.get("RANK", "0") == "0":
+        record = json.loads((out / rundir.RUN_FILE).read_text())
+        (out / rundir.RUN_FILE).write_text(json.dumps({**record, "complete": False}))
+        for file in out.glob("*.safetensors"):
+            file.unlink()
+    if torch.distributed.is_initialized():
+        torch.distributed.barrier()
+    rundir._unlock(out)
+
+
 def main(root, name, kind, extra):
     torch.set_num_threads(1)
     folder = root / name
@@ -61,6 +75,8 @@ def main(root, name, kind, extra):
     assert run(root, kind, folder / "cut", extra, Kill()) == 130
     rundir._unlock(folder / "cut")
     assert run(root, kind, folder / "cut", extra, "resume") == 0
+    undo_the_end(folder / "whole")
+    assert run(root, kind, folder / "whole", extra, "resume") == 0
     if kind == "plain":
         torch.save(gradients.smallest, folder / "gradients.pt")
     if torch.distributed.is_initialized():

@@ -148,16 +148,21 @@ def load_texts(model: ModelConfig, data: Data, streaming: StreamingConfig) -> Te
 
 def _warn_of_markers_in(episodes: Sequence[Episode], markers: Markers) -> None:
     """Say which markers stand in the data: harmless to the engines, for which it is text, but the model may be misled."""
-    for marker in markers.all():
-        holding = [each for each in episodes if marker in each.question or marker in each.text]
-        if holding:
-            logger.warning(
-                "streaming.markers: %r stands in the question or input of %d episodes, such as %r; it is read as plain "
-                "text there, but another string would be clearer to the model",
-                marker,
-                len(holding),
-                holding[0].id,
-            )
+    first: dict[str, str] = {}
+    counts = dict.fromkeys(markers.all(), 0)
+    for episode in episodes:
+        for marker in markers.all():
+            if marker in episode.question or marker in episode.text:
+                first.setdefault(marker, episode.id)
+                counts[marker] += 1
+    for marker, episode_id in first.items():
+        logger.warning(
+            "streaming.markers: %r stands in the question or input of %d episodes, such as %r; it is read as plain text "
+            "there, but another string would be clearer to the model",
+            marker,
+            counts[marker],
+            episode_id,
+        )
 
 
 def lora_config(section: LoraSection | None, codec: Codec) -> Any:
@@ -211,7 +216,7 @@ def train(
     reason = stopped(history)
     if reason:
         raise UserError(f"{run}: stopped: {reason}")
-    if not (had_ended and trainer.is_deepspeed_enabled):
+    if not (had_ended and trainer.is_deepspeed_enabled):  # else its files were copied
         trainer.save_model(str(run))
         _save_probe(trainer, run, streaming)
     if trainer.accelerator.is_main_process:
