@@ -53,6 +53,7 @@ def test_a_worked_example() -> None:
 
     Backlog 14.5 - 10 = 4.5. The deep part reads 2 (0.2 s) and writes 6, the answer's value ends at the 5th:
     4.5 + 0.2 + 5 = 9.7 to the answer, 10.7 to the end. The prompt was read before the clock starts.
+    Of 3 + 1 + 4 + 6 seconds of writing, 3 + 1 were over when the last chunk arrived.
     """
     line = played(
         *([10, 5, 5, 2], [3, 1, 4, 6], [2.0, 4.0, 10.0]),
@@ -64,6 +65,8 @@ def test_a_worked_example() -> None:
     assert line.backlog_seconds == pytest.approx(4.5)
     assert line.to_answer_seconds == pytest.approx(9.7)
     assert line.to_end_seconds == pytest.approx(10.7)
+    assert line.thinking_seconds == pytest.approx(14.0)
+    assert line.overlap == pytest.approx(4 / 14)
 
 
 def beside(rollout: Rollout) -> Rollout:

@@ -26,6 +26,7 @@ def outcomes(pattern: str, deep: int, seconds: float) -> list[Outcome]:
             skip_rate=0.5,
             latency_seconds=seconds,
             backlog_seconds=0.1,
+            overlap=0.5,
             ending=Ending.ANSWERED,
             tags=("deep",) if k % 2 else ("shallow",),
         )

@@ -55,6 +55,8 @@ class Timeline:
         backlog_seconds: Work left when the last chunk had arrived.
         to_answer_seconds: From the last chunk's arrival to the last token of the answer's value.
         to_end_seconds: The same to the last token of all.
+        thinking_seconds: Time that was spent writing, thoughts and deep part.
+        hidden_seconds: The part of it before the last chunk had arrived.
     """
 
     arrival_seconds: tuple[float, ...]
@@ -63,6 +65,13 @@ class Timeline:
     backlog_seconds: float
     to_answer_seconds: float
     to_end_seconds: float
+    thinking_seconds: float
+    hidden_seconds: float
+
+    @property
+    def overlap(self) -> float:
+        """Share of the thinking that was hidden behind reading; 0 where nothing was written."""
+        return self.hidden_seconds / self.thinking_seconds if self.thinking_seconds else 0.0
 
 
 def arrivals(episode: Episode, clock: Clock) -> tuple[float, ...]:
@@ -112,11 +121,18 @@ def timeline(rollout: Rollout, arrival_seconds: tuple[float, ...], clock: Clock)
     transition = backlog + reading[chunk_count]
     if rollout.reads_beside:  # the end of the stream is encoded while the last thought is written
         transition = max(backlog, encoded + reading[chunk_count] - arrival_seconds[-1])
+    deep = written[chunk_count] * clock.seconds_per_token
+    hidden = (
+        min(max(arrival_seconds[-1] - (finish - seconds), 0.0), seconds)
+        for finish, seconds in zip(finishes, writing[:chunk_count], strict=True)
+    )
     return Timeline(
         arrival_seconds=arrival_seconds,
         start_seconds=tuple(starts),
         finish_seconds=tuple(finishes),
         backlog_seconds=backlog,
         to_answer_seconds=transition + rollout.answer_tokens * clock.seconds_per_token,
-        to_end_seconds=transition + written[chunk_count] * clock.seconds_per_token,
+        to_end_seconds=transition + deep,
+        thinking_seconds=sum(writing[:chunk_count]) + deep,
+        hidden_seconds=sum(hidden),
     )

@@ -62,6 +62,7 @@ class Outcome:
         skip_rate: Share of chunks after which the model skipped.
         latency_seconds: From the last chunk's arrival to the answer's value (``to_answer_seconds``).
         backlog_seconds: Thinking left when the last chunk had arrived; part of the latency.
+        overlap: Share of the time spent writing that was hidden behind reading.
         ending: How the rollout ended.
         tags: The episode's labels.
     """
@@ -74,6 +75,7 @@ class Outcome:
     skip_rate: float
     latency_seconds: float
     backlog_seconds: float
+    overlap: float
     ending: Ending
     tags: tuple[str, ...]
 
@@ -93,6 +95,8 @@ class Summary:
     latency_seconds: float
     latency_median: float
     latency_p95: float
+    backlog_seconds: float
+    overlap: float
     answered: float
     out_of_tokens: float
     malformed: float
@@ -122,6 +126,7 @@ def outcome(rollout: Rollout, episode: Episode, clock: Clock) -> Outcome:
         skip_rate=rollout.skip_rate,
         latency_seconds=played.to_answer_seconds,
         backlog_seconds=played.backlog_seconds,
+        overlap=played.overlap,
         ending=rollout.ending,
         tags=episode.tags,
     )
@@ -148,6 +153,8 @@ def summarise(outcomes: Iterable[Outcome]) -> Summary:
         latency_seconds=statistics.fmean(latencies),
         latency_median=statistics.median(latencies),
         latency_p95=percentile(latencies, 95),
+        backlog_seconds=statistics.fmean(one.backlog_seconds for one in outcomes),
+        overlap=statistics.fmean(one.overlap for one in outcomes),
         answered=endings.count(Ending.ANSWERED) / n,
         out_of_tokens=endings.count(Ending.OUT_OF_TOKENS) / n,
         malformed=endings.count(Ending.MALFORMED) / n,
