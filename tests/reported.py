@@ -69,7 +69,9 @@ def run(folder: Path, questions: int, seed: int, right: float, *, chunks: int = 
             out.write(json.dumps(to_record(rollout(each, dice, right=right))) + "\n")
     with (folder / "metrics.jsonl").open("w") as out:
         for step in range(1, 11):
-            out.write(json.dumps({"step": step, "accuracy": step / 10, "deep/tokens": 20 - step}) + "\n")
+            out.write(
+                json.dumps({"step": step, "accuracy": step / 10, "deep/tokens": 20 - step}) + "\n"
+            )
     return folder
 
 

@@ -182,7 +182,9 @@ def test_text_of_a_rollout_cannot_become_markup_or_leave_the_page(root, page):
     shown = json.loads(page.scripts["application/json"])
     assert "</script><img src=x onerror=alert(1)>" in shown["questions"][0]["question"]
     assert all(address.startswith("#") for address in page.addresses)
-    assert page.policy.startswith("default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-")
+    assert page.policy.startswith(
+        "default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-"
+    )
     assert not re.search(r"url\((?!#)", text)
 
 

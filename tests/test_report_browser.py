@@ -9,7 +9,9 @@ import reported
 
 from adasr_trl.report import write_report
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+CHROMIUM = (
+    shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+)
 FLAGS = (
     *("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"),
     *("--disable-component-update", "--disable-sync"),
@@ -65,7 +67,10 @@ def page(browser, report, request):
     made.said = []
     made.on("console", lambda message: made.said.append(message.text))
     made.on("pageerror", lambda error: made.said.append(str(error)))
-    made.on("request", lambda asked: made.said.append(asked.url) if asked.url != report.as_uri() else None)
+    made.on(
+        "request",
+        lambda asked: made.said.append(asked.url) if asked.url != report.as_uri() else None,
+    )
     made.goto(report.as_uri())
     yield made
     made.close()
@@ -89,7 +94,9 @@ def test_a_question_is_chosen_and_two_runs_compared_by_keyboard(page):
     page.keyboard.press("ArrowDown")
     assert page.locator(".asked").inner_text() == "How many coins has Tom in case 1?"
     assert page.locator("article").count() == 2
-    assert page.locator("article").nth(1).locator("li").count() == 5  # three sentences, deep, answer
+    assert (
+        page.locator("article").nth(1).locator("li").count() == 5
+    )  # three sentences, deep, answer
     assert page.said == []
 
 
@@ -123,7 +130,9 @@ def test_a_phone_need_not_scroll_sideways(page):
     assert page.evaluate(OVERFLOW) <= 0
 
 
-@pytest.mark.parametrize("page", [{"color_scheme": "light"}, {"color_scheme": "dark"}], indirect=True)
+@pytest.mark.parametrize(
+    "page", [{"color_scheme": "light"}, {"color_scheme": "dark"}], indirect=True
+)
 def test_text_stands_out_from_what_is_behind_it(page):
     page.select_option("#second", "0")
     assert page.evaluate(CONTRAST) >= 4.5  # WCAG AA
