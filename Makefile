@@ -33,6 +33,7 @@ args = $(if $(call named,$(1)),$(ARGS))
 folder = $(RUNS)/$(MODEL)$(if $(filter parallel,$(LAYOUT)),-parallel)$(addprefix -,$(PEFT))/seed-$(or $(SEED),0)
 own = $(if $(SEED)$(LAYOUT)$(PEFT),$(call seed,--seed) --output_dir $(folder)/$(1)) \
   $(if $(LAYOUT),--streaming.layout $(LAYOUT)) $(if $(DEEPSPEED),--deepspeed configs/deepspeed/$(DEEPSPEED).yaml)
+compared = $(RUNS)/$(MODEL)$(if $(filter parallel,$(LAYOUT)),-parallel)$(if $(QUICK),-quick)
 from_sft = $(if $(SEED)$(LAYOUT)$(PEFT),--model.path $(folder)/sft)
 # RL goes on with the adapter of SFT, and on its weights.
 peft-lora = --lora.r 16
@@ -45,7 +46,7 @@ layout = $(if $(LAYOUT),--layout $(LAYOUT))
 quick = $(if $(QUICK),--quick)
 
 .DEFAULT_GOAL := help
-.PHONY: help install data data-docs sft grpo hrpo compare ablate eval show push bench test test-all lint format check clean distclean
+.PHONY: help install data data-docs sft grpo hrpo compare ablate eval report show push bench test test-all lint format check clean distclean
 
 help:  ## print this help
 	@echo 'usage: make TARGET [MODEL=$(MODEL)] [CONFIG=FILE] [ARGS="--key value"] [QUICK=1]'
@@ -94,6 +95,11 @@ $(BIN)/python:
 	@DS_BUILD_OPS=0 $(PIP) install -q -c .venv/constraints.txt -e '.[gpu]'
 	@touch .venv/.installed $@
 
+.venv/.installed-report: pyproject.toml .venv/constraints.txt
+	@echo 'installing what the report is made with'
+	@$(PIP) install -q -c .venv/constraints.txt -e '.[report]'
+	@touch .venv/.installed $@
+
 install: .venv/.installed $(if $(filter qlora,$(PEFT))$(DEEPSPEED),.venv/.installed-gpu)  ## make .venv with torch and adasr-trl (TORCH_INDEX= chooses the build)
 
 # ---- stages
@@ -133,6 +139,9 @@ ablate: data  ## the paper's tables at this size, with SEEDS= seeds
 eval: data  ## answer unseen questions with the run that the config names
 	@$(ADASR) eval $(call config,eval,eval) --refresh $(call seed,--eval.seed) \
 	  $(if $(PEFT),--model.path $(folder)/hrpo) $(call args,eval)
+
+report: .venv/.installed-report  ## one page on RUN=, else on the comparison: make compare report
+	@$(ADASR) report $(if $(filter-out file,$(origin RUN)),$(RUN),$(compared)) $(call args,report)
 
 show: install  ## print rollouts of RUN=, coloured by phase
 	@$(ADASR) show $(RUN) $(ARGS)

@@ -1,4 +1,4 @@
-"""The command line: ``adasr {sft,grpo,hrpo,eval,compare,ablate,show,doctor,push,verify}``.
+"""The command line: ``adasr {sft,grpo,hrpo,eval,compare,ablate,report,show,doctor,push,verify}``.
 
     adasr hrpo --config configs/tiny/hrpo.yaml --learning_rate 1e-5 --resume
 
@@ -28,7 +28,7 @@ TRAINING = {
     "eval": "answer unseen questions with a finished run and record every rollout",
 }
 
-WITHOUT_CONFIG = ("show", "push", "verify")
+WITHOUT_CONFIG = ("show", "report", "push", "verify")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -66,6 +66,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(options: argparse.Namespace, overrides: list[str]) -> int:
     if options.command == "show":
         return _show(options)
+    if options.command == "report":
+        return _report(options)
     if options.command == "push":
         return _push(options)
     if options.command == "verify":
@@ -99,6 +101,15 @@ def _show(options: argparse.Namespace) -> int:
     from adasr_trl.show import show_run
 
     return show_run(Path(options.run), options.count, options.filter, options.file)
+
+
+def _report(options: argparse.Namespace) -> int:
+    from adasr_trl.report import Options, write_report
+
+    names = ("temperature", "reference", "questions", "title")
+    how = Options(**{name: vars(options)[name] for name in names})
+    print(write_report(options.runs, Path(options.out), how))
+    return 0
 
 
 def _push(options: argparse.Namespace) -> int:
@@ -165,8 +176,27 @@ def _parser() -> argparse.ArgumentParser:
     show.add_argument("--count", type=int, default=3, help="how many rollouts")
     show.add_argument("--filter", choices=("all", "right", "wrong"), default="all")
     show.add_argument("--file", default=None, help="which records under RUN/eval (else the first)")
+    _add_report(commands)
     _add_publishing(commands)
     return parser
+
+
+def _add_report(commands: Any) -> None:
+    report = commands.add_parser(
+        "report", help="one self-contained page: table, pictures, and every rollout on a time line"
+    )
+    report.add_argument(
+        "runs", nargs="+", metavar="RUN", help="evaluated runs, NAME=RUN, or a comparison's folder"
+    )
+    report.add_argument("--out", default="report.html", metavar="FILE", help="the page")
+    report.add_argument(
+        "--temperature", type=float, default=None, help="of the records (else the lowest recorded)"
+    )
+    report.add_argument("--reference", default=None, help="whom the others are compared with")
+    report.add_argument(
+        "--questions", type=int, default=2000, help="how many questions the viewer holds at most"
+    )
+    report.add_argument("--title", default="Streaming reasoning", help="of the page")
 
 
 def _add_publishing(commands: Any) -> None:

@@ -1,0 +1,11 @@
+"""One self-contained HTML page on evaluated runs: the table, pictures, and every rollout on a time line.
+
+    >>> write_report(["runs/tiny"], Path("report.html"))
+
+The page makes no connection: pictures, script and data are in it. ``gathering`` finds the runs, ``numbers`` computes,
+``pictures`` draws, ``trajectories`` packs the rollouts, ``page`` puts all of it together.
+"""
+
+from adasr_trl.report.page import Options, write_report
+
+__all__ = ["Options", "write_report"]

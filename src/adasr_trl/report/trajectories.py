@@ -1,0 +1,119 @@
+"""Every rollout as the page's viewer needs it: words, endings, token counts and times, without token ids.
+
+    {"questions": [{"id", "question", "chunks", "gold", "tags"}],
+     "runs": [{"name", "rollouts": [{"arrive", "start", "finish", "thoughts", "ends", "tokens", "deep", ...}]}]}
+
+What the episodes have is there once for all runs. Times are the clock's, in seconds, rounded to milliseconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from typing import TypedDict
+
+from adasr_trl.clock import Clock, arrivals, timeline
+from adasr_trl.episode import Episode, read_episodes
+from adasr_trl.evaluation import EPISODES_FILE, load_rollouts
+from adasr_trl.metrics import outcome
+from adasr_trl.protocol import Phase
+from adasr_trl.report.gathering import Method
+from adasr_trl.rollout import Rollout
+from adasr_trl.show import visible
+from adasr_trl.streaming_file import load_streaming
+
+
+class Question(TypedDict):
+    """What was asked."""
+
+    id: str
+    question: str
+    chunks: list[str]
+    gold: str
+
+
+class Trajectory(TypedDict):
+    """One rollout; of chunk k ``arrive``, ``start`` and ``finish``, and where it was thought about ``thoughts`` ..."""
+
+    arrive: list[float]
+    start: list[float]
+    finish: list[float]
+    thoughts: list[str]
+    ends: list[str]
+    tokens: list[int]
+    deep: str
+    deepTokens: int
+    answer: str
+    ending: str
+    right: bool
+    backlog: float
+    wait: float
+    end: float
+    overlap: float
+
+
+class Run(TypedDict):
+    """The rollouts of a method's first run, in the order of the questions."""
+
+    name: str
+    rollouts: list[Trajectory]
+
+
+class Trajectories(TypedDict):
+    """What the viewer shows."""
+
+    questions: list[Question]
+    runs: list[Run]
+
+
+def trajectories(methods: Sequence[Method], most: int) -> Trajectories:
+    """The first ``most`` questions and their rollouts by every method's first run."""
+    episodes = read_episodes(methods[0].records(0) / EPISODES_FILE)
+    return {
+        "questions": [_question(episode) for episode in islice(episodes, most)],
+        "runs": [
+            {"name": method.name, "rollouts": list(islice(_rollouts(method), most))}
+            for method in methods
+        ],
+    }
+
+
+def _rollouts(method: Method) -> Iterator[Trajectory]:
+    clock = load_streaming(method.runs[0]).clock
+    for rollout, episode in load_rollouts(method.records(0), method.setting):
+        yield _trajectory(rollout, episode, clock)
+
+
+def _question(episode: Episode) -> Question:
+    return {
+        "id": visible(episode.id),
+        "question": visible(episode.question),
+        "chunks": [visible(chunk.strip()) for chunk in episode.chunks],
+        "gold": visible(episode.answer),
+    }
+
+
+def _trajectory(rollout: Rollout, episode: Episode, clock: Clock) -> Trajectory:
+    judged = outcome(rollout, episode, clock)
+    played = timeline(rollout, arrivals(episode, clock), clock)
+    return {
+        "arrive": _rounded(played.arrival_seconds),
+        "start": _rounded(played.start_seconds),
+        "finish": _rounded(played.finish_seconds),
+        "thoughts": [visible(thought) for thought in rollout.thoughts],
+        "ends": [ending.value for ending in rollout.thought_endings],
+        "tokens": list(rollout.thought_tokens()),
+        "deep": visible(rollout.deep),
+        "deepTokens": rollout.tokens_in(Phase.DEEP),
+        "answer": visible(rollout.answer or ""),
+        "ending": rollout.ending.value,
+        "right": judged.right,
+        "backlog": round(played.backlog_seconds, 3),
+        "wait": round(played.to_answer_seconds, 3),
+        "end": round(played.to_end_seconds, 3),
+        "overlap": round(played.overlap, 3),
+    }
+
+
+def _rounded(seconds: Sequence[float]) -> list[float]:
+    return [round(each, 3) for each in seconds]
