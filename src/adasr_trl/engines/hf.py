@@ -91,20 +91,28 @@ class HFEngine:
             while not (row.waiting or row.done):
                 self._advance([(0, row)], cache, sampling, chain)
 
+    @torch.no_grad()
     def live_row(self, request: Request, turns: Sequence[Turn]) -> tuple[Row, SlotCache]:
-        """A row whose stream is still arriving, and its cache."""
+        """A row whose stream is still arriving, and its cache; what it begins with is read at once."""
         config = self._model.config.get_text_config()
         row = self._row(request, config.max_position_embeddings, turns)
-        return row, SlotCache(config.num_hidden_layers, 1, self._model.device)
+        cache = SlotCache(config.num_hidden_layers, 1, self._model.device)
+        with self._decoding():
+            while row.fed < row.shared:
+                fed = row.take(min(self._streaming.read_block, row.shared - row.fed))
+                self._feeder.feed([(0, fed)], [], cache)
+        return row, cache
 
     @contextmanager
     def _decoding(self) -> Iterator[None]:
-        was_training = self._model.training
+        if not self._model.training:  # live use comes here for every chunk
+            yield
+            return
         self._model.eval()
         try:
             yield
         finally:
-            self._model.train(was_training)
+            self._model.train()
 
     def _run(
         self,

@@ -12,7 +12,7 @@ The protocol lives here and in ``protocol``; batching and caches live in the eng
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from adasr_trl.answers import extract
@@ -94,6 +94,7 @@ class Row:
         self.done = False
         self.fed = 0  # tokens that the model has seen
         self.sampled = 0  # tokens drawn: the counter of the row's random numbers
+        self.on_token: Callable[[], None] | None = None  # told of every sampled token, for live use
         self._layout = layout
         self._codec = codec
         self._streaming = streaming
@@ -192,6 +193,29 @@ class Row:
             self._after_deep_token(token_id, eos=eos)
         if not self.done and self._full():
             self._finish(Ending.OUT_OF_TOKENS)
+        if self.on_token is not None:
+            self.on_token()
+
+    def cancel(self) -> None:
+        """Write no more, from any thread: the row is done behind the token at hand."""
+        self.done = True
+
+    @property
+    def thoughts(self) -> Sequence[tuple[str, Ending]]:
+        """The words of each thought so far, and how it ended."""
+        return tuple(zip(self._texts, self._endings, strict=True))
+
+    @property
+    def ending(self) -> Ending:
+        """How it ended, once it is done."""
+        return self._ending
+
+    @property
+    def reasoning_tokens(self) -> int | None:
+        """DEEP tokens up to the one that ends the reasoning; None where none did."""
+        separator = self._codec.markers.reasoning_end
+        head, found, _ = self._deep.partition(separator)
+        return self._tokens_up_to(len(head) + len(separator)) if found else None
 
     def rollout(self) -> Rollout:
         """The finished rollout."""
@@ -287,7 +311,10 @@ class Row:
         found = extract(answer, self.request.episode.answer_type) if separator else None
         if found is None:
             return total
-        end = len(head) + len(separator) + found.end
+        return self._tokens_up_to(len(head) + len(separator) + found.end)
+
+    def _tokens_up_to(self, end: int) -> int:
+        """How many tokens of the deep part it takes to write its first ``end`` characters."""
         low, high = 1, len(self._segment)
         while low < high:
             middle = (low + high) // 2
