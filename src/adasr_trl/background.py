@@ -31,17 +31,27 @@ class BackgroundStream:
         stream: It; look at it once the events have ended.
     """
 
-    def __init__(self, reasoner: StreamingReasoner, question: str, *, seed: int = 0) -> None:
+    def __init__(
+        self,
+        reasoner: StreamingReasoner,
+        question: str,
+        *,
+        seed: int = 0,
+        on_event: Callable[[Event | Exception | None], None] | None = None,
+    ) -> None:
         """Read the question, and wait for text.
 
         Args:
             reasoner: What reads and writes.
             question: What is asked.
             seed: Of the samples.
+            on_event: Told of every event as it happens, in the stream's thread, in place of whoever iterates; lastly of
+                what stopped the thread, or None.
         """
         self._events: queue.SimpleQueue[Event | Exception | None] = queue.SimpleQueue()
+        self._tell = on_event or self._events.put
         with reasoner.lock:
-            self.stream = reasoner.start(question, seed=seed, on_event=self._events.put)
+            self.stream = reasoner.start(question, seed=seed, on_event=self._tell)
         self._lock = reasoner.lock
         self._calls: queue.SimpleQueue[Callable[[], object]] = queue.SimpleQueue()
         self._ended = False
@@ -81,13 +91,13 @@ class BackgroundStream:
                 raise event
             yield event
 
-    def close(self) -> None:
-        """Stop behind the token that is being written, and wait for that."""
+    def close(self, timeout_seconds: float | None = None) -> None:
+        """Stop behind the token that is being written, and wait for that (at most so long)."""
         self._ended = True
         self._closed.set()
         self.stream.cancel()
         self._calls.put(lambda: None)
-        self._thread.join()
+        self._thread.join(timeout_seconds)
 
     def __enter__(self) -> BackgroundStream:
         """The stream."""
@@ -116,6 +126,6 @@ class BackgroundStream:
                 with self._lock:
                     call()
         except Exception as error:  # it is raised where the events are taken
-            self._events.put(error)
+            self._tell(error)
         else:
-            self._events.put(None)
+            self._tell(None)

@@ -1,4 +1,4 @@
-"""The command line: ``adasr {sft,grpo,hrpo,eval,compare,ablate,show,doctor,push,verify}``.
+"""The command line: ``adasr {sft,grpo,hrpo,eval,compare,ablate,show,stream,replay,doctor,push,verify}``.
 
     adasr hrpo --config configs/tiny/hrpo.yaml --learning_rate 1e-5 --resume
 
@@ -18,6 +18,7 @@ from typing import Any
 
 from adasr_trl import __version__
 from adasr_trl.files import UserError
+from adasr_trl.live import options as live
 from adasr_trl.rundir import Existing
 
 SUMMARY = "Teach small language models to reason while their input is still arriving."
@@ -28,7 +29,7 @@ TRAINING = {
     "eval": "answer unseen questions with a finished run and record every rollout",
 }
 
-WITHOUT_CONFIG = ("show", "push", "verify")
+WITHOUT_CONFIG = ("show", "push", "verify", *live.COMMANDS)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -66,6 +67,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(options: argparse.Namespace, overrides: list[str]) -> int:
     if options.command == "show":
         return _show(options)
+    if options.command in live.COMMANDS:
+        from adasr_trl.live.command import run as run_live
+
+        return run_live(options)
     if options.command == "push":
         return _push(options)
     if options.command == "verify":
@@ -165,6 +170,7 @@ def _parser() -> argparse.ArgumentParser:
     show.add_argument("--count", type=int, default=3, help="how many rollouts")
     show.add_argument("--filter", choices=("all", "right", "wrong"), default="all")
     show.add_argument("--file", default=None, help="which records under RUN/eval (else the first)")
+    live.add_live(commands)
     _add_publishing(commands)
     return parser
 

@@ -154,6 +154,11 @@ class StreamingReasoner:
         engine = CompletionEngine(Server(url, model, api_key), codec, streaming)
         return cls(engine, engine.layout, sampling)
 
+    @property
+    def layout_name(self) -> str:
+        """The layout that it runs in."""
+        return self._layout.name
+
     def start(
         self, question: str, *, seed: int = 0, on_event: Callable[[Event], None] | None = None
     ) -> LiveStream:
