@@ -5,10 +5,10 @@
     >>> clock_of(profile, Clock())                         # the same reading speed with these rates
 
 ``LiveStream`` reads a text of ours, a chunk at once, at batch 1. A forward that is fed nothing but the token before it
-is a written token's time (the median of all); what a chunk's first token takes longer than that is fitted by a line
-over the chunk's tokens: its slope is the time of a read token, the rest the fixed cost of a read, in which lies whatever
-live use does for a chunk (tokenising, events). A forward costs more the longer its context; the text is of an episode's
-usual length.
+is a written token's time; what a chunk's first token takes longer than that is fitted by a line over the chunk's tokens:
+its slope is the time of a read token, the rest the fixed cost of a read, in which lies whatever live use does for a chunk
+(tokenising, events). Means count, not medians: a wait is a sum, and what other processes take from this one is part of
+it. A forward costs more the longer its context; the text is of an episode's usual length.
 """
 
 from __future__ import annotations
@@ -48,8 +48,9 @@ CHUNKS = (
     " Tom loses 4 coins.",
     " Ida sings a song.",
 )
-ROUNDS = 5  # each forward is timed so often; the median counts
-WARM_UP = 1  # rounds before them
+ROUNDS = 20  # the text is read so often, but for the first time, which only warms up ...
+LEAST_ROUNDS, ENOUGH_SECONDS = 2, 15.0  # ... or so often, on a device that needs longer than this
+OUTLIER = 10.0  # times the median: the machine was suspended
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,7 @@ def measure(
         layout: In place of the one that it was taught.
         dtype: Precision of the weights.
         device: Such as ``cpu``; a GPU where there is one by default.
-        rounds: How often each forward is timed.
+        rounds: How often the text is read, on a fast device.
     """
     from adasr_trl.reasoner import StreamingReasoner
 
@@ -105,8 +106,13 @@ def measure_reasoner(
     reasoner: StreamingReasoner, device: str, rounds: int = ROUNDS
 ) -> DeviceProfile:
     """Measure what is loaded already (or served); ``device`` names where it runs."""
-    timed = [round_of(reasoner) for _ in range(WARM_UP + rounds)][WARM_UP:]
-    return fitted(device, medians(timed))
+    round_of(reasoner)
+    started, timed = time.monotonic(), list[list[Timing]]()
+    while len(timed) < rounds and (
+        len(timed) < LEAST_ROUNDS or time.monotonic() - started < ENOUGH_SECONDS
+    ):
+        timed.append(round_of(reasoner))
+    return fitted(device, means(timed))
 
 
 def load_or_measure(run: Path) -> DeviceProfile:
@@ -192,13 +198,12 @@ def tokens_read_for_each(rollout: Rollout) -> list[int]:
     return counts
 
 
-def medians(rounds: Sequence[Sequence[Timing]]) -> list[Timing]:
-    """The median over rounds of each token; rounds of samples that differ are simply all kept."""
-    same = {tuple(each.read_tokens for each in timed) for timed in rounds}
-    if len(same) > 1:
+def means(rounds: Sequence[Sequence[Timing]]) -> list[Timing]:
+    """The mean over rounds of each token; all of them where rounds differ, as samples do."""
+    if len({tuple(each.read_tokens for each in timed) for timed in rounds}) > 1:
         return [each for timed in rounds for each in timed]
     return [
-        Timing(column[0].read_tokens, statistics.median(each.seconds for each in column))
+        Timing(column[0].read_tokens, _mean([each.seconds for each in column]))
         for column in zip(*rounds, strict=True)
     ]
 
@@ -216,18 +221,23 @@ def fitted(device: str, timings: Sequence[Timing]) -> DeviceProfile:
             "the model wrote too few tokens to be measured; was it trained, and are its positions and caps more "
             "than a few?"
         )
-    per_token = statistics.median(single or [each.seconds for each in reads])
+    per_token = _mean(single or [each.seconds for each in reads])
     beyond = [(float(each.read_tokens), each.seconds - per_token) for each in reads]
     slope, fixed = _line(beyond)
     if fixed < 0:
-        slope, fixed = _through_origin(beyond), 0.0
+        slope, fixed = statistics.median(y / x for x, y in beyond), 0.0
     if slope < 0:
-        slope, fixed = 0.0, statistics.median(y for _, y in beyond)
+        slope, fixed = 0.0, statistics.fmean(y for _, y in beyond)
     return DeviceProfile(device, per_token, max(slope, 0.0), max(fixed, 0.0))
 
 
+def _mean(seconds: Sequence[float]) -> float:
+    middle = statistics.median(seconds)
+    return statistics.fmean(each for each in seconds if each <= OUTLIER * middle)
+
+
 def _line(points: Sequence[tuple[float, float]]) -> tuple[float, float]:
-    """Theil and Sen's line: medians, so that a pause of the machine moves it little."""
+    """Slope and height; the slope is Theil and Sen's, the median of all pairs', which a pause moves little."""
     slopes = [
         (b[1] - a[1]) / (b[0] - a[0])
         for n, a in enumerate(points)
@@ -235,11 +245,7 @@ def _line(points: Sequence[tuple[float, float]]) -> tuple[float, float]:
         if a[0] != b[0]
     ]
     slope = statistics.median(slopes) if slopes else 0.0
-    return slope, statistics.median(y - slope * x for x, y in points)
-
-
-def _through_origin(points: Sequence[tuple[float, float]]) -> float:
-    return statistics.median(y / x for x, y in points)
+    return slope, statistics.fmean(y - slope * x for x, y in points)
 
 
 def _circumstances() -> dict[str, object]:

@@ -30,6 +30,8 @@ from adasr_trl.files import UserError
 from adasr_trl.layouts.base import Layout, Turn
 from adasr_trl.rollout import Rollout
 
+LIVE_BLOCK = 2048  # tokens of input read in one step where there is no other row to hold up
+
 
 class HFEngine:
     """Batched streaming generation on a transformers decoder (or a PEFT model around one)."""
@@ -89,7 +91,7 @@ class HFEngine:
         chain = processors(sampling)
         with self._decoding():
             while not (row.waiting or row.done):
-                self._advance([(0, row)], cache, sampling, chain)
+                self._advance([(0, row)], cache, sampling, chain, LIVE_BLOCK)
 
     @torch.no_grad()
     def live_row(self, request: Request, turns: Sequence[Turn]) -> tuple[Row, SlotCache]:
@@ -99,7 +101,7 @@ class HFEngine:
         cache = SlotCache(config.num_hidden_layers, 1, self._model.device)
         with self._decoding():
             while row.fed < row.shared:
-                fed = row.take(min(self._streaming.read_block, row.shared - row.fed))
+                fed = row.take(min(LIVE_BLOCK, row.shared - row.fed))
                 self._feeder.feed([(0, fed)], [], cache)
         return row, cache
 
@@ -138,7 +140,7 @@ class HFEngine:
             self._feeder.begin(entered, cache)
             seats = _close_ranks(seats, cache)
             seated = [(place, row) for place, row in enumerate(seats) if row]
-            self._advance(seated, cache, sampling, chain)
+            self._advance(seated, cache, sampling, chain, self._streaming.read_block)
             self._room.peak_bytes = max(self._room.peak_bytes, cache.nbytes)
             for place, row in seated:
                 if row.done:
@@ -157,9 +159,10 @@ class HFEngine:
         cache: SlotCache,
         sampling: Sampling,
         chain: LogitsProcessorList,
+        read_block: int,
     ) -> None:
         """One step: every row is fed, and those that want a token get one."""
-        ready, logits_nV = self._feeder.step(rows, cache, self._streaming.read_block)
+        ready, logits_nV = self._feeder.step(rows, cache, read_block)
         if not ready:
             return
         uniforms = [uniform(row.request.seed, row.sampled) for row in ready]

@@ -65,9 +65,10 @@ class Script:
 
     def arrival_of(self, event: Event) -> float:
         """When the last character of a chunk that is read now had arrived; chunks are asked for in order."""
+        last = self._read + len(event.text.rstrip())  # white space may have come later
         self._read += len(event.text)
         self.unread = self.unread[len(event.text) :]
-        while len(self._arrivals) > 1 and self._arrivals[0][0] < self._read:
+        while len(self._arrivals) > 1 and self._arrivals[0][0] < last:
             self._arrivals.popleft()
         return self._arrivals[0][1] if self._arrivals else self.seconds(event)
 
