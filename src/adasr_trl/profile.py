@@ -7,8 +7,8 @@
 ``LiveStream`` reads a text of ours, a chunk at once, at batch 1. A forward that is fed nothing but the token before it
 is a written token's time; what a chunk's first token takes longer than that is fitted by a line over the chunk's tokens:
 its slope is the time of a read token, the rest the fixed cost of a read, in which lies whatever live use does for a chunk
-(tokenising, events). Means count, not medians: a wait is a sum, and what other processes take from this one is part of
-it. A forward costs more the longer its context; the text is of an episode's usual length.
+(tokenising, events). Every other chunk comes after a gap, since a device that was idle is slower at first. Medians count:
+what other processes take from this one now and then is not in the rates. A forward costs more the longer its context; the text is of an episode's usual length.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ CHUNKS = (
 )
 ROUNDS = 20  # the text is read so often, but for the first time, which only warms up ...
 LEAST_ROUNDS, ENOUGH_SECONDS = 2, 15.0  # ... or so often, on a device that needs longer than this
-OUTLIER = 10.0  # times the median: the machine was suspended
+GAP_SECONDS = 0.1
 
 
 @dataclass(frozen=True)
@@ -111,8 +111,8 @@ def measure_reasoner(
     while len(timed) < rounds and (
         len(timed) < LEAST_ROUNDS or time.monotonic() - started < ENOUGH_SECONDS
     ):
-        timed.append(round_of(reasoner))
-    return fitted(device, means(timed))
+        timed.append(round_of(reasoner, len(timed)))
+    return fitted(device, medians(timed[::2]) + medians(timed[1::2]))
 
 
 def load_or_measure(run: Path) -> DeviceProfile:
@@ -167,8 +167,8 @@ def device_name(device: str | None = None) -> str:
     return next(names, "") or platform.processor() or platform.machine()
 
 
-def round_of(reasoner: StreamingReasoner) -> list[Timing]:
-    """Read the text once; every written token with what it took. Those of a stream that ended early are fewer."""
+def round_of(reasoner: StreamingReasoner, number: int = 0) -> list[Timing]:
+    """Read the text for the ``number``-th time; every written token with what it took."""
     stream = reasoner.start(QUESTION)
     spans: list[list[float]] = []
 
@@ -177,7 +177,9 @@ def round_of(reasoner: StreamingReasoner) -> list[Timing]:
         call()
         spans.append([started, *stream.token_seconds[before:]])
 
-    for chunk in CHUNKS:
+    for k, chunk in enumerate(CHUNKS):
+        if (k + number) % 2:
+            time.sleep(GAP_SECONDS)
         time_of(lambda chunk=chunk: stream.read(chunk))  # type: ignore[misc]  # bound at once
     time_of(stream.finish)
     seconds = [b - a for span in spans for a, b in zip(span, span[1:], strict=False)]
@@ -198,12 +200,12 @@ def tokens_read_for_each(rollout: Rollout) -> list[int]:
     return counts
 
 
-def means(rounds: Sequence[Sequence[Timing]]) -> list[Timing]:
-    """The mean over rounds of each token; all of them where rounds differ, as samples do."""
+def medians(rounds: Sequence[Sequence[Timing]]) -> list[Timing]:
+    """The median over rounds of each token; all of them where rounds differ, as samples do."""
     if len({tuple(each.read_tokens for each in timed) for timed in rounds}) > 1:
         return [each for timed in rounds for each in timed]
     return [
-        Timing(column[0].read_tokens, _mean([each.seconds for each in column]))
+        Timing(column[0].read_tokens, statistics.median(each.seconds for each in column))
         for column in zip(*rounds, strict=True)
     ]
 
@@ -221,7 +223,7 @@ def fitted(device: str, timings: Sequence[Timing]) -> DeviceProfile:
             "the model wrote too few tokens to be measured; was it trained, and are its positions and caps more "
             "than a few?"
         )
-    per_token = _mean(single or [each.seconds for each in reads])
+    per_token = statistics.median(single or [each.seconds for each in reads])
     beyond = [(float(each.read_tokens), each.seconds - per_token) for each in reads]
     slope, fixed = _line(beyond)
     if fixed < 0:
@@ -229,11 +231,6 @@ def fitted(device: str, timings: Sequence[Timing]) -> DeviceProfile:
     if slope < 0:
         slope, fixed = 0.0, statistics.fmean(y for _, y in beyond)
     return DeviceProfile(device, per_token, max(slope, 0.0), max(fixed, 0.0))
-
-
-def _mean(seconds: Sequence[float]) -> float:
-    middle = statistics.median(seconds)
-    return statistics.fmean(each for each in seconds if each <= OUTLIER * middle)
 
 
 def _line(points: Sequence[tuple[float, float]]) -> tuple[float, float]:
