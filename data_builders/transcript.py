@@ -32,6 +32,7 @@ from data_builders.source import UNSPLIT, BuildError, Count, Rejected, Rows
 
 NAME = "transcript"
 
+
 def add_options(parser: argparse.ArgumentParser) -> None:
     """The input and how answers are compared."""
     add_text_options(parser, licence="")

@@ -78,9 +78,7 @@ def _pairs(rollout: Rollout, episode: Episode, clock: Clock) -> list[tuple[Line,
             strict=False,
         )
     ]
-    read = [
-        read_line(*each) for each in zip(episode.chunks, played.arrival_seconds, strict=True)
-    ]
+    read = [read_line(*each) for each in zip(episode.chunks, played.arrival_seconds, strict=True)]
     return list(itertools.zip_longest(read, written))
 
 

@@ -70,18 +70,23 @@ def load(options: argparse.Namespace, layout: str | None) -> StreamingReasoner:
         if options.layout == "parallel":
             raise UserError("--server: a completion server has the interleaved layout only.")
         return StreamingReasoner.from_server(server, options.run, sampling=sampling)
-    try:
-        found = StreamingReasoner.from_pretrained(
-            options.run, layout=layout, dtype=options.dtype, device=options.device, sampling=sampling
-        )
-    except RuntimeError as error:
-        if options.device is None:
-            raise
-        first = str(error).splitlines()[0]
-        raise UserError(f"--device: got {options.device!r}, which cannot be used ({first}).") from error
+    _check_device(options.device)
+    found = StreamingReasoner.from_pretrained(
+        options.run, layout=layout, dtype=options.dtype, device=options.device, sampling=sampling
+    )
     gc.collect()
     gc.freeze()  # a collection over all that was loaded would hold up a token for tenths of a second
     return found
+
+
+def _check_device(device: str | None) -> None:
+    import torch
+
+    try:
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError) as error:  # torch raises either
+        first = str(error).splitlines()[0]
+        raise UserError(f"--device: got {device!r}, which cannot be used ({first}).") from error
 
 
 def _stream(options: argparse.Namespace) -> int:
@@ -121,9 +126,7 @@ def _stream(options: argparse.Namespace) -> int:
         return 0 if session.answered else 1
 
 
-def _closing(
-    options: argparse.Namespace, reasoner: StreamingReasoner, session: Session
-) -> Closing:
+def _closing(options: argparse.Namespace, reasoner: StreamingReasoner, session: Session) -> Closing:
     from adasr_trl.live.screen import Closing
     from adasr_trl.protocol import Phase
 
@@ -163,9 +166,7 @@ def _source(options: argparse.Namespace) -> Source:
         return transcribed(options.transcript, read_text(options.transcript), options.speed)
     if sys.stdin is None or sys.stdin.closed:
         raise UserError("standard input: is closed; pipe a text in, or name a file with --replay.")
-    return typed(
-        sys.stdin.fileno(), "standard input", options.pause, by_line=sys.stdin.isatty()
-    )
+    return typed(sys.stdin.fileno(), "standard input", options.pause, by_line=sys.stdin.isatty())
 
 
 def _screen(options: argparse.Namespace, script: Script) -> Screen:

@@ -42,7 +42,9 @@ def _add_stream(commands: Any) -> None:
         help="silence behind a stop that ends a sentence of a pipe (default: 1); at a terminal a new line does",
     )
     stream.add_argument(
-        "--server", metavar="URL", help="a completion server writes, such as http://127.0.0.1:8000/v1"
+        "--server",
+        metavar="URL",
+        help="a completion server writes, such as http://127.0.0.1:8000/v1",
     )
     stream.add_argument("--json", action="store_true", help="print one JSON event a line")
     stream.add_argument("--svg", metavar="FILE", help="draw what was shown into this picture")
@@ -61,11 +63,17 @@ def _add_replay(commands: Any) -> None:
     )
     _add_model(replay, several=True)
     replay.add_argument(
-        "--episodes", metavar="FILE", help="JSON Lines of episodes (default: RUN/eval/episodes.jsonl)"
+        "--episodes",
+        metavar="FILE",
+        help="JSON Lines of episodes (default: RUN/eval/episodes.jsonl)",
     )
     replay.add_argument("--count", type=_count, default=20, help="how many of them (default: 20)")
     replay.add_argument(
-        "--wpm", type=_positive, nargs="+", default=[150.0], help="words a minute, one or more speeds"
+        "--wpm",
+        type=_positive,
+        nargs="+",
+        default=[150.0],
+        help="words a minute, one or more speeds",
     )
     replay.add_argument("--json", action="store_true", help="print JSON in place of the table")
 

@@ -1,6 +1,6 @@
 """A stream as an SVG picture that loads nothing: what a terminal showed, with the thoughts beside the input.
 
-    adasr stream RUN --question "..." --replay story.txt --svg docs/stream.svg
+adasr stream RUN --question "..." --replay story.txt --svg docs/stream.svg
 """
 
 from __future__ import annotations

@@ -195,7 +195,10 @@ class TerminalScreen:
 
         unread = self._script.unread
         waiting = Line("read", unread.strip()[-UNREAD_SHOWN:], "dim")
-        pairs = [*self._script.pairs[self._printed :], *([(waiting, None)] if unread.strip() else [])]
+        pairs = [
+            *self._script.pairs[self._printed :],
+            *([(waiting, None)] if unread.strip() else []),
+        ]
         return Group(Beside(pairs), tail(self._script.tail))
 
 

@@ -1,9 +1,9 @@
 """What has been seen of a stream so far, as lines with their times: the one source of everything that is shown.
 
-    >>> script = Script(session.started)
-    >>> for moment in session:
-    ...     line = script.take(moment)         # a Line, or None where text only arrived
-    >>> script.pairs, script.tail
+>>> script = Script(session.started)
+>>> for moment in session:
+...     line = script.take(moment)         # a Line, or None where text only arrived
+>>> script.pairs, script.tail
 """
 
 from __future__ import annotations
