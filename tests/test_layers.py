@@ -40,8 +40,17 @@ LAYERS = {
     **dict.fromkeys(["rewards", "advantages", "shaping"], 1),
     **dict.fromkeys(["codec", "model", "layouts", "engines", "boundaries", "hub_files"], 2),
     **dict.fromkeys(
-        ["samplers", "training", "probe", "sft", "hrpo", "evaluation", "reasoner", "background"]
-        + ["profile"],
+        [
+            "samplers",
+            "training",
+            "probe",
+            "sft",
+            "hrpo",
+            "evaluation",
+            "reasoner",
+            "background",
+            "profile",
+        ],
         3,
     ),
     **dict.fromkeys(

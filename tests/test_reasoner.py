@@ -138,7 +138,7 @@ def test_chunks_whose_end_is_known_are_read_at_once_and_as_they_are(parts):
 def test_a_pause_hands_on_a_sentence_at_its_stop_and_nothing_else(parts):
     stream = StreamingReasoner(*parts).start(QUESTION)
     stream.feed("Tom has 5 coins.")
-    assert [event.text for event in stream.pause()][0] == "Tom has 5 coins."
+    assert next(event.text for event in stream.pause()) == "Tom has 5 coins."
     stream.feed(" He met Dr.")
     assert stream.pause() == []
     stream.feed(" Lee")

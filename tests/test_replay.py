@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 
 import pytest
@@ -67,9 +68,9 @@ def test_the_prediction_is_the_clocks_for_that_very_rollout(taught, tokenizer, s
 
 
 def test_an_episode_longer_than_the_positions_is_refused(taught, tokenizer):
-    taught.config.max_position_embeddings = 45
+    longer = dataclasses.replace(EPISODE, chunks=EPISODE.chunks * 100)
     with pytest.raises(UserError, match="longer than the model's positions"):
-        play(reasoner_of(taught, tokenizer, STREAMING), EPISODE, PROFILE, 60_000.0)
+        play(reasoner_of(taught, tokenizer, STREAMING), longer, PROFILE, 600_000.0)
 
 
 @pytest.fixture

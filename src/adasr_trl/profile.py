@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+import itertools
 import json
 import logging
 import platform
@@ -182,7 +183,7 @@ def round_of(reasoner: StreamingReasoner, number: int = 0) -> list[Timing]:
             time.sleep(GAP_SECONDS)
         time_of(lambda chunk=chunk: stream.read(chunk))  # type: ignore[misc]  # bound at once
     time_of(stream.finish)
-    seconds = [b - a for span in spans for a, b in zip(span, span[1:], strict=False)]
+    seconds = [b - a for span in spans for a, b in itertools.pairwise(span)]
     return [
         Timing(*pair) for pair in zip(tokens_read_for_each(stream.rollout), seconds, strict=True)
     ]

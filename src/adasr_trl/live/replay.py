@@ -133,14 +133,14 @@ def play(
     seed: int = 0,
 ) -> Replayed:
     """Let one episode arrive in real time."""
-    from adasr_trl.live.session import Session
+    from adasr_trl.live.session import Arrived, Session
     from adasr_trl.profile import clock_of
 
     clock = clock_of(profile, Clock(words_per_minute=words_per_minute))
     due = arrivals(episode, clock)
     with Session(reasoner, episode.question, _source(episode, due), seed=seed) as session:
         arrived = tuple(
-            moment.at - session.started for moment in session if type(moment).__name__ == "Arrived"
+            moment.at - session.started for moment in session if isinstance(moment, Arrived)
         )
         waited, stream = session.waited(), session.stream
     if waited is None or len(arrived) < len(episode.chunks):
@@ -208,7 +208,7 @@ def table(compared: Sequence[Comparison]) -> str:
     return "\n".join(rows)
 
 
-def _play(  # noqa: PLR0913, RUF100
+def _play(
     reasoner: StreamingReasoner,
     episodes: Sequence[Episode],
     profile: DeviceProfile,

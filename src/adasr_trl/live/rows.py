@@ -22,6 +22,7 @@ from adasr_trl.protocol import Ending
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderResult
     from rich.table import Table
+    from rich.text import Text
 
 READ_STYLE, STREAM_STYLE, DEEP_STYLE = "", "cyan", "magenta"
 SKIP_STYLE, FAILED_STYLE, RIGHT_STYLE = "dim", "bold red", "bold green"
@@ -155,7 +156,7 @@ def tail(lines: Sequence[Line]) -> Beside:
     return Beside((None, line) for line in lines)
 
 
-def _cells(line: Line, *, with_time: bool) -> tuple[object, object, object, object]:
+def _cells(line: Line, *, with_time: bool) -> tuple[Text, Text, Text, Text]:
     from rich.text import Text
 
     note = line.note
