@@ -49,6 +49,7 @@ LAYERS = {
             "evaluation",
             "reasoner",
             "background",
+            "live_stream",
             "profile",
         ],
         3,

@@ -137,7 +137,7 @@ class Beside:
     def _wide(self, width: int) -> Table:
         from rich.table import Table
 
-        rest = width - _WHEN - _LABEL - _NOTE - 5
+        rest = _words_width(width)
         table = Table.grid(padding=(0, 1))
         table.add_column(justify="right", no_wrap=True, width=_WHEN)
         table.add_column(width=rest - rest // 2)
@@ -149,6 +149,16 @@ class Beside:
             right = _cells(written or Line("", ""), with_time=False)[1:]
             table.add_row(when, words, *right)
         return table
+
+
+def written_column(width: int) -> int:
+    """Where what was written begins in rows of a console of this width."""
+    rest = _words_width(width)
+    return _WHEN + 1 + rest - rest // 2 + 1
+
+
+def _words_width(width: int) -> int:
+    return width - _WHEN - _LABEL - _NOTE - 5
 
 
 def tail(lines: Sequence[Line]) -> Beside:

@@ -19,8 +19,8 @@ from adasr_trl.live.rows import (
     thought_line,
 )
 from adasr_trl.live.session import Arrived, Moment
+from adasr_trl.live_stream import Event, Kind
 from adasr_trl.protocol import Ending
-from adasr_trl.reasoner import Event, Kind
 
 
 class Script:

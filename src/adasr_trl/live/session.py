@@ -21,8 +21,9 @@ from types import TracebackType
 
 from adasr_trl.background import BackgroundStream
 from adasr_trl.live.sources import Source
+from adasr_trl.live_stream import Event, Kind, LiveStream
 from adasr_trl.protocol import Ending, Phase
-from adasr_trl.reasoner import Event, Kind, LiveStream, StreamingReasoner
+from adasr_trl.reasoner import StreamingReasoner
 
 CLOSE_SECONDS = 5.0  # a server that does not answer is left behind after so long
 
