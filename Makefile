@@ -143,10 +143,10 @@ push: install  ## publish RUN= as REPO= on the Hub (ARGS=--dry-run shows what)
 # ---- development
 
 test: .venv/.installed-dev  ## the fast tests
-	@$(BIN)/python -m pytest -q -m 'not slow and not gpu and not network' $(ARGS)
+	@$(BIN)/python -m pytest -q -n 2 --dist loadfile -m 'not slow and not gpu and not network' $(ARGS)
 
 test-all: .venv/.installed-dev  ## the slow tests too
-	@$(BIN)/python -m pytest -q -m 'not gpu and not network' $(ARGS)
+	@$(BIN)/python -m pytest -q -n 2 --dist loadfile -m 'not gpu and not network' $(ARGS)
 
 lint: .venv/.installed-dev  ## ruff and mypy
 	@$(BIN)/ruff check .

@@ -100,6 +100,10 @@ def _weights(scores_nHK: Tensor, band: Band, values: Tensor) -> Tensor:
 def _scores(q_nHD: Tensor, spread: Spread, keys_RhKD: Tensor) -> Tensor:
     """Each query against the keys of its row or beginning, (n, H, K)."""
     heads = keys_RhKD.size(1)
+    if spread.single:
+        q = q_nHD.reshape(len(q_nHD) * heads, -1, q_nHD.size(-1))
+        scores = torch.bmm(q, keys_RhKD.flatten(0, 1).transpose(1, 2))
+        return scores.view(*q_nHD.shape[:2], -1)
     q_RMHD = spread.out(q_nHD)
     rows, most, all_heads, size = q_RMHD.shape
     q = q_RMHD.reshape(rows, most, heads, -1, size).transpose(1, 2).reshape(rows, heads, -1, size)
@@ -110,6 +114,9 @@ def _scores(q_nHD: Tensor, spread: Spread, keys_RhKD: Tensor) -> Tensor:
 def _mixed(weights_nHK: Tensor, spread: Spread, values_RhKD: Tensor) -> Tensor:
     """The values of each query's row or beginning by their weights, (n, H, D)."""
     heads = values_RhKD.size(1)
+    if spread.single:
+        w = weights_nHK.reshape(len(weights_nHK) * heads, -1, weights_nHK.size(-1))
+        return torch.bmm(w, values_RhKD.flatten(0, 1)).view(*weights_nHK.shape[:2], -1)
     w_RMHK = spread.out(weights_nHK)
     rows, most, all_heads, length = w_RMHK.shape
     w = (

@@ -57,7 +57,7 @@ class HFEngine:
         self._room = room or Room(streaming.decode_batch)
         self._feeder = Feeder(model, codec.eos_id)
 
-    @torch.no_grad()
+    @torch.inference_mode()
     def rollout(
         self,
         requests: Sequence[Request],
@@ -85,7 +85,7 @@ class HFEngine:
         self._room.tokens += sum(row.sampled for row in rows)
         return [row.rollout() for row in rows]
 
-    @torch.no_grad()
+    @torch.inference_mode()
     def advance(self, row: Row, cache: SlotCache, sampling: Sampling) -> None:
         """Read and write on in one live row until it waits for more of its stream, or is done."""
         chain = processors(sampling)

@@ -61,6 +61,11 @@ class Spread:
         index_RM, back_n = torch.tensor(index, device=device), torch.tensor(back, device=device)
         return cls(index_RM, back_n, (count, most))
 
+    @property
+    def single(self) -> bool:
+        """Whether each row or beginning has exactly one token, in their order."""
+        return self.index_RM is None and self.shape[1] == 1
+
     def out(self, x_n: Tensor) -> Tensor:
         """From (n, ...) to (R, M, ...)."""
         return (
