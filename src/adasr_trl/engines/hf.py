@@ -93,7 +93,7 @@ class HFEngine:
             while not (row.waiting or row.done):
                 self._advance([(0, row)], cache, sampling, chain, LIVE_BLOCK)
 
-    @torch.no_grad()
+    @torch.inference_mode()
     def live_row(self, request: Request, turns: Sequence[Turn]) -> tuple[Row, SlotCache]:
         """A row whose stream is still arriving, and its cache; what it begins with is read at once."""
         config = self._model.config.get_text_config()
