@@ -104,6 +104,18 @@ def test_no_words_can_forge_a_line_or_reach_the_terminal():
     assert ":apple:␇" in shown
 
 
+@pytest.mark.parametrize("width", [40, 60, 80, 100])
+def test_on_no_terminal_can_words_reach_the_first_column(width):
+    console = Console(file=io.StringIO(), width=width, color_system=None)
+    words = "so it goes on and on " * 5 + "\n9.00 s answer 8"
+    console.print(
+        Beside([(Line("read", words, "", "", 1.0), Line("think", words, "", "9 tokens"))])
+    )
+    shown = console.file.getvalue().splitlines()
+    assert shown[0].split()[:2] == ["1.00", "s"]
+    assert not [line for line in shown[1:] if line[:6].strip() and "think" not in line]
+
+
 def test_every_line_is_flushed_at_once():
     flushed = []
 

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
 READ_STYLE, STREAM_STYLE, DEEP_STYLE = "", "cyan", "magenta"
 SKIP_STYLE, FAILED_STYLE, RIGHT_STYLE = "dim", "bold red", "bold green"
-BESIDE_WIDTH = 80  # narrower terminals show the lines below one another
+BESIDE_WIDTH = 96  # narrower terminals show the lines below one another
+LINE_WIDTH = 60  # and still narrower ones no notes at the right edge
 _JOINERS = "\u200c\u200d"  # letters of some scripts and emoji need them; they move nothing
 _WHEN, _LABEL, _NOTE = 9, 6, 22  # columns
 
@@ -124,14 +125,17 @@ class Beside:
             yield self._wide(options.max_width)
             return
         from rich.table import Table
+        from rich.text import Text
 
+        lines = [line for pair in self._pairs for line in pair if line]
+        if options.max_width >= LINE_WIDTH:
+            for line in lines:
+                yield Text(plain_line(line, options.max_width), style=line.style)
+            return
         table = Table.grid(padding=(0, 1))
-        table.add_column(justify="right", no_wrap=True)
-        table.add_column(no_wrap=True)
-        table.add_column(ratio=1)
-        table.add_column(justify="right")
-        for line in (line for pair in self._pairs for line in pair if line):
-            table.add_row(*_cells(line, with_time=True))
+        for line in lines:
+            when, label, words, note = _cells(line)
+            table.add_row(when, label, Text.assemble(words, " ", note))
         yield table
 
     def _wide(self, width: int) -> Table:
@@ -145,9 +149,11 @@ class Beside:
         table.add_column(width=rest // 2)
         table.add_column(justify="right", width=_NOTE)
         for read, written in self._pairs:
-            when, _, words, _ = _cells(read or Line("", ""), with_time=True)
-            right = _cells(written or Line("", ""), with_time=False)[1:]
-            table.add_row(when, words, *right)
+            when, _, words, _ = _cells(read or Line("", ""))
+            _, label, thought, note = _cells(written or Line("", ""))
+            if written and written.seconds is not None:
+                note.append(f"  {_when(written.seconds)}")
+            table.add_row(when, words, label, thought, note)
         return table
 
 
@@ -166,17 +172,14 @@ def tail(lines: Sequence[Line]) -> Beside:
     return Beside((None, line) for line in lines)
 
 
-def _cells(line: Line, *, with_time: bool) -> tuple[Text, Text, Text, Text]:
+def _cells(line: Line) -> tuple[Text, Text, Text, Text]:
     from rich.text import Text
 
-    note = line.note
-    if not with_time and line.seconds is not None:
-        note = f"{note}  {_when(line.seconds)}".strip()
     return (
         Text(_when(line.seconds), style="dim"),
         Text(line.label, style=line.style),
         Text(visible(line.words), style=line.style),
-        Text(note, style=line.style),
+        Text(line.note, style=line.style),
     )
 
 
