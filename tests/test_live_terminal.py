@@ -69,6 +69,7 @@ class Terminal:
 @pytest.fixture
 def terminal(monkeypatch):
     monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "100")  # rich asks the file descriptors 0 to 2
     monkeypatch.delenv("NO_COLOR", raising=False)
     made = Terminal()
     yield made
