@@ -24,7 +24,7 @@ from adasr_trl.live_stream import Event, Kind
 from adasr_trl.protocol import Ending
 
 OPENING = Opening(QUESTION, "run", "interleaved", "cpu", 0.0, 0)
-CLOSING = Closing(3.0, 0.25, 0.2, 0.75, "measured", 12, 1)
+CLOSING = Closing(3.0, 0.25, 0.2, 0.75, "9", "measured", 12, 1)
 
 
 def test_the_wait_is_measured_from_the_end_of_the_input(taught, tokenizer):
@@ -132,7 +132,7 @@ def test_every_line_is_flushed_at_once():
 def test_the_closing_words_say_how_read_then_think_is_known():
     assert CLOSING.words().splitlines() == [
         "waited 0.25 s for the answer (its first token after 0.20 s); "
-        "read-then-think would have taken 0.75 s, measured",
+        "read-then-think would have taken 0.75 s, measured, answer 9",
         "streaming 12 tokens, deep 1 token",
     ]
 

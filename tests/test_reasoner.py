@@ -164,13 +164,14 @@ def test_read_then_think_writes_what_its_rollout_writes(parts, monkeypatch):
     monkeypatch.setattr(
         HFEngine, "advance", lambda self, row, *rest: (advance(self, row, *rest), seen.append(row))
     )
-    seconds = StreamingReasoner(engine, layout, Sampling(1.0)).read_then_think(
+    found = StreamingReasoner(engine, layout, Sampling(1.0)).read_then_think(
         QUESTION, EPISODE.chunks, seed=1
     )
     (whole,) = engine.rollout([Request(EPISODE, 1, Mode.READ_THEN_THINK)], Sampling(1.0))
     (row,) = seen
     assert row.rollout().token_ids == whole.token_ids
-    assert 0 < seconds < 10
+    assert 0 < found.seconds < 10
+    assert (found.answer, found.ending) == (whole.answer, whole.ending)
 
 
 def test_a_cancelled_stream_writes_no_more(parts):

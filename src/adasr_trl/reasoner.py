@@ -20,6 +20,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -38,8 +39,25 @@ from adasr_trl.live_stream import Event as Event
 from adasr_trl.live_stream import Kind as Kind
 from adasr_trl.live_stream import LiveStream
 from adasr_trl.model import load_tokenizer
-from adasr_trl.protocol import Mode
+from adasr_trl.protocol import Ending, Mode
 from adasr_trl.streaming_file import load_streaming
+
+
+@dataclass(frozen=True)
+class ReadThenThink:
+    """A text thought about only when it had ended.
+
+    Attributes:
+        seconds: From the last chunk's arrival to the last token of the answer's value.
+        answer: It, or None if it was never begun.
+        ending: How it ended.
+        tokens: How many were written.
+    """
+
+    seconds: float
+    answer: str | None
+    ending: Ending
+    tokens: int
 
 
 class StreamingReasoner:
@@ -132,8 +150,10 @@ class StreamingReasoner:
         parts = (self._engine, self._layout, self._sampling)
         return LiveStream(*parts, _request(question, (question,), seed), on_event)
 
-    def read_then_think(self, question: str, chunks: Sequence[str], *, seed: int = 0) -> float:
-        """Seconds that the same text takes where nothing is thought before it has ended.
+    def read_then_think(
+        self, question: str, chunks: Sequence[str], *, seed: int = 0
+    ) -> ReadThenThink:
+        """What the same text takes where nothing is thought before it has ended.
 
         All but the last of ``chunks`` is read first, uncounted, as it would have been while the text arrived; then the
         time is taken to the last token of the answer's value.
@@ -152,7 +172,9 @@ class StreamingReasoner:
         self._engine.advance(row, memory, self._sampling)
         if not written:
             raise UserError("the text is longer than the model's positions.")
-        return written[max(row.rollout().answer_tokens, 1) - 1] - started
+        rollout = row.rollout()
+        seconds = written[max(rollout.answer_tokens, 1) - 1] - started
+        return ReadThenThink(seconds, rollout.answer, rollout.ending, len(written))
 
 
 def _request(

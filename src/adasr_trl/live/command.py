@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from adasr_trl.live.screen import Closing, Screen
     from adasr_trl.live.script import Script
     from adasr_trl.live.session import Session
-    from adasr_trl.reasoner import StreamingReasoner
+    from adasr_trl.reasoner import ReadThenThink, StreamingReasoner
 
 logger = logging.getLogger(__name__)
 
@@ -132,7 +132,8 @@ def _closing(options: argparse.Namespace, reasoner: StreamingReasoner, session: 
 
     waited, rollout = session.waited(), session.stream.rollout
     elapsed = time.monotonic() - session.started
-    other, how = None, "not asked for"
+    other: ReadThenThink | None = None
+    how = "not asked for"
     if session.stream.ended_early:
         how = "not measured, since the input was not read to its end"
     elif not options.no_compare:
@@ -147,7 +148,8 @@ def _closing(options: argparse.Namespace, reasoner: StreamingReasoner, session: 
         seconds=elapsed,
         wait_seconds=waited.seconds if waited else None,
         first_seconds=waited.first_seconds if waited else None,
-        read_then_think_seconds=other,
+        read_then_think_seconds=other.seconds if other else None,
+        read_then_think_answer=other.answer if other else None,
         read_then_think=how,
         streaming_tokens=rollout.tokens_in(Phase.STREAM),
         deep_tokens=rollout.tokens_in(Phase.DEEP),

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from rich.console import Console, Group
 
 PLAIN_WIDTH = 100
+ANSWER_SHOWN = 40  # characters of read-then-think's answer
 UNREAD_SHOWN = 240  # characters of what has arrived and waits to be read
 
 
@@ -50,6 +51,7 @@ class Closing:
         wait_seconds: From the input's end to the last token of the answer's value; None if nothing was written.
         first_seconds: The same to the first token of the answer; None without one.
         read_then_think_seconds: What the same text takes where nothing is thought before it has ended, or None.
+        read_then_think_answer: What it answered; None without an answer.
         read_then_think: How that is known: ``measured`` by running it, else why it is not.
         streaming_tokens: Written while the input arrived.
         deep_tokens: Written behind it.
@@ -59,6 +61,7 @@ class Closing:
     wait_seconds: float | None
     first_seconds: float | None
     read_then_think_seconds: float | None
+    read_then_think_answer: str | None
     read_then_think: str
     streaming_tokens: int
     deep_tokens: int
@@ -72,7 +75,11 @@ class Closing:
             waited += f" (its first token after {self.first_seconds:.2f} s)"
         other = f"read-then-think: {self.read_then_think}"
         if self.read_then_think_seconds is not None:
-            other = f"read-then-think would have taken {self.read_then_think_seconds:.2f} s, {self.read_then_think}"
+            said = "without an answer"
+            if self.read_then_think_answer is not None:  # in one line, so that it forges none
+                said = f"answer {visible(' '.join(self.read_then_think_answer.split()))[:ANSWER_SHOWN]}"
+            taken = f"{self.read_then_think_seconds:.2f} s, {self.read_then_think}, {said}"
+            other = f"read-then-think would have taken {taken}"
         tokens = f"streaming {count(self.streaming_tokens)}, deep {count(self.deep_tokens)}"
         return f"{waited}; {other}\n{tokens}"
 
