@@ -291,3 +291,32 @@ def test_work_is_linear_in_a_long_text_however_it_is_fed(unit: str) -> None:
         stream.feed(character)
     stream.finish()
     assert time.process_time() - start < 5.0  # about 0.2 s; quadratic work takes minutes
+
+
+@pytest.mark.parametrize(
+    ("fed", "handed_on", "rest"),
+    [
+        ("Tom has 5.", ("Tom has 5.",), ""),
+        ("Tom has 5. ", ("Tom has 5.",), " "),
+        ('He said "go."\n', ('He said "go."',), "\n"),
+        ("Tom has 5", (), "Tom has 5"),
+        ("It is 3.", ("It is 3.",), ""),  # whoever pauses within 3.5 has said so
+        ("He met Dr.", (), "He met Dr."),
+        ("(He left.", (), "(He left."),
+        ("", (), ""),
+    ],
+)
+def test_a_pause_hands_on_only_a_sentence_that_stands_at_its_stop(fed, handed_on, rest):
+    stream = SentenceStream()
+    stream.feed(fed)
+    assert stream.pause() == handed_on
+    assert stream.pause() == ()
+    assert stream.finish() == ((rest,) if rest.strip() else ())
+
+
+def test_with_pauses_the_chunks_are_still_the_text():
+    stream, found = SentenceStream(), []
+    for piece in ("Tom has 5 hens.", " He", " buys 3.\n", "Now?", " Yes."):
+        found += [*stream.feed(piece), *stream.pause()]
+    found += stream.finish()
+    assert found == ["Tom has 5 hens.", " He buys 3.", "\nNow?", " Yes."]

@@ -43,6 +43,25 @@ def build(read: list[int], written: list[int], answer_tokens: int) -> Rollout:
     )
 
 
+def test_a_read_has_a_fixed_cost_beside_that_of_its_tokens() -> None:
+    """The worked example below with 0.25 s a read; the second chunk has no token to read, and costs none.
+
+    chunk  arrives  read             written  starts  finishes
+    0      2        0.25 + 10 (1 s)  3 (3s)   2       6.25
+    1      4        nothing          1        6.25    7.25
+    2      10       0.25 + 5         4        10      14.75
+
+    The transition: 4.75 + 0.25 + 0.2 + 5 = 10.2 to the answer.
+    """
+    line = played(
+        *([10, 0, 5, 2], [3, 1, 4, 6], [2.0, 4.0, 10.0]),
+        answer_tokens=5,
+        clock=Clock(seconds_per_token=1.0, prefill_seconds_per_token=0.1, seconds_per_read=0.25),
+    )
+    assert line.finish_seconds == pytest.approx((6.25, 7.25, 14.75))
+    assert line.to_answer_seconds == pytest.approx(10.2)
+
+
 def test_a_worked_example() -> None:
     """Reading takes 0.1 s a token, writing 1 s a token; chunks arrive at 2, 4 and 10 s.
 
@@ -100,6 +119,14 @@ def test_the_same_example_in_the_parallel_layout_reads_beside_the_writing() -> N
     assert line.finish_seconds == pytest.approx((6.0, 7.0, 14.5))
     assert line.to_answer_seconds == pytest.approx(9.5)
     assert line.to_end_seconds == pytest.approx(10.5)
+
+
+def test_one_device_reads_and_writes_in_turn_whatever_the_layout() -> None:
+    rollout = build([10, 5, 5, 2], [3, 1, 4, 6], answer_tokens=5)
+    clock = Clock(seconds_per_token=1.0, prefill_seconds_per_token=0.1, reads_beside=False)
+    in_turn = timeline(beside(rollout), (2.0, 4.0, 10.0), clock)
+    assert in_turn == timeline(rollout, (2.0, 4.0, 10.0), clock)
+    assert in_turn.to_answer_seconds == pytest.approx(9.7)  # as in the worked example
 
 
 def test_with_nothing_to_write_the_parallel_layout_waits_for_the_end_of_the_stream() -> None:
@@ -238,6 +265,7 @@ def test_the_timeline_agrees_with_a_simulation_tick_by_tick(seed: int) -> None:
         ({"words_per_minute": 0}, "words_per_minute: got 0"),
         ({"seconds_per_token": -0.1}, "must be 0 or more"),
         ({"prefill_seconds_per_token": -0.1}, "must be 0 or more"),
+        ({"seconds_per_read": -0.1}, "seconds_per_read: got -0.1"),
     ],
 )
 def test_impossible_rates_are_refused(rates: dict[str, float], message: str) -> None:

@@ -33,13 +33,26 @@ LAYERS = {
             "rundir",
             "streaming_file",
             "provenance",
+            "transcripts",
         ],
         0,
     ),
     **dict.fromkeys(["rewards", "advantages", "shaping"], 1),
     **dict.fromkeys(["codec", "model", "layouts", "engines", "boundaries", "hub_files"], 2),
     **dict.fromkeys(
-        ["samplers", "training", "probe", "sft", "hrpo", "evaluation", "reasoner", "background"], 3
+        [
+            "samplers",
+            "training",
+            "probe",
+            "sft",
+            "hrpo",
+            "evaluation",
+            "reasoner",
+            "background",
+            "live_stream",
+            "profile",
+        ],
+        3,
     ),
     **dict.fromkeys(
         [

@@ -99,8 +99,10 @@ def test_a_stream_longer_than_the_models_positions_ends_by_name(parts, model):
     engine, layout = parts
     model.config.max_position_embeddings = 60
     stream = StreamingReasoner(engine, layout).start(QUESTION)
-    for _ in range(20):
-        stream.feed(" Tom finds 3 coins.")
+    fed = [event for _ in range(20) for event in stream.feed(" Tom finds 3 coins.")]
+    assert [event.kind for event in fed].count(Kind.OUT_OF_POSITIONS) == 1
+    assert fed[-1].kind is Kind.OUT_OF_POSITIONS
+    assert stream.ended_early
     events = stream.finish()
     assert events[-1].ending is Ending.OUT_OF_TOKENS
     assert events[-1].text == ""
@@ -119,3 +121,63 @@ def test_a_finished_run_is_loaded_with_its_protocol(tmp_path, model, tokenizer):
     other = StreamingReasoner.from_pretrained(tmp_path, layout="interleaved").start(QUESTION)
     other.feed(TEXT)
     assert not other.rollout.reads_beside
+
+
+def test_chunks_whose_end_is_known_are_read_at_once_and_as_they_are(parts):
+    engine, layout = parts
+    stream = StreamingReasoner(engine, layout, Sampling(1.0)).start(QUESTION, seed=3)
+    events = [event for chunk in EPISODE.chunks for event in stream.read(chunk)]
+    assert [event.kind for event in events] == [Kind.READ, Kind.THOUGHT] * 3
+    assert [event.chunk for event in events] == [0, 0, 1, 1, 2, 2]
+    stream.finish()
+    (whole,) = engine.rollout([Request(EPISODE, 3)], Sampling(1.0))
+    live = converted(stream.rollout, EPISODE, Mode.STREAMING, layout)
+    assert live.token_ids == whole.token_ids
+
+
+def test_a_pause_hands_on_a_sentence_at_its_stop_and_nothing_else(parts):
+    stream = StreamingReasoner(*parts).start(QUESTION)
+    stream.feed("Tom has 5 coins.")
+    assert next(event.text for event in stream.pause()) == "Tom has 5 coins."
+    stream.feed(" He met Dr.")
+    assert stream.pause() == []
+    stream.feed(" Lee")
+    assert stream.pause() == []
+    assert stream.finish()[0].text == " He met Dr. Lee"
+
+
+def test_events_carry_their_tokens_and_times(parts):
+    stream = StreamingReasoner(*parts).start(QUESTION)
+    events = stream.feed(TEXT) + stream.finish()
+    thoughts = [event for event in events if event.kind is Kind.THOUGHT]
+    assert [event.tokens for event in thoughts] == list(stream.rollout.thought_tokens())
+    times = [event.at for event in events if event.kind is not Kind.READ]
+    assert times == sorted(times)
+    assert times[-1] == stream.token_seconds[-1]
+    assert len(stream.token_seconds) == sum(phase.name != "READ" for phase in stream.rollout.phases)
+
+
+def test_read_then_think_writes_what_its_rollout_writes(parts, monkeypatch):
+    engine, layout = parts
+    seen = []
+    advance = HFEngine.advance
+    monkeypatch.setattr(
+        HFEngine, "advance", lambda self, row, *rest: (advance(self, row, *rest), seen.append(row))
+    )
+    found = StreamingReasoner(engine, layout, Sampling(1.0)).read_then_think(
+        QUESTION, EPISODE.chunks, seed=1
+    )
+    (whole,) = engine.rollout([Request(EPISODE, 1, Mode.READ_THEN_THINK)], Sampling(1.0))
+    (row,) = seen
+    assert row.rollout().token_ids == whole.token_ids
+    assert 0 < found.seconds < 10
+    assert (found.answer, found.ending) == (whole.answer, whole.ending)
+
+
+def test_a_cancelled_stream_writes_no_more(parts):
+    stream = StreamingReasoner(*parts).start(QUESTION)
+    stream.feed(TEXT)
+    stream.cancel()
+    written = len(stream.token_seconds)
+    assert stream.feed(" He sings. He") == []
+    assert len(stream.token_seconds) == written

@@ -114,7 +114,7 @@ def test_an_error_in_the_background_is_raised_where_the_events_are_taken(reasone
 def test_a_stream_that_is_closed_early_ends(reasoner):
     with BackgroundStream(reasoner, QUESTION) as stream:
         stream.feed("Tom has 5 coins. He sings.")
-    assert [event.kind for event in stream] in ([], [Kind.READ, Kind.THOUGHT])
+    assert [event.kind for event in stream] in ([], [Kind.READ], [Kind.READ, Kind.THOUGHT])
 
 
 @pytest.mark.parametrize("strict", [False, True])

@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
@@ -51,17 +51,17 @@ def squeezed(text: str) -> list[str]:
 
 
 def test_a_reader_without_colours_sees_every_part_by_its_label() -> None:
-    # The skip is written in 0.1 s after the last arrival, then two deep tokens up to the value: 0.3 s.
+    # Thoughts of 2, 3 and 1 tokens at 0.1 s each behind their chunks; then two deep tokens up to the value: 0.3 s.
     assert squeezed(plain(ROLLOUT, EPISODE, CLOCK)) == [
         "question How many apples has Tom?",
         "1.60 s read Tom has 5 apples.",
-        "think Tom 5 2 tokens",
+        "1.80 s think Tom 5 2 tokens",
         "2.80 s read He buys 3.",
-        "think Tom 5 + 3 OUT_OF_TOKENS 3 tokens",
+        "3.10 s think Tom 5 + 3 OUT_OF_TOKENS 3 tokens",
         "3.60 s read It rains.",
-        "skip <skip> 1 token",
+        "3.70 s skip <skip> 1 token",
         "deep 5 + 3 = 8 3 tokens",
-        "answer 8",
+        "3.90 s answer 8",
         "right ✓ gold 8",
         "streaming 6 tokens, deep 3 tokens, backlog 0.10 s, wait 0.30 s",
     ]
@@ -70,7 +70,7 @@ def test_a_reader_without_colours_sees_every_part_by_its_label() -> None:
 def test_a_wrong_answer_and_a_malformed_end_are_named() -> None:
     wrong = dataclasses.replace(ROLLOUT, ending=Ending.MALFORMED, answer=None)
     lines = squeezed(plain(wrong, EPISODE, CLOCK))
-    assert lines[-4:-1] == ["deep 5 + 3 = 8 MALFORMED 3 tokens", "answer", "wrong ✗ gold 8"]
+    assert lines[-4:-1] == ["deep 5 + 3 = 8 MALFORMED 3 tokens", "3.90 s answer", "wrong ✗ gold 8"]
 
 
 def test_read_then_think_shows_no_thoughts() -> None:
@@ -126,6 +126,7 @@ def test_a_model_cannot_forge_a_row() -> None:
 hostile_text = st.text(st.characters(codec=None), max_size=30)
 
 
+@settings(deadline=None)
 @given(hostile_text, hostile_text, hostile_text)
 def test_no_text_raises_or_sends_a_control_character(thought: str, deep: str, answer: str) -> None:
     hostile = dataclasses.replace(
@@ -139,6 +140,16 @@ def test_the_command_line_pays_for_rich_only_when_it_shows() -> None:
     code = "import sys, adasr_trl.show; print('rich' in sys.modules, 'torch' in sys.modules)"
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert ran.stdout.split() == ["False", "False"]
+
+
+def test_on_a_terminal_the_thought_stands_beside_its_chunk() -> None:
+    console = Console(file=io.StringIO(), width=100, color_system=None)
+    with console.capture() as captured:
+        console.print(render(ROLLOUT, EPISODE, CLOCK))
+    lines = squeezed(captured.get())
+    assert "1.60 s Tom has 5 apples. think Tom 5 2 tokens 1.80 s" in lines
+    assert "3.60 s It rains. skip <skip> 1 token 3.70 s" in lines
+    assert "deep 5 + 3 = 8 3 tokens" in lines
 
 
 @pytest.mark.parametrize("width", [20, 40])

@@ -26,6 +26,7 @@ from itertools import accumulate, pairwise
 OPEN_BRACKET_REACH = 400  # characters after which a bracket that never closes is forgotten
 _CONTEXT = 32  # characters before a stop that are looked at
 _AHEAD = 16  # characters behind the white space that are looked at
+_COMMON_START = "The"
 
 _WIDE_STOPS = frozenset("。！？｡")  # these need no white space behind them
 _OPENING = frozenset("([{（【「『《")
@@ -114,6 +115,21 @@ class SentenceStream:
             else:
                 position = self._read_gap(buffer, position, done)
         return tuple(done)
+
+    def pause(self) -> tuple[str, ...]:
+        """Nothing more comes for now: return the open sentence if it stands at its stop, else nothing.
+
+        It is taken for ended if any common next word would end it; white space belongs to what follows, as ever.
+        """
+        if self._step is _Step.TEXT or self._ahead or self._depth:
+            return ()
+        if not _ends_sentence(self._before_stop, self._stops, f"{_COMMON_START} "):
+            return ()
+        sentence, gap = "".join(self._body), "".join(self._gap)
+        self._body, self._gap, self._recent, self._step = [], [], "", _Step.TEXT
+        if gap:
+            self._take(gap)
+        return (sentence,) if sentence.strip() else ()
 
     def finish(self) -> tuple[str, ...]:
         """The text has ended: return what is left, nothing if that is blank. The next text needs a new stream."""

@@ -1,4 +1,4 @@
-"""The command line: ``adasr {sft,grpo,hrpo,eval,compare,ablate,report,show,doctor,push,verify}``.
+"""The command line: ``adasr {sft,grpo,hrpo,eval,compare,ablate,report,show,stream,replay,doctor,push,verify}``.
 
     adasr hrpo --config configs/tiny/hrpo.yaml --learning_rate 1e-5 --resume
 
@@ -18,6 +18,7 @@ from typing import Any
 
 from adasr_trl import __version__
 from adasr_trl.files import UserError
+from adasr_trl.live import options as live
 from adasr_trl.rundir import Existing
 
 SUMMARY = "Teach small language models to reason while their input is still arriving."
@@ -28,7 +29,7 @@ TRAINING = {
     "eval": "answer unseen questions with a finished run and record every rollout",
 }
 
-WITHOUT_CONFIG = ("show", "report", "push", "verify")
+WITHOUT_CONFIG = ("show", "report", "push", "verify", *live.COMMANDS)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -64,14 +65,15 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace, overrides: list[str]) -> int:
-    if options.command == "show":
-        return _show(options)
-    if options.command == "report":
-        return _report(options)
-    if options.command == "push":
-        return _push(options)
-    if options.command == "verify":
-        return _verify(options)
+    own = {
+        "show": _show,
+        "report": _report,
+        "push": _push,
+        "verify": _verify,
+        **dict.fromkeys(live.COMMANDS, _live),
+    }
+    if options.command in own:
+        return own[options.command](options)
     if options.command == "compare":
         from adasr_trl.compare import compare
 
@@ -84,17 +86,25 @@ def _run(options: argparse.Namespace, overrides: list[str]) -> int:
         from adasr_trl.doctor import doctor
 
         return doctor(options.config, overrides)
+    print(_train(options, overrides))
+    return 0
+
+
+def _train(options: argparse.Namespace, overrides: list[str]) -> Path:
     from adasr_trl import commands
 
     if options.command == "sft":
-        run = commands.run_sft(options.config, overrides, options.existing)
-    elif options.command == "eval":
-        run = commands.run_eval(options.config, overrides, options.existing)
-    else:
-        flat = options.command == "grpo"
-        run = commands.run_rl(options.config, overrides, options.existing, flat=flat)
-    print(run)
-    return 0
+        return commands.run_sft(options.config, overrides, options.existing)
+    if options.command == "eval":
+        return commands.run_eval(options.config, overrides, options.existing)
+    flat = options.command == "grpo"
+    return commands.run_rl(options.config, overrides, options.existing, flat=flat)
+
+
+def _live(options: argparse.Namespace) -> int:
+    from adasr_trl.live.command import run
+
+    return run(options)
 
 
 def _show(options: argparse.Namespace) -> int:
@@ -177,6 +187,7 @@ def _parser() -> argparse.ArgumentParser:
     show.add_argument("--filter", choices=("all", "right", "wrong"), default="all")
     show.add_argument("--file", default=None, help="which records under RUN/eval (else the first)")
     _add_report(commands)
+    live.add_live(commands)
     _add_publishing(commands)
     return parser
 

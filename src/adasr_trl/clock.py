@@ -28,11 +28,17 @@ class Clock:
         words_per_minute: Reading or speaking speed of the input.
         seconds_per_token: Time to write one token (tau).
         prefill_seconds_per_token: Time to read one token (ours; the paper neglects it).
+        seconds_per_read: Fixed time of reading a chunk, or the transition, however long it is, beyond that of the token
+            which is written behind it (ours; ``profile`` measures it on a device).
+        reads_beside: Whether the parallel layout's input is read beside the writing and delays none of it; False: one
+            device does both in turn, as live use here does (``profile.clock_of``).
     """
 
     words_per_minute: float = 150.0
     seconds_per_token: float = 0.03
     prefill_seconds_per_token: float = 0.0005
+    seconds_per_read: float = 0.0
+    reads_beside: bool = True
 
     def __post_init__(self) -> None:
         """Refuse rates that no clock can have."""
@@ -42,6 +48,10 @@ class Clock:
             )
         if self.seconds_per_token < 0 or self.prefill_seconds_per_token < 0:
             raise ValueError("clock: seconds per token must be 0 or more.")
+        if self.seconds_per_read < 0:
+            raise ValueError(
+                f"clock.seconds_per_read: got {self.seconds_per_read}; expected 0 or more."
+            )
 
 
 @dataclass(frozen=True)
@@ -101,15 +111,19 @@ def timeline(rollout: Rollout, arrival_seconds: tuple[float, ...], clock: Clock)
             written[chunk] += 1
         elif chunk >= 0:
             (forced if written[chunk] else read)[chunk] += 1
-    reading = [tokens * clock.prefill_seconds_per_token for tokens in read]
+    reading = [
+        tokens * clock.prefill_seconds_per_token + (clock.seconds_per_read if tokens else 0.0)
+        for tokens in read
+    ]
     writing = [
         n * clock.seconds_per_token + m * clock.prefill_seconds_per_token
         for n, m in zip(written, forced, strict=True)
     ]
+    beside = rollout.reads_beside and clock.reads_beside
     starts, finishes, previous, encoded = [], [], 0.0, 0.0
     for k, arrived in enumerate(arrival_seconds):
         encoded = max(arrived, encoded) + reading[k]
-        if rollout.reads_beside:
+        if beside:
             start = max(encoded, previous)
             previous = start + writing[k]
         else:
@@ -119,7 +133,7 @@ def timeline(rollout: Rollout, arrival_seconds: tuple[float, ...], clock: Clock)
         finishes.append(previous)
     backlog = max(0.0, finishes[-1] - arrival_seconds[-1])
     transition = backlog + reading[chunk_count]
-    if rollout.reads_beside:  # the end of the stream is encoded while the last thought is written
+    if beside:  # the end of the stream is encoded while the last thought is written
         transition = max(backlog, encoded + reading[chunk_count] - arrival_seconds[-1])
     deep = written[chunk_count] * clock.seconds_per_token
     hidden = (

@@ -9,22 +9,22 @@
     '8'
 
 The same layouts, caps and markers as in training, read from the run's ``streaming.json``; each sentence is tokenised
-alone, as there. A sentence's end is known only when the next word comes, so the last one is read by ``finish``.
-``feed`` returns when the thoughts are written; where it must not wait for them, use ``background``. Ours: the paper
-describes no interface. Terminals, transcripts and clocks are left to other parts.
+alone, as there. A sentence's end is known only when the next word comes; ``pause`` says that none comes for now,
+``read`` takes a chunk whose end is known, and ``finish`` reads what is left. They return when the thoughts are written;
+where they must not wait for that, use ``background``. Ours: the paper describes no interface. Terminals, transcripts
+and clocks are in ``live``.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from enum import Enum
 from pathlib import Path
 
 import torch
 
-from adasr_trl.chunking import SentenceStream
 from adasr_trl.codec import Codec
 from adasr_trl.config_sections import ModelConfig, StreamingConfig
 from adasr_trl.engines import HFEngine, Request, Sampling
@@ -34,36 +34,30 @@ from adasr_trl.engines.selfcheck import load_model_for
 from adasr_trl.episode import AnswerType, Episode, Source
 from adasr_trl.files import UserError
 from adasr_trl.hub_files import located
-from adasr_trl.layouts import Layout, Turn, build_layout
+from adasr_trl.layouts import Layout, build_layout
+from adasr_trl.live_stream import Event as Event
+from adasr_trl.live_stream import Kind as Kind
+from adasr_trl.live_stream import LiveStream
 from adasr_trl.model import load_tokenizer
-from adasr_trl.protocol import Ending, Phase
-from adasr_trl.rollout import Rollout
+from adasr_trl.protocol import Ending, Mode
 from adasr_trl.streaming_file import load_streaming
 
 
-class Kind(Enum):
-    """What an event tells of."""
-
-    READ = "read"
-    THOUGHT = "thought"
-    DEEP = "deep"
-    ANSWER = "answer"
-
-
 @dataclass(frozen=True)
-class Event:
-    """Something that happened in a stream.
+class ReadThenThink:
+    """A text thought about only when it had ended.
 
     Attributes:
-        kind: What.
-        text: The chunk as it was read, the thought's words ("" for a skip), the deep reasoning, or the answer ("" if
-            there is none).
-        ending: How what was written ended; None for READ.
+        seconds: From the last chunk's arrival to the last token of the answer's value.
+        answer: It, or None if it was never begun.
+        ending: How it ended.
+        tokens: How many were written.
     """
 
-    kind: Kind
-    text: str
-    ending: Ending | None = None
+    seconds: float
+    answer: str | None
+    ending: Ending
+    tokens: int
 
 
 class StreamingReasoner:
@@ -110,7 +104,7 @@ class StreamingReasoner:
         codec = Codec(tokenizer, streaming.markers)
         built = build_layout(streaming, codec)
         model = load_model_for(streaming, config, tokenizer, seed=0)
-        model = model.to(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        model = model.to(device or ("cuda" if torch.cuda.is_available() else "cpu")).eval()
         return cls(HFEngine(model, codec, built, streaming), built, sampling)
 
     @classmethod
@@ -142,79 +136,58 @@ class StreamingReasoner:
         engine = CompletionEngine(Server(url, model, api_key), codec, streaming)
         return cls(engine, engine.layout, sampling)
 
-    def start(self, question: str, *, seed: int = 0) -> LiveStream:
-        """Begin to listen; ``seed`` fixes the samples."""
+    @property
+    def layout_name(self) -> str:
+        """The layout that it runs in."""
+        return self._layout.name
+
+    def start(
+        self, question: str, *, seed: int = 0, on_event: Callable[[Event], None] | None = None
+    ) -> LiveStream:
+        """Begin to listen; ``seed`` fixes the samples, and ``on_event`` is told of every event as it happens."""
         if not question.strip():
             raise UserError("question: got nothing; say what is asked.")
-        return LiveStream(self._engine, self._layout, self._sampling, question, seed)
+        parts = (self._engine, self._layout, self._sampling)
+        return LiveStream(*parts, _request(question, (question,), seed), on_event)
+
+    def read_then_think(
+        self, question: str, chunks: Sequence[str], *, seed: int = 0
+    ) -> ReadThenThink:
+        """What the same text takes where nothing is thought before it has ended.
+
+        All but the last of ``chunks`` is read first, uncounted, as it would have been while the text arrived; then the
+        time is taken to the last token of the answer's value.
+
+        Raises:
+            UserError: The text does not leave room for an answer.
+        """
+        request = _request(question, chunks, seed, Mode.READ_THEN_THINK)
+        turns = self._layout.turns(request.episode, request.mode)
+        early = next(n for n, turn in enumerate(turns) if turn.chunk >= len(chunks) - 1)
+        row, memory = self._engine.live_row(request, turns[:early])
+        written: list[float] = []
+        row.on_token = lambda: written.append(time.monotonic())
+        started = time.monotonic()
+        row.extend(turns[early:])
+        self._engine.advance(row, memory, self._sampling)
+        if not written:
+            raise UserError("the text is longer than the model's positions.")
+        rollout = row.rollout()
+        seconds = written[max(rollout.answer_tokens, 1) - 1] - started
+        return ReadThenThink(seconds, rollout.answer, rollout.ending, len(written))
 
 
-class LiveStream:
-    """One question and its input as it arrives."""
-
-    def __init__(
-        self, engine: LiveEngine, layout: Layout, sampling: Sampling, question: str, seed: int
-    ) -> None:
-        """Read the question."""
-        self._engine, self._layout, self._sampling = engine, layout, sampling
-        episode = Episode(  # only names the row: its chunks are still to come, and nobody knows the answer
-            id="live",
-            group="live",
-            question=question,
-            chunks=(question,),
-            answer="unknown",
-            answer_type=AnswerType.TEXT,
-            source=Source("live", "live", "live", "live"),
-        )
-        opening = layout.opening(question)
-        self._row, self._memory = engine.live_row(Request(episode, seed), opening)
-        self._sentences = SentenceStream()
-        self._chunks = 0
-        self._finished = False
-
-    def feed(self, text: str) -> list[Event]:
-        """More of the input; what was read and thought because of it, in order."""
-        if self._finished:
-            raise UserError("the stream is finished; start another one.")
-        return self._read(self._sentences.feed(text))
-
-    def finish(self) -> list[Event]:
-        """The input has ended: read what is left, reason to the end, and answer."""
-        if self._finished:
-            raise UserError("the stream is finished; start another one.")
-        events = self._read(self._sentences.finish())
-        self._finished = True
-        if self._chunks == 0:
-            raise UserError("the stream ended without any text; feed it before it is finished.")
-        if not self._row.done:
-            self._row.extend(self._layout.closing(self._chunks, self._row.source_tokens))
-            self._engine.advance(self._row, self._memory, self._sampling)
-        rollout = self.rollout
-        events.append(Event(Kind.DEEP, rollout.deep, rollout.ending))
-        events.append(Event(Kind.ANSWER, rollout.answer or "", rollout.ending))
-        return events
-
-    @property
-    def rollout(self) -> Rollout:
-        """All tokens so far, in the order in which they were read and written."""
-        return self._row.rollout()
-
-    def _read(self, chunks: Sequence[str]) -> list[Event]:
-        """All that has arrived is read before anything is written, where the layout has a stream of its own for it."""
-        if self._row.done:  # the model's positions ran out
-            return []
-        first, read = self._chunks, self._row.source_tokens
-        turns: list[Turn] = []
-        for chunk in chunks:
-            turns += self._layout.arrival(chunk, self._chunks, read)
-            read = turns[-1].sees
-            self._chunks += 1
-        self._row.extend(sorted(turns, key=lambda turn: turn.writes is not Phase.READ))
-        self._engine.advance(self._row, self._memory, self._sampling)
-        rollout, events = self.rollout, []
-        for k, chunk in enumerate(chunks, first):
-            events.append(Event(Kind.READ, chunk))
-            if k < len(rollout.thoughts):
-                ending = rollout.thought_endings[k]
-                events.append(Event(Kind.THOUGHT, rollout.thoughts[k], ending))
-        return events
+def _request(
+    question: str, chunks: Sequence[str], seed: int, mode: Mode = Mode.STREAMING
+) -> Request:
+    """A request that only names the row: of a live stream's chunks nobody knows yet, nor of its answer."""
+    episode = Episode(
+        id="live",
+        group="live",
+        question=question,
+        chunks=tuple(chunks),
+        answer="unknown",
+        answer_type=AnswerType.TEXT,
+        source=Source("live", "live", "live", "live"),
+    )
+    return Request(episode, seed, mode)

@@ -30,6 +30,8 @@ from adasr_trl.files import UserError
 from adasr_trl.layouts.base import Layout, Turn
 from adasr_trl.rollout import Rollout
 
+LIVE_BLOCK = 2048  # tokens of input read in one step where there is no other row to hold up
+
 
 class HFEngine:
     """Batched streaming generation on a transformers decoder (or a PEFT model around one)."""
@@ -89,22 +91,30 @@ class HFEngine:
         chain = processors(sampling)
         with self._decoding():
             while not (row.waiting or row.done):
-                self._advance([(0, row)], cache, sampling, chain)
+                self._advance([(0, row)], cache, sampling, chain, LIVE_BLOCK)
 
+    @torch.inference_mode()
     def live_row(self, request: Request, turns: Sequence[Turn]) -> tuple[Row, SlotCache]:
-        """A row whose stream is still arriving, and its cache."""
+        """A row whose stream is still arriving, and its cache; what it begins with is read at once."""
         config = self._model.config.get_text_config()
         row = self._row(request, config.max_position_embeddings, turns)
-        return row, SlotCache(config.num_hidden_layers, 1, self._model.device)
+        cache = SlotCache(config.num_hidden_layers, 1, self._model.device)
+        with self._decoding():
+            while row.fed < row.shared:
+                fed = row.take(min(LIVE_BLOCK, row.shared - row.fed))
+                self._feeder.feed([(0, fed)], [], cache)
+        return row, cache
 
     @contextmanager
     def _decoding(self) -> Iterator[None]:
-        was_training = self._model.training
+        if not self._model.training:  # live use comes here for every chunk
+            yield
+            return
         self._model.eval()
         try:
             yield
         finally:
-            self._model.train(was_training)
+            self._model.train()
 
     def _run(
         self,
@@ -130,7 +140,7 @@ class HFEngine:
             self._feeder.begin(entered, cache)
             seats = _close_ranks(seats, cache)
             seated = [(place, row) for place, row in enumerate(seats) if row]
-            self._advance(seated, cache, sampling, chain)
+            self._advance(seated, cache, sampling, chain, self._streaming.read_block)
             self._room.peak_bytes = max(self._room.peak_bytes, cache.nbytes)
             for place, row in seated:
                 if row.done:
@@ -149,9 +159,10 @@ class HFEngine:
         cache: SlotCache,
         sampling: Sampling,
         chain: LogitsProcessorList,
+        read_block: int,
     ) -> None:
         """One step: every row is fed, and those that want a token get one."""
-        ready, logits_nV = self._feeder.step(rows, cache, self._streaming.read_block)
+        ready, logits_nV = self._feeder.step(rows, cache, read_block)
         if not ready:
             return
         uniforms = [uniform(row.request.seed, row.sampled) for row in ready]

@@ -12,60 +12,17 @@ The protocol lives here and in ``protocol``; batching and caches live in the eng
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
 
 from adasr_trl.answers import extract
 from adasr_trl.codec import Codec
 from adasr_trl.config_sections import StreamingConfig
 from adasr_trl.engines.base import Request
+from adasr_trl.engines.tape import Fed, Tape
 from adasr_trl.files import UserError
 from adasr_trl.layouts.base import Layout, Stream, Turn
 from adasr_trl.protocol import Ending, Phase, deep_ending, split_deep, thought_ending, thought_text
 from adasr_trl.rollout import Rollout
-
-
-@dataclass
-class _Tape:
-    """Tokens so far, in the order in which they are fed; what was fed stays."""
-
-    token_ids: list[int] = field(default_factory=list)
-    phases: list[Phase] = field(default_factory=list)
-    chunks: list[int] = field(default_factory=list)
-    logprobs: list[float] = field(default_factory=list)
-    positions: list[int] = field(default_factory=list)
-    views: list[int] = field(default_factory=list)
-    source: int = 0  # tokens in the source stream
-
-    def append(self, token_id: int, phase: Phase, turn: Turn, logprob: float = 0.0) -> None:
-        at = len(self.token_ids)
-        if turn.stream is Stream.TARGET:
-            position, view = at - self.source, -turn.sees
-        else:
-            position, view = self.source, self.source + 1
-            self.source += 1
-            if self.views and self.views[-1] < 0:
-                at -= 1  # live: the target's last token, not fed yet, waits for what has arrived
-        self.positions.insert(at, position)
-        self.views.insert(at, view)
-        self.token_ids.insert(at, token_id)
-        self.phases.insert(at, phase)
-        self.chunks.insert(at, turn.chunk)
-        self.logprobs.insert(at, logprob)
-
-    def read_before_feeding(self, turn: Turn) -> None:
-        """The last token, not fed yet, sees what has been read by then."""
-        if turn.stream is Stream.TARGET and self.views[-1] < 0:
-            self.views[-1] = -turn.sees
-
-
-@dataclass(frozen=True)
-class Fed:
-    """Tokens to feed, each with its position id and its view (``layouts.views``)."""
-
-    token_ids: tuple[int, ...]
-    positions: tuple[int, ...]
-    views: tuple[int, ...]
 
 
 class Row:
@@ -94,11 +51,12 @@ class Row:
         self.done = False
         self.fed = 0  # tokens that the model has seen
         self.sampled = 0  # tokens drawn: the counter of the row's random numbers
+        self.on_token: Callable[[], None] | None = None  # told of every sampled token, for live use
         self._layout = layout
         self._codec = codec
         self._streaming = streaming
         self._max_positions = max_positions
-        self._tape = _Tape()
+        self._tape = Tape()
         self._segment: list[int] = []
         self._texts: list[str] = []
         self._endings: list[Ending] = []
@@ -192,6 +150,29 @@ class Row:
             self._after_deep_token(token_id, eos=eos)
         if not self.done and self._full():
             self._finish(Ending.OUT_OF_TOKENS)
+        if self.on_token is not None:
+            self.on_token()
+
+    def cancel(self) -> None:
+        """Write no more, from any thread: the row is done behind the token at hand."""
+        self.done = True
+
+    @property
+    def thoughts(self) -> Sequence[tuple[str, Ending]]:
+        """The words of each thought so far, and how it ended."""
+        return tuple(zip(self._texts, self._endings, strict=True))
+
+    @property
+    def ending(self) -> Ending:
+        """How it ended, once it is done."""
+        return self._ending
+
+    @property
+    def reasoning_tokens(self) -> int | None:
+        """DEEP tokens up to the one that ends the reasoning; None where none did."""
+        separator = self._codec.markers.reasoning_end
+        head, found, _ = self._deep.partition(separator)
+        return self._tokens_up_to(len(head) + len(separator)) if found else None
 
     def rollout(self) -> Rollout:
         """The finished rollout."""
@@ -287,7 +268,10 @@ class Row:
         found = extract(answer, self.request.episode.answer_type) if separator else None
         if found is None:
             return total
-        end = len(head) + len(separator) + found.end
+        return self._tokens_up_to(len(head) + len(separator) + found.end)
+
+    def _tokens_up_to(self, end: int) -> int:
+        """How many tokens of the deep part it takes to write its first ``end`` characters."""
         low, high = 1, len(self._segment)
         while low < high:
             middle = (low + high) // 2

@@ -17,7 +17,7 @@ from enum import Enum
 from typing import Protocol
 
 from adasr_trl.codec import Codec
-from adasr_trl.config_sections import StreamingConfig
+from adasr_trl.config_sections import LayoutName, StreamingConfig
 from adasr_trl.episode import Episode
 from adasr_trl.files import UserError
 from adasr_trl.protocol import Markers, Mode, Phase, first_marker
@@ -83,6 +83,11 @@ class Layout(ABC):
         """Keep what turns text into ids."""
         self._streaming = streaming
         self._codec = codec
+
+    @property
+    def name(self) -> LayoutName:
+        """Which one it is, for people."""
+        return self._streaming.layout
 
     @abstractmethod
     def turns(self, episode: Episode, mode: Mode) -> tuple[Turn, ...]:

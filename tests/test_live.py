@@ -1,0 +1,136 @@
+"""adasr stream as it is used: pipes, files, programs, and everything that can go wrong."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+import threading
+
+import pytest
+from live_use import run as run
+from live_use import story as story
+from live_use import stream
+from loopback_completions import CompletionServer
+from test_reasoner import QUESTION, TEXT
+
+
+def events(capsys):
+    return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+
+def test_a_pipe_is_read_thought_about_and_answered(run, capsys):
+    status = stream(run, data=b"Tom has 5 coins. Tom finds 3 more coins.")
+    lines = capsys.readouterr().out.splitlines()
+    labels = [line.split(" s ")[-1].split()[0] for line in lines[1:-2]]
+    assert labels[0] == "read"
+    assert labels.count("read") == 2
+    assert labels[-2:] == ["deep", "answer"]
+    assert lines[0] == f"question {QUESTION}"
+    assert re.search(
+        r"read-then-think would have taken \d+\.\d\d s, measured, (answer|without)", lines[-2]
+    )
+    assert status in (0, 1)
+
+
+def test_programs_get_one_event_a_line_with_its_time(run, story, capsys):
+    stream(run, "--replay", story, "--wpm", "30000", "--json")
+    found = events(capsys)
+    assert [each["event"] for each in found if each["event"] not in ("text", "thought")] == [
+        *("start", "read", "read", "read", "deep", "answer", "wait"),
+    ]
+    assert "".join(each["text"] for each in found if each["event"] == "text") == TEXT
+    assert [each["chunk"] for each in found if each["event"] == "thought"] == [0, 1, 2]
+    assert all(each["seconds"] >= 0 for each in found)
+    first = next(each for each in found if each["event"] == "read")
+    assert first["arrived_seconds"] <= first["seconds"]
+    wait = found[-1]
+    assert 0 < wait["wait_seconds"] < 10
+    assert wait["read_then_think"] == "measured"
+    assert wait["read_then_think_seconds"] > 0
+
+
+def test_a_transcript_and_another_layout_can_be_asked_for(run, tmp_path, capsys):
+    talk = tmp_path / "talk.srt"
+    talk.write_text("1\n00:00:00,000 --> 00:00:01,000\nTom has 5 coins.\n")
+    stream(run, "--transcript", str(talk), "--speed", "50", "--layout", "parallel", "--json")
+    found = events(capsys)
+    assert found[0]["layout"] == "parallel"
+    read = next(each for each in found if each["event"] == "read")
+    assert read["text"] == "Tom has 5 coins."
+    assert read["arrived_seconds"] == pytest.approx(0.02, abs=0.5)
+
+
+def test_ten_thousand_words_end_by_a_named_event(run, capsys):
+    assert stream(run, "--json", data=b"Tom finds 3 more coins. " * 2_000) == 1
+    found = [each["event"] for each in events(capsys)]
+    assert found[-4:] == ["out_of_positions", "deep", "answer", "wait"]
+    assert stream(run, "--json", data=b"no stop anywhere in it " * 2_000) == 1
+    assert "out_of_positions" in [each["event"] for each in events(capsys)]
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (b"", "standard input: ended without any text"),
+        (b"Tom \xff\xfe has", "byte 0xff at offset 4 is not UTF-8"),
+        (b"\x7fELF\0\0", "byte 0x00 at offset 4 is not UTF-8"),
+    ],
+)
+def test_input_that_is_no_text_is_one_line_of_error(run, capsys, data, words):
+    assert stream(run, data=data) == 2
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert error.startswith("error: ")
+    assert words in error
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (["--replay", "nowhere.txt"], "nowhere.txt: No such file"),
+        (["--transcript", "STORY"], "holds no caption times"),
+        (["--question", " "], "--question: got nothing"),
+        (["--question", "why " * 2000], "question: cannot be read"),
+        (["--device", "cuda:99"], "--device: got 'cuda:99'"),
+    ],
+)
+def test_what_cannot_be_used_is_refused_by_its_flag(run, story, capsys, flags, words):
+    given = [story if flag == "STORY" else flag for flag in flags]
+    if not {"--replay", "--transcript"} & set(flags):
+        given += ["--replay", story]
+    assert stream(run, *given) == 2
+    assert words in capsys.readouterr().err.splitlines()[-1]
+
+
+@pytest.mark.parametrize("flag", ["--wpm", "--speed", "--pause"])
+@pytest.mark.parametrize("value", ["0", "-1", "nan", "inf", "fast"])
+def test_speeds_are_above_zero(flag, value, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        stream("run", f"{flag}={value}")
+    assert f"{flag}: got '{value}'" in capsys.readouterr().err
+
+
+def test_a_directory_that_is_no_run_is_refused(tmp_path, story, capsys):
+    assert stream(str(tmp_path), "--replay", story) == 2
+    assert "not a finished run" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("flags", [[], ["--json"]])
+def test_a_reader_that_goes_away_ends_it_without_a_word(run, story, monkeypatch, capfd, flags):
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "w") as out:
+        monkeypatch.setattr(sys, "stdout", out)
+        assert stream(run, "--replay", story, "--wpm", "30000", *flags) == 141
+        monkeypatch.undo()
+    assert "Traceback" not in capfd.readouterr().err
+    assert not any(each.name.startswith("adasr") for each in threading.enumerate())
+
+
+def test_a_completion_server_can_write(run, story, taught, tokenizer, capsys):
+    with CompletionServer(taught, tokenizer) as server:
+        flags = ["--server", server.url, "--replay", story, "--wpm", "30000", "--json"]
+        stream(run, *flags)
+        assert events(capsys)[0]["device"] == server.url
+        assert stream(run, *flags, "--layout", "parallel") == 2
