@@ -204,7 +204,9 @@ def test_a_rollout_of_another_episode_is_refused() -> None:
 
 
 def fake(*, right: bool, streaming: int, deep: int, latency: float, ending: Ending) -> Outcome:
-    return Outcome("a", right, streaming, deep, streaming + deep, 0.5, latency, 0.0, 0.0, ending, ())
+    return Outcome(
+        "a", right, streaming, deep, streaming + deep, 0.5, latency, 0.0, 0.0, ending, ()
+    )
 
 
 def test_a_summary_is_the_means_of_all_outcomes_wrong_ones_included() -> None:
