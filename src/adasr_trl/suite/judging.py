@@ -15,20 +15,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from adasr_trl.chunking import spoken_words
 from adasr_trl.clock import timeline
-from adasr_trl.codec import Codec
 from adasr_trl.episode import Episode
 from adasr_trl.evaluation import Planned, Setting, load_rollouts
 from adasr_trl.lagging import average_lagging, first_answer_seconds, second_delays, word_delays
 from adasr_trl.metrics import outcome
-from adasr_trl.model import load_tokenizer
 from adasr_trl.pacing import paced
 from adasr_trl.protocol import Ending, Mode, Phase
 from adasr_trl.rollout import Rollout
 from adasr_trl.streaming_file import load_streaming
 from adasr_trl.suite.clocks import Ticking
+
+if TYPE_CHECKING:
+    from adasr_trl.codec import Codec
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +139,9 @@ class Judge:
 
     @cached_property
     def _codec(self) -> Codec:
+        from adasr_trl.codec import Codec
+        from adasr_trl.model import load_tokenizer
+
         model = self._plan.model
         markers = load_streaming(Path(model.path or "")).markers
         return Codec(load_tokenizer(model, markers, ()), markers)
