@@ -174,7 +174,8 @@ def _evaluation(run: Path) -> str:
 
 
 def _row(setting: Setting, summary: Summary) -> list[str]:
-    mode = "streaming" if setting.mode is Mode.STREAMING else "read, then think"
+    words = "read, then think" if setting.mode is Mode.READ_THEN_THINK else setting.mode.value
+    mode = words.replace("_", " ")
     return [
         f"{mode}, {setting.layout}" if setting.layout else mode,
         decoding(setting.temperature),

@@ -85,6 +85,17 @@ class Codec:
             )
         )
 
+    def tokens_until(self, ids: list[int] | tuple[int, ...], length: int) -> int:
+        """How many of the first ``ids`` it takes to write ``length`` characters; at least 1, at most all of them."""
+        low, high = 1, len(ids)
+        while low < high:
+            middle = (low + high) // 2
+            if len(self.decode(ids[:middle])) >= length:
+                high = middle
+            else:
+                low = middle + 1
+        return low
+
     def check_markers(self) -> None:
         """Try each marker on this tokenizer.
 

@@ -162,14 +162,35 @@ def check_arguments(
 
 
 def run_eval(config: str, overrides: Sequence[str], existing: rundir.Existing) -> Path:
-    """Answer unseen questions with a finished run; returns the folder of the records."""
-    from adasr_trl.evaluation import evaluate
+    """Answer unseen questions with finished runs; returns the folder of the table."""
+    from adasr_trl.suite import evaluate
 
-    loaded = load_config(config, overrides, EVAL_SECTIONS)
-    loaded.refuse_unknown(())
-    check(loaded, "eval")
-    model, data = loaded.section("model"), loaded.section("data")
-    return evaluate(model, data, loaded.section("eval"), existing)
+    loaded = eval_configs(config, overrides)
+    for each in loaded.values():
+        each.refuse_unknown(())
+        check(each, "eval")
+    models = {name: each.section("model") for name, each in loaded.items()}
+    first = next(iter(loaded.values()))
+    return evaluate(models, first.section("data"), first.section("eval"), existing)
+
+
+def eval_configs(config: str, overrides: Sequence[str]) -> dict[str, LoadedConfig]:
+    """The configuration of each run: with one of ``eval.runs`` as its ``model.path``, or as it is."""
+    named = load_config(config, overrides, {"eval": EvalConfig})
+    runs: Mapping[str, str] = named.section("eval").runs
+    if not runs:
+        loaded = load_config(config, overrides, EVAL_SECTIONS)
+        return {Path(loaded.section("model").path or "").name: loaded}
+    model = named.flat.get("model")
+    if isinstance(model, dict) and model.get("path") is not None:
+        raise ConfigError(
+            f"{named.line_of('model.path')}: model.path: got {model['path']!r} beside eval.runs, which names the runs; "
+            f"remove one of them."
+        )
+    return {
+        name: load_config(config, (*overrides, "--model.path", path), EVAL_SECTIONS)
+        for name, path in runs.items()
+    }
 
 
 @dataclass(frozen=True)

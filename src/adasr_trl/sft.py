@@ -24,7 +24,7 @@ from adasr_trl.episode import Episode
 from adasr_trl.files import UserError
 from adasr_trl.layouts import Layout
 from adasr_trl.layouts.views import Viewed, attention_of
-from adasr_trl.protocol import Mode, Phase
+from adasr_trl.protocol import TAUGHT_MODES, Mode, Phase
 from adasr_trl.samplers import EpochSeeded
 from adasr_trl.training import KeepsAdapterPrecision, Texts, callbacks, lora_config
 
@@ -42,7 +42,7 @@ class SFTSettings(SFTConfig):
     def __post_init__(self) -> None:
         """Refuse an unknown mode; tokenized episodes need no preparation by TRL."""
         super().__post_init__()
-        if self.mode not in [mode.value for mode in Mode]:
+        if self.mode not in [mode.value for mode in TAUGHT_MODES]:
             raise ValueError(f"mode: got {self.mode!r}; expected streaming or read_then_think.")
         self.dataset_kwargs = {"skip_prepare_dataset": True}
         self.max_length = None

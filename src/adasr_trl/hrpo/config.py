@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from trl import GRPOConfig
 
 from adasr_trl.advantages import Granularity, Mixing, Normalisation, Settings, local_weight_at
-from adasr_trl.protocol import Mode
+from adasr_trl.protocol import TAUGHT_MODES, Mode
 from adasr_trl.rewards import Reward, Scope
 
 _CHOICES = {
@@ -24,7 +24,7 @@ _CHOICES = {
     "granularity": tuple(each.value for each in Granularity),
     "mixing": tuple(each.value for each in Mixing),
     "local_weight_schedule": ("linear", "cosine"),
-    "mode": tuple(each.value for each in Mode),
+    "mode": tuple(each.value for each in TAUGHT_MODES),
     "engine": ("hf", "vllm"),
 }
 

@@ -15,11 +15,11 @@ from typing import TypedDict
 from adasr_trl.clock import Clock, arrivals, timeline
 from adasr_trl.episode import Episode, read_episodes
 from adasr_trl.evaluation import EPISODES_FILE, load_rollouts
+from adasr_trl.live.rows import visible
 from adasr_trl.metrics import outcome
 from adasr_trl.protocol import Phase
 from adasr_trl.report.gathering import Method
 from adasr_trl.rollout import Rollout
-from adasr_trl.show import visible
 from adasr_trl.streaming_file import load_streaming
 
 
