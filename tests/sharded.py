@@ -18,7 +18,7 @@ from unittest.mock import patch
 import torch
 from transformers import TrainerCallback
 
-from adasr_trl import cli, rundir, sft, training
+from adasr_trl import callbacks, cli, rundir, sft
 
 CONFIGS = Path(__file__).parent.parent / "configs" / "deepspeed"
 
@@ -46,12 +46,12 @@ class Gradients(TrainerCallback):
 
 
 def run(root, kind, out, extra, *more):
-    plain = training.callbacks
+    plain = callbacks.callbacks
     sharding = () if kind == "plain" else ("--deepspeed", str(CONFIGS / f"{kind}.yaml"))
     command = ["sft", "--config", str(root / "sft.yaml"), "--output_dir", str(out), *sharding]
     resume = ["--resume"] if "resume" in more else []
-    callbacks = [each for each in more if each != "resume"]
-    with patch.object(sft, "callbacks", lambda path: [*plain(path), *callbacks]):
+    watching = [each for each in more if each != "resume"]
+    with patch.object(sft, "callbacks", lambda path: [*plain(path), *watching]):
         return cli.main([*command, *resume, *extra])
 
 

@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 from transformers import TrainerCallback
 from trl import GRPOTrainer
 
-from adasr_trl import cli, evaluation, rundir, training
+from adasr_trl import callbacks, cli, evaluation, rundir, texts
 from adasr_trl.evaluation import Setting, load_outcomes, load_rollouts
 from adasr_trl.protocol import Mode
 
@@ -68,8 +68,8 @@ class Kill(TrainerCallback):
 
 
 def kill_at(monkeypatch, step):
-    plain = training.callbacks
-    for module in ("adasr_trl.sft", "adasr_trl.training"):
+    plain = callbacks.callbacks
+    for module in ("adasr_trl.sft", "adasr_trl.callbacks"):
         monkeypatch.setattr(f"{module}.callbacks", lambda path: [*plain(path), Kill(step)])
 
 
@@ -262,7 +262,7 @@ def test_a_second_process_may_not_work_on_the_same_run(root, monkeypatch):
 
 
 def test_a_complete_run_is_not_repeated(root, finished, monkeypatch):
-    monkeypatch.setattr(training, "load_data", lambda _config: pytest.fail("was repeated"))
+    monkeypatch.setattr(texts, "load_data", lambda _config: pytest.fail("was repeated"))
     assert run("sft", finished, "--resume") == 0
 
 

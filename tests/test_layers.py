@@ -33,13 +33,28 @@ LAYERS = {
             "rundir",
             "streaming_file",
             "provenance",
+            "samples",
+            "step_lines",
         ],
         0,
     ),
     **dict.fromkeys(["rewards", "advantages", "shaping"], 1),
     **dict.fromkeys(["codec", "model", "layouts", "engines", "boundaries", "hub_files"], 2),
     **dict.fromkeys(
-        ["samplers", "training", "probe", "sft", "hrpo", "evaluation", "reasoner", "background"], 3
+        [
+            "samplers",
+            "callbacks",
+            "processes",
+            "texts",
+            "training",
+            "probe",
+            "sft",
+            "hrpo",
+            "evaluation",
+            "reasoner",
+            "background",
+        ],
+        3,
     ),
     **dict.fromkeys(
         [
@@ -54,6 +69,7 @@ LAYERS = {
             "doctor_checks",
             "combinations",
             "show",
+            "show_samples",
             "compare",
             "stages",
             "ablate",

@@ -96,6 +96,10 @@ def _run(options: argparse.Namespace, overrides: list[str]) -> int:
 
 
 def _show(options: argparse.Namespace) -> int:
+    if options.samples:
+        from adasr_trl.show_samples import show_samples
+
+        return show_samples(Path(options.run), options.count, options.filter)
     from adasr_trl.show import show_run
 
     return show_run(Path(options.run), options.count, options.filter, options.file)
@@ -165,6 +169,11 @@ def _parser() -> argparse.ArgumentParser:
     show.add_argument("--count", type=int, default=3, help="how many rollouts")
     show.add_argument("--filter", choices=("all", "right", "wrong"), default="all")
     show.add_argument("--file", default=None, help="which records under RUN/eval (else the first)")
+    show.add_argument(
+        "--samples",
+        action="store_true",
+        help="the last ones that a training run kept, also while it goes on",
+    )
     _add_publishing(commands)
     return parser
 

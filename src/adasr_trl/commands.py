@@ -38,6 +38,8 @@ from adasr_trl.files import write_text
 from adasr_trl.mixture import write_sources
 from adasr_trl.provenance import save_provenance
 from adasr_trl.rewards import Reward, RewardError, build_rewards, source_digests
+from adasr_trl.samples import SAMPLES_FILE
+from adasr_trl.step_lines import StepLines
 from adasr_trl.streaming_file import STREAMING_FILE, load_streaming
 
 logger = logging.getLogger(__name__)
@@ -64,8 +66,10 @@ def run_sft(config: str, overrides: Sequence[str], existing: rundir.Existing) ->
     if plan.complete:
         return plan.run
     from adasr_trl.engines.selfcheck import load_model_for
+    from adasr_trl.processes import begin_processes
     from adasr_trl.sft import SFTSettings, sft_trainer
-    from adasr_trl.training import begin_processes, load_data, load_texts, train
+    from adasr_trl.texts import load_data, load_texts
+    from adasr_trl.training import train
 
     begin_processes(loaded.flat.get("deepspeed"))
     args = parse_trl(loaded, SFTSettings)
@@ -93,16 +97,12 @@ def run_rl(config: str, overrides: Sequence[str], existing: rundir.Existing, *, 
     plan = _plan(loaded, "grpo" if flat else "hrpo", existing, source_digests(rewards))
     if plan.complete:
         return plan.run
+    from adasr_trl.callbacks import callbacks
     from adasr_trl.engines.selfcheck import load_model_for
-    from adasr_trl.hrpo import CollapseAlarms, HRPOConfig, HRPOTrainer
-    from adasr_trl.training import (
-        begin_processes,
-        callbacks,
-        load_data,
-        load_texts,
-        lora_config,
-        train,
-    )
+    from adasr_trl.hrpo import CollapseAlarms, HRPOConfig, HRPOTrainer, KeepSamples
+    from adasr_trl.processes import begin_processes
+    from adasr_trl.texts import load_data, load_texts
+    from adasr_trl.training import lora_config, train
 
     begin_processes(loaded.flat.get("deepspeed"))
     args = parse_trl(loaded, HRPOConfig)
@@ -124,6 +124,7 @@ def run_rl(config: str, overrides: Sequence[str], existing: rundir.Existing, *, 
         peft_config=lora_config(loaded.section("lora"), texts.codec),
         callbacks=[*callbacks(plan.run), alarms],
     )
+    trainer.add_callback(KeepSamples(trainer, StepLines(plan.run / SAMPLES_FILE)))
     train(trainer, plan.run, streaming, loaded.section("model"), stopped=alarms.verdict)
     return plan.run
 

@@ -26,7 +26,7 @@ from adasr_trl.doctor_checks import Pace, Rolled, Traced
 
 if TYPE_CHECKING:
     from adasr_trl.hrpo.group_filter import Draw
-    from adasr_trl.training import Texts
+    from adasr_trl.texts import Texts
 
 GROUPS = 4
 CANNOT_LEARN = 3
@@ -46,7 +46,8 @@ def doctor(config: str, overrides: Sequence[str]) -> int:
 def _examine_rl(config: str, overrides: Sequence[str]) -> tuple[list[str], list[str]]:
     from adasr_trl.engines import Room
     from adasr_trl.hrpo import HRPOConfig
-    from adasr_trl.training import begin_processes, load_data, load_texts
+    from adasr_trl.processes import begin_processes
+    from adasr_trl.texts import load_data, load_texts
 
     loaded = load_config(config, overrides, RL_SECTIONS)
     streaming, flat = loaded.section("streaming"), loaded.flat.get("advantages") == "flat"
@@ -87,9 +88,10 @@ def _examine_rl(config: str, overrides: Sequence[str]) -> tuple[list[str], list[
 
 
 def _examine_sft(config: str, overrides: Sequence[str]) -> tuple[list[str], list[str]]:
+    from adasr_trl.processes import begin_processes
     from adasr_trl.protocol import Mode
     from adasr_trl.sft import SFTSettings
-    from adasr_trl.training import begin_processes, load_data, load_texts
+    from adasr_trl.texts import load_data, load_texts
 
     loaded = load_config(config, overrides, SFT_SECTIONS)
     streaming = loaded.section("streaming")
