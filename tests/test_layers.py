@@ -68,6 +68,7 @@ LAYERS = {
             "doctor",
             "doctor_checks",
             "combinations",
+            "reporting",
             "show",
             "show_samples",
             "compare",

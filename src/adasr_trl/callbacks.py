@@ -117,6 +117,8 @@ def spell(logs: Mapping[str, Any]) -> str:
     """
     held_out = any(key.startswith("eval_") for key in logs)
     known = {key.removeprefix("eval_"): value for key, value in logs.items() if value is not None}
+    if held_out:
+        known.pop("groups/no_signal", None)  # nothing is trained on them
     groups = _ROLLOUTS if "accuracy" in known else _LOSSES
     shown = [
         label + " ".join(f"{name}{known[key]:{form}}" for key, name in keys if key in known)

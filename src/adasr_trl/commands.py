@@ -37,6 +37,7 @@ from adasr_trl.episode import Episode
 from adasr_trl.files import write_text
 from adasr_trl.mixture import write_sources
 from adasr_trl.provenance import save_provenance
+from adasr_trl.reporting import check_reporters
 from adasr_trl.rewards import Reward, RewardError, build_rewards, source_digests
 from adasr_trl.samples import SAMPLES_FILE
 from adasr_trl.step_lines import StepLines
@@ -215,6 +216,7 @@ def _plan(
     _check_model(loaded, model)
     _check_held_out(loaded, data)
     _check_checkpoints(loaded)
+    check_reporters(loaded)
     resolved = loaded.resolved()
     identity = {
         "command": command,

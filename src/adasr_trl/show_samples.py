@@ -1,6 +1,7 @@
 """Prints the rollouts that a training run kept, the newest last: ``adasr show RUN --samples``.
 
-    ── step 40, gsm8k-17, global accuracy 1.00, streaming adaptive_thinking -0.12 ──
+    ────────────────── step 40, gsm8k-17 ──────────────────
+    global accuracy 1.00, streaming adaptive_thinking -0.12
 
 It can be run while the training goes on. How a rollout looks is in ``show``.
 """
@@ -39,15 +40,17 @@ def show_samples(run: Path, count: int, which: str) -> int:
     )
     console = Console()
     for sample in deque(chosen, maxlen=count):
-        console.rule(Text(heading(sample)))
+        console.rule(Text(visible(f"step {sample.step}, {sample.episode.id}")))
+        console.print(Text(spell_rewards(sample)))
         console.print(render(sample.rollout, sample.episode, clock))
     return 0
 
 
-def heading(sample: Sample) -> str:
-    """The step, the episode, and what each reward gave."""
-    rewards = [
-        f"{name} {'unscored' if value is None else f'{value:.2f}'}"
-        for name, value in sample.rewards.items()
-    ]
-    return visible(", ".join([f"step {sample.step}", sample.episode.id, *rewards]))
+def spell_rewards(sample: Sample) -> str:
+    """What each reward gave."""
+    return visible(
+        ", ".join(
+            f"{name} {'unscored' if value is None else f'{value:.2f}'}"
+            for name, value in sample.rewards.items()
+        )
+    )

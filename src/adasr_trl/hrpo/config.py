@@ -214,6 +214,11 @@ class HRPOConfig(GRPOConfig):
 
     def _refuse_what_rollouts_do_not_obey(self) -> None:
         """Options of TRL's own generation, which streaming rollouts replace."""
+        if self.log_completions:
+            raise ValueError(
+                "log_completions: got true; TRL's table runs what was read and what was thought together, and prints it as "
+                "it is; use sample_steps, and watch with adasr show RUN --samples."
+            )
         unused = {
             "repetition_penalty": 1.0,
             "use_transformers_continuous_batching": False,

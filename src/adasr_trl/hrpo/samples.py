@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from adasr_trl.hrpo.trainer import HRPOTrainer
 
 
-class KeepSamples(TrainerCallback):  # type: ignore[misc]  # transformers is untyped
+class KeepSamples(TrainerCallback):
     """Appends samples of what is trained on; a resumed run first drops what it is about to repeat."""
 
     def __init__(self, trainer: HRPOTrainer, lines: StepLines) -> None:

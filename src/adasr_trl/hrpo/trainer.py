@@ -103,7 +103,7 @@ class HRPOTrainer(ViewedGRPOTrainer):
             tokens = bridge.padded_tokens(rollouts, ids, self._codec, settings.granularity)
             scopes = scopes_of(draw.scores, self.rewards, settings)
             output["advantages"] = advantages.hierarchical(scopes, tokens, settings, rows)
-            replace_flat(self._metrics[self._mode], self._logs["advantages"], scopes, settings)
+            replace_flat(self._metrics[self._mode], scopes, settings)
         credit = disagreement(draw, self.rewards, settings, self._local_rows(len(rollouts)))
         more = credit | {name: (value, 1) for name, value in self._room.report().items()}
         log_draw(self._metrics[self._mode], draw, self._streaming.clock, more, self.accelerator)
