@@ -63,6 +63,7 @@ LAYERS = {
             "live",
             "hub",
             "card",
+            "base_licence",
             "secret_scan",
             "verify",
             "doctor",

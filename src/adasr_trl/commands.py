@@ -35,7 +35,6 @@ from adasr_trl.config import (
 )
 from adasr_trl.episode import Episode
 from adasr_trl.files import write_text
-from adasr_trl.mixture import write_sources
 from adasr_trl.provenance import save_provenance
 from adasr_trl.reporting import check_reporters
 from adasr_trl.rewards import Reward, RewardError, build_rewards, source_digests
@@ -189,14 +188,13 @@ class _Plan:
 
         Args:
             command: What was typed.
-            episodes: What is trained on; their sources and licences are noted for the model card.
+            episodes: What is trained on; their sources and licences are noted, for the model card too.
         """
         if not _is_main_process():
             return
         rundir.take(self.run, self.identity, self.existing)
         text = yaml.safe_dump(dict(self.resolved), sort_keys=False, allow_unicode=True)
         write_text(self.run / CONFIG_FILE, text)
-        write_sources(self.run, *episodes)
         before = self.resolved["model"]["path"]  # type: ignore[index]  # as checked by the section
         everything = itertools.chain(*episodes)
         save_provenance(self.run, command, everything, Path(before) if before else None)
