@@ -334,7 +334,10 @@ def test_a_secret_is_named_by_file_and_line_and_never_printed(hub, adapter, caps
     error = refused(capsys, adapter, ADAPTER)
     assert f"config.yaml: line {lines} looks like a secret (Hugging Face token)" in error
     assert secret not in error
-    assert {method for method, _path in hub.calls} <= {"GET", "HEAD"}  # the base's card is asked for
+    assert {method for method, _path in hub.calls} <= {
+        "GET",
+        "HEAD",
+    }  # the base's card is asked for
 
 
 @pytest.mark.parametrize(
