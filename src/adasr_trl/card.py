@@ -173,11 +173,17 @@ def _protocol(streaming: StreamingConfig) -> str:
             f"- Markers: {markers}.",
             f"- Caps: {streaming.max_thought_tokens} tokens a thought, {streaming.max_deep_tokens} for deep reasoning "
             f"and answer, {streaming.max_prompt_tokens} for question and input.",
-            f"- Instruction before the question: {instruction}.",
+            f"- Instruction before the question: {instruction}.{_thinking(streaming)}",
             f"- Clock: {clock.words_per_minute:g} words a minute, {1000 * clock.seconds_per_token:g} ms a written token, "
             f"{1000 * clock.prefill_seconds_per_token:g} ms a read token.",
         ]
     )
+
+
+def _thinking(streaming: StreamingConfig) -> str:
+    if streaming.thinking is None:
+        return ""
+    return f" The chat template's enable_thinking: {str(streaming.thinking).lower()}."
 
 
 def _boundary(streaming: StreamingConfig) -> str:

@@ -130,13 +130,15 @@ def run_rl(config: str, overrides: Sequence[str], existing: rundir.Existing, *, 
 
 
 def located(loaded: LoadedConfig, load: Callable[[], T]) -> T:
-    """What ``load`` gives; a marker that the tokenizer does not bear is named with its line."""
-    from adasr_trl.codec import MarkerError
+    """What ``load`` gives; a marker or a template's setting that the tokenizer does not bear is named with its line."""
+    from adasr_trl.codec import MarkerError, ThinkingError
 
     try:
         return load()
     except MarkerError as error:
         raise ConfigError(f"{loaded.line_of('streaming.markers.' + error.role)}: {error}") from None
+    except ThinkingError as error:
+        raise ConfigError(f"{loaded.line_of('streaming.thinking')}: {error}") from None
 
 
 def rewards_of(
@@ -260,7 +262,7 @@ def _check_same_streaming(loaded: LoadedConfig, model: ModelConfig) -> None:
     if not (path / STREAMING_FILE).is_file():
         return
     taught, asked = load_streaming(path), loaded.section("streaming")
-    keys = ("layout", "markers", "instruction")
+    keys = ("layout", "markers", "instruction", "thinking")
     for key in (*keys, "boundary") if taught.layout == "parallel" else keys:
         before, now = vars(taught)[key], vars(asked)[key]
         if before != now:

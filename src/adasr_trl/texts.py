@@ -77,7 +77,7 @@ def load_texts(model: ModelConfig, data: Data, streaming: StreamingConfig) -> Te
         UserError: A chat template that cannot render a prompt, or an episode that is too long.
     """
     tokenizer = load_tokenizer(model, streaming.markers, data.train)
-    codec = Codec(tokenizer, streaming.markers)
+    codec = Codec(tokenizer, streaming.markers, streaming.thinking)
     codec.check_markers()
     _warn_of_markers_in(data.train, streaming.markers)
     layout = build_layout(streaming, codec)

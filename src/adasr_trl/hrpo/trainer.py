@@ -81,7 +81,7 @@ class HRPOTrainer(ViewedGRPOTrainer):
         )
         warn_of_criterion(group_filter)
         self._streaming, self._room = streaming, Room(streaming.decode_batch)
-        self._codec = Codec(self.processing_class, streaming.markers)
+        self._codec = Codec(self.processing_class, streaming.markers, streaming.thinking)
         self._layout = build_layout(streaming, self._codec)
         roll = roller_of(self, self._codec, self._layout, streaming, self._room)
         self._drawer = Drawer(episodes, self.rewards, roll, Mode(args.mode), args.is_flat)
