@@ -33,6 +33,7 @@ LAYERS = {
             "rundir",
             "streaming_file",
             "provenance",
+            "piped",
             "samples",
             "step_lines",
         ],

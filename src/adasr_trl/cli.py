@@ -18,6 +18,7 @@ from typing import Any
 
 from adasr_trl import __version__
 from adasr_trl.files import UserError
+from adasr_trl.piped import run_piped
 from adasr_trl.rundir import Existing
 
 SUMMARY = "Teach small language models to reason while their input is still arriving."
@@ -33,6 +34,10 @@ WITHOUT_CONFIG = ("show", "push", "verify")
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; return the exit status."""
+    return run_piped(lambda: _main(argv))
+
+
+def _main(argv: Sequence[str] | None) -> int:
     options, overrides = _parser().parse_known_args(argv)
     if overrides and options.command in WITHOUT_CONFIG:
         _parser().error(f"{options.command} has no argument {overrides[0]!r}")
@@ -52,6 +57,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         )
         print(f"interrupted; {again} goes on where it stopped", file=sys.stderr)
         return 130
+    except BrokenPipeError:
+        raise  # whoever read our output has gone
     except OSError as error:
         print(
             f"error: {error.filename or 'input or output'}: {error.strerror or error}",
