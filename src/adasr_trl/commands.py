@@ -71,7 +71,7 @@ def run_sft(config: str, overrides: Sequence[str], existing: rundir.Existing) ->
     from adasr_trl.texts import load_data, load_texts
     from adasr_trl.training import train
 
-    begin_processes(loaded.flat.get("deepspeed"))
+    begin_processes(loaded.flat)
     args = parse_trl(loaded, SFTSettings)
     streaming = loaded.section("streaming")
     data = load_data(loaded.section("data"), traced_with=streaming.markers)
@@ -104,7 +104,7 @@ def run_rl(config: str, overrides: Sequence[str], existing: rundir.Existing, *, 
     from adasr_trl.texts import load_data, load_texts
     from adasr_trl.training import lora_config, train
 
-    begin_processes(loaded.flat.get("deepspeed"))
+    begin_processes(loaded.flat)
     args = parse_trl(loaded, HRPOConfig)
     check_arguments(loaded, args, rewards, streaming)
     data = load_data(loaded.section("data"))
@@ -248,12 +248,13 @@ def _check_checkpoints(loaded: LoadedConfig) -> None:
 
 
 def _check_held_out(loaded: LoadedConfig, data: DataConfig) -> None:
-    strategy = loaded.flat.get("eval_strategy", "no")
-    if strategy != "no" and data.held_out == 0:
-        raise ConfigError(
-            f"{loaded.line_of('eval_strategy')}: eval_strategy: got {strategy!r}, but data.held_out is 0, so there "
-            f"is nothing to evaluate on; hold some episodes out, or set eval_strategy: no."
-        )
+    for key, off in (("eval_strategy", "no"), ("eval_on_start", False)):
+        value = loaded.flat.get(key, off)
+        if value != off and data.held_out == 0:
+            raise ConfigError(
+                f"{loaded.line_of(key)}: {key}: got {value!r}, but data.held_out is 0, so there is nothing to evaluate "
+                f"on; hold some episodes out, or set {key}: {'no' if off else 'false'}."
+            )
 
 
 def _check_same_streaming(loaded: LoadedConfig, model: ModelConfig) -> None:

@@ -53,7 +53,7 @@ def _examine_rl(config: str, overrides: Sequence[str]) -> tuple[list[str], list[
     streaming, flat = loaded.section("streaming"), loaded.flat.get("advantages") == "flat"
     rewards = rewards_of(loaded, streaming, flat=flat)
     check(loaded, "grpo" if flat else "hrpo")
-    begin_processes(loaded.flat.get("deepspeed"))
+    begin_processes(loaded.flat)
     args = parse_trl(loaded, HRPOConfig)
     check_arguments(loaded, args, rewards, streaming)
     data = load_data(loaded.section("data"))
@@ -96,7 +96,7 @@ def _examine_sft(config: str, overrides: Sequence[str]) -> tuple[list[str], list
     loaded = load_config(config, overrides, SFT_SECTIONS)
     streaming = loaded.section("streaming")
     check(loaded, "sft")
-    begin_processes(loaded.flat.get("deepspeed"))
+    begin_processes(loaded.flat)
     args = parse_trl(loaded, SFTSettings)
     data = load_data(loaded.section("data"), traced_with=streaming.markers)
     texts = located(loaded, lambda: load_texts(loaded.section("model"), data, streaming))

@@ -1,6 +1,6 @@
 """What distributed training needs before anything else is built.
 
->>> begin_processes(loaded.flat.get("deepspeed"))
+>>> begin_processes(loaded.flat)
 """
 
 from __future__ import annotations
@@ -8,19 +8,44 @@ from __future__ import annotations
 import os
 import socket
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from adasr_trl.files import UserError
 
 
-def begin_processes(deepspeed: object) -> None:
-    """What DeepSpeed needs before TRL's arguments are built; nothing where it is not asked for.
+def begin_processes(flat: Mapping[str, object]) -> None:
+    """What sharding needs before TRL's arguments are built; nothing where none is asked for.
 
-    Without a launcher this is the only process. Without CUDA the processes talk through gloo, which DeepSpeed does not
-    choose by itself: ZeRO-3 would take two processes for one.
+    Args:
+        flat: The configuration's keys for TRL.
+
+    Raises:
+        UserError: The sharding that was asked for cannot be had here.
     """
-    if not deepspeed:
-        return
+    if flat.get("fsdp") or os.environ.get("ACCELERATE_USE_FSDP", "").lower() == "true":
+        _refuse_fsdp_on_cpu(use_cpu=bool(flat.get("use_cpu")))
+    if flat.get("deepspeed"):
+        _begin_deepspeed()
+
+
+def _refuse_fsdp_on_cpu(*, use_cpu: bool) -> None:
+    """Accelerate 1.15 would leave FSDP out without a word: every process would hold all weights."""
+    import torch
+
+    use_cpu |= os.environ.get("ACCELERATE_USE_CPU", "").lower() in ("1", "true")
+    if use_cpu or not torch.accelerator.is_available():
+        raise UserError(
+            "FSDP: accelerate shards over GPUs only, and this is to run on a CPU, where it would train with all weights in "
+            "every process instead; launch without FSDP, or shard with deepspeed: configs/deepspeed/zero3.yaml."
+        )
+
+
+def _begin_deepspeed() -> None:
+    """Without a launcher this is the only process. Without CUDA the processes talk through gloo.
+
+    DeepSpeed does not choose gloo by itself: ZeRO-3 would take two processes for one.
+    """
     import torch
 
     try:
