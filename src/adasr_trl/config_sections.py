@@ -45,6 +45,8 @@ class StreamingConfig:
         decode_batch: Rollouts decoded together, at most.
         max_cache_gib: What their KV cache may take; where it would be more, fewer are decoded together.
         instruction: Text put before the question in the prompt (ours).
+        thinking: What the chat template is told as ``enable_thinking`` (Qwen3's); None leaves it to the template, and
+            must where the template knows no such thing.
     """
 
     layout: LayoutName = "interleaved"
@@ -59,6 +61,7 @@ class StreamingConfig:
     decode_batch: int = 64
     max_cache_gib: float | None = None
     instruction: str = ""
+    thinking: bool | None = None
 
     def __post_init__(self) -> None:
         """Refuse caps that leave no room for a token."""

@@ -250,7 +250,7 @@ def _engine(model: ModelConfig, layout: LayoutName | None) -> Engine:
     streaming = load_streaming(Path(model.path or ""))
     streaming = dataclasses.replace(streaming, layout=layout or streaming.layout)
     tokenizer = load_tokenizer(model, streaming.markers, ())
-    codec = Codec(tokenizer, streaming.markers)
+    codec = Codec(tokenizer, streaming.markers, streaming.thinking)
     loaded = load_model_for(streaming, model, tokenizer, seed=0)
     return HFEngine(loaded, codec, build_layout(streaming, codec), streaming)
 

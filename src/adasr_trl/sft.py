@@ -19,6 +19,7 @@ from transformers.trainer_pt_utils import LengthGroupedSampler
 from trl import SFTConfig, SFTTrainer
 from trl.trainer.sft_trainer import DataCollatorForLanguageModeling
 
+from adasr_trl.callbacks import callbacks
 from adasr_trl.config_sections import LoraSection
 from adasr_trl.episode import Episode
 from adasr_trl.files import UserError
@@ -26,7 +27,8 @@ from adasr_trl.layouts import Layout
 from adasr_trl.layouts.views import Viewed, attention_of
 from adasr_trl.protocol import TAUGHT_MODES, Mode, Phase
 from adasr_trl.samplers import EpochSeeded
-from adasr_trl.training import KeepsAdapterPrecision, Texts, callbacks, lora_config
+from adasr_trl.texts import Texts
+from adasr_trl.training import KeepsAdapterPrecision, lora_config
 
 IGNORED = -100  # the label of a token that is not trained on, as in PyTorch's cross entropy
 
