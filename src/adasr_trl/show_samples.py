@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from adasr_trl.clock import Clock
+from adasr_trl.live.rows import visible
 from adasr_trl.metrics import outcome
 from adasr_trl.rundir import identity_of
 from adasr_trl.samples import Sample, read_samples
-from adasr_trl.show import render, visible
+from adasr_trl.show import render
 
 
 def show_samples(run: Path, count: int, which: str) -> int:
