@@ -42,7 +42,18 @@ LAYERS = {
     **dict.fromkeys(["rewards", "advantages", "shaping"], 1),
     **dict.fromkeys(["codec", "model", "layouts", "engines", "boundaries", "hub_files"], 2),
     **dict.fromkeys(
-        ["samplers", "training", "probe", "sft", "hrpo", "evaluation", "reasoner", "background"], 3
+        [
+            "samplers",
+            "training",
+            "probe",
+            "sft",
+            "hrpo",
+            "evaluation",
+            "eval_plan",
+            "reasoner",
+            "background",
+        ],
+        3,
     ),
     **dict.fromkeys(
         [
