@@ -72,6 +72,19 @@ def test_evaluation_and_comparison_parse(model):
         assert (CONFIGS.parent / file).is_file()
 
 
+def test_the_suite_of_the_comparisons_runs_parses():
+    found = commands.eval_configs(str(CONFIGS / "tiny" / "suite.yaml"), ())
+    compared = load_config(CONFIGS / "tiny" / "compare.yaml", (), {"compare": CompareSection})
+    folder = compared.section("compare").output_dir
+    assert set(found) == {"sft", "grpo", "hrpo", "read-then-think"}
+    for name, loaded in found.items():
+        loaded.refuse_unknown(())
+        assert loaded.section("model").path == f"{folder}/seed-0/{name}"
+    config = found["sft"].section("eval")
+    assert config.modes_of("hrpo") == ("streaming", "forced_skip", "no_deep")
+    assert config.modes_of("read-then-think") == ("read_then_think",)
+
+
 def test_the_embedded_default_builds_a_small_set(tmp_path):
     flags = ["--out", str(tmp_path / "d"), "--train-count", "30", "--test-count", "5"]
     assert build(["--config", str(CONFIGS / "tiny" / "data.yaml"), *flags]) == 0

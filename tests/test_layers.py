@@ -56,6 +56,7 @@ LAYERS = {
             "sft",
             "hrpo",
             "evaluation",
+            "eval_plan",
             "reasoner",
             "background",
             "live_stream",

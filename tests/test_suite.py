@@ -321,3 +321,17 @@ def test_records_that_are_there_are_never_overwritten_unasked(root, capsys):
     assert run(root, "--resume", "--eval.seed", "1") == 2
     assert "eval.seed differs" in capsys.readouterr().err
     assert rundir.is_complete(root / "one" / "eval")
+
+
+@pytest.mark.parametrize("spoilt", ['{"episode_id": "x"}\n', "{\n", ""])
+def test_a_record_that_was_spoilt_is_named(root, capsys, spoilt):
+    save(root, runs={"one": str(root / "one")}, run_modes=None, tests=None, modes=["no_deep"])
+    assert run(root) == 0
+    file = root / "one" / "eval" / "no_deep-temperature-0.jsonl"
+    lines = file.read_text().splitlines(keepends=True)
+    file.write_text("".join([*lines[:-1], spoilt]))
+    shutil.rmtree(root / "table")
+    assert run(root, "--resume") == 2
+    assert f"{file}:4: not a record (" in capsys.readouterr().err
+    file.unlink()
+    assert run(root, "--resume") == 0

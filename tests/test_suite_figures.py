@@ -10,7 +10,8 @@ import pytest
 from adasr_trl.clock import Clock
 from adasr_trl.config_sections import ModelConfig
 from adasr_trl.eval_config import ClockSection, EvalConfig
-from adasr_trl.evaluation import Planned, Questions, Setting
+from adasr_trl.eval_plan import Planned, Questions
+from adasr_trl.evaluation import Setting
 from adasr_trl.metrics import Interval, wilson_interval
 from adasr_trl.pacing import Pace
 from adasr_trl.protocol import Ending, Mode

@@ -1,7 +1,6 @@
 """Evaluation: a finished run answers unseen questions; every rollout is kept as a record.
 
-    >>> plan = planned(ModelConfig(path="runs/tiny/hrpo"), Questions("", Path("data/tiny/test.jsonl"), 500), settings, seed=0)
-    >>> record(plan, Existing.RESUME, Engines(plan.model), Progress(plan.left))
+    >>> record(plan, Existing.RESUME, Engines(plan.model), Progress(plan.left(Existing.RESUME)))    # eval_plan.planned
     >>> load_outcomes(Path("runs/tiny/hrpo/eval"), Setting(Mode.STREAMING, 0.0))
 
 Records are JSON Lines under ``RUN/eval``, one file a setting, in order of the questions. A file carries its name only
@@ -17,15 +16,14 @@ import itertools
 import json
 import logging
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from adasr_trl import rundir
 from adasr_trl.config_sections import LayoutName, ModelConfig
 from adasr_trl.episode import Episode, read_episodes, write_episodes
-from adasr_trl.eval_config import EvalConfig, ModeName
 from adasr_trl.metrics import Outcome, outcome
 from adasr_trl.protocol import Mode
 from adasr_trl.rollout import Rollout, from_record, to_record
@@ -33,6 +31,7 @@ from adasr_trl.streaming_file import load_streaming
 
 if TYPE_CHECKING:
     from adasr_trl.engines import Engine
+    from adasr_trl.eval_plan import Planned
 
 logger = logging.getLogger(__name__)
 
@@ -65,75 +64,6 @@ class Setting:
         return f"{self.mode.value}{layout}-temperature-{self.temperature:g}{sample}.jsonl"
 
 
-def settings_of(config: EvalConfig, modes: Sequence[ModeName]) -> tuple[Setting, ...]:
-    """Every mode in every layout at every temperature, each sample of its own; greedy has but one."""
-    found = itertools.product(modes, config.layouts or (None,), config.temperatures)
-    return tuple(
-        Setting(Mode(mode), temperature, layout, sample)
-        for mode, layout, temperature in found
-        for sample in range(config.samples if temperature else 1)
-    )
-
-
-@dataclass(frozen=True)
-class Questions:
-    """A set of questions.
-
-    Attributes:
-        name: "" for a run's main one.
-        path: JSON Lines file of unseen episodes.
-        count: How many of them are asked, the first ones.
-    """
-
-    name: str
-    path: Path
-    count: int
-
-
-@dataclass(frozen=True)
-class Planned:
-    """One run on one set of questions.
-
-    Attributes:
-        model: The finished run (``path``) and the precision to run it in.
-        questions: What is asked.
-        settings: How.
-        seed: Of what is sampled.
-        identity: What the records depend on, beside their setting.
-    """
-
-    model: ModelConfig
-    questions: Questions
-    settings: tuple[Setting, ...]
-    seed: int
-    identity: Mapping[str, object]
-
-    @property
-    def run(self) -> Path:
-        """The run's directory."""
-        return Path(self.model.path or "")
-
-    @property
-    def folder(self) -> Path:
-        """Where the records go."""
-        name = self.questions.name
-        return self.run / (f"{EVAL_FOLDER}-{name}" if name else EVAL_FOLDER)
-
-    @property
-    def missing(self) -> tuple[Setting, ...]:
-        """The settings that there are no whole records of."""
-        return tuple(each for each in self.settings if not (self.folder / each.file).is_file())
-
-    def left(self, existing: rundir.Existing) -> int:
-        """How many rollouts are still to be made; a RunDirectoryError where ``existing`` forbids them."""
-        state = rundir.look(self.folder, self.identity, existing)
-        if state is rundir.State.FRESH:
-            return self.questions.count * len(self.settings)
-        partial = [(self.folder / each.file).with_suffix(".partial") for each in self.missing]
-        done = sum(path.read_bytes().count(b"\n") for path in partial if path.is_file())
-        return self.questions.count * len(partial) - done
-
-
 class Progress:
     """Rollouts that are made of all that are to be made, and the time left."""
 
@@ -161,32 +91,6 @@ class Engines:
         if layout not in self._loaded:
             self._loaded[layout] = _engine(self._model, layout)
         return self._loaded[layout]
-
-
-def planned(
-    model: ModelConfig, questions: Questions, settings: Sequence[Setting], seed: int
-) -> Planned:
-    """A run and questions, checked as far as is possible without loading the model."""
-    run = Path(model.path or "")
-    if not rundir.is_complete(run):
-        raise rundir.RunDirectoryError(
-            f"{run}: not a finished run; train it first (adasr sft, grpo, hrpo)."
-        )
-    load_streaming(run)
-    identity: dict[str, object] = {
-        "command": "eval",
-        "run": rundir.input_digest(run),
-        "test": rundir.input_digest(questions.path),
-        "questions": questions.count,
-        "eval": {"seed": seed},
-        "dtype": model.dtype,
-        **({"quantization": asdict(model.quantization)} if model.quantization else {}),
-    }
-    plan = Planned(model, questions, tuple(settings), seed, identity)
-    # Which settings were asked for then does not matter: each has a file of its own.
-    before = rundir.read_identity(plan.folder).get("eval")
-    same = {**before, "seed": seed} if isinstance(before, dict) else {"seed": seed}
-    return dataclasses.replace(plan, identity={**identity, "eval": same})
 
 
 def record(plan: Planned, existing: rundir.Existing, engines: Engines, progress: Progress) -> None:
@@ -224,9 +128,22 @@ def load_rollouts(folder: Path, setting: Setting) -> Iterator[tuple[Rollout, Epi
             f"{path}: no such records; run adasr eval with mode {setting.mode.value} and temperature "
             f"{setting.temperature:g}."
         )
+    episodes = read_episodes(folder / EPISODES_FILE)
     with path.open(encoding="utf-8") as lines:
-        for line, episode in zip(lines, read_episodes(folder / EPISODES_FILE), strict=True):
-            yield from_record(json.loads(line)), episode
+        for number, (line, episode) in enumerate(itertools.zip_longest(lines, episodes), 1):
+            if line is None or episode is None:
+                raise _spoilt(path, number, f"it has not one record for each of {EPISODES_FILE}")
+            try:
+                rollout = from_record(json.loads(line))
+            except (ValueError, KeyError, TypeError) as error:
+                raise _spoilt(path, number, f"{type(error).__name__}: {error}") from error
+            yield rollout, episode
+
+
+def _spoilt(path: Path, number: int, reason: str) -> rundir.RunDirectoryError:
+    return rundir.RunDirectoryError(
+        f"{path}:{number}: not a record ({reason}); remove the file, and run adasr eval again with --resume."
+    )
 
 
 def load_outcomes(folder: Path, setting: Setting) -> list[Outcome]:

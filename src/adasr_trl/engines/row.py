@@ -69,8 +69,8 @@ class Row:
         self._texts: list[str] = []
         self._endings: list[Ending] = []
         self._deep = ""
-        # What of the deep part was given to the model: its grammar is judged with it.
-        self._given = codec.markers.reasoning_end if request.mode is Mode.NO_DEEP else ""
+        no_deep = request.mode is Mode.NO_DEEP
+        self._given = codec.markers.reasoning_end if no_deep else ""  # judged with what is written
         self._ending = Ending.OUT_OF_TOKENS
         self._turns = list(turns or layout.turns(request.episode, request.mode))
         self._next_turn = 0

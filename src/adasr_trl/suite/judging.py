@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING
 from adasr_trl.chunking import spoken_words
 from adasr_trl.clock import timeline
 from adasr_trl.episode import Episode
-from adasr_trl.evaluation import Planned, Setting, load_rollouts
+from adasr_trl.eval_plan import Planned
+from adasr_trl.evaluation import Setting, load_rollouts
 from adasr_trl.lagging import average_lagging, first_answer_seconds, second_delays, word_delays
 from adasr_trl.metrics import outcome
 from adasr_trl.pacing import paced
