@@ -198,7 +198,7 @@ def test_a_redrawn_group_gets_another_episode_and_its_prompt(
     assert len(engine.calls) == 2
     assert len(set(engine.calls[1])) == 1
     assert engine.calls[1][0] != engine.calls[0][0]
-    rows = [row.graded.episode.id for row in trainer._draw.rows]
+    rows = [row.graded.episode.id for row in trainer.draw.rows]
     assert rows == engine.calls[1] + engine.calls[0][4:]
     questions = {e.id: e.question for e in episodes}
     assert list(trainer._logs["prompt"])[-8:] == [questions[i] for i in rows]
@@ -277,4 +277,4 @@ def test_what_is_logged_is_of_the_first_draw(model, tokenizer, episodes, engine,
     """4 all wrong, 3 of 4 right: 3/8, although 6/8 are trained on."""
     trainer = step(model, tokenizer, episodes, tmp_path, GroupFilter())
     assert logged(trainer, "accuracy") == pytest.approx(3 / 8)
-    assert sum(row.graded.right for row in trainer._draw.rows) == 6
+    assert sum(row.graded.right for row in trainer.draw.rows) == 6

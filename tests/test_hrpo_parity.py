@@ -232,7 +232,7 @@ def test_given_tokens_get_a_gradient_of_exactly_zero(
     )
     trainer.current_gradient_accumulation_steps = 1
     trainer._compute_loss(trainer.model, batch).backward()
-    rollouts = [row.graded.rollout for row in trainer._draw.rows]
+    rollouts = [row.graded.rollout for row in trainer.draw.rows]
     phases = padded_tokens(
         rollouts, batch["completion_ids"], trainer._codec, Granularity.STAGE
     ).phase_BT
