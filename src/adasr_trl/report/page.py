@@ -13,13 +13,12 @@ import hashlib
 import json
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 from adasr_trl import __version__
-from adasr_trl.clock import Clock
 from adasr_trl.evaluation import Setting
 from adasr_trl.files import UserError, write_text
 from adasr_trl.metrics import Interval
@@ -54,7 +53,7 @@ class Options:
         title: Of the page.
     """
 
-    wanted: Wanted = Wanted()
+    wanted: Wanted = field(default_factory=Wanted)
     reference: str | None = None
     questions: int = 2_000
     title: str = "Streaming reasoning"
@@ -145,8 +144,8 @@ def _about(methods: Sequence[Method], lines: Sequence[Line]) -> list[str]:
     plural = "" if seeds == [1] else "s"
     return [
         f"{asked:,} questions, {' to '.join(map(str, seeds[:: max(1, len(seeds) - 1)]))} seed{plural} a method.",
-        "; ".join(_groups(methods, lambda method: _asked(method.setting))) + ".",
-        *_groups(methods, lambda method: _clock(clock_of(method.runs[0]))),
+        f"Mode: {'; '.join(_groups(methods, lambda method: _asked(method.setting)))}.",
+        f"The wait is the clock's: {'; '.join(_groups(methods, _clock))}.",
         "Overlap is the share of the time spent writing that was hidden behind reading.",
     ]
 
@@ -166,9 +165,10 @@ def _asked(setting: Setting) -> str:
     return f"{setting.mode.value.replace('_', '-')}{layout}, {decoding(setting.temperature)}"
 
 
-def _clock(clock: Clock) -> str:
+def _clock(method: Method) -> str:
+    clock = clock_of(method.runs[0])
     return (
-        f"The wait is the clock's: the input at {clock.words_per_minute:g} words a minute, "
+        f"the input at {clock.words_per_minute:g} words a minute, "
         f"{1000 * clock.seconds_per_token:g} ms a written token, "
         f"{1000 * clock.prefill_seconds_per_token:g} ms a read token"
         + (f" and {1000 * clock.seconds_per_read:g} ms a chunk" if clock.seconds_per_read else "")

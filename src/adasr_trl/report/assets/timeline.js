@@ -62,7 +62,7 @@ const drawing = (() => {
       ["reading", one.backlog, one.deepStart, "reading the end"],
       ["waited", one.deepStart, one.wait, "deep part, up to the answer"],
       ["after", one.wait, one.end, "after the answer"],
-    ].filter(([, from, to]) => to - from > 0.0005);
+    ].filter(([, from, to]) => to - from >= 0.005);
     const said = parts.map(([, from, to, name]) => `${name} ${seconds(to - from)}`);
     const bars = parts.map(([kind, from, to]) => bar(kind, from, to, total));
     const key = element(
