@@ -19,6 +19,7 @@ from typing import Any, NoReturn
 
 from adasr_trl.config_values import ConfigError, Entry, read_yaml, unknown_key
 from adasr_trl.files import UserError
+from adasr_trl.piped import run_piped
 from data_builders import build
 from data_builders.source import SOURCES, BuildError, load_source
 
@@ -44,6 +45,10 @@ class _Parser(argparse.ArgumentParser):
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one build; return the exit status."""
+    return run_piped(lambda: _main(argv))
+
+
+def _main(argv: Sequence[str] | None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     if not arguments or arguments[0] in ("-h", "--help"):
         print(USAGE)
@@ -57,6 +62,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             return _run_ephemeral(builder, options, command)
         _refuse_command(command)
         outcome = build.run(builder, options, _progress())
+    except BrokenPipeError:
+        raise  # whoever read our output has gone
     except (UserError, ConfigError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

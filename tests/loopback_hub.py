@@ -15,7 +15,10 @@ from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import unquote, urlsplit
 
+import yaml
+
 LARGE = (".safetensors",)
+LICENCES = ("apache-2.0", "mit", "other")
 
 
 class LoopbackHub:
@@ -105,8 +108,13 @@ class _Handler(BaseHTTPRequestHandler):
             self.hub.private.add(repo)
         self._json({"url": f"{self.hub.url}/{repo}", "id": repo}, 409 if known else 200)
 
-    def validate(self, _body: bytes) -> None:
-        self._json({"errors": [], "warnings": []})
+    def validate(self, body: bytes) -> None:
+        """As the Hub does, as far as we know: the front matter is YAML, and a licence is one that it has an id for."""
+        front = yaml.safe_load(json.loads(body)["content"].split("---")[1])
+        licence = front.get("license", "other")
+        bad = licence not in LICENCES
+        errors = [{"message": f'"license" must be one of [{LICENCES}]'}] if bad else []
+        self._json({"errors": errors, "warnings": []}, 400 if bad else 200)
 
     def preupload(self, body: bytes, repo: str) -> None:
         self._json(

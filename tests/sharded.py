@@ -1,8 +1,8 @@
-"""Trains the tiny model with ``adasr sft``, plainly or with DeepSpeed, in as many processes as it was launched with.
+"""Trains the tiny model with ``adasr sft``, plainly, with DeepSpeed or with FSDP, in as many processes as it was launched with.
 
-    python -m torch.distributed.run --nproc_per_node 2 tests/sharded.py ROOT NAME {plain,zero2,zero3} [--key value ...]
+    python -m torch.distributed.run --nproc_per_node 2 tests/sharded.py ROOT NAME {plain,zero2,zero3,fsdp} [--key value ...]
 
-Not a test: ``test_deepspeed`` launches and compares. Under ROOT/NAME it leaves the run ``whole``, whose end was repeated from
+Not a test: ``test_deepspeed`` and ``test_fsdp`` launch and compare. Under ROOT/NAME it leaves the run ``whole``, whose end was repeated from
 its last checkpoint, and ``cut``, which was interrupted in its last step and resumed; a plain run also leaves each weight's
 smallest gradient. DeepSpeed stays in a process of its own, since it leaks into trainers that are made later.
 """
@@ -16,9 +16,11 @@ from pathlib import Path
 from unittest.mock import patch
 
 import torch
+from accelerate import DistributedType, PartialState
+from torch.distributed.tensor import DTensor
 from transformers import TrainerCallback
 
-from adasr_trl import cli, rundir, sft, training
+from adasr_trl import callbacks, cli, processes, rundir, sft
 
 CONFIGS = Path(__file__).parent.parent / "configs" / "deepspeed"
 
@@ -45,13 +47,39 @@ class Gradients(TrainerCallback):
                 self.smallest[name.removeprefix("module.")] = torch.minimum(before, size)
 
 
+class Sharded(TrainerCallback):
+    """Writes down which share of the weights this process has."""
+
+    def __init__(self, file):
+        self.file = file
+
+    def on_train_end(self, args, state, control, model=None, **_kwargs):
+        weights = list(model.parameters())
+        here = sum(w.to_local().numel() if isinstance(w, DTensor) else w.numel() for w in weights)
+        share = here / sum(w.numel() for w in weights)
+        self.file.with_suffix(f".{os.environ.get('RANK', '0')}").write_text(str(share))
+
+
+def take_cpu_processes_for_accelerators():
+    """Let accelerate shard over CPU processes, for which it leaves FSDP out; and let the command go on with it."""
+    begin = PartialState.__init__
+
+    def begin_sharded(self, *arguments, **named):
+        begin(self, *arguments, **named)
+        if self._shared_state["distributed_type"] is DistributedType.MULTI_CPU:
+            self._shared_state["distributed_type"] = DistributedType.MULTI_GPU
+
+    PartialState.__init__ = begin_sharded
+    processes._refuse_fsdp_on_cpu = lambda **_settings: None
+
+
 def run(root, kind, out, extra, *more):
-    plain = training.callbacks
-    sharding = () if kind == "plain" else ("--deepspeed", str(CONFIGS / f"{kind}.yaml"))
+    plain = callbacks.callbacks
+    sharding = () if kind in ("plain", "fsdp") else ("--deepspeed", str(CONFIGS / f"{kind}.yaml"))
     command = ["sft", "--config", str(root / "sft.yaml"), "--output_dir", str(out), *sharding]
     resume = ["--resume"] if "resume" in more else []
-    callbacks = [each for each in more if each != "resume"]
-    with patch.object(sft, "callbacks", lambda path: [*plain(path), *callbacks]):
+    watching = [each for each in more if each != "resume"]
+    with patch.object(sft, "callbacks", lambda path: [*plain(path), *watching]):
         return cli.main([*command, *resume, *extra])
 
 
@@ -71,7 +99,10 @@ def main(root, name, kind, extra):
     torch.set_num_threads(1)
     folder = root / name
     gradients = Gradients()
-    assert run(root, kind, folder / "whole", extra, gradients) == 0
+    if kind == "fsdp":
+        take_cpu_processes_for_accelerators()
+    watching = (gradients,) if kind == "plain" else (Sharded(root / f"{name}-share"),)
+    assert run(root, kind, folder / "whole", extra, *watching) == 0
     assert run(root, kind, folder / "cut", extra, Kill()) == 130
     rundir._unlock(folder / "cut")
     assert run(root, kind, folder / "cut", extra, "resume") == 0

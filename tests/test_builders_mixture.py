@@ -1,15 +1,16 @@
 """Training on several files: shares, caps and temperature, lazily read, and where the episodes came from."""
 
-import json
 import tracemalloc
 from collections import Counter
 from dataclasses import replace
 
 import pytest
 
+from adasr_trl import card
 from adasr_trl.config_sections import DataConfig, MixturePart
 from adasr_trl.episode import AnswerType, Episode, EpisodeError, Source, write_episodes
-from adasr_trl.mixture import EpisodeFile, card_section, mix, mixed_counts, write_sources
+from adasr_trl.mixture import EpisodeFile, mix, mixed_counts
+from adasr_trl.provenance import load_provenance, save_provenance
 
 
 def made(name, count, licence="MIT"):
@@ -108,7 +109,7 @@ def test_a_damaged_episode_is_named_by_its_number(tmp_path):
 
 
 def test_a_run_loads_its_mixture_and_refuses_a_file_twice(files):
-    from adasr_trl.training import load_data
+    from adasr_trl.texts import load_data
 
     data = load_data(DataConfig(mixture=parts(files), held_out=10, max_train_episodes=50))
     assert (len(data.train), len(data.held_out)) == (50, 10)
@@ -117,7 +118,7 @@ def test_a_run_loads_its_mixture_and_refuses_a_file_twice(files):
 
 
 def test_an_episode_that_a_run_cannot_use_is_named(files, tmp_path):
-    from adasr_trl.training import load_data
+    from adasr_trl.texts import load_data
 
     bad = [replace(made("bad", 1)[0], answer="many")]
     write_episodes(tmp_path / "bad.jsonl", bad)
@@ -148,17 +149,18 @@ def test_a_part_needs_a_weight_and_a_cap_above_zero():
         MixturePart("a", cap=0)
 
 
-def test_licences_of_all_sources_stand_in_the_model_card(tmp_path):
-    write_sources(tmp_path, made("gsm8k", 3), [*made("folio", 2, "CC-BY-SA-4.0"), *made("a|b", 1)])
-    rows = json.loads((tmp_path / "data_sources.json").read_text())
-    assert [(row["name"], row["episodes"]) for row in rows] == [
+def test_the_sources_of_a_run_stand_in_its_provenance_by_name_and_in_the_cards_table(tmp_path):
+    parts = [*made("gsm8k", 3), *made("folio", 2, "CC-BY-SA-4.0"), *made("a|b", 1)]
+    save_provenance(tmp_path, ["sft"], parts)
+    found = load_provenance(tmp_path).data
+    assert [(each.name, each.episodes) for each in found] == [
         ("a|b", 1),
         ("folio", 2),
         ("gsm8k", 3),
     ]
-    card = card_section(tmp_path)
-    assert "| folio | 1 | CC-BY-SA-4.0 | 2 |" in card
-    assert "| a\\|b | 1 | MIT | 1 |" in card
+    table = card.data_table(found)
+    assert "| folio | 1 | CC-BY-SA-4.0 | train | 2 |" in table
+    assert "| a\\|b | 1 | MIT | train | 1 |" in table
 
 
 def test_a_run_on_a_mixture_notes_its_sources(tmp_path, episodes):
@@ -176,5 +178,5 @@ def test_a_run_on_a_mixture_notes_its_sources(tmp_path, episodes):
     del config["eval_steps"]
     workspace.save(tmp_path, "sft", config)
     run = commands.run_sft(str(tmp_path / "sft.yaml"), (), rundir.Existing.REFUSE)
-    (source,) = json.loads((run / "data_sources.json").read_text())
-    assert (source["name"], source["licence"], source["episodes"]) == ("ledger", "Apache-2.0", 48)
+    (source,) = load_provenance(run).data
+    assert (source.name, source.licence, source.episodes) == ("ledger", "Apache-2.0", 48)

@@ -15,9 +15,10 @@ from safetensors.torch import load_file
 from transformers import TrainerCallback
 from trl import GRPOTrainer
 
-from adasr_trl import cli, evaluation, rundir, training
+from adasr_trl import callbacks, cli, evaluation, rundir, texts
 from adasr_trl.evaluation import Setting, load_outcomes, load_rollouts
 from adasr_trl.protocol import Mode
+from adasr_trl.samples import SAMPLES_FILE, read_samples
 
 
 @pytest.fixture(scope="module")
@@ -56,6 +57,10 @@ def assert_equal(a: Path, b: Path) -> None:
     assert max((left[name] - right[name]).abs().max().item() for name in left) == 0.0
 
 
+def samples(run_directory: Path) -> str:
+    return (run_directory / SAMPLES_FILE).read_text()
+
+
 class Kill(TrainerCallback):
     """Ends the process's work as abruptly as an exception can, inside a step's end."""
 
@@ -68,8 +73,8 @@ class Kill(TrainerCallback):
 
 
 def kill_at(monkeypatch, step):
-    plain = training.callbacks
-    for module in ("adasr_trl.sft", "adasr_trl.training"):
+    plain = callbacks.callbacks
+    for module in ("adasr_trl.sft", "adasr_trl.callbacks"):
         monkeypatch.setattr(f"{module}.callbacks", lambda path: [*plain(path), Kill(step)])
 
 
@@ -116,6 +121,15 @@ def test_hrpo_that_was_interrupted_resumes_to_the_same_weights(root, finished, m
         assert run("hrpo", root) == 130
     assert run("hrpo", root, "--resume") == 0
     assert_equal(root / "hrpo", finished / "hrpo")
+    assert samples(root / "hrpo") == samples(finished / "hrpo")
+
+
+def test_samples_are_of_the_first_step_and_of_every_nth_one_and_of_different_questions(finished):
+    kept = list(read_samples(finished / "hrpo"))
+    assert [sample.step for sample in kept] == [1, 1, 2, 2, 4, 4]
+    assert kept[0].episode.id != kept[1].episode.id  # two groups a step
+    assert kept[0].rollout.episode_id == kept[0].episode.id
+    assert all(next(iter(sample.rewards)) == "global accuracy" for sample in kept)
 
 
 FORM = (
@@ -262,7 +276,7 @@ def test_a_second_process_may_not_work_on_the_same_run(root, monkeypatch):
 
 
 def test_a_complete_run_is_not_repeated(root, finished, monkeypatch):
-    monkeypatch.setattr(training, "load_data", lambda _config: pytest.fail("was repeated"))
+    monkeypatch.setattr(texts, "load_data", lambda _config: pytest.fail("was repeated"))
     assert run("sft", finished, "--resume") == 0
 
 

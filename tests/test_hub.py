@@ -15,11 +15,13 @@ import pytest
 import torch
 import workspace
 import yaml
-from huggingface_hub import hf_api
+from huggingface_hub import ModelCard, hf_api
 from loopback_hub import LoopbackHub
 
 from adasr_trl import cli
+from adasr_trl.base_licence import Licence, base_licence
 from adasr_trl.card import Described, evaluations, measured, write_card
+from adasr_trl.config_sections import ModelConfig
 from adasr_trl.episode import read_episodes, write_episodes
 from adasr_trl.evaluation import Setting, load_outcomes
 from adasr_trl.files import UserError
@@ -218,6 +220,65 @@ def test_the_card_names_base_data_protocol_command_and_tags(adapter):
     assert "trl 1.16" in card
 
 
+CARD = "---\nlicense: {}\n---\n# A base\n"
+
+
+def test_the_card_passes_on_the_licence_that_the_bases_card_states(hub, adapter):
+    own = hub.repos[BASE]["README.md"]
+    assert b"license" not in own  # of a model that was made here: nobody stated one
+    hub.repos[BASE]["README.md"] = CARD.format("apache-2.0").encode()
+    try:
+        assert push(adapter, ADAPTER) == 0
+    finally:
+        hub.repos[BASE]["README.md"] = own
+    card = hub.repos[ADAPTER]["README.md"].decode()
+    assert ModelCard(card).data.license == "apache-2.0"
+    assert "the base model's (apache-2.0, as its card states)" in card
+
+
+def test_a_licence_of_a_base_that_states_none_is_left_out(hub, adapter):
+    assert push(adapter, ADAPTER) == 0
+    card = hub.repos[ADAPTER]["README.md"].decode()
+    assert ModelCard(card).data.license is None
+    assert "the base's card states none" in card
+
+
+def test_a_card_that_the_hub_does_not_take_is_said_in_one_line(hub, adapter, capsys):
+    own = hub.repos[BASE]["README.md"]
+    hub.repos[BASE]["README.md"] = CARD.format("my-own").encode()
+    try:
+        error = refused(capsys, adapter, ADAPTER)
+    finally:
+        hub.repos[BASE]["README.md"] = own
+    assert 'Invalid metadata in README.md. - "license" must be one of' in error
+
+
+@pytest.mark.parametrize(
+    ("card", "licence"),
+    [
+        ("---\nlicense: mit\n---\n", Licence("mit")),
+        (
+            "---\nlicense: other\nlicense_name: gemma\nlicense_link: https://example.org/terms\n---\n",
+            Licence("other", "gemma", "https://example.org/terms"),
+        ),
+        ("---\nlicense: other\nlicense_link: LICENSE\n---\n", Licence("other")),
+        ("---\nlicense: [mit, apache-2.0]\n---\n", None),
+        ("---\ntags: [a]\n---\n", None),
+        ("---\nlicense: [mit\n---\n", None),
+        ("# no front matter\n", None),
+        (None, None),
+    ],
+)
+def test_which_licence_the_card_of_a_directory_states(tmp_path, card, licence):
+    if card is not None:
+        (tmp_path / "README.md").write_text(card)
+    assert base_licence(ModelConfig(path=str(tmp_path)), ask_hub=False) == licence
+
+
+def test_a_model_made_from_scratch_has_no_bases_licence():
+    assert base_licence(None, ask_hub=True) is None
+
+
 def test_a_run_of_before_takes_its_sources_from_the_unchanged_data(adapter, world, tmp_path):
     (adapter / "provenance.json").unlink()
     card = write_card(adapter, Described(ADAPTER, BASE, adapter=True))
@@ -273,7 +334,10 @@ def test_a_secret_is_named_by_file_and_line_and_never_printed(hub, adapter, caps
     error = refused(capsys, adapter, ADAPTER)
     assert f"config.yaml: line {lines} looks like a secret (Hugging Face token)" in error
     assert secret not in error
-    assert not hub.calls
+    assert {method for method, _path in hub.calls} <= {
+        "GET",
+        "HEAD",
+    }  # the base's card is asked for
 
 
 @pytest.mark.parametrize(

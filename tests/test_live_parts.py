@@ -135,6 +135,8 @@ def test_the_closing_words_say_how_read_then_think_is_known():
         "read-then-think would have taken 0.75 s, measured, answer 9",
         "streaming 12 tokens, deep 1 token",
     ]
+    alone = Closing(3.0, 0.25, None, None, None, "not asked for", 12, 1)
+    assert alone.words().splitlines()[0] == "waited 0.25 s for the answer"
 
 
 def test_a_picture_loads_nothing_and_shows_hostile_words_as_words(tmp_path):

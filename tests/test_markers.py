@@ -6,27 +6,34 @@ The tokenizers have each family's control tokens and chat template (TRL's copies
 from __future__ import annotations
 
 import copy
+import shutil
 
 import pytest
 import torch
 import workspace
 from conftest import STREAMING
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
-from transformers import PreTrainedTokenizerFast
+from transformers import AutoTokenizer, PreTrainedTokenizerFast
 from trl import chat_template_utils as templates
 
 from adasr_trl import cli
-from adasr_trl.codec import Codec, MarkerError
+from adasr_trl.codec import Codec, MarkerError, ThinkingError
 from adasr_trl.config_sections import ModelConfig, StreamingConfig
 from adasr_trl.layouts import build_layout
 from adasr_trl.model import load_model, load_tokenizer
 from adasr_trl.protocol import Markers, Mode
+from adasr_trl.reasoner import StreamingReasoner
 from adasr_trl.streaming_file import load_streaming
 
 SMOLLM2 = (
     "{% for message in messages %}{% if loop.first and messages[0]['role'] != 'system' %}<|im_start|>system\n"
     "You are a helpful assistant<|im_end|>\n{% endif %}<|im_start|>{{ message['role'] }}\n{{ message['content'] }}"
     "<|im_end|>\n{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
+SWITCHED = (  # as Qwen3's: thinking is on unless it is switched off, and then an empty thought stands in the prompt
+    "{% for message in messages %}<|im_start|>{{ message.role }}\n{{ message.content }}<|im_end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n"
+    "{% if enable_thinking is defined and enable_thinking is false %}<think>\n\n</think>\n\n{% endif %}{% endif %}"
 )
 CHATML = ("<|im_start|>", "<|im_end|>")
 QWEN3 = (*CHATML, "<think>", "</think>")
@@ -73,6 +80,28 @@ def test_a_prompt_is_what_the_families_own_template_renders(small, name):
     whole = made.apply_chat_template(message, add_generation_prompt=True, tokenize=False)
     assert codec.decode(codec.prompt("How many?")) == whole
     assert codec.decode(codec.prompt("How many?")).endswith(FAMILIES[name][2])
+
+
+@pytest.mark.parametrize(
+    ("thinking", "opened"),
+    [(None, ""), (True, ""), (False, "<think>\n\n</think>\n\n")],
+)
+def test_thinking_on_or_off_is_what_the_template_makes_of_it(small, thinking, opened):
+    made = of_family(small, "qwen3, thinking")
+    made.chat_template = SWITCHED
+    codec = Codec(made, PLAIN, thinking)
+    asked = "<|im_start|>user\nHow many?<|im_end|>\n<|im_start|>assistant\n"
+    assert codec.decode(codec.prompt("How many?")) == asked + opened
+
+
+@pytest.mark.parametrize("thinking", [True, False])
+@pytest.mark.parametrize("template", [SMOLLM2, None])
+def test_thinking_is_refused_by_name_where_the_template_does_not_know_it(small, template, thinking):
+    made = of_family(small, "smollm2")
+    made.chat_template = template
+    said = f"streaming.thinking: got {str(thinking).lower()}, but the chat template of .* does not"
+    with pytest.raises(ThinkingError, match=said):
+        Codec(made, PLAIN, thinking).prompt("How many?")
 
 
 @pytest.mark.parametrize("name", FAMILIES)
@@ -209,3 +238,40 @@ def test_markers_in_the_data_are_text_and_said(base, caplog):
 
 def test_markers_of_the_scratch_tokenizer_pass(tokenizer):
     Codec(tokenizer, STREAMING.markers).check_markers()
+
+
+def test_thinking_that_the_template_does_not_know_is_named_with_its_line(base, capsys):
+    flags = ("--model", f"{{path: {base}/base}}", "--output_dir", str(base / "bad"))
+    assert run(base, "sft", *flags, "--streaming.thinking", "false") == 2
+    assert (
+        "error: command line --streaming.thinking: streaming.thinking: got false, but the chat template of"
+        in capsys.readouterr().err
+    )
+
+
+def test_thinking_is_kept_with_the_model_and_another_setting_refused(base, tmp_path, capsys):
+    made = AutoTokenizer.from_pretrained(base / "base")
+    made.chat_template = SWITCHED
+    shutil.copytree(base / "base", tmp_path / "switched")
+    made.save_pretrained(tmp_path / "switched")
+    flags = (
+        "--model",
+        f"{{path: {tmp_path}/switched}}",
+        "--max_steps",
+        "1",
+        "--eval_strategy",
+        "no",
+    )
+    off = ("--streaming.thinking", "false", "--output_dir", str(tmp_path / "off"))
+    assert run(base, "sft", *flags, *off) == 0
+    streaming = load_streaming(tmp_path / "off")
+    assert streaming.thinking is False
+    reasoner = StreamingReasoner.from_pretrained(tmp_path / "off", device="cpu")
+    stream = reasoner.start("How many?")
+    stream.feed("Tom has 5 coins.")
+    stream.finish()
+    assert "<think>" in made.decode(stream.rollout.token_ids[: stream.rollout.prompt_length])
+    capsys.readouterr()
+    on = ("--model.path", str(tmp_path / "off"), "--output_dir", str(tmp_path / "rl"))
+    assert run(base, "hrpo", *on, "--streaming.thinking", "true") == 2
+    assert "streaming.thinking: got True, but the model in" in capsys.readouterr().err

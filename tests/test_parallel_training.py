@@ -20,7 +20,7 @@ from adasr_trl.hrpo import HRPOConfig, HRPOTrainer
 from adasr_trl.protocol import Mode, Phase
 from adasr_trl.rewards import build_rewards
 from adasr_trl.sft import SFTSettings, sft_trainer
-from adasr_trl.training import Data, Texts
+from adasr_trl.texts import Data, Texts
 
 REWARDS = build_rewards(
     [

@@ -64,6 +64,7 @@ def make(root: Path, episodes: list[Episode]) -> None:
         "per_device_train_batch_size": 4,
         "gradient_accumulation_steps": 2,
         "max_steps": 4,
+        "sample_steps": 2,
         "save_steps": 1,
         "learning_rate": 1e-3,
         **CPU,

@@ -84,7 +84,11 @@ def write_grid(tables: Sequence[Table], grid: Grid, page: Path | None) -> str:
 def _text(table: Table, grid: Grid) -> str:
     folder = EVAL_FOLDER + (f"-{table.test}" if table.test else "")
     reference = grid.run(table.reference, grid.seeds[0]) / folder
-    temperatures = [each.temperature for each in recorded_settings(reference) if not each.layout]
+    temperatures = [
+        each.temperature
+        for each in recorded_settings(reference)
+        if each.layout is None and each.mode is Mode.STREAMING
+    ]
     if not temperatures:
         raise UserError(f"{reference}: no records; run the grid first, without --tables-only.")
     found = {

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from huggingface_hub import ModelCardData
 
+from adasr_trl.base_licence import Licence
 from adasr_trl.config_sections import ModelConfig, StreamingConfig
 from adasr_trl.evaluation import EVAL_FOLDER, Setting, load_outcomes, recorded_settings
 from adasr_trl.metrics import Summary, summarise
@@ -42,12 +43,14 @@ class Described:
         base: The Hub id of the pretrained model, or None where all weights were made by these runs.
         adapter: Whether only an adapter is published.
         records: Whether the evaluation's records are, with their questions.
+        licence: The base's, where its card states one.
     """
 
     repo: str
     base: str | None
     adapter: bool
     records: bool = False
+    licence: Licence | None = None
 
 
 def evaluations(run: Path) -> list[Path]:
@@ -68,7 +71,11 @@ def write_card(run: Path, described: Described) -> str:
     provenance = load_provenance(run)
     streaming = load_streaming(run)
     kind = str(identity_of(run)["command"])
+    licence = described.licence
     data = ModelCardData(
+        license=licence.licence if licence else None,  # left out where it is not known
+        license_name=licence.name if licence else None,
+        license_link=licence.link if licence else None,
         library_name="peft" if described.adapter else "transformers",
         pipeline_tag="text-generation",
         base_model=described.base,
@@ -79,7 +86,7 @@ def write_card(run: Path, described: Described) -> str:
         f"# {described.repo.rpartition('/')[2]}",
         _opening(described, kind),
         "## Use\n\n" + _use(described, streaming, load_origin(run)),
-        "## Data\n\n" + _data(provenance.data, records=described.records),
+        "## Data\n\n" + _data(provenance.data, described),
         "## Protocol\n\n" + _protocol(streaming),
         "## Evaluation\n\n" + _evaluation(run),
         "## How it was made\n\n" + _made(provenance.command, provenance.versions),
@@ -124,13 +131,36 @@ def _use(described: Described, streaming: StreamingConfig, origin: ModelConfig |
     return "\n".join(lines)
 
 
-def _data(data: Sequence[DataUsed], *, records: bool) -> str:
+def data_table(data: Sequence[DataUsed]) -> str:
+    """Sources with their licences, in Markdown."""
     rows = [
-        [each.name, each.revision, each.licence, each.split, str(each.episodes)] for each in data
+        [
+            *map(_cell, (each.name, each.revision, each.licence, each.split)),
+            f"{each.episodes:,}",
+        ]
+        for each in data
     ]
-    table = markdown(("source", "revision", "licence", "split", "episodes"), rows)
-    rows_here = "`eval` holds the questions of the evaluation" if records else "No row is in here"
-    return f"{table}\n\nThe licences of the data and of the base model apply. {rows_here}."
+    return markdown(("source", "revision", "licence", "split", "episodes"), rows)
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|")
+
+
+def _data(data: Sequence[DataUsed], described: Described) -> str:
+    rows_here = (
+        "`eval` holds the questions of the evaluation" if described.records else "No row is in here"
+    )
+    return f"{data_table(data)}\n\n{_licences(described)} {rows_here}."
+
+
+def _licences(described: Described) -> str:
+    if described.licence:
+        name = described.licence.name or described.licence.licence
+        return f"The licences of the data apply, and the base model's ({_cell(name)}, as its card states)."
+    if described.base:
+        return "The licences of the data and of the base model apply; the base's card states none."
+    return "The licences of the data apply."
 
 
 def _protocol(streaming: StreamingConfig) -> str:
@@ -143,11 +173,17 @@ def _protocol(streaming: StreamingConfig) -> str:
             f"- Markers: {markers}.",
             f"- Caps: {streaming.max_thought_tokens} tokens a thought, {streaming.max_deep_tokens} for deep reasoning "
             f"and answer, {streaming.max_prompt_tokens} for question and input.",
-            f"- Instruction before the question: {instruction}.",
+            f"- Instruction before the question: {instruction}.{_thinking(streaming)}",
             f"- Clock: {clock.words_per_minute:g} words a minute, {1000 * clock.seconds_per_token:g} ms a written token, "
             f"{1000 * clock.prefill_seconds_per_token:g} ms a read token.",
         ]
     )
+
+
+def _thinking(streaming: StreamingConfig) -> str:
+    if streaming.thinking is None:
+        return ""
+    return f" The chat template's enable_thinking: {str(streaming.thinking).lower()}."
 
 
 def _boundary(streaming: StreamingConfig) -> str:
@@ -174,7 +210,8 @@ def _evaluation(run: Path) -> str:
 
 
 def _row(setting: Setting, summary: Summary) -> list[str]:
-    mode = "streaming" if setting.mode is Mode.STREAMING else "read, then think"
+    words = "read, then think" if setting.mode is Mode.READ_THEN_THINK else setting.mode.value
+    mode = words.replace("_", " ")
     return [
         f"{mode}, {setting.layout}" if setting.layout else mode,
         decoding(setting.temperature),

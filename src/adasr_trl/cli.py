@@ -19,6 +19,7 @@ from typing import Any
 from adasr_trl import __version__
 from adasr_trl.files import UserError
 from adasr_trl.live import options as live
+from adasr_trl.piped import run_piped
 from adasr_trl.rundir import Existing
 
 SUMMARY = "Teach small language models to reason while their input is still arriving."
@@ -34,6 +35,10 @@ WITHOUT_CONFIG = ("show", "report", "push", "verify", *live.COMMANDS)
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; return the exit status."""
+    return run_piped(lambda: _main(argv))
+
+
+def _main(argv: Sequence[str] | None) -> int:
     options, overrides = _parser().parse_known_args(argv)
     if overrides and options.command in WITHOUT_CONFIG:
         _parser().error(f"{options.command} has no argument {overrides[0]!r}")
@@ -53,6 +58,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         )
         print(f"interrupted; {again} goes on where it stopped", file=sys.stderr)
         return 130
+    except BrokenPipeError:
+        raise  # whoever read our output has gone
     except OSError as error:
         print(
             f"error: {error.filename or 'input or output'}: {error.strerror or error}",
@@ -108,6 +115,10 @@ def _live(options: argparse.Namespace) -> int:
 
 
 def _show(options: argparse.Namespace) -> int:
+    if options.samples:
+        from adasr_trl.show_samples import show_samples
+
+        return show_samples(Path(options.run), options.count, options.filter)
     from adasr_trl.show import show_run
 
     return show_run(Path(options.run), options.count, options.filter, options.file)
@@ -186,6 +197,11 @@ def _parser() -> argparse.ArgumentParser:
     show.add_argument("--count", type=int, default=3, help="how many rollouts")
     show.add_argument("--filter", choices=("all", "right", "wrong"), default="all")
     show.add_argument("--file", default=None, help="which records under RUN/eval (else the first)")
+    show.add_argument(
+        "--samples",
+        action="store_true",
+        help="the last ones that a training run kept, also while it goes on",
+    )
     _add_report(commands)
     live.add_live(commands)
     _add_publishing(commands)

@@ -12,6 +12,7 @@ tau = 30 ms at 150 words a minute.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from adasr_trl.chunking import spoken_words
@@ -88,9 +89,14 @@ def arrivals(episode: Episode, clock: Clock) -> tuple[float, ...]:
     """When each chunk has arrived completely: as recorded, else at the clock's reading speed."""
     if episode.arrival_seconds is not None:
         return episode.arrival_seconds
+    return spoken_arrivals(episode.chunks, clock)
+
+
+def spoken_arrivals(chunks: Sequence[str], clock: Clock) -> tuple[float, ...]:
+    """When each chunk has arrived completely at the clock's reading speed."""
     seconds_per_word = 60.0 / clock.words_per_minute
     words, times = 0.0, []
-    for chunk in episode.chunks:
+    for chunk in chunks:
         words += spoken_words(chunk)
         times.append(words * seconds_per_word)
     return tuple(times)

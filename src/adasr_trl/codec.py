@@ -24,6 +24,10 @@ class TemplateError(UserError):
     """A chat template that cannot render a prompt on its own."""
 
 
+class ThinkingError(TemplateError):
+    """A template that does not know ``enable_thinking``, where the run's settings say what it is to be."""
+
+
 class MarkerError(UserError):
     """A marker that would not be found again in what the model writes; ``role`` is its setting."""
 
@@ -36,17 +40,24 @@ class MarkerError(UserError):
 class Codec:
     """A tokenizer with the run's markers."""
 
-    def __init__(self, tokenizer: PreTrainedTokenizerBase, markers: Markers) -> None:
+    def __init__(
+        self,
+        tokenizer: PreTrainedTokenizerBase,
+        markers: Markers,
+        thinking: bool | None = None,
+    ) -> None:
         """Tokenize the markers once.
 
         Args:
             tokenizer: A fast tokenizer with an end-of-sequence token.
             markers: The string of each role.
+            thinking: What the chat template's ``enable_thinking`` is; None leaves it to the template.
         """
         if tokenizer.eos_token_id is None:
             raise ValueError(f"{tokenizer.name_or_path}: the tokenizer has no eos_token; set one.")
         self.tokenizer = tokenizer
         self.markers = markers
+        self._thinking = thinking
         self.eos_id: int = tokenizer.eos_token_id
         self._marker_ids = {
             role: tuple(self._ids(getattr(markers, role), split_special_tokens=False))
@@ -84,6 +95,17 @@ class Codec:
                 list(ids), skip_special_tokens=False, clean_up_tokenization_spaces=False
             )
         )
+
+    def tokens_until(self, ids: list[int] | tuple[int, ...], length: int) -> int:
+        """How many of the first ``ids`` it takes to write ``length`` characters; at least 1, at most all of them."""
+        low, high = 1, len(ids)
+        while low < high:
+            middle = (low + high) // 2
+            if len(self.decode(ids[:middle])) >= length:
+                high = middle
+            else:
+                low = middle + 1
+        return low
 
     def check_markers(self) -> None:
         """Try each marker on this tokenizer.
@@ -138,18 +160,12 @@ class Codec:
 
     @cached_property
     def _template(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        name = self.tokenizer.name_or_path or "the tokenizer"
+        if self._thinking is not None:
+            self._check_thinking(name)
         if self.tokenizer.chat_template is None:
             return (), self.encode_data("\n")
-        name = self.tokenizer.name_or_path or "the tokenizer"
-        try:
-            text = self.tokenizer.apply_chat_template(
-                [{"role": "user", "content": _SLOT}], add_generation_prompt=True, tokenize=False
-            )
-        except Exception as error:  # whatever a template written by others may raise
-            raise TemplateError(
-                f"{name}: its chat template cannot render a prompt of one user message ({error}); "
-                f"set another chat_template on the tokenizer."
-            ) from error
+        text = self._rendered(name, self._thinking)
         before, slot, after = text.partition(_SLOT)
         if not slot or _SLOT in after:
             raise TemplateError(
@@ -160,6 +176,33 @@ class Codec:
             tuple(self._ids(before, split_special_tokens=False)),
             tuple(self._ids(after, split_special_tokens=False)),
         )
+
+    def _check_thinking(self, name: str) -> None:
+        """A template knows ``enable_thinking`` if it renders something else with it than without it."""
+        known = self.tokenizer.chat_template is not None
+        if not known or self._rendered(name, True) == self._rendered(name, False):
+            raise ThinkingError(
+                f"streaming.thinking: got {str(self._thinking).lower()}, but the chat template of {name} does not know "
+                f"enable_thinking; remove the setting."
+            )
+
+    def _rendered(self, name: str, thinking: bool | None) -> str:
+        """The prompt with ``_SLOT`` for the question."""
+        known = {} if thinking is None else {"enable_thinking": thinking}
+        try:
+            return str(
+                self.tokenizer.apply_chat_template(
+                    [{"role": "user", "content": _SLOT}],
+                    add_generation_prompt=True,
+                    tokenize=False,
+                    **known,
+                )
+            )
+        except Exception as error:  # whatever a template written by others may raise
+            raise TemplateError(
+                f"{name}: its chat template cannot render a prompt of one user message ({error}); "
+                f"set another chat_template on the tokenizer."
+            ) from error
 
     @cached_property
     def _ends_marker(self) -> dict[int, bool]:

@@ -116,7 +116,7 @@ def decide(combination: Combination) -> Verdict:
         if applies:
             return Verdict(Status.REFUSED, key, reason)
     if combination.sharding is Sharding.FSDP:
-        return Verdict(Status.UNTESTED, "fsdp", "FSDP needs GPUs, and none was at hand.")
+        return Verdict(Status.UNTESTED, "fsdp", _fsdp_so_far(combination))
     if combination.engine == "vllm" and (
         combination.sharding is not Sharding.PLAIN or combination.weights is Weights.QLORA
     ):
@@ -126,6 +126,15 @@ def decide(combination: Combination) -> Verdict:
             "vLLM was tried in one process, on whole weights only (docs/VLLM.md).",
         )
     return Verdict(Status.WORKS)
+
+
+def _fsdp_so_far(c: Combination) -> str:
+    if c.command == "sft" and c.layout == "interleaved":
+        return (
+            "not run on GPUs. accelerate leaves FSDP out on CPU processes (refused here); with accelerate made to take two of "
+            "them for GPUs, training ends at the plain run's weights and resumes to the same (tests/test_fsdp.py)."
+        )
+    return "FSDP needs GPUs, and none was at hand."
 
 
 def _refusals(c: Combination) -> Iterator[tuple[bool, tuple[str, str]]]:

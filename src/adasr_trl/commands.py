@@ -35,9 +35,11 @@ from adasr_trl.config import (
 )
 from adasr_trl.episode import Episode
 from adasr_trl.files import write_text
-from adasr_trl.mixture import write_sources
 from adasr_trl.provenance import save_provenance
+from adasr_trl.reporting import check_reporters
 from adasr_trl.rewards import Reward, RewardError, build_rewards, source_digests
+from adasr_trl.samples import SAMPLES_FILE
+from adasr_trl.step_lines import StepLines
 from adasr_trl.streaming_file import STREAMING_FILE, load_streaming
 
 logger = logging.getLogger(__name__)
@@ -64,10 +66,12 @@ def run_sft(config: str, overrides: Sequence[str], existing: rundir.Existing) ->
     if plan.complete:
         return plan.run
     from adasr_trl.engines.selfcheck import load_model_for
+    from adasr_trl.processes import begin_processes
     from adasr_trl.sft import SFTSettings, sft_trainer
-    from adasr_trl.training import begin_processes, load_data, load_texts, train
+    from adasr_trl.texts import load_data, load_texts
+    from adasr_trl.training import train
 
-    begin_processes(loaded.flat.get("deepspeed"))
+    begin_processes(loaded.flat)
     args = parse_trl(loaded, SFTSettings)
     streaming = loaded.section("streaming")
     data = load_data(loaded.section("data"), traced_with=streaming.markers)
@@ -93,18 +97,14 @@ def run_rl(config: str, overrides: Sequence[str], existing: rundir.Existing, *, 
     plan = _plan(loaded, "grpo" if flat else "hrpo", existing, source_digests(rewards))
     if plan.complete:
         return plan.run
+    from adasr_trl.callbacks import callbacks
     from adasr_trl.engines.selfcheck import load_model_for
-    from adasr_trl.hrpo import CollapseAlarms, HRPOConfig, HRPOTrainer
-    from adasr_trl.training import (
-        begin_processes,
-        callbacks,
-        load_data,
-        load_texts,
-        lora_config,
-        train,
-    )
+    from adasr_trl.hrpo import CollapseAlarms, HRPOConfig, HRPOTrainer, KeepSamples
+    from adasr_trl.processes import begin_processes
+    from adasr_trl.texts import load_data, load_texts
+    from adasr_trl.training import lora_config, train
 
-    begin_processes(loaded.flat.get("deepspeed"))
+    begin_processes(loaded.flat)
     args = parse_trl(loaded, HRPOConfig)
     check_arguments(loaded, args, rewards, streaming)
     data = load_data(loaded.section("data"))
@@ -124,18 +124,21 @@ def run_rl(config: str, overrides: Sequence[str], existing: rundir.Existing, *, 
         peft_config=lora_config(loaded.section("lora"), texts.codec),
         callbacks=[*callbacks(plan.run), alarms],
     )
+    trainer.add_callback(KeepSamples(trainer, StepLines(plan.run / SAMPLES_FILE)))
     train(trainer, plan.run, streaming, loaded.section("model"), stopped=alarms.verdict)
     return plan.run
 
 
 def located(loaded: LoadedConfig, load: Callable[[], T]) -> T:
-    """What ``load`` gives; a marker that the tokenizer does not bear is named with its line."""
-    from adasr_trl.codec import MarkerError
+    """What ``load`` gives; a marker or a template's setting that the tokenizer does not bear is named with its line."""
+    from adasr_trl.codec import MarkerError, ThinkingError
 
     try:
         return load()
     except MarkerError as error:
         raise ConfigError(f"{loaded.line_of('streaming.markers.' + error.role)}: {error}") from None
+    except ThinkingError as error:
+        raise ConfigError(f"{loaded.line_of('streaming.thinking')}: {error}") from None
 
 
 def rewards_of(
@@ -162,14 +165,35 @@ def check_arguments(
 
 
 def run_eval(config: str, overrides: Sequence[str], existing: rundir.Existing) -> Path:
-    """Answer unseen questions with a finished run; returns the folder of the records."""
-    from adasr_trl.evaluation import evaluate
+    """Answer unseen questions with finished runs; returns the folder of the table."""
+    from adasr_trl.suite import evaluate
 
-    loaded = load_config(config, overrides, EVAL_SECTIONS)
-    loaded.refuse_unknown(())
-    check(loaded, "eval")
-    model, data = loaded.section("model"), loaded.section("data")
-    return evaluate(model, data, loaded.section("eval"), existing)
+    loaded = eval_configs(config, overrides)
+    for each in loaded.values():
+        each.refuse_unknown(())
+        check(each, "eval")
+    models = {name: each.section("model") for name, each in loaded.items()}
+    first = next(iter(loaded.values()))
+    return evaluate(models, first.section("data"), first.section("eval"), existing)
+
+
+def eval_configs(config: str, overrides: Sequence[str]) -> dict[str, LoadedConfig]:
+    """The configuration of each run: with one of ``eval.runs`` as its ``model.path``, or as it is."""
+    named = load_config(config, overrides, {"eval": EvalConfig})
+    runs: Mapping[str, str] = named.section("eval").runs
+    if not runs:
+        loaded = load_config(config, overrides, EVAL_SECTIONS)
+        return {Path(loaded.section("model").path or "").name: loaded}
+    model = named.flat.get("model")
+    if isinstance(model, dict) and model.get("path") is not None:
+        raise ConfigError(
+            f"{named.line_of('model.path')}: model.path: got {model['path']!r} beside eval.runs, which names the runs; "
+            f"remove one of them."
+        )
+    return {
+        name: load_config(config, (*overrides, "--model.path", path), EVAL_SECTIONS)
+        for name, path in runs.items()
+    }
 
 
 @dataclass(frozen=True)
@@ -187,14 +211,13 @@ class _Plan:
 
         Args:
             command: What was typed.
-            episodes: What is trained on; their sources and licences are noted for the model card.
+            episodes: What is trained on; their sources and licences are noted, for the model card too.
         """
         if not _is_main_process():
             return
         rundir.take(self.run, self.identity, self.existing)
         text = yaml.safe_dump(dict(self.resolved), sort_keys=False, allow_unicode=True)
         write_text(self.run / CONFIG_FILE, text)
-        write_sources(self.run, *episodes)
         before = self.resolved["model"]["path"]  # type: ignore[index]  # as checked by the section
         everything = itertools.chain(*episodes)
         save_provenance(self.run, command, everything, Path(before) if before else None)
@@ -214,6 +237,7 @@ def _plan(
     _check_model(loaded, model)
     _check_held_out(loaded, data)
     _check_checkpoints(loaded)
+    check_reporters(loaded)
     resolved = loaded.resolved()
     identity = {
         "command": command,
@@ -245,12 +269,13 @@ def _check_checkpoints(loaded: LoadedConfig) -> None:
 
 
 def _check_held_out(loaded: LoadedConfig, data: DataConfig) -> None:
-    strategy = loaded.flat.get("eval_strategy", "no")
-    if strategy != "no" and data.held_out == 0:
-        raise ConfigError(
-            f"{loaded.line_of('eval_strategy')}: eval_strategy: got {strategy!r}, but data.held_out is 0, so there "
-            f"is nothing to evaluate on; hold some episodes out, or set eval_strategy: no."
-        )
+    for key, off in (("eval_strategy", "no"), ("eval_on_start", False)):
+        value = loaded.flat.get(key, off)
+        if value != off and data.held_out == 0:
+            raise ConfigError(
+                f"{loaded.line_of(key)}: {key}: got {value!r}, but data.held_out is 0, so there is nothing to evaluate "
+                f"on; hold some episodes out, or set {key}: {'no' if off else 'false'}."
+            )
 
 
 def _check_same_streaming(loaded: LoadedConfig, model: ModelConfig) -> None:
@@ -259,7 +284,7 @@ def _check_same_streaming(loaded: LoadedConfig, model: ModelConfig) -> None:
     if not (path / STREAMING_FILE).is_file():
         return
     taught, asked = load_streaming(path), loaded.section("streaming")
-    keys = ("layout", "markers", "instruction")
+    keys = ("layout", "markers", "instruction", "thinking")
     for key in (*keys, "boundary") if taught.layout == "parallel" else keys:
         before, now = vars(taught)[key], vars(asked)[key]
         if before != now:

@@ -23,7 +23,6 @@ from typing import Any, TypeVar, cast, get_type_hints
 from adasr_trl.config_sections import (
     AlarmConfig,
     DataConfig,
-    EvalConfig,
     GroupFilter,
     LoraSection,
     ModelConfig,
@@ -42,6 +41,7 @@ from adasr_trl.config_values import (
     read_yaml,
     unknown_key,
 )
+from adasr_trl.eval_config import EvalConfig
 
 __all__ = [
     "AlarmConfig",

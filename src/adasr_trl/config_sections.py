@@ -10,7 +10,6 @@ Every other key at the top of a file belongs to TRL's own configuration class. H
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -20,7 +19,8 @@ from adasr_trl.protocol import Markers
 LayoutName = Literal["interleaved", "parallel"]
 
 
-def _refuse_below(section: str, minimum: float, **values: float) -> None:
+def refuse_below(section: str, minimum: float, **values: float) -> None:
+    """Refuse a value of a section that is too small (ValueError)."""
     for name, value in values.items():
         if value < minimum:
             raise ValueError(f"{section}.{name}: got {value}; expected {minimum} or more.")
@@ -45,6 +45,8 @@ class StreamingConfig:
         decode_batch: Rollouts decoded together, at most.
         max_cache_gib: What their KV cache may take; where it would be more, fewer are decoded together.
         instruction: Text put before the question in the prompt (ours).
+        thinking: What the chat template is told as ``enable_thinking`` (Qwen3's); None leaves it to the template, and
+            must where the template knows no such thing.
     """
 
     layout: LayoutName = "interleaved"
@@ -59,10 +61,11 @@ class StreamingConfig:
     decode_batch: int = 64
     max_cache_gib: float | None = None
     instruction: str = ""
+    thinking: bool | None = None
 
     def __post_init__(self) -> None:
         """Refuse caps that leave no room for a token."""
-        _refuse_below(
+        refuse_below(
             "streaming",
             1,
             max_prompt_tokens=self.max_prompt_tokens,
@@ -103,7 +106,7 @@ class ScratchConfig:
 
     def __post_init__(self) -> None:
         """Refuse sizes below 1 and heads that cannot be shared."""
-        _refuse_below("model.scratch", 1, **vars(self))
+        refuse_below("model.scratch", 1, **vars(self))
         if self.num_attention_heads % self.num_key_value_heads:
             raise ValueError(
                 f"model.scratch.num_key_value_heads: got {self.num_key_value_heads}; expected a divisor "
@@ -195,7 +198,7 @@ class MixturePart:
         if not self.weight > 0:
             raise ValueError(f"data.mixture.weight: got {self.weight:g}; expected above 0.")
         if self.cap is not None:
-            _refuse_below("data.mixture", 1, cap=self.cap)
+            refuse_below("data.mixture", 1, cap=self.cap)
 
 
 @dataclass(frozen=True)
@@ -238,9 +241,9 @@ class DataConfig:
             )
         if not self.temperature > 0:
             raise ValueError(f"data.temperature: got {self.temperature:g}; expected above 0.")
-        _refuse_below("data", 0, held_out=self.held_out)
+        refuse_below("data", 0, held_out=self.held_out)
         if self.max_train_episodes is not None:
-            _refuse_below("data", 1, max_train_episodes=self.max_train_episodes)
+            refuse_below("data", 1, max_train_episodes=self.max_train_episodes)
 
 
 @dataclass(frozen=True)
@@ -261,7 +264,7 @@ class LoraSection:
 
     def __post_init__(self) -> None:
         """Refuse a rank below 1 and a dropout that is no probability."""
-        _refuse_below("lora", 1, r=self.r, alpha=self.alpha)
+        refuse_below("lora", 1, r=self.r, alpha=self.alpha)
         if not 0 <= self.dropout < 1:
             raise ValueError(f"lora.dropout: got {self.dropout}; expected 0 or more and below 1.")
 
@@ -305,7 +308,7 @@ class GroupFilter:
 
     def __post_init__(self) -> None:
         """Refuse a filter that filters nothing, and settings that do not go together."""
-        _refuse_below("group_filter", 1, max_resamples=self.max_resamples)
+        refuse_below("group_filter", 1, max_resamples=self.max_resamples)
         if self.criterion == "reward" and self.drop_all_right:
             raise ValueError(
                 "group_filter.drop_all_right: got true with criterion: reward, which does not look at answers; "
@@ -333,42 +336,8 @@ class AlarmConfig:
 
     def __post_init__(self) -> None:
         """Refuse a patience below 1, and shares outside 0 to 1."""
-        _refuse_below("alarms", 1, patience=self.patience)
+        refuse_below("alarms", 1, patience=self.patience)
         for name in ("drop", "skip_edge", "capped"):
             value: float = vars(self)[name]
             if not 0.0 < value < 1.0:
                 raise ValueError(f"alarms.{name}: got {value:g}; expected above 0 and below 1.")
-
-
-@dataclass(frozen=True)
-class EvalConfig:
-    """How a model is measured on held-out episodes.
-
-    Attributes:
-        modes: Think while reading, or read everything and think then.
-        temperatures: One evaluation for each; 0 is greedy.
-        layouts: Put the questions in each of these rather than in the one that the model was taught, to compare them.
-        seed: Seed of the sampled ones.
-        max_questions: Use only the first so many, or None for all.
-        name: Of this set of questions, where a run is measured on several; "" is the run's main one.
-    """
-
-    modes: tuple[Literal["streaming", "read_then_think"], ...] = ("streaming",)
-    temperatures: tuple[float, ...] = (0.0, 1.0)
-    layouts: tuple[LayoutName, ...] = ()
-    seed: int = 0
-    max_questions: int | None = None
-    name: str = ""
-
-    def __post_init__(self) -> None:
-        """Refuse an evaluation that measures nothing, temperatures below 0, and a name that is no folder's."""
-        if not re.fullmatch(r"[\w-]*", self.name):
-            raise ValueError(f"eval.name: got {self.name!r}; expected letters, digits, - and _.")
-        for name, values in (("modes", self.modes), ("temperatures", self.temperatures)):
-            if not values or len(set(values)) < len(values):
-                raise ValueError(
-                    f"eval.{name}: got {list(values)}; expected one or more, each once."
-                )
-        _refuse_below("eval", 0, temperatures=min(self.temperatures))
-        if self.max_questions is not None:
-            _refuse_below("eval", 1, max_questions=self.max_questions)

@@ -26,7 +26,7 @@ from adasr_trl.doctor_checks import Pace, Rolled, Traced
 
 if TYPE_CHECKING:
     from adasr_trl.hrpo.group_filter import Draw
-    from adasr_trl.training import Texts
+    from adasr_trl.texts import Texts
 
 GROUPS = 4
 CANNOT_LEARN = 3
@@ -46,13 +46,14 @@ def doctor(config: str, overrides: Sequence[str]) -> int:
 def _examine_rl(config: str, overrides: Sequence[str]) -> tuple[list[str], list[str]]:
     from adasr_trl.engines import Room
     from adasr_trl.hrpo import HRPOConfig
-    from adasr_trl.training import begin_processes, load_data, load_texts
+    from adasr_trl.processes import begin_processes
+    from adasr_trl.texts import load_data, load_texts
 
     loaded = load_config(config, overrides, RL_SECTIONS)
     streaming, flat = loaded.section("streaming"), loaded.flat.get("advantages") == "flat"
     rewards = rewards_of(loaded, streaming, flat=flat)
     check(loaded, "grpo" if flat else "hrpo")
-    begin_processes(loaded.flat.get("deepspeed"))
+    begin_processes(loaded.flat)
     args = parse_trl(loaded, HRPOConfig)
     check_arguments(loaded, args, rewards, streaming)
     data = load_data(loaded.section("data"))
@@ -87,14 +88,15 @@ def _examine_rl(config: str, overrides: Sequence[str]) -> tuple[list[str], list[
 
 
 def _examine_sft(config: str, overrides: Sequence[str]) -> tuple[list[str], list[str]]:
+    from adasr_trl.processes import begin_processes
     from adasr_trl.protocol import Mode
     from adasr_trl.sft import SFTSettings
-    from adasr_trl.training import begin_processes, load_data, load_texts
+    from adasr_trl.texts import load_data, load_texts
 
     loaded = load_config(config, overrides, SFT_SECTIONS)
     streaming = loaded.section("streaming")
     check(loaded, "sft")
-    begin_processes(loaded.flat.get("deepspeed"))
+    begin_processes(loaded.flat)
     args = parse_trl(loaded, SFTSettings)
     data = load_data(loaded.section("data"), traced_with=streaming.markers)
     texts = located(loaded, lambda: load_texts(loaded.section("model"), data, streaming))

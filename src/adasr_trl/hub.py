@@ -21,6 +21,7 @@ from typing import Any
 from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi
 
 from adasr_trl import rundir
+from adasr_trl.base_licence import base_licence
 from adasr_trl.card import Described, evaluations, write_card
 from adasr_trl.episode import read_episodes
 from adasr_trl.evaluation import EPISODES_FILE, EVAL_FOLDER
@@ -81,19 +82,25 @@ class Prepared:
 def push(run: Path, how: Push) -> str:
     """Publish a run; returns the repository's address."""
     with tempfile.TemporaryDirectory(prefix="adasr-push-") as folder:
-        prepared = prepare(run, how, Path(folder))
+        prepared = prepare(run, how, Path(folder), ask_hub=True)
         return _upload(prepared, how)
 
 
 def preview(run: Path, how: Push) -> str:
     """What ``push`` would upload, and the card; the Hub is not asked anything."""
     with tempfile.TemporaryDirectory(prefix="adasr-push-") as folder:
-        prepared = prepare(run, how, Path(folder))
+        prepared = prepare(run, how, Path(folder), ask_hub=False)
         return f"would upload to {how.repo}:\n{prepared.listing()}\n\n{prepared.card}"
 
 
-def prepare(run: Path, how: Push, folder: Path) -> Prepared:
+def prepare(run: Path, how: Push, folder: Path, *, ask_hub: bool) -> Prepared:
     """Collect and check all files; those that must be made go into ``folder``.
+
+    Args:
+        run: The finished run.
+        how: What to publish.
+        folder: For files that are made now.
+        ask_hub: Whether the base's card may be downloaded, for its licence; else it is taken from the cache.
 
     Raises:
         UserError: Whatever forbids publishing them, and what to do.
@@ -111,7 +118,8 @@ def prepare(run: Path, how: Push, folder: Path) -> Prepared:
         files = _merged_files(run, files, folder)
     if how.with_records:
         files |= _records(run)
-    described = Described(how.repo, base, adapter and not how.merge, how.with_records)
+    licence = base_licence(load_origin(run), ask_hub=ask_hub)
+    described = Described(how.repo, base, adapter and not how.merge, how.with_records, licence)
     card = write_card(run, described)
     (folder / CARD_FILE).write_text(card, encoding="utf-8")
     files[CARD_FILE] = folder / CARD_FILE

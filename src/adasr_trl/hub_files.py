@@ -79,6 +79,8 @@ def hub_errors(what: str) -> Iterator[None]:
         raise UserError(
             f"{what}: the Hub answered {status} ({_first_line(error)}).{advice}"
         ) from error
+    except ValueError as error:  # a card that the Hub does not take
+        raise UserError(f"{what}: {' '.join(str(error).split())}") from error
     except RuntimeError as error:  # what huggingface_hub wraps around a failed upload
         cause = error.__cause__
         if not isinstance(cause, (httpx2.HTTPError, OSError)):

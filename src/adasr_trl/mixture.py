@@ -14,20 +14,15 @@ eight an episode of the mixture.
 
 from __future__ import annotations
 
-import itertools
-import json
 import random
 from array import array
-from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import overload
 
 from adasr_trl.config_sections import MixturePart
 from adasr_trl.episode import Episode, EpisodeError, from_json
-from adasr_trl.files import write_text
 
-SOURCES_FILE = "data_sources.json"
 _PLACES = 40  # bits of an episode's place in its file
 
 
@@ -133,37 +128,3 @@ def refuse_doubled(episodes: Iterable[Episode]) -> Iterator[Episode]:
             )
         seen.add(episode.id)
         yield episode
-
-
-def write_sources(run: Path, *parts: Sequence[Episode]) -> None:
-    """Note in a run's directory which sources it was trained on, for the model card."""
-    counts = Counter(
-        (one.source.name, one.source.revision, one.source.licence)
-        for one in itertools.chain(*parts)
-    )
-    keys = ("name", "revision", "licence")
-    rows = [
-        {**dict(zip(keys, source, strict=True)), "episodes": count}
-        for source, count in sorted(counts.items())
-    ]
-    write_text(run / SOURCES_FILE, json.dumps(rows, indent=2, ensure_ascii=False) + "\n")
-
-
-def card_section(run: Path) -> str:
-    """What a model card says about the training data: a table of sources and licences."""
-    rows = json.loads((run / SOURCES_FILE).read_text(encoding="utf-8"))
-    lines = [
-        "## Training data",
-        "",
-        "| source | revision | licence | episodes |",
-        "|---|---|---|---|",
-    ]
-    lines += [
-        f"| {_cell(r['name'])} | {_cell(r['revision'])} | {_cell(r['licence'])} | {r['episodes']:,} |"
-        for r in rows
-    ]
-    return "\n".join(lines) + "\n"
-
-
-def _cell(text: str) -> str:
-    return " ".join(text.split()).replace("|", "\\|")

@@ -94,7 +94,7 @@ def save_probe(
     write: bool = True,
 ) -> None:
     """Ask the model and write the answers beside its weights; one of several processes does that."""
-    codec = Codec(tokenizer, streaming.markers)
+    codec = Codec(tokenizer, streaming.markers, streaming.thinking)
     unbounded = dataclasses.replace(streaming, max_prompt_tokens=1_000_000)
     layout = build_layout(unbounded, codec)
     encoded = _encoded(layout, codec)

@@ -39,10 +39,20 @@ class Ending(Enum):
 
 
 class Mode(Enum):
-    """Think while the input arrives, or read everything first and think afterwards (the baseline)."""
+    """How a question is put: think while the input arrives, or read everything first and think then (the baseline).
+
+    The last two take a streaming model's parts away, to see what each is worth (ours): ``FORCED_SKIP`` gives it the skip
+    marker after each chunk, so that all thinking is left to the deep part; ``NO_DEEP`` gives it ``reasoning_end`` behind
+    the last thought, so that it answers from its thoughts alone. What is given is READ.
+    """
 
     STREAMING = "streaming"
     READ_THEN_THINK = "read_then_think"
+    FORCED_SKIP = "forced_skip"
+    NO_DEEP = "no_deep"
+
+
+TAUGHT_MODES = (Mode.STREAMING, Mode.READ_THEN_THINK)  # the others are only measured
 
 
 ROLES = ("chunk_end", "thought_end", "skip", "stream_end", "reasoning_end")

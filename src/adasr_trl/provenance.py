@@ -13,7 +13,7 @@ import itertools
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, astuple, dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -86,9 +86,12 @@ def load_provenance(run: Path) -> Provenance:
 
 
 def used(episodes: Iterable[Episode]) -> tuple[DataUsed, ...]:
-    """The sources of some episodes."""
+    """The sources of some episodes, by name."""
     counts: Counter[Source] = Counter(episode.source for episode in episodes)
-    return tuple(DataUsed(**asdict(source), episodes=n) for source, n in counts.items())
+    return tuple(
+        DataUsed(**asdict(source), episodes=n)
+        for source, n in sorted(counts.items(), key=lambda item: astuple(item[0]))
+    )
 
 
 def may_be_shared(licence: str) -> bool:

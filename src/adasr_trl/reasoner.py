@@ -101,7 +101,7 @@ class StreamingReasoner:
         streaming = StreamingConfig(**{**vars(taught), "layout": layout or taught.layout})
         config = ModelConfig(path=str(directory), dtype=dtype)  # type: ignore[arg-type]  # a user's word
         tokenizer = load_tokenizer(config, streaming.markers, ())
-        codec = Codec(tokenizer, streaming.markers)
+        codec = Codec(tokenizer, streaming.markers, streaming.thinking)
         built = build_layout(streaming, codec)
         model = load_model_for(streaming, config, tokenizer, seed=0)
         model = model.to(device or ("cuda" if torch.cuda.is_available() else "cpu")).eval()
@@ -132,7 +132,7 @@ class StreamingReasoner:
         directory = located(path)
         streaming = load_streaming(directory)
         tokenizer = load_tokenizer(ModelConfig(path=str(directory)), streaming.markers, ())
-        codec = Codec(tokenizer, streaming.markers)
+        codec = Codec(tokenizer, streaming.markers, streaming.thinking)
         engine = CompletionEngine(Server(url, model, api_key), codec, streaming)
         return cls(engine, engine.layout, sampling)
 

@@ -93,6 +93,12 @@ def take(path: Path, identity: Mapping[str, object], existing: Existing) -> Stat
     return state
 
 
+def reopen(path: Path) -> None:
+    """Take a complete run again, to add to it."""
+    _lock(path)
+    _write(path, identity_of(path), complete=False)
+
+
 def finish(path: Path) -> None:
     """Note that the run is complete."""
     found = _read(path)
@@ -106,6 +112,12 @@ def is_complete(path: Path) -> bool:
     """Whether ``path`` holds a run that finished."""
     found = _read(path)
     return found is not None and bool(found["complete"])
+
+
+def read_identity(path: Path) -> dict[str, object]:
+    """What ``take`` was given for the run at ``path``; empty where there is none."""
+    found = _read(path)
+    return found["identity"] if found else {}
 
 
 def identity_of(path: Path) -> dict[str, object]:

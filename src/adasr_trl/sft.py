@@ -19,14 +19,16 @@ from transformers.trainer_pt_utils import LengthGroupedSampler
 from trl import SFTConfig, SFTTrainer
 from trl.trainer.sft_trainer import DataCollatorForLanguageModeling
 
+from adasr_trl.callbacks import callbacks
 from adasr_trl.config_sections import LoraSection
 from adasr_trl.episode import Episode
 from adasr_trl.files import UserError
 from adasr_trl.layouts import Layout
 from adasr_trl.layouts.views import Viewed, attention_of
-from adasr_trl.protocol import Mode, Phase
+from adasr_trl.protocol import TAUGHT_MODES, Mode, Phase
 from adasr_trl.samplers import EpochSeeded
-from adasr_trl.training import KeepsAdapterPrecision, Texts, callbacks, lora_config
+from adasr_trl.texts import Texts
+from adasr_trl.training import KeepsAdapterPrecision, lora_config
 
 IGNORED = -100  # the label of a token that is not trained on, as in PyTorch's cross entropy
 
@@ -42,7 +44,7 @@ class SFTSettings(SFTConfig):
     def __post_init__(self) -> None:
         """Refuse an unknown mode; tokenized episodes need no preparation by TRL."""
         super().__post_init__()
-        if self.mode not in [mode.value for mode in Mode]:
+        if self.mode not in [mode.value for mode in TAUGHT_MODES]:
             raise ValueError(f"mode: got {self.mode!r}; expected streaming or read_then_think.")
         self.dataset_kwargs = {"skip_prepare_dataset": True}
         self.max_length = None

@@ -66,7 +66,9 @@ class Difference:
 def write_tables(runs: Mapping[str, Sequence[Path]], folder: Path) -> str:
     """Write ``table.md`` and ``table.json`` into ``folder``; return the Markdown."""
     recorded = recorded_settings(runs[REFERENCE][0] / EVAL_FOLDER)
-    temperatures = [each.temperature for each in recorded if each.layout is None]
+    temperatures = [
+        each.temperature for each in recorded if each.layout is None and each.mode is Mode.STREAMING
+    ]
     outcomes = {
         (method, temperature): [_outcomes(run, method, temperature) for run in seeds]
         for method, seeds in runs.items()

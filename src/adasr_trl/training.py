@@ -1,168 +1,31 @@
-"""What SFT and RL runs share: the parts made from a config, callbacks, and saving.
+"""What SFT and RL runs share: the adapter, training from the newest checkpoint on, and saving all that reloading needs.
 
->>> texts = load_texts(model_config, load_data(data_config), streaming)
 >>> trainer = SFTTrainer(model, ..., callbacks=callbacks(run))
 >>> train(trainer, run, streaming, model_config)
+
+The parts of a run are in ``texts``, what happens at each step is in ``callbacks``, DeepSpeed's start is in ``processes``.
 """
 
 from __future__ import annotations
 
-import itertools
-import json
 import logging
-import os
 import shutil
-import socket
-import sys
-import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from accelerate import PartialState
-from transformers import (
-    PreTrainedTokenizerBase,
-    PrinterCallback,
-    TrainerCallback,
-    TrainerState,
-)
+from transformers import PrinterCallback, TrainerState
 
 from adasr_trl import rundir
 from adasr_trl.codec import Codec
-from adasr_trl.config_sections import DataConfig, LoraSection, ModelConfig, StreamingConfig
-from adasr_trl.episode import Episode, EpisodeError, read_episodes
-from adasr_trl.files import UserError, write_text
-from adasr_trl.layouts import Layout, build_layout, check_trace
-from adasr_trl.metrics import check_answer
-from adasr_trl.mixture import mix, refuse_doubled
-from adasr_trl.model import load_tokenizer
+from adasr_trl.config_sections import LoraSection, ModelConfig, StreamingConfig
+from adasr_trl.files import UserError
 from adasr_trl.probe import save_probe
-from adasr_trl.protocol import Markers, Mode
 from adasr_trl.streaming_file import save_origin, save_streaming
 
 logger = logging.getLogger(__name__)
 
-METRICS_FILE = "metrics.jsonl"
 TRAINER_STATE = "trainer_state.json"  # transformers' name
-
-
-@dataclass(frozen=True)
-class Data:
-    """The episodes to train on, and those held out to evaluate while training."""
-
-    train: Sequence[Episode]
-    held_out: Sequence[Episode]
-
-
-@dataclass(frozen=True)
-class Texts:
-    """The episodes, and what turns them into tokens."""
-
-    data: Data
-    tokenizer: PreTrainedTokenizerBase
-    streaming: StreamingConfig
-    codec: Codec
-    layout: Layout
-
-
-def begin_processes(deepspeed: object) -> None:
-    """What DeepSpeed needs before TRL's arguments are built; nothing where it is not asked for.
-
-    Without a launcher this is the only process. Without CUDA the processes talk through gloo, which DeepSpeed does not
-    choose by itself: ZeRO-3 would take two processes for one.
-    """
-    if not deepspeed:
-        return
-    import torch
-
-    try:
-        import deepspeed as library
-    except ImportError as error:
-        raise UserError(
-            f"deepspeed: it is not installed ({error}); pip install 'adasr-trl[gpu]', or remove the setting."
-        ) from error
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = str(free.getsockname()[1])
-    alone = {"RANK": "0", "LOCAL_RANK": "0", "WORLD_SIZE": "1", "MASTER_ADDR": "127.0.0.1"}
-    for name, value in {**alone, "MASTER_PORT": port}.items():
-        os.environ.setdefault(name, value)
-    scripts = str(Path(sys.executable).parent)  # ninja is there, also where no shell activated it
-    if scripts not in os.environ["PATH"].split(os.pathsep):
-        os.environ["PATH"] = os.pathsep.join((scripts, os.environ["PATH"]))
-    if torch.cuda.is_available() or torch.distributed.is_initialized():
-        return
-    # The shared-memory transport would be compiled for a minute, and gloo serves as well.
-    library.ops.__compatible_ops__["deepspeed_shm_comm"] = False
-    library.init_distributed(dist_backend="gloo", auto_mpi_discovery=False)
-
-
-def load_data(config: DataConfig, traced_with: Markers | None = None) -> Data:
-    """Read and check every episode, its gold answer included; with markers also that it has a trace without them."""
-
-    def check(episode: Episode) -> None:
-        check_answer(episode)
-        if traced_with:
-            check_trace(episode, traced_with)
-
-    episodes: Sequence[Episode]
-    if config.mixture:
-        episodes = mix(config.mixture, config.temperature, config.mixture_seed)
-        for episode in refuse_doubled(episodes):
-            try:
-                check(episode)
-            except ValueError as error:
-                raise EpisodeError(f"data.mixture: episode {episode.id!r}: {error}") from None
-    else:
-        episodes = list(read_episodes(config.train, check))
-    if config.held_out >= len(episodes):
-        raise EpisodeError(
-            f"{', '.join(config.files)}: holds {len(episodes)} episodes; data.held_out = {config.held_out} leaves none to "
-            f"train on."
-        )
-    cut = len(episodes) - config.held_out
-    return Data(episodes[:cut][: config.max_train_episodes], episodes[cut:])
-
-
-def load_texts(model: ModelConfig, data: Data, streaming: StreamingConfig) -> Texts:
-    """Load (or train) the tokenizer, and check that every episode fits into the prompt.
-
-    Raises:
-        UserError: A chat template that cannot render a prompt, or an episode that is too long.
-    """
-    tokenizer = load_tokenizer(model, streaming.markers, data.train)
-    codec = Codec(tokenizer, streaming.markers)
-    codec.check_markers()
-    _warn_of_markers_in(data.train, streaming.markers)
-    layout = build_layout(streaming, codec)
-    layout.turns(data.train[0], Mode.STREAMING)
-    overhead = len(codec.prompt("", streaming.instruction)) + 16
-    markers = len(codec.marker("chunk_end"))
-    for episode in itertools.chain(data.train, data.held_out):
-        most = overhead + 2 * len((episode.question + episode.text).encode())
-        if most + markers * len(episode.chunks) > streaming.max_prompt_tokens:
-            layout.turns(episode, Mode.STREAMING)  # exact; above, no text has 2 tokens a byte
-    return Texts(data, tokenizer, streaming, codec, layout)
-
-
-def _warn_of_markers_in(episodes: Sequence[Episode], markers: Markers) -> None:
-    """Say which markers stand in the data: harmless to the engines, for which it is text, but the model may be misled."""
-    first: dict[str, str] = {}
-    counts = dict.fromkeys(markers.all(), 0)
-    for episode in episodes:
-        for marker in markers.all():
-            if marker in episode.question or marker in episode.text:
-                first.setdefault(marker, episode.id)
-                counts[marker] += 1
-    for marker, episode_id in first.items():
-        logger.warning(
-            "streaming.markers: %r stands in the question or input of %d episodes, such as %r; it is read as plain text "
-            "there, but another string would be clearer to the model",
-            marker,
-            counts[marker],
-            episode_id,
-        )
 
 
 def lora_config(section: LoraSection | None, codec: Codec) -> Any:
@@ -308,92 +171,3 @@ class KeepsAdapterPrecision:
         for name, parameter in self.model.named_parameters():  # they may be other objects now
             if name in before:
                 parameter.data = parameter.data.to(before[name])
-
-
-def callbacks(run: Path) -> list[TrainerCallback]:
-    """The callbacks of every run."""
-    return [CheckpointMark(), MetricsFile(run / METRICS_FILE), ProgressLine()]
-
-
-class CheckpointMark(TrainerCallback):  # type: ignore[misc]  # transformers is untyped
-    """Marks a checkpoint as whole once everything in it was written."""
-
-    def on_save(self, args: Any, state: Any, control: Any, **_kwargs: Any) -> None:
-        """Called by transformers behind the last file of a checkpoint."""
-        del control
-        PartialState().wait_for_everyone()  # every process has written its part
-        if state.is_world_process_zero:
-            rundir.mark_checkpoint(Path(args.output_dir) / f"checkpoint-{state.global_step}")
-
-
-class MetricsFile(TrainerCallback):  # type: ignore[misc]  # transformers is untyped
-    """Appends every log to a JSON Lines file; a resumed run first drops what it is about to repeat."""
-
-    def __init__(self, path: Path) -> None:
-        """Log to ``path``."""
-        self._path = path
-
-    def on_train_begin(self, args: Any, state: Any, control: Any, **_kwargs: Any) -> None:
-        """Keep only the lines of steps that the resumed run will not repeat."""
-        del args, control
-        if not state.is_world_process_zero or not self._path.is_file():
-            return
-        kept = ""
-        if state.global_step > 0:
-            whole = self._path.read_text(encoding="utf-8").rpartition("\n")[0]  # a kill cuts a line
-            lines = whole.splitlines()
-            kept = "".join(f"{x}\n" for x in lines if json.loads(x)["step"] <= state.global_step)
-        write_text(self._path, kept)
-
-    def on_log(
-        self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **_kw: Any
-    ) -> None:
-        """Append one line."""
-        del args, control
-        if state.is_world_process_zero and logs:
-            with self._path.open("a", encoding="utf-8") as out:
-                out.write(json.dumps({"step": state.global_step, **logs}) + "\n")
-
-
-class ProgressLine(TrainerCallback):  # type: ignore[misc]  # transformers is untyped
-    """One line a log: step, time left, and the few numbers that say how it goes."""
-
-    SHOWN = (
-        ("loss", "loss"),
-        ("eval_loss", "held-out loss"),
-        ("accuracy", "accuracy"),
-        ("eval_accuracy", "held-out accuracy"),
-        ("streaming/tokens", "streaming tokens"),
-        ("deep/tokens", "deep tokens"),
-        ("streaming/skip_rate", "skips"),
-        ("ending/answered", "answered"),
-        ("groups/no_signal", "groups without signal"),
-    )
-
-    def __init__(self) -> None:
-        """Start the clock."""
-        self._started = time.monotonic()
-        self._first_step = 0
-
-    def on_train_begin(self, args: Any, state: Any, control: Any, **_kwargs: Any) -> None:
-        """Remember where this process began."""
-        del args, control
-        self._started, self._first_step = time.monotonic(), state.global_step
-
-    def on_log(
-        self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **_kw: Any
-    ) -> None:
-        """Log one line."""
-        del args, control
-        shown = [
-            f"{label} {logs[key]:.3g}"
-            for key, label in self.SHOWN
-            if logs and logs.get(key) is not None
-        ]
-        if not state.is_world_process_zero or not shown:
-            return
-        done = state.global_step - self._first_step
-        seconds = (time.monotonic() - self._started) / max(done, 1)
-        left = int(seconds * (state.max_steps - state.global_step))
-        rate = f", {seconds:.2f} s a step, {left // 60}:{left % 60:02} left" if done else ""
-        logger.info("step %d/%d%s: %s", state.global_step, state.max_steps, rate, ", ".join(shown))

@@ -21,7 +21,15 @@ from adasr_trl.engines.base import Request
 from adasr_trl.engines.tape import Fed, Tape
 from adasr_trl.files import UserError
 from adasr_trl.layouts.base import Layout, Stream, Turn
-from adasr_trl.protocol import Ending, Phase, deep_ending, split_deep, thought_ending, thought_text
+from adasr_trl.protocol import (
+    Ending,
+    Mode,
+    Phase,
+    deep_ending,
+    split_deep,
+    thought_ending,
+    thought_text,
+)
 from adasr_trl.rollout import Rollout
 
 
@@ -61,6 +69,8 @@ class Row:
         self._texts: list[str] = []
         self._endings: list[Ending] = []
         self._deep = ""
+        # What of the deep part was given to the model: its grammar is judged with it.
+        self._given = codec.markers.reasoning_end if request.mode is Mode.NO_DEEP else ""
         self._ending = Ending.OUT_OF_TOKENS
         self._turns = list(turns or layout.turns(request.episode, request.mode))
         self._next_turn = 0
@@ -172,7 +182,10 @@ class Row:
         """DEEP tokens up to the one that ends the reasoning; None where none did."""
         separator = self._codec.markers.reasoning_end
         head, found, _ = self._deep.partition(separator)
-        return self._tokens_up_to(len(head) + len(separator)) if found else None
+        if not found:
+            return None
+        end = len(head) + len(separator) - len(self._given)
+        return self._codec.tokens_until(self._segment, end)
 
     def rollout(self) -> Rollout:
         """The finished rollout."""
@@ -214,7 +227,7 @@ class Row:
     def _after_deep_token(self, token_id: int, *, eos: bool) -> None:
         ending: Ending | None = None
         if eos or self._codec.may_end_marker(token_id):
-            text = self._codec.decode(self._segment)
+            text = self._given + self._codec.decode(self._segment)
             ending = deep_ending(text, self._codec.markers, eos=eos)
         if ending is None and len(self._segment) >= self._streaming.max_deep_tokens:
             ending = Ending.OUT_OF_TOKENS
@@ -246,7 +259,7 @@ class Row:
 
     def _finish(self, ending: Ending) -> None:
         if self.turn.writes is Phase.DEEP:
-            self._deep = self._codec.decode(self._segment)
+            self._deep = self._given + self._codec.decode(self._segment)
         elif len(self._endings) == self.turn.chunk and self._segment:  # the positions ran out
             self._texts.append(thought_text(self._codec.decode(self._segment), self._codec.markers))
             self._endings.append(ending)
@@ -268,15 +281,5 @@ class Row:
         found = extract(answer, self.request.episode.answer_type) if separator else None
         if found is None:
             return total
-        return self._tokens_up_to(len(head) + len(separator) + found.end)
-
-    def _tokens_up_to(self, end: int) -> int:
-        """How many tokens of the deep part it takes to write its first ``end`` characters."""
-        low, high = 1, len(self._segment)
-        while low < high:
-            middle = (low + high) // 2
-            if len(self._codec.decode(self._segment[:middle])) >= end:
-                high = middle
-            else:
-                low = middle + 1
-        return low
+        end = len(head) + len(separator) + found.end - len(self._given)
+        return self._codec.tokens_until(self._segment, end)

@@ -1,4 +1,4 @@
-"""HRPO's training arguments: TRL's GRPOConfig and nine fields.
+"""HRPO's training arguments: TRL's GRPOConfig and the hierarchy's fields.
 
     >>> HRPOConfig(output_dir="runs/hrpo", num_generations=8, granularity="sentence", local_weight=0.5)
 
@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from trl import GRPOConfig
 
 from adasr_trl.advantages import Granularity, Mixing, Normalisation, Settings, local_weight_at
-from adasr_trl.protocol import Mode
+from adasr_trl.protocol import TAUGHT_MODES, Mode
 from adasr_trl.rewards import Reward, Scope
 
 _CHOICES = {
@@ -24,7 +24,7 @@ _CHOICES = {
     "granularity": tuple(each.value for each in Granularity),
     "mixing": tuple(each.value for each in Mixing),
     "local_weight_schedule": ("linear", "cosine"),
-    "mode": tuple(each.value for each in Mode),
+    "mode": tuple(each.value for each in TAUGHT_MODES),
     "engine": ("hf", "vllm"),
 }
 
@@ -71,6 +71,13 @@ class HRPOConfig(GRPOConfig):
         default="hf",
         metadata={"help": "What rolls out: hf (transformers), or vllm (interleaved layout only)."},
     )
+    sample_steps: int = field(
+        default=10,
+        metadata={
+            "help": "Keep sample rollouts of the first and every so many steps in samples.jsonl; 0 keeps none."
+        },
+    )
+    sample_rollouts: int = field(default=2, metadata={"help": "How many rollouts to keep then."})
 
     def __post_init__(self) -> None:
         """Refuse combinations that would train something else than they say."""
@@ -101,6 +108,9 @@ class HRPOConfig(GRPOConfig):
                 f"vllm_tensor_parallel_size: got {self.vllm_tensor_parallel_size}; rollouts of one process are its own "
                 f"in colocate mode: use 1, or vllm_mode: server."
             )
+        for name, least in (("sample_steps", 0), ("sample_rollouts", 1)):
+            if getattr(self, name) < least:
+                raise ValueError(f"{name}: got {getattr(self, name)}; expected {least} or more.")
         self._refuse_split_generation_batches()
         self._refuse_what_rollouts_do_not_obey()
 
@@ -204,6 +214,11 @@ class HRPOConfig(GRPOConfig):
 
     def _refuse_what_rollouts_do_not_obey(self) -> None:
         """Options of TRL's own generation, which streaming rollouts replace."""
+        if self.log_completions:
+            raise ValueError(
+                "log_completions: got true; TRL's table runs what was read and what was thought together, and prints it as "
+                "it is; use sample_steps, and watch with adasr show RUN --samples."
+            )
         unused = {
             "repetition_penalty": 1.0,
             "use_transformers_continuous_batching": False,

@@ -7,12 +7,12 @@ flat/reward (TRL's own, of the sum of all rewards)
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, MutableSequence, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
 
-from adasr_trl.advantages import Scopes, Settings, nan_std, relative
+from adasr_trl.advantages import Scopes, Settings, nan_std
 from adasr_trl.clock import Clock, arrivals, timeline
 from adasr_trl.hrpo.group_filter import Draw
 from adasr_trl.hrpo.scoring import Row
@@ -79,22 +79,8 @@ def group_metrics(draw: Draw) -> dict[str, float]:
     }
 
 
-def replace_flat(
-    metrics: dict[str, list[float]],
-    logged: MutableSequence[float],
-    scopes: Scopes,
-    settings: Settings,
-) -> None:
-    """Rename TRL's reward statistics, which are of the flat sum, and add those of each scope.
-
-    In TRL's table of completions, the global term takes the place of the flat advantage of the same rows.
-
-    Args:
-        metrics: TRL's metrics.
-        logged: TRL's column of advantages.
-        scopes: What the advantages were made of.
-        settings: Group size and normalisation.
-    """
+def replace_flat(metrics: dict[str, list[float]], scopes: Scopes, settings: Settings) -> None:
+    """Rename TRL's reward statistics in ``metrics``, which are of the flat sum, and add those of each scope."""
     for name in _FLAT:
         metrics.setdefault(f"flat/{name}", []).append(metrics[name].pop())
         if not metrics[name]:
@@ -108,10 +94,6 @@ def replace_flat(
         metrics.setdefault(f"reward/{name}", []).append(torch.nanmean(rewards_B).item())
         flat = torch.isclose(std_N, torch.zeros_like(std_N)).float().mean().item()
         metrics.setdefault(f"zero_std_groups/{name}", []).append(flat)
-    terms = relative(scopes.global_B, settings).tolist()
-    for _ in range(min(len(terms), len(logged))):  # an evaluation may have more rows than the table
-        logged.pop()
-    logged.extend(terms)
 
 
 def _sum(values: Iterable[float]) -> tuple[float, int]:

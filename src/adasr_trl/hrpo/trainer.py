@@ -39,7 +39,8 @@ from adasr_trl.samplers import EpochSeeded
 class HRPOTrainer(ViewedGRPOTrainer):
     """See the module; arguments not named here are GRPOTrainer's."""
 
-    _draw: Draw  # of the generation batch at hand
+    draw: Draw  # of the generation batch at hand
+    rewards: tuple[Reward, ...]
 
     def __init__(
         self,
@@ -68,7 +69,7 @@ class HRPOTrainer(ViewedGRPOTrainer):
         args.check_rewards(rewards)
         args.check_layout(streaming.layout)
         args.reward_weights = [reward.weight for reward in rewards]
-        self._filter = group_filter
+        self._filter, self.rewards = group_filter, tuple(rewards)
         super().__init__(
             model,
             reward_funcs=[bridge.trl_reward(reward, place) for place, reward in enumerate(rewards)],
@@ -80,16 +81,16 @@ class HRPOTrainer(ViewedGRPOTrainer):
         )
         warn_of_criterion(group_filter)
         self._streaming, self._room = streaming, Room(streaming.decode_batch)
-        self._codec = Codec(self.processing_class, streaming.markers)
+        self._codec = Codec(self.processing_class, streaming.markers, streaming.thinking)
         self._layout = build_layout(streaming, self._codec)
         roll = roller_of(self, self._codec, self._layout, streaming, self._room)
-        self._drawer = Drawer(episodes, tuple(rewards), roll, Mode(args.mode), args.is_flat)
+        self._drawer = Drawer(episodes, self.rewards, roll, Mode(args.mode), args.is_flat)
 
     def _get_train_sampler(self, dataset: Any = None) -> Any:
         return EpochSeeded(super()._get_train_sampler(dataset), self.args.seed)
 
     def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
-        draw = self._draw = self._drawn([from_json(row["episode"]) for row in inputs])
+        draw = self.draw = self._drawn([from_json(row["episode"]) for row in inputs])
         rollouts = [row.graded.rollout for row in draw.rows]
         settings = self._settings()
         views_BT = bridge.padded_views(rollouts, self._layout, self.accelerator.device)
@@ -100,10 +101,10 @@ class HRPOTrainer(ViewedGRPOTrainer):
         if not self.args.is_flat:
             ids, rows = output["completion_ids"], self._local_rows(len(rollouts))
             tokens = bridge.padded_tokens(rollouts, ids, self._codec, settings.granularity)
-            scopes = scopes_of(draw.scores, self._drawer.rewards, settings)
+            scopes = scopes_of(draw.scores, self.rewards, settings)
             output["advantages"] = advantages.hierarchical(scopes, tokens, settings, rows)
-            replace_flat(self._metrics[self._mode], self._logs["advantages"], scopes, settings)
-        credit = disagreement(draw, self._drawer.rewards, settings, self._local_rows(len(rollouts)))
+            replace_flat(self._metrics[self._mode], scopes, settings)
+        credit = disagreement(draw, self.rewards, settings, self._local_rows(len(rollouts)))
         more = credit | {name: (value, 1) for name, value in self._room.report().items()}
         log_draw(self._metrics[self._mode], draw, self._streaming.clock, more, self.accelerator)
         return output
@@ -124,7 +125,7 @@ class HRPOTrainer(ViewedGRPOTrainer):
 
     def _hand_over(self, _prompts: list[str], _trainer: Any) -> dict[str, Any]:
         """TRL's ``rollout_func``: the rollouts drawn before, with their scores for the reward functions."""
-        rows, scores = self._draw.rows, self._draw.scores.rewards_BR
+        rows, scores = self.draw.rows, self.draw.scores.rewards_BR
         ids = bridge.trl_rollouts([row.graded.rollout for row in rows])
         return {**ids, "scores": scores[self._local_rows(len(rows))].tolist()}
 

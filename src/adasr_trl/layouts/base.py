@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Protocol
 
@@ -20,7 +20,7 @@ from adasr_trl.codec import Codec
 from adasr_trl.config_sections import LayoutName, StreamingConfig
 from adasr_trl.episode import Episode
 from adasr_trl.files import UserError
-from adasr_trl.protocol import Markers, Mode, Phase, first_marker
+from adasr_trl.protocol import TAUGHT_MODES, Markers, Mode, Phase, first_marker
 
 
 class Stream(Enum):
@@ -115,6 +115,11 @@ class Layout(ABC):
 
     def encode(self, episode: Episode, mode: Mode) -> Encoded:
         """The episode with its teacher's trace, for supervised training; UserError without a trace."""
+        if mode not in TAUGHT_MODES:
+            raise UserError(
+                f"mode: got {mode.value}, which models are measured in, never taught; use "
+                f"{' or '.join(each.value for each in TAUGHT_MODES)}."
+            )
         check_trace(episode, self._codec.markers)
         token_ids: list[int] = []
         phases: list[Phase] = []
@@ -131,6 +136,15 @@ class Layout(ABC):
     def forced_end(self, phase: Phase) -> tuple[int, ...]:
         """What the engine inserts (READ) behind a segment that did not end itself: the marker that it lacks."""
         return self._codec.marker("thought_end" if phase is Phase.STREAM else "reasoning_end")
+
+    def _skipped(self, turn: Turn) -> Turn:
+        """A turn in which the skip marker is given in place of a thought."""
+        ids = turn.token_ids + self._codec.marker("skip")
+        return replace(turn, token_ids=ids, writes=Phase.READ)
+
+    def _answering(self, turn: Turn) -> Turn:
+        """The deep part's turn with its reasoning over before it began."""
+        return replace(turn, token_ids=turn.token_ids + self._codec.marker("reasoning_end"))
 
     def _check_length(self, turns: Sequence[Turn], episode: Episode) -> None:
         """Refuse an episode whose given tokens are more than the cap (UserError)."""

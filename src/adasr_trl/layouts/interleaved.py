@@ -26,7 +26,11 @@ class Interleaved(Layout):
             turns += self.arrival(chunk, k)
         if mode is Mode.READ_THEN_THINK:
             turns = [replace(turn, writes=Phase.READ) for turn in turns]
+        elif mode is Mode.FORCED_SKIP:
+            turns = [turns[0], *map(self._skipped, turns[1:])]
         turns += self.closing(len(episode.chunks))
+        if mode is Mode.NO_DEEP:
+            turns[-1] = self._answering(turns[-1])
         self._check_length(turns, episode)
         return tuple(turns)
 

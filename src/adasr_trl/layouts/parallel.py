@@ -40,6 +40,10 @@ class Parallel(Layout):
         end, deep = self.closing(len(episode.chunks), read)
         if mode is Mode.READ_THEN_THINK:  # written when all was read, the header too
             thoughts, header = [], replace(header, chunk=deep.chunk, sees=deep.sees)
+        elif mode is Mode.FORCED_SKIP:
+            thoughts = [self._skipped(thought) for thought in thoughts]
+        elif mode is Mode.NO_DEEP:
+            deep = self._answering(deep)
         turns = (*source, end, header, *thoughts, deep)
         self._check_length(turns, episode)
         return turns

@@ -127,13 +127,13 @@ def _stream(options: argparse.Namespace) -> int:
 
 
 def _closing(options: argparse.Namespace, reasoner: StreamingReasoner, session: Session) -> Closing:
-    from adasr_trl.live.screen import Closing
+    from adasr_trl.live.screen import NOT_ASKED, Closing
     from adasr_trl.protocol import Phase
 
     waited, rollout = session.waited(), session.stream.rollout
     elapsed = time.monotonic() - session.started
     other: ReadThenThink | None = None
-    how = "not asked for"
+    how = NOT_ASKED
     if session.stream.ended_early:
         how = "not measured, since the input was not read to its end"
     elif not options.no_compare:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from rich.console import Console, Group
 
 PLAIN_WIDTH = 100
+NOT_ASKED = "not asked for"
 ANSWER_SHOWN = 40  # characters of read-then-think's answer
 UNREAD_SHOWN = 240  # characters of what has arrived and waits to be read
 
@@ -73,15 +74,19 @@ class Closing:
         waited = f"waited {self.wait_seconds:.2f} s for the answer"
         if self.first_seconds is not None:
             waited += f" (its first token after {self.first_seconds:.2f} s)"
-        other = f"read-then-think: {self.read_then_think}"
+        other = (
+            ""
+            if self.read_then_think == NOT_ASKED
+            else f"; read-then-think: {self.read_then_think}"
+        )
         if self.read_then_think_seconds is not None:
             said = "without an answer"
             if self.read_then_think_answer is not None:  # in one line, so that it forges none
                 said = f"answer {visible(' '.join(self.read_then_think_answer.split()))[:ANSWER_SHOWN]}"
             taken = f"{self.read_then_think_seconds:.2f} s, {self.read_then_think}, {said}"
-            other = f"read-then-think would have taken {taken}"
+            other = f"; read-then-think would have taken {taken}"
         tokens = f"streaming {count(self.streaming_tokens)}, deep {count(self.deep_tokens)}"
-        return f"{waited}; {other}\n{tokens}"
+        return f"{waited}{other}\n{tokens}"
 
 
 class Screen(Protocol):

@@ -1,0 +1,79 @@
+"""The licence of a pretrained model, as its own card states it; the model made from it passes it on, and none is made up.
+
+>>> base_licence(ModelConfig(path="Qwen/Qwen3-1.7B"), ask_hub=True)
+Licence(licence='apache-2.0', name=None, link=None)
+
+A card that states none, or cannot be had, gives none: then the field is left out, and the author adds what applies.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from huggingface_hub import hf_hub_download, try_to_load_from_cache
+from huggingface_hub.repocard import metadata_load
+
+from adasr_trl.config_sections import ModelConfig
+from adasr_trl.files import UserError
+from adasr_trl.hub_files import hub_errors, is_hub_id
+
+_CARD = "README.md"
+
+
+@dataclass(frozen=True)
+class Licence:
+    """The fields of a model card; name and link belong to a licence that the Hub has no id for (``other``)."""
+
+    licence: str
+    name: str | None = None
+    link: str | None = None
+
+
+def base_licence(origin: ModelConfig | None, *, ask_hub: bool) -> Licence | None:
+    """What the card of the model that a run started from says.
+
+    Args:
+        origin: How its weights were loaded; None where they were made by the run.
+        ask_hub: Whether a card that is not in the cache may be downloaded.
+    """
+    if origin is None or origin.path is None:
+        return None
+    card = _card_of(origin, ask_hub=ask_hub)
+    return None if card is None else _read(card, origin.path)
+
+
+def _card_of(origin: ModelConfig, *, ask_hub: bool) -> Path | None:
+    repo = str(origin.path)
+    if Path(repo).is_dir():
+        return Path(repo) / _CARD if (Path(repo) / _CARD).is_file() else None
+    if not is_hub_id(repo):
+        return None
+    if not ask_hub:
+        found = try_to_load_from_cache(repo, _CARD, revision=origin.revision)
+        return Path(found) if isinstance(found, str) else None
+    try:
+        with hub_errors(repo):
+            return Path(hf_hub_download(repo, _CARD, revision=origin.revision))
+    except UserError:  # no card, or no connection: the push itself will say so
+        return None
+
+
+def _read(card: Path, repo: str) -> Licence | None:
+    try:
+        data: dict[str, Any] = metadata_load(card) or {}
+    except (ValueError, yaml.YAMLError, UnicodeDecodeError):
+        return None
+    stated = data.get("license")
+    if not isinstance(stated, str):
+        return None
+    name, link = data.get("license_name"), data.get("license_link")
+    if isinstance(link, str) and "://" not in link:  # a file of the base's repository
+        link = None if Path(repo).is_dir() else f"https://huggingface.co/{repo}/blob/main/{link}"
+    return Licence(stated, _text(name), _text(link))
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) else None

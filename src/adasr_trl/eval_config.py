@@ -1,0 +1,177 @@
+"""The section ``eval`` of a configuration: what is measured, on which questions, by which clocks.
+
+    eval:
+      runs: {sft: runs/tiny/seed-0/sft, hrpo: runs/tiny/seed-0/hrpo}
+      modes: [streaming, no_deep]
+      clocks: {spoken: {}, hasty: {words_per_minute: 300, jitter: 0.3, burst: 2}}
+
+How it is carried out is in ``suite``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from adasr_trl.config_sections import LayoutName, refuse_below
+
+ModeName = Literal["streaming", "read_then_think", "forced_skip", "no_deep"]
+OWN_CLOCK = "own"  # the clock of a file that names none
+MAIN_TEST = "test"  # the questions of data.test, where eval.name gives them no other name
+POOLED = "all"  # the questions of every set together
+MAX_SAMPLES = 1000
+RATES = ("words_per_minute", "seconds_per_token", "prefill_seconds_per_token")
+_NAME = re.compile(r"[\w-]+")
+
+
+@dataclass(frozen=True)
+class ClockSection:
+    """A clock that records are played by. What is left out is as in the run's own ``streaming.json``.
+
+    Attributes:
+        words_per_minute: Speed of the input.
+        arrivals: When chunks arrive: as recorded in the episode, at the speed above (words), or recorded where the
+            episode says it and else words (auto).
+        jitter: How uneven the gaps between chunks are: standard deviation of the logarithm of a factor of mean 1.
+        burst: So many chunks arrive at once, when the last of them is there.
+        seed: Of the jitter; a question has the same one in every run.
+        device: Rates as given here, or measured with each run's model on this machine.
+        seconds_per_token: Time to write one token.
+        prefill_seconds_per_token: Time to read one token.
+    """
+
+    words_per_minute: float | None = None
+    arrivals: Literal["auto", "recorded", "words"] = "auto"
+    jitter: float = 0.0
+    burst: int = 1
+    seed: int = 0
+    device: Literal["given", "measured"] = "given"
+    seconds_per_token: float | None = None
+    prefill_seconds_per_token: float | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse rates that no clock can have, and rates that are given and measured."""
+        if self.words_per_minute is not None and not self.words_per_minute > 0:
+            raise ValueError(f"words_per_minute: got {self.words_per_minute:g}; expected above 0.")
+        refuse_below("clocks", 1, burst=self.burst)
+        if not 0 <= self.jitter <= 3:
+            raise ValueError(f"jitter: got {self.jitter:g}; expected 0 (even) to 3.")
+        for name, value in self.given.items():
+            if name != "words_per_minute" and not value >= 0:
+                raise ValueError(f"{name}: got {value:g}; expected 0 or more.")
+            if name != "words_per_minute" and self.device == "measured":
+                raise ValueError(
+                    f"{name}: got {value:g} with device: measured, which measures it; remove one of them."
+                )
+
+    @property
+    def given(self) -> dict[str, float]:
+        """The fields of ``clock.Clock`` that are set here."""
+        return {name: vars(self)[name] for name in RATES if vars(self)[name] is not None}
+
+
+@dataclass(frozen=True)
+class EvalConfig:
+    """How models are measured on unseen episodes.
+
+    Attributes:
+        modes: How questions are put (``protocol.Mode``).
+        temperatures: One evaluation for each; 0 is greedy.
+        layouts: Put the questions in each of these rather than in the one that the model was taught, to compare them.
+        seed: Seed of the sampled ones.
+        samples: Rollouts of each question where they are sampled.
+        max_questions: Use only the first so many of each set, or None for all.
+        name: Of the set in ``data.test``, where a run is measured on several; "" is the run's main one.
+        runs: Several runs in place of ``model.path``: name to directory.
+        run_modes: Modes of some of the runs, in place of ``modes``.
+        tests: Further sets of questions: name to file.
+        clocks: Name to clock; the run's own one where none is named.
+        reference: The run that others are compared with where not all pairs are shown; the first one by default.
+        output_dir: Where the table goes; required for several runs, else the records' folder.
+        resamples: Of every bootstrap interval.
+    """
+
+    modes: tuple[ModeName, ...] = ("streaming",)
+    temperatures: tuple[float, ...] = (0.0, 1.0)
+    layouts: tuple[LayoutName, ...] = ()
+    seed: int = 0
+    samples: int = 1
+    max_questions: int | None = None
+    name: str = ""
+    runs: dict[str, str] = field(default_factory=dict)
+    run_modes: dict[str, tuple[ModeName, ...]] = field(default_factory=dict)
+    tests: dict[str, str] = field(default_factory=dict)
+    clocks: dict[str, ClockSection] = field(default_factory=dict)
+    reference: str = ""
+    output_dir: str = ""
+    resamples: int = 2000
+
+    def __post_init__(self) -> None:
+        """Refuse what measures nothing, and names that collide or are no folder's."""
+        if not re.fullmatch(r"[\w-]*", self.name):
+            raise ValueError(f"eval.name: got {self.name!r}; expected letters, digits, - and _.")
+        several: Mapping[str, tuple[object, ...]] = {
+            "modes": self.modes,
+            "temperatures": self.temperatures,
+            **{f"run_modes.{run}": modes for run, modes in self.run_modes.items()},
+        }
+        for name, values in several.items():
+            if not values or len(set(values)) < len(values):
+                raise ValueError(
+                    f"eval.{name}: got {list(values)}; expected one or more, each once."
+                )
+        if len(set(self.layouts)) < len(self.layouts):
+            raise ValueError(f"eval.layouts: got {list(self.layouts)}; expected each once.")
+        refuse_below("eval", 0, temperatures=min(self.temperatures))
+        refuse_below("eval", 1, samples=self.samples, resamples=self.resamples)
+        if self.samples > MAX_SAMPLES:
+            raise ValueError(f"eval.samples: got {self.samples}; expected at most {MAX_SAMPLES}.")
+        if self.samples > 1 and max(self.temperatures) == 0:
+            raise ValueError(
+                f"eval.samples: got {self.samples} with greedy decoding alone, which writes the same each time; add a "
+                f"temperature above 0."
+            )
+        if self.max_questions is not None:
+            refuse_below("eval", 1, max_questions=self.max_questions)
+        self._check_names()
+
+    def _check_names(self) -> None:
+        for key in ("runs", "tests", "clocks"):
+            for name in vars(self)[key]:
+                if not _NAME.fullmatch(name):
+                    raise ValueError(
+                        f"eval.{key}: got the name {name!r}; expected letters, digits, - and _."
+                    )
+        for taken in (self.main_test, POOLED):
+            if taken in self.tests:
+                raise ValueError(
+                    f"eval.tests: got the name {taken!r}, which the table gives to "
+                    f"{'all questions together' if taken == POOLED else 'data.test'}; choose another."
+                )
+        for key, names in (("run_modes", self.run_modes), ("reference", [self.reference])):
+            for name in names:
+                if name and name not in self.runs:
+                    known = ", ".join(self.runs) or "none"
+                    raise ValueError(
+                        f"eval.{key}: got {name!r}, which is no run; eval.runs has {known}."
+                    )
+        if self.runs and not self.output_dir:
+            raise ValueError(
+                "eval.output_dir is missing; name the folder of the table of eval.runs."
+            )
+
+    @property
+    def main_test(self) -> str:
+        """The name of the questions in ``data.test``."""
+        return self.name or MAIN_TEST
+
+    @property
+    def named_clocks(self) -> dict[str, ClockSection]:
+        """The clocks, at least one."""
+        return self.clocks or {OWN_CLOCK: ClockSection()}
+
+    def modes_of(self, run: str) -> tuple[ModeName, ...]:
+        """The modes of the run of this name."""
+        return self.run_modes.get(run, self.modes)

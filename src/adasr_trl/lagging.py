@@ -1,0 +1,94 @@
+"""How far writing lags behind reading, as simultaneous translation measures it: AL and LAAL.
+
+    >>> average_lagging([1, 2, 3, 3], source_length=3, target_length=4)    # a word behind, at the input's own pace
+    1.25
+
+Average lagging (AL) is Ma et al. 2019 (STACL, arXiv 1810.08398):
+
+    AL = 1 / tau * sum over t = 1 .. tau of [ g(t) - (t - 1) * |x| / |y| ],    tau = the first t with g(t) = |x|
+
+where g(t) is how much of the source x had been read when target unit t was written. Length-adaptive average lagging
+(LAAL) is Papi et al. 2022 (arXiv 2206.05807): max(|y|, |y*|) in place of |y|, with the reference y*, so that
+writing more than the reference earns nothing.
+
+A translation lies beside its source; a rollout's thoughts and its answer do not, so what counts as a unit is ours:
+
+- Source units are spoken words (``chunking.spoken_words``). A chunk is read as a whole, so g jumps by a chunk's words:
+  a token of the thought behind chunk k has g = the words of chunks 0 to k, a token of the deep part has g = |x|.
+- Target units are all tokens that the model wrote, markers and end of sequence included: thoughts first, then the deep
+  part. Given tokens (READ, forced ones among them) are none.
+- The reference y* is the episode's own trace, in tokens as supervised training writes it. Without a trace: no LAAL.
+- In seconds, g(t) is when token t was written by the clock, writing itself included (computation-aware, as in SimulEval,
+  arXiv 2007.16193), and |x| is when the last chunk arrived. tau is the first t with g(t) >= |x|.
+- Read-then-think has g(1) = |x|: AL and LAAL are the whole input. Neither looks at what the tokens say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from adasr_trl.clock import Clock, Timeline
+from adasr_trl.protocol import Phase
+from adasr_trl.rollout import Rollout
+
+
+def average_lagging(
+    delays: Sequence[float], source_length: float, target_length: float
+) -> float | None:
+    """AL where ``target_length`` is the number of delays, LAAL where it is at least the reference's.
+
+    Args:
+        delays: g(t) of each target unit.
+        source_length: The whole source, in the unit of the delays.
+        target_length: How many target units the source is held against.
+
+    Returns:
+        The mean lag up to the first unit that had seen all of the source; None where nothing was written.
+    """
+    if not delays:
+        return None
+    tau = next((t for t, delay in enumerate(delays, 1) if delay >= source_length), len(delays))
+    pace = source_length / target_length
+    return sum(delay - t * pace for t, delay in enumerate(delays[:tau])) / tau
+
+
+def word_delays(rollout: Rollout, words: Sequence[float]) -> list[float]:
+    """The words that had been read when each token was written.
+
+    Args:
+        rollout: What was written.
+        words: The words of chunks 0 to k, for each chunk k. (C)
+    """
+    whole = words[-1]
+    pairs = zip(rollout.phases, rollout.chunk_of_token, strict=True)
+    return [
+        words[chunk] if phase is Phase.STREAM else whole
+        for phase, chunk in pairs
+        if phase is not Phase.READ
+    ]
+
+
+def second_delays(rollout: Rollout, line: Timeline, clock: Clock) -> list[float]:
+    """When each token was written, in seconds since the question was asked; the last one of a thought at its finish."""
+    delays: list[float] = []
+    for count, finish in zip(rollout.thought_tokens(), line.finish_seconds, strict=False):
+        delays += _until(finish, count, clock)
+    end = line.arrival_seconds[-1] + line.to_end_seconds
+    return delays + _until(end, rollout.tokens_in(Phase.DEEP), clock)
+
+
+def first_answer_seconds(rollout: Rollout, line: Timeline, clock: Clock, first_token: int) -> float:
+    """From the last chunk's arrival to the first token of the answer.
+
+    Args:
+        rollout: What was written.
+        line: When.
+        clock: The rates.
+        first_token: Which of the DEEP tokens is the answer's first, counted from 1; the last where there is no answer.
+    """
+    behind = rollout.tokens_in(Phase.DEEP) - first_token
+    return line.to_end_seconds - behind * clock.seconds_per_token
+
+
+def _until(end: float, count: int, clock: Clock) -> list[float]:
+    return [end - left * clock.seconds_per_token for left in range(count - 1, -1, -1)]

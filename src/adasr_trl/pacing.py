@@ -1,0 +1,74 @@
+"""When chunks arrive under a clock that is less even than a reader: jitter, bursts, recorded times.
+
+    >>> paced(episode, Clock(), Pace(jitter=0.3, burst=2))
+    (2.6, 2.6, 4.1)
+
+Ours, for asking whether a wait holds up where the input does not come at a steady speed. Times are functions of the
+question and the pace alone, so every run meets the same ones.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import random
+from dataclasses import dataclass
+from enum import Enum
+
+from adasr_trl.clock import Clock, arrivals, spoken_arrivals
+from adasr_trl.episode import Episode, EpisodeError
+
+
+class Times(Enum):
+    """Which times a pace starts from: the episode's, the clock's words a minute, or the first where they are there."""
+
+    AUTO = "auto"
+    RECORDED = "recorded"
+    WORDS = "words"
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How arrivals differ from an even stream.
+
+    Attributes:
+        times: What they start from.
+        jitter: Each gap is multiplied by exp(jitter * z - jitter^2 / 2) with z normal, which is 1 in the mean.
+        burst: So many chunks come at once, with the last of them; the last burst may have fewer.
+        seed: Of the jitter.
+    """
+
+    times: Times = Times.AUTO
+    jitter: float = 0.0
+    burst: int = 1
+    seed: int = 0
+
+
+def paced(episode: Episode, clock: Clock, pace: Pace) -> tuple[float, ...]:
+    """When each chunk has arrived completely."""
+    times = _even(episode, clock, pace.times)
+    if pace.jitter:
+        times = _jittered(times, pace.jitter, f"{pace.seed}/{episode.id}")
+    last = len(times) - 1
+    return tuple(
+        times[min(k // pace.burst * pace.burst + pace.burst - 1, last)] for k in range(len(times))
+    )
+
+
+def _even(episode: Episode, clock: Clock, times: Times) -> tuple[float, ...]:
+    if times is Times.WORDS:
+        return spoken_arrivals(episode.chunks, clock)
+    if times is Times.RECORDED and episode.arrival_seconds is None:
+        raise EpisodeError(
+            f"episode {episode.id!r} has no arrival_seconds, which arrivals: recorded needs; use auto or words."
+        )
+    return arrivals(episode, clock)
+
+
+def _jittered(times: tuple[float, ...], jitter: float, seed: str) -> tuple[float, ...]:
+    draw = random.Random(seed)
+    gaps = [later - earlier for earlier, later in itertools.pairwise((0.0, *times))]
+    factors = (math.exp(jitter * draw.gauss(0.0, 1.0) - jitter * jitter / 2) for _ in gaps)
+    return tuple(
+        itertools.accumulate(gap * factor for gap, factor in zip(gaps, factors, strict=True))
+    )

@@ -1,0 +1,70 @@
+"""What distributed training needs before anything else is built.
+
+>>> begin_processes(loaded.flat)
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from adasr_trl.files import UserError
+
+
+def begin_processes(flat: Mapping[str, object]) -> None:
+    """What sharding needs before TRL's arguments are built; nothing where none is asked for.
+
+    Args:
+        flat: The configuration's keys for TRL.
+
+    Raises:
+        UserError: The sharding that was asked for cannot be had here.
+    """
+    if flat.get("fsdp") or os.environ.get("ACCELERATE_USE_FSDP", "").lower() == "true":
+        _refuse_fsdp_on_cpu(use_cpu=bool(flat.get("use_cpu")))
+    if flat.get("deepspeed"):
+        _begin_deepspeed()
+
+
+def _refuse_fsdp_on_cpu(*, use_cpu: bool) -> None:
+    """Accelerate 1.15 would leave FSDP out without a word: every process would hold all weights."""
+    import torch
+
+    use_cpu |= os.environ.get("ACCELERATE_USE_CPU", "").lower() in ("1", "true")
+    if use_cpu or not torch.accelerator.is_available():
+        raise UserError(
+            "FSDP: accelerate shards over GPUs only, and this is to run on a CPU, where it would train with all weights in "
+            "every process instead; launch without FSDP, or shard with deepspeed: configs/deepspeed/zero3.yaml."
+        )
+
+
+def _begin_deepspeed() -> None:
+    """Without a launcher this is the only process. Without CUDA the processes talk through gloo.
+
+    DeepSpeed does not choose gloo by itself: ZeRO-3 would take two processes for one.
+    """
+    import torch
+
+    try:
+        import deepspeed as library
+    except ImportError as error:
+        raise UserError(
+            f"deepspeed: it is not installed ({error}); pip install 'adasr-trl[gpu]', or remove the setting."
+        ) from error
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    alone = {"RANK": "0", "LOCAL_RANK": "0", "WORLD_SIZE": "1", "MASTER_ADDR": "127.0.0.1"}
+    for name, value in {**alone, "MASTER_PORT": port}.items():
+        os.environ.setdefault(name, value)
+    scripts = str(Path(sys.executable).parent)  # ninja is there, also where no shell activated it
+    if scripts not in os.environ["PATH"].split(os.pathsep):
+        os.environ["PATH"] = os.pathsep.join((scripts, os.environ["PATH"]))
+    if torch.cuda.is_available() or torch.distributed.is_initialized():
+        return
+    # The shared-memory transport would be compiled for a minute, and gloo serves as well.
+    library.ops.__compatible_ops__["deepspeed_shm_comm"] = False
+    library.init_distributed(dist_backend="gloo", auto_mpi_discovery=False)

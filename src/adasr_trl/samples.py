@@ -1,0 +1,65 @@
+"""Rollouts of a training run that are kept to be looked at: ``RUN/samples.jsonl``.
+
+>>> lines = StepLines(run / SAMPLES_FILE)
+>>> lines.append(40, to_sample(rollout, episode, {"global accuracy": 1.0}))
+>>> list(read_samples(run))[-1].step
+40
+
+``adasr show RUN --samples`` prints them. They hold questions and inputs of the training data, and are never published.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from adasr_trl.episode import Episode, EpisodeError, from_json, to_json
+from adasr_trl.files import UserError
+from adasr_trl.rollout import Rollout, from_record, to_record
+from adasr_trl.step_lines import StepLines
+
+SAMPLES_FILE = "samples.jsonl"
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One rollout of a training step, and what each reward gave it (None: it could not score)."""
+
+    step: int
+    rollout: Rollout
+    episode: Episode
+    rewards: Mapping[str, float | None]
+
+
+def to_sample(
+    rollout: Rollout, episode: Episode, rewards: Mapping[str, float | None]
+) -> dict[str, object]:
+    """A record of the file, but for its step."""
+    return {
+        "rewards": dict(rewards),
+        "episode": json.loads(to_json(episode)),
+        "rollout": to_record(rollout),
+    }
+
+
+def read_samples(run: Path) -> Iterator[Sample]:
+    """The samples of a run, in the order of its steps.
+
+    Raises:
+        UserError: It has none, or the file was changed by hand.
+    """
+    path = run / SAMPLES_FILE
+    if not path.is_file():
+        raise UserError(
+            f"{path}: no such file; hrpo and grpo runs write it while they train, unless sample_steps is 0."
+        )
+    try:
+        for record in StepLines(path).read():
+            episode = from_json(json.dumps(record["episode"]))
+            yield Sample(record["step"], from_record(record["rollout"]), episode, record["rewards"])
+    except (ValueError, KeyError, TypeError, EpisodeError) as error:
+        raise UserError(
+            f"{path}: holds something else than samples ({type(error).__name__}: {error}); delete the file."
+        ) from error

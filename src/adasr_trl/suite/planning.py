@@ -1,0 +1,174 @@
+"""What a suite evaluates, checked before any model is loaded.
+
+>>> suite = plan_suite(models, data, config)
+>>> suite.rows[0].label, suite.plan("sft", "test").folder
+('sft, streaming, greedy', PosixPath('runs/tiny/seed-0/sft/eval'))
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from adasr_trl.config_sections import DataConfig, ModelConfig
+from adasr_trl.episode import Episode, EpisodeError, read_episodes
+from adasr_trl.eval_config import EvalConfig
+from adasr_trl.evaluation import Planned, Questions, Setting, planned, settings_of
+from adasr_trl.files import UserError
+from adasr_trl.metrics import check_answer
+from adasr_trl.streaming_file import load_streaming
+
+GREEDY = 0.0
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table: a run in one setting, all its samples together.
+
+    Attributes:
+        run: The run's name.
+        setting: Its first sample's.
+        samples: How many there are.
+    """
+
+    run: str
+    setting: Setting
+    samples: int
+
+    @property
+    def settings(self) -> tuple[Setting, ...]:
+        """The setting of each sample."""
+        first = self.setting
+        parts = (first.mode, first.temperature, first.layout)
+        return tuple(Setting(*parts, sample) for sample in range(self.samples))
+
+    @property
+    def how(self) -> str:
+        """The setting in words, but for its temperature."""
+        mode = self.setting.mode.value.replace("_", " ")
+        return f"{mode}, {self.setting.layout}" if self.setting.layout else mode
+
+    @property
+    def decoding(self) -> str:
+        """The temperature in words."""
+        if self.setting.temperature == GREEDY:
+            return "greedy"
+        times = f" x {self.samples}" if self.samples > 1 else ""
+        return f"T = {self.setting.temperature:g}{times}"
+
+    @property
+    def label(self) -> str:
+        """All of it in words."""
+        return f"{self.run}, {self.how}, {self.decoding}"
+
+
+@dataclass(frozen=True)
+class Suite:
+    """Everything that is to be evaluated.
+
+    Attributes:
+        config: What was asked for.
+        plans: Each run on each set of questions, by their names.
+        rows: The lines of the table.
+        output: Where the table goes.
+    """
+
+    config: EvalConfig
+    plans: Mapping[tuple[str, str], Planned]
+    rows: tuple[Row, ...]
+    output: Path
+
+    @property
+    def runs(self) -> tuple[str, ...]:
+        """Names of the runs."""
+        return tuple(dict.fromkeys(run for run, _ in self.plans))
+
+    @property
+    def tests(self) -> tuple[str, ...]:
+        """Names of the sets of questions."""
+        return tuple(dict.fromkeys(test for _, test in self.plans))
+
+    def plan(self, run: str, test: str) -> Planned:
+        """One run on one set of questions."""
+        return self.plans[run, test]
+
+
+def plan_suite(models: Mapping[str, ModelConfig], data: DataConfig, config: EvalConfig) -> Suite:
+    """Check the runs, the questions and the clocks, and say what is to be done.
+
+    Raises:
+        UserError: An unfinished run, a file that is missing or cannot be used, or names of one and the same thing.
+    """
+    _refuse_same("eval.runs", {name: str(model.path) for name, model in models.items()})
+    questions = _questions(data, config)
+    plans = {
+        (run, test): planned(model, asked, settings_of(config, config.modes_of(run)), config.seed)
+        for run, model in models.items()
+        for test, asked in questions.items()
+    }
+    _check_clocks(models, config)
+    rows = tuple(
+        Row(run, setting, config.samples if setting.temperature else 1)
+        for run in models
+        for setting in settings_of(config, config.modes_of(run))
+        if setting.sample == 0
+    )
+    output = Path(config.output_dir) if config.output_dir else next(iter(plans.values())).folder
+    return Suite(config, plans, rows, output)
+
+
+def _questions(data: DataConfig, config: EvalConfig) -> dict[str, Questions]:
+    """Every set of questions by its name in the table; each of them is read once, to check it."""
+    files = {config.main_test: data.test} if data.test else {}
+    files |= config.tests
+    if not files:
+        raise EpisodeError(
+            "data.test: evaluation needs a file of unseen episodes; set it, or eval.tests."
+        )
+    _refuse_same("eval.tests", files)
+    folders = {config.main_test: config.name} if data.test else {}
+    return {
+        name: Questions(folders.get(name, name), Path(path), _count(Path(path), config))
+        for name, path in files.items()
+    }
+
+
+def _count(path: Path, config: EvalConfig) -> int:
+    recorded = [name for name, clock in config.clocks.items() if clock.arrivals == "recorded"]
+
+    def check(episode: Episode) -> None:
+        check_answer(episode)
+        if recorded and episode.arrival_seconds is None:
+            raise EpisodeError(
+                f"episode {episode.id!r} has no arrival_seconds, which eval.clocks.{recorded[0]}.arrivals: recorded "
+                f"needs; use auto or words."
+            )
+
+    return sum(1 for _ in itertools.islice(read_episodes(path, check), config.max_questions))
+
+
+def _refuse_same(key: str, paths: Mapping[str, str]) -> None:
+    """Refuse two names of one file or folder: they would have the same records, or count questions twice."""
+    seen: dict[Path, str] = {}
+    for name, path in paths.items():
+        before = seen.setdefault(Path(path).resolve(), name)
+        if before != name:
+            raise UserError(f"{key}: {before} and {name} are both {path}; leave one of them out.")
+
+
+def _check_clocks(models: Mapping[str, ModelConfig], config: EvalConfig) -> None:
+    """Refuse a clock that would not be the same for all runs, since it leaves to them what they differ in."""
+    own = {name: load_streaming(Path(model.path or "")).clock for name, model in models.items()}
+    first = next(iter(own))
+    for clock, section in config.named_clocks.items():
+        left = {"words_per_minute"} if section.device == "measured" else set(vars(own[first]))
+        for key in sorted(left - set(section.given)):
+            for name, other in own.items():
+                a, b = vars(own[first])[key], vars(other)[key]
+                if a != b:
+                    raise UserError(
+                        f"eval.clocks.{clock}: {key} is not set, and {first} has {a:g} in its streaming.json, {name} "
+                        f"{b:g}; set it."
+                    )

@@ -1,0 +1,192 @@
+"""The numbers of a suite's table, recomputed by hand."""
+
+from __future__ import annotations
+
+import itertools
+import math
+
+import pytest
+
+from adasr_trl.clock import Clock
+from adasr_trl.config_sections import ModelConfig
+from adasr_trl.eval_config import ClockSection, EvalConfig
+from adasr_trl.evaluation import Planned, Questions, Setting
+from adasr_trl.metrics import Interval, wilson_interval
+from adasr_trl.pacing import Pace
+from adasr_trl.protocol import Ending, Mode
+from adasr_trl.suite.clocks import Ticking
+from adasr_trl.suite.figures import figures_of, pass_at_k
+from adasr_trl.suite.judging import Judged, Timed
+from adasr_trl.suite.page import Findings, markdown_of, shown_pairs
+from adasr_trl.suite.pairs import differences, keep, pairs_of
+from adasr_trl.suite.planning import Row, Suite
+
+
+def judged(right, *, deep=10, skips=(0, 0), trace=None, wait=1.0, ending=Ending.ANSWERED) -> Judged:
+    """A rollout that wrote 5 tokens of thoughts; ``skips`` are (skipped, of so many), ``trace`` (skips, both, skippable)."""
+    traced_skipped, rightly, skippable = trace or (0, 0, 0)
+    timed = Timed(wait / 4, wait - 0.1, wait, wait + 0.1, 0.5, 2 * wait, None)
+    return Judged(
+        right=right,
+        streaming_tokens=5,
+        deep_tokens=deep,
+        ending=ending,
+        thoughts=skips[1],
+        skipped=skips[0],
+        traced=skips[1],
+        traced_skipped=traced_skipped,
+        skippable=skippable,
+        rightly_skipped=rightly,
+        lagging=3.0 * wait,
+        adaptive_lagging=4.0 if right else None,
+        timed=(timed,),
+    )
+
+
+FOUR = [
+    judged(True, deep=10, skips=(1, 4), trace=(1, 1, 2), wait=1.0),
+    judged(True, deep=20, skips=(2, 4), trace=(2, 1, 1), wait=2.0),
+    judged(False, deep=30, skips=(0, 4), trace=(0, 0, 2), wait=3.0, ending=Ending.MALFORMED),
+    judged(False, deep=0, wait=10.0, ending=Ending.OUT_OF_TOKENS),
+]
+
+
+def test_a_line_is_what_its_rollouts_add_up_to() -> None:
+    found = figures_of([FOUR], ("own",), 10)
+    assert (found.questions, found.samples, found.pass_at) == (4, 1, {})
+    assert found.accuracy == Interval(0.5, *wilson_interval(2, 4))
+    assert (found.streaming_tokens, found.deep_tokens, found.total_tokens) == (5, 15, 20)
+    assert (found.answered, found.malformed, found.out_of_tokens) == (0.5, 0.25, 0.25)
+    # The fourth one had no choice: it is no part of the skip rate. Two of three skips are the trace's, of its five.
+    assert found.skip_rate == pytest.approx((1 / 4 + 2 / 4 + 0) / 3)
+    assert found.skip_precision == pytest.approx(2 / 3)
+    assert found.skip_recall == pytest.approx(2 / 5)
+    assert found.lagging_words == pytest.approx(3 * 16 / 4)
+    assert found.adaptive_lagging_words == 4.0
+
+
+def test_a_clock_has_means_medians_and_95th_percentiles() -> None:
+    by = figures_of([FOUR], ("own",), 10).clocks["own"]
+    assert by.backlog_seconds == pytest.approx(1.0)
+    assert (by.answer_seconds.mean, by.answer_seconds.median) == (4.0, 2.5)
+    assert by.answer_seconds.p95 == pytest.approx(3.0 + 0.85 * 7.0)  # position 3 * 0.95 = 2.85
+    assert by.first_seconds.median == pytest.approx(2.4)
+    assert by.end_seconds.median == pytest.approx(2.6)
+    assert (by.overlap, by.lagging_seconds, by.adaptive_lagging_seconds) == (0.5, 8.0, None)
+
+
+def test_without_skips_or_traces_there_is_no_precision() -> None:
+    found = figures_of([[judged(True)]], ("own",), 10)
+    assert (found.skip_rate, found.skip_precision, found.skip_recall) == (None, None, None)
+
+
+@pytest.mark.parametrize(("n", "c"), [(4, 1), (5, 2), (6, 6), (3, 0)])
+def test_pass_at_k_is_the_share_of_subsets_that_hold_a_right_one(n: int, c: int) -> None:
+    for k in range(1, n + 1):
+        subsets = list(itertools.combinations([True] * c + [False] * (n - c), k))
+        assert pass_at_k(n, c, k) == pytest.approx(sum(map(any, subsets)) / len(subsets))
+
+
+@pytest.mark.parametrize(("n", "c", "k"), [(3, 4, 1), (3, 1, 4), (3, 1, 0), (3, -1, 1)])
+def test_pass_at_k_refuses_what_cannot_be(n: int, c: int, k: int) -> None:
+    with pytest.raises(ValueError, match=f"got {c} right of {n} samples and k = {k}"):
+        pass_at_k(n, c, k)
+
+
+def test_samples_are_a_mean_for_each_question_and_pass_at_k_over_them() -> None:
+    # Three samples of two questions: 1 of 3 right, and 3 of 3. pass@2 of the first: 1 - C(2,2)/C(3,2) = 2/3.
+    samples = [
+        [judged(True), judged(True)],
+        [judged(False), judged(True)],
+        [judged(False), judged(True)],
+    ]
+    found = figures_of(samples, ("own",), 2000)
+    assert (found.questions, found.samples) == (2, 3)
+    assert found.accuracy.mean == pytest.approx(2 / 3)
+    assert (found.accuracy.low, found.accuracy.high) == pytest.approx((1 / 3, 1.0))
+    assert found.pass_at == pytest.approx({1: 2 / 3, 2: 5 / 6, 3: 1.0})
+
+
+def row(run: str, mode: Mode = Mode.STREAMING, temperature: float = 0.0) -> Row:
+    return Row(run, Setting(mode, temperature), 1)
+
+
+def rights(pattern: str, wait: float) -> list[Judged]:
+    return [judged(letter == "r", wait=wait) for letter in pattern]
+
+
+def test_any_two_lines_of_one_temperature_are_compared_on_the_same_questions() -> None:
+    lines = {
+        row("a"): keep([rights("rrwwwwwwww", 2.0)]),
+        row("b"): keep([rights("rwrrrrwwww", 1.5)]),
+        row("b", Mode.NO_DEEP): keep([rights("wwwwwwwwww", 0.5)]),
+        row("b", temperature=1.0): keep([rights("wwwwwwwwww", 0.5)]),
+    }
+    found = differences(lines, resamples=200)
+    assert [(each.first.label, each.second.label) for each in found] == [
+        ("a, streaming, greedy", "b, streaming, greedy"),
+        ("a, streaming, greedy", "b, no deep, greedy"),
+        ("b, streaming, greedy", "b, no deep, greedy"),
+    ]
+    first = found[0]
+    assert first.points.mean == pytest.approx(30.0)
+    assert first.points.low < 30.0 < first.points.high
+    # 4 against 1 of 5: (1 + 5) of 32 ways are as uneven on each side.
+    assert (first.mcnemar.n01, first.mcnemar.n10, first.mcnemar.p) == (4, 1, 12 / 32)
+    assert first.seconds == Interval(-0.5, -0.5, -0.5)
+    assert first.turned.points.mean == pytest.approx(-30.0)
+    assert (first.turned.mcnemar.n01, first.turned.seconds.mean) == (1, 0.5)
+    assert (first.turned.points.low, first.turned.points.high) == (
+        -first.points.high,
+        -first.points.low,
+    )
+
+
+def suite_of(rows, tmp_path, **config) -> Suite:
+    runs = {each.run: str(tmp_path / each.run) for each in rows}
+    section = EvalConfig(runs=runs, output_dir=str(tmp_path), **config)
+    asked = Questions("", tmp_path / "test.jsonl", 4)
+    plans = {
+        (run, "test"): Planned(ModelConfig(path=path), asked, (), 0, {})
+        for run, path in runs.items()
+    }
+    return Suite(section, plans, tuple(rows), tmp_path)
+
+
+def cells(text: str, start: str) -> list[str]:
+    line = next(line for line in text.splitlines() if line.startswith(f"| {start}"))
+    return [cell.strip() for cell in line.strip("|").split("|")]
+
+
+def test_the_page_shows_the_same_numbers(tmp_path) -> None:
+    rows = [row("sft"), row("hrpo")]
+    suite = suite_of(rows, tmp_path, clocks={"own": ClockSection(jitter=0.5, burst=2)})
+    samples = {rows[0]: [FOUR], rows[1]: [rights("rrrr", 0.5)]}
+    figures = {each: figures_of(found, ("own",), 10) for each, found in samples.items()}
+    pairs = differences({each: keep(found) for each, found in samples.items()}, 50)
+    ticking = {"own": Ticking(Clock(), Pace(jitter=0.5, burst=2))}
+    findings = Findings({"test": figures}, {"test": pairs}, dict.fromkeys(suite.runs, ticking))
+    text = markdown_of(suite, findings)
+    assert "jitter 0.5 (seed 0), in bursts of 2, 30 ms a written token, 0.5 ms a read token" in text
+    assert cells(text, "sft | streaming")[3:] == [
+        "0.500 (0.150 to 0.850)", "5.0", "15.0", "20.0", "0.25", "0.67", "0.40", "0.500", "12.0", "4.0",
+    ]  # fmt: skip
+    clock = text[text.index("By the clock") :]
+    assert cells(clock, "sft | streaming")[3:] == [
+        "1.00", "2.40", "8.85", "2.50", "8.95", "0.50", "8.00", "-",
+    ]  # fmt: skip
+    difference = cells(text, "hrpo, streaming - sft, streaming")
+    assert difference[2].startswith("+50.0 (")
+    assert difference[3:6] == ["2 / 0", "0.5", "-5.0"]
+    assert difference[6].startswith("-3.50 (")
+
+
+def test_many_pairs_are_shown_against_the_reference_alone(tmp_path) -> None:
+    rows = [row(run, mode) for run in "abc" for mode in (Mode.STREAMING, Mode.NO_DEEP)]
+    lines = {each: keep([rights("rw", 1.0)]) for each in rows}
+    found = differences(lines, resamples=5)
+    assert len(found) == len(pairs_of(rows)) == math.comb(6, 2)
+    shown = shown_pairs(suite_of(rows, tmp_path, reference="b"), found)
+    assert {each.first.label for each in shown} == {"b, streaming, greedy"}
+    assert [each.second for each in shown] == [each for each in rows if each != rows[2]]
+    assert shown_pairs(suite_of(rows, tmp_path), found[:10]) == found[:10]
