@@ -222,6 +222,7 @@ def test_the_viewer_has_the_times_and_verdicts_of_every_rollout(root, page):
     for rollout, row in zip(rollouts, recomputed(root, "hrpo"), strict=True):
         assert rollout["right"] == row["right"]
         assert rollout["finish"] == pytest.approx([end for _, end in row["spans"]], abs=6e-4)
+        assert rollout["start"] == pytest.approx([begin for begin, _ in row["spans"]], abs=6e-4)
         assert rollout["overlap"] == pytest.approx(row["overlap"], abs=6e-4)
         assert rollout["end"] - rollout["deepStart"] == pytest.approx(0.03 * row["deep"], abs=2e-3)
         assert rollout["ends"].count("skip") / 3 == row["skip"]

@@ -101,7 +101,7 @@ def _trajectory(rollout: Rollout, episode: Episode, clock: Clock) -> Trajectory:
     deep_tokens = rollout.tokens_in(Phase.DEEP)
     return {
         "arrive": _rounded(played.arrival_seconds),
-        "start": _rounded(played.start_seconds),
+        "start": _rounded(_writing_starts(played.finish_seconds, rollout, clock)),
         "finish": _rounded(played.finish_seconds),
         "thoughts": [visible(thought) for thought in rollout.thoughts],
         "ends": [ending.value for ending in rollout.thought_endings],
@@ -117,6 +117,15 @@ def _trajectory(rollout: Rollout, episode: Episode, clock: Clock) -> Trajectory:
         "end": round(played.to_end_seconds, 3),
         "overlap": round(played.overlap, 3),
     }
+
+
+def _writing_starts(finish_seconds: Sequence[float], rollout: Rollout, clock: Clock) -> list[float]:
+    """When the first token of each thought was begun: behind the reading of its chunk."""
+    written = [*rollout.thought_tokens(), *[0] * len(finish_seconds)]
+    return [
+        finish - tokens * clock.seconds_per_token
+        for finish, tokens in zip(finish_seconds, written, strict=False)
+    ]
 
 
 def _rounded(seconds: Sequence[float]) -> list[float]:
