@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
+import random
 import re
+import shutil
 import statistics
 from html.parser import HTMLParser
 from pathlib import Path
@@ -13,7 +16,7 @@ import reported
 
 from adasr_trl.cli import main
 from adasr_trl.files import UserError
-from adasr_trl.report import Options, write_report
+from adasr_trl.report import Options, Wanted, write_report
 
 
 class Reader(HTMLParser):
@@ -25,7 +28,7 @@ class Reader(HTMLParser):
         self.scripts: dict[str, str] = {}
         self.addresses: list[str] = []
         self.ids: list[str] = []
-        self.policy = ""
+        self.policy = self.text = ""
         self._table = self._script = ""
         self._in_cell = False
 
@@ -54,7 +57,9 @@ class Reader(HTMLParser):
     def handle_data(self, data):
         if self._script:
             self.scripts[self._script] += data
-        elif self._in_cell:
+            return
+        self.text += data
+        if self._in_cell:
             self.tables[self._table][-1][-1] += data
 
 
@@ -116,6 +121,7 @@ def judged(episode, record):
         "backlog": backlog,
         "wait": backlog + read[chunks] * 0.0005 + record["answer_tokens"] * 0.03,
         "overlap": hidden / thinking,
+        "spans": episode["spans"],
     }
 
 
@@ -144,26 +150,82 @@ def test_every_number_of_the_table_is_one_recomputed_from_the_records(root, page
     ]
 
 
+def bootstrap(by_seed: list[list[float]], draws: int = 3000) -> tuple[float, float]:
+    """The middle 95 % of means over drawn seeds and drawn questions, with another generator than the page's."""
+    dice, means = random.Random(7), []
+    for _ in range(draws):
+        seeds = [dice.randrange(len(by_seed)) for _ in by_seed]
+        asked = [dice.randrange(len(by_seed[0])) for _ in by_seed[0]]
+        means.append(statistics.fmean(by_seed[s][q] for s in seeds for q in asked))
+    means.sort()
+    return means[int(0.025 * draws)], means[int(0.975 * draws)]
+
+
+def interval(cell: str) -> list[float]:
+    """``0.5 (0.4 to 0.6)`` as three numbers."""
+    return [float(each) for each in re.findall(r"[-+]?[0-9.]+", cell)]
+
+
+def test_a_method_of_two_seeds_has_the_interval_of_drawn_seeds_and_questions(root, page):
+    right = [float(row["right"]) for row in recomputed(root, "sft")]
+    (line,) = [row for row in page.tables["methods"] if row[0] == "sft"]
+    low, high = bootstrap([right[:40], right[40:]])
+    assert interval(line[1])[1:] == pytest.approx([low, high], abs=0.02)
+
+
+def test_a_method_of_one_seed_has_wilsons_interval(root, tmp_path):
+    out = write_report([f"{root}/seed-0/sft"], tmp_path / "one.html")
+    line = read(out).tables["methods"][1]
+    p, n, z = statistics.fmean(row["right"] for row in recomputed(root, "sft")[:40]), 40, 1.96
+    centre, half = p + z * z / 80, z * math.sqrt(p * (1 - p) / n + z * z / 6400)
+    scale = 1 + z * z / n
+    expected = [p, (centre - half) / scale, (centre + half) / scale]
+    assert interval(line[1]) == pytest.approx(expected, abs=6e-4)
+
+
 def test_the_differences_are_means_of_differences_on_the_same_questions(root, page):
     sft, hrpo = recomputed(root, "sft"), recomputed(root, "hrpo")
     header, line = page.tables["differences"]
-    points = 100 * statistics.fmean(b["right"] - a["right"] for a, b in zip(sft, hrpo, strict=True))
-    wait = statistics.fmean(b["wait"] - a["wait"] for a, b in zip(sft, hrpo, strict=True))
     won = sum(b["right"] > a["right"] for a, b in zip(sft, hrpo, strict=True))
     lost = sum(b["right"] < a["right"] for a, b in zip(sft, hrpo, strict=True))
     assert header[0] == "minus sft"
     assert line[0] == "hrpo"
-    assert line[1].startswith(f"{points:+.1f} (")
-    assert line[3].startswith(f"{wait:+.2f} (")
+    for cell, unit, value in (
+        (line[1], 100, lambda row: row["right"]),
+        (line[2], 1, lambda row: row["streaming"] + row["deep"]),
+        (line[3], 1, lambda row: row["wait"]),
+    ):
+        gains = [unit * (value(b) - value(a)) for a, b in zip(sft, hrpo, strict=True)]
+        mean, low, high = interval(cell)
+        assert mean == pytest.approx(statistics.fmean(gains), abs=0.051)
+        near = 0.15 * (high - low) + 0.051
+        assert [low, high] == pytest.approx(list(bootstrap([gains[:40], gains[40:]])), abs=near)
     assert line[4] == f"{won} / {lost}"
+    tail = sum(math.comb(won + lost, k) for k in range(min(won, lost) + 1))
+    assert line[5] == f"{min(1.0, 2 * tail / 2 ** (won + lost)):.2g}"
+
+
+def test_the_numbers_beside_the_pictures_are_the_tables(page):
+    pictures = [row for name, table in page.tables.items() if not name for row in table]
+    for method in page.tables["methods"][1:]:
+        median, (mean, low, high) = method[8], interval(method[1])
+        (pareto,) = [row for row in pictures if row[0] == method[0] and row[-1] in ("yes", "no")]
+        assert pareto[1:4] == [median, f"{mean:.3f}", f"{low:.3f} to {high:.3f}"]
+        assert [method[0], *method[2:4]] in pictures  # lengths
 
 
 def test_the_viewer_has_the_times_and_verdicts_of_every_rollout(root, page):
     shown = json.loads(page.scripts["application/json"])
-    assert [run["name"] for run in shown["runs"]] == ["sft", "hrpo"]
-    rows = recomputed(root, "hrpo")[:40]  # the first seed's
-    for rollout, row in zip(shown["runs"][1]["rollouts"], rows, strict=True):
+    names = [run["name"] for run in shown["runs"]]
+    assert names == ["sft, seed-0", "sft, seed-1", "hrpo, seed-0", "hrpo, seed-1"]
+    rollouts = [rollout for run in shown["runs"][2:] for rollout in run["rollouts"]]
+    for rollout, row in zip(rollouts, recomputed(root, "hrpo"), strict=True):
         assert rollout["right"] == row["right"]
+        assert rollout["finish"] == pytest.approx([end for _, end in row["spans"]], abs=6e-4)
+        assert rollout["start"] == pytest.approx([begin for begin, _ in row["spans"]], abs=6e-4)
+        assert rollout["overlap"] == pytest.approx(row["overlap"], abs=6e-4)
+        assert rollout["end"] - rollout["deepStart"] == pytest.approx(0.03 * row["deep"], abs=2e-3)
+        assert rollout["ends"].count("skip") / 3 == row["skip"]
         assert rollout["wait"] == pytest.approx(row["wait"], abs=6e-4)
         assert rollout["backlog"] == pytest.approx(row["backlog"], abs=6e-4)
         assert sum(rollout["tokens"]) == row["streaming"]
@@ -205,13 +267,100 @@ def test_the_viewer_holds_no_more_questions_than_asked(root, tmp_path):
     assert len(shown["questions"]) == len(shown["runs"][0]["rollouts"]) == 3
 
 
+def test_a_run_is_shown_in_each_setting_that_is_named(root, tmp_path):
+    run = shutil.copytree(root / "seed-0" / "sft", tmp_path / "sft")
+    greedy = run / "eval" / "streaming-temperature-0.jsonl"
+    shutil.copy(greedy, greedy.with_name("streaming-temperature-0.7.jsonl"))
+    names = ["streaming-temperature-0", "streaming-temperature-0.7"]
+    flags = [flag for name in names for flag in ("--setting", name)]
+    assert main(["report", str(run), *flags, "--out", str(tmp_path / "both.html")]) == 0
+    page = read(tmp_path / "both.html")
+    assert [row[0] for row in page.tables["methods"][1:]] == [f"sft, {name}" for name in names]
+    assert "Mode: streaming, greedy (sft, streaming-temperature-0); streaming, sampled" in page.text
+    (curve,) = [row for row in page.tables[""] if row[1:2] == ["0.15"]]  # one run, drawn once
+    assert curve[0] == "sft"
+
+
+def test_records_of_a_named_evaluation_are_found(root, tmp_path):
+    run = shutil.copytree(root / "seed-0" / "sft", tmp_path / "sft")
+    (run / "eval").rename(run / "eval-far")
+    out = write_report([str(run)], tmp_path / "far.html", Options(Wanted(name="far")))
+    assert len(read(out).tables["methods"]) == 2
+    with pytest.raises(UserError, match=r"eval: holds no records; run adasr eval on it first"):
+        write_report([str(run)], tmp_path / "none.html")
+
+
+def test_seeds_are_paired_by_their_number_not_by_their_place(root, tmp_path):
+    shutil.copytree(root, tmp_path / "runs")
+    shutil.rmtree(tmp_path / "runs" / "seed-0" / "hrpo")
+    page = read(write_report([str(tmp_path / "runs")], tmp_path / "page.html"))
+    sft, hrpo = recomputed(root, "sft")[40:], recomputed(root, "hrpo")[40:]
+    won = sum(b["right"] > a["right"] for a, b in zip(sft, hrpo, strict=True))
+    lost = sum(b["right"] < a["right"] for a, b in zip(sft, hrpo, strict=True))
+    assert page.tables["differences"][1][4] == f"{won} / {lost}"
+
+
+def test_a_name_is_text_in_the_pictures_too(root, tmp_path):
+    name = "_a$x_^{$<b>&"
+    out = write_report([f"{name}={root}/seed-0/sft"], tmp_path / "name.html")
+    assert "a$x_^{$&lt;b&gt;&amp;</text>" in out.read_text(encoding="utf-8")
+    assert read(out).tables["methods"][1][0] == name
+
+
+def test_what_is_being_logged_or_is_not_finite_is_left_out(root, tmp_path):
+    run = shutil.copytree(root / "seed-0" / "sft", tmp_path / "sft")
+    with (run / "metrics.jsonl").open("a") as out:
+        out.write('{"step": 11, "accuracy": NaN}\n{"step": 12, "accu')
+    (line,) = [
+        row
+        for row in read(write_report([str(run)], tmp_path / "page.html")).tables[""]
+        if row[1:2] == ["0.15"]
+    ]
+    assert line[1:] == ["0.15", "0.35", "0.55", "0.75", "0.95"]
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "said"),
+    [
+        ("eval/streaming-temperature-0.jsonl", '"q-2"', '"q-3"', ":3: no record of this question"),
+        ("eval/streaming-temperature-0.jsonl", '{"episode_id": "q-1"', "{", ":2: no record of"),
+        ("eval/streaming-temperature-0.jsonl", '"q-4", "', '"q-4" "', ":5: no record of this"),
+        ("metrics.jsonl", '"step": 3,', '"step" 3,', "metrics.jsonl:3: no line of metrics"),
+        ("streaming.json", '"clock": {', '"clock": {"x": 1, ', "streaming.json: not as a run"),
+    ],
+)
+def test_a_damaged_file_is_named_with_its_line(root, tmp_path, file, old, new, said):
+    run = shutil.copytree(root / "seed-0" / "sft", tmp_path / "sft")
+    text = (run / file).read_text(encoding="utf-8")
+    assert old in text
+    (run / file).write_text(text.replace(old, new), encoding="utf-8")
+    with pytest.raises(UserError, match=re.escape(said)):
+        write_report([str(run)], tmp_path / "none.html")
+
+
+def test_records_that_end_too_early_are_refused(root, tmp_path):
+    run = shutil.copytree(root / "seed-0" / "sft", tmp_path / "sft")
+    file = run / "eval" / "streaming-temperature-0.jsonl"
+    file.write_text("".join(file.open().readlines()[:-1]))
+    with pytest.raises(UserError, match=r"jsonl:40: no record of this question"):
+        write_report([str(run)], tmp_path / "none.html")
+
+
 @pytest.mark.parametrize(
     ("arguments", "options", "said"),
     [
         (["nowhere"], Options(), "nowhere: neither a run"),
-        (["{root}"], Options(temperature=1.0), "no records of temperature 1; those of 0 are there"),
+        (
+            ["{root}"],
+            Options(Wanted(temperature=1.0)),
+            "no records of temperature 1; those of 0 are there",
+        ),
         (["{root}"], Options(reference="ppo"), "--reference: got 'ppo'; expected one of sft, hrpo"),
         (["{root}", "{other}"], Options(), "answered other questions than"),
+        (["{root}"], Options(Wanted(("x",))), "it has no such records; expected one of streaming-"),
+        (["{root}"], Options(questions=0), "--questions: got 0; expected 1 or more"),
+        (["a={root}"], Options(), "neither a run"),
+        (["={other}"], Options(), "got no name before =; expected NAME=RUN"),
     ],
 )
 def test_what_cannot_be_reported_is_refused_by_name(root, tmp_path, arguments, options, said):

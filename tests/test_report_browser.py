@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import shutil
+import time
 
 import pytest
 import reported
@@ -89,14 +91,20 @@ def test_a_question_is_chosen_and_two_runs_compared_by_keyboard(page):
     assert page.locator("article").count() == 1
     focus(page, "second")
     page.keyboard.press("ArrowDown")  # from "nothing" to sft
-    assert page.locator("article h3").all_inner_texts()[1].startswith("sft")
+    assert page.locator("article h3").all_inner_texts()[1].startswith("sft, seed-0")
     focus(page, "questions")
     page.keyboard.press("ArrowDown")
     assert page.locator(".asked").inner_text() == "How many coins has Tom in case 1?"
     assert page.locator("article").count() == 2
-    assert (
-        page.locator("article").nth(1).locator("li").count() == 5
-    )  # three sentences, deep, answer
+    events = page.locator("article").nth(1).locator("li")
+    assert events.count() == 5  # three sentences, the deep part, the answer
+    told = page.locator("#told").inner_text()
+    assert re.fullmatch(
+        r"hrpo, seed-1: .*, wait [0-9.]+ s\. sft, seed-0: .*, wait [0-9.]+ s\.", told
+    )
+    focus(page, "next")
+    page.keyboard.press("Enter")
+    assert page.locator(".asked").inner_text() == "How many coins has Tom in case 2?"
     assert page.said == []
 
 
@@ -150,6 +158,8 @@ def test_two_thousand_questions_of_four_runs_take_under_15_mb(browser, tmp_path)
     report = write_report(runs, tmp_path / "report.html")
     assert report.stat().st_size < 15_000_000
     page = browser.new_page()
+    started = time.monotonic()
     page.goto(report.as_uri())
+    assert time.monotonic() - started < 3
     assert page.locator("#status").inner_text() == "2000 of 2000 questions listed."
     page.close()

@@ -125,10 +125,10 @@ def _show(options: argparse.Namespace) -> int:
 
 
 def _report(options: argparse.Namespace) -> int:
-    from adasr_trl.report import Options, write_report
+    from adasr_trl.report import Options, Wanted, write_report
 
-    names = ("temperature", "reference", "questions", "title")
-    how = Options(**{name: vars(options)[name] for name in names})
+    wanted = Wanted(tuple(options.setting), options.temperature, options.name)
+    how = Options(wanted, options.reference, options.questions, options.title)
     print(write_report(options.runs, Path(options.out), how))
     return 0
 
@@ -218,6 +218,16 @@ def _add_report(commands: Any) -> None:
     report.add_argument("--out", default="report.html", metavar="FILE", help="the page")
     report.add_argument(
         "--temperature", type=float, default=None, help="of the records (else the lowest recorded)"
+    )
+    report.add_argument(
+        "--setting",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="these records, such as streaming-temperature-1; more than one may be given",
+    )
+    report.add_argument(
+        "--name", default=None, help="of the evaluation, for records in RUN/eval-NAME (eval.name)"
     )
     report.add_argument("--reference", default=None, help="whom the others are compared with")
     report.add_argument(

@@ -2,10 +2,11 @@
 
     >>> write_report(["runs/tiny"], Path("report.html"))
 
-The page makes no connection: pictures, script and data are in it. ``gathering`` finds the runs, ``numbers`` computes,
-``pictures`` draws, ``trajectories`` packs the rollouts, ``page`` puts all of it together.
+The page makes no connection: pictures, script and data are in it. ``gathering`` finds the runs, ``records`` reads them,
+``numbers`` computes, ``pictures`` draws, ``trajectories`` packs the rollouts, ``page`` puts all of it together.
 """
 
+from adasr_trl.report.gathering import Wanted
 from adasr_trl.report.page import Options, write_report
 
-__all__ = ["Options", "write_report"]
+__all__ = ["Options", "Wanted", "write_report"]

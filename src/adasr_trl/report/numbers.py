@@ -1,6 +1,7 @@
 """The numbers of a report: one line a method, and each method against the reference on the same questions.
 
-    >>> lines, differences = measure(methods, reference="sft")
+    >>> outcomes = load(methods)
+    >>> lines_of(outcomes), differences_of(methods, outcomes, "sft")
 
 Seeds are pooled with questions within seeds (``metrics.clustered_bootstrap``).
 """
@@ -10,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from adasr_trl.evaluation import load_outcomes
 from adasr_trl.files import UserError
 from adasr_trl.metrics import (
     Interval,
@@ -19,9 +19,11 @@ from adasr_trl.metrics import (
     Summary,
     clustered_bootstrap,
     mcnemar,
+    outcome,
     summarise,
 )
-from adasr_trl.report.gathering import Method
+from adasr_trl.report.gathering import Method, seed_pairs
+from adasr_trl.report.records import clock_of, read_rollouts
 from adasr_trl.table import accuracy_of
 
 Seeds = Sequence[Sequence[Outcome]]
@@ -66,11 +68,13 @@ class Difference:
 def load(methods: Sequence[Method]) -> dict[str, Seeds]:
     """The outcomes of every method by name."""
     return {
-        method.name: [
-            load_outcomes(method.records(n), method.setting) for n in range(len(method.runs))
-        ]
-        for method in methods
+        method.name: [_judged(method, n) for n in range(len(method.runs))] for method in methods
     }
+
+
+def _judged(method: Method, seed: int) -> list[Outcome]:
+    clock = clock_of(method.runs[seed])
+    return [outcome(rollout, episode, clock) for rollout, episode in read_rollouts(method, seed)]
 
 
 def reference_of(outcomes: Mapping[str, Seeds], wanted: str | None) -> str:
@@ -92,17 +96,19 @@ def lines_of(outcomes: Mapping[str, Seeds]) -> list[Line]:
     ]
 
 
-def differences_of(outcomes: Mapping[str, Seeds], reference: str) -> list[Difference]:
+def differences_of(
+    methods: Sequence[Method], outcomes: Mapping[str, Seeds], reference: str
+) -> list[Difference]:
     """Every other method against the reference, over the seeds that both have."""
-    return [
-        _difference(name, seeds, outcomes[reference])
-        for name, seeds in outcomes.items()
-        if name != reference
+    (base,) = [method for method in methods if method.name == reference]
+    return [_difference(method, base, outcomes) for method in methods if method is not base]
+
+
+def _difference(method: Method, base: Method, outcomes: Mapping[str, Seeds]) -> Difference:
+    pairs = [
+        list(zip(outcomes[base.name][b], outcomes[method.name][a], strict=True))
+        for a, b in seed_pairs(method, base)
     ]
-
-
-def _difference(name: str, seeds: Seeds, reference: Seeds) -> Difference:
-    pairs = [list(zip(a, b, strict=True)) for a, b in zip(reference, seeds, strict=False)]
 
     def gained(value: str, unit: float) -> Interval:
         gains = [
@@ -113,7 +119,7 @@ def _difference(name: str, seeds: Seeds, reference: Seeds) -> Difference:
 
     flat = [pair for one in pairs for pair in one]
     return Difference(
-        name=name,
+        name=method.name,
         points=gained("right", 100.0),
         tokens=gained("total_tokens", 1.0),
         latency=gained("latency_seconds", 1.0),

@@ -11,21 +11,27 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 from adasr_trl import __version__
+from adasr_trl.evaluation import Setting
 from adasr_trl.files import UserError, write_text
 from adasr_trl.metrics import Interval
-from adasr_trl.report.gathering import Method, gather
+from adasr_trl.report.gathering import Method, Wanted, gather
 from adasr_trl.report.numbers import Difference, Line, differences_of, lines_of, load, reference_of
+from adasr_trl.report.records import clock_of
 from adasr_trl.report.trajectories import trajectories
-from adasr_trl.streaming_file import load_streaming
 from adasr_trl.table import decoding
 
+logger = logging.getLogger(__name__)
+
+LARGE = 15_000_000
+SCRIPTS = ("timeline.js", "choosing.js")
 HEADER = (
     *("method", "accuracy (95 %)", "streaming tokens", "deep tokens", "total tokens", "skip rate"),
     *("answered", "backlog, s", "wait, median s", "wait, 95th percentile s", "overlap"),
@@ -41,13 +47,13 @@ class Options:
     """How a report is made.
 
     Attributes:
-        temperature: Of the records; the lowest recorded one if None.
+        wanted: Which records.
         reference: The method that others are compared with; SFT, else the first, if None.
         questions: How many questions the viewer holds at most.
         title: Of the page.
     """
 
-    temperature: float | None = None
+    wanted: Wanted = field(default_factory=Wanted)
     reference: str | None = None
     questions: int = 2_000
     title: str = "Streaming reasoning"
@@ -60,7 +66,17 @@ def write_report(runs: Sequence[str], out: Path, options: Options | None = None)
         UserError: Runs that cannot be reported together, or a missing library.
     """
     options = options or Options()
-    write_text(out, _render(gather(runs, options.temperature), options))
+    if out.is_dir():
+        raise UserError(f"--out: {out} is a folder; name a file, such as {out / 'report.html'}.")
+    if options.questions < 1:
+        raise UserError(f"--questions: got {options.questions}; expected 1 or more.")
+    page = _render(gather(runs, options.wanted), options)
+    write_text(out, page)
+    if len(page) > LARGE:
+        logger.warning(
+            "%s: %.0f MB, which opens slowly; --questions %d would be smaller",
+            out, len(page) / 1e6, options.questions // 2,
+        )  # fmt: skip
     return out
 
 
@@ -71,8 +87,8 @@ def _render(methods: Sequence[Method], options: Options) -> str:
     outcomes = load(methods)
     reference = reference_of(outcomes, options.reference)
     lines = lines_of(outcomes)
-    differences = differences_of(outcomes, reference)
-    script = _asset("report.js")
+    differences = differences_of(methods, outcomes, reference)
+    script = "\n".join(_asset(name) for name in SCRIPTS)
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
@@ -110,7 +126,10 @@ def _asset(name: str) -> str:
 
 def _policy(script: str) -> str:
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    return f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{digest}'"
+    return (
+        f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{digest}'; "
+        f"base-uri 'none'; form-action 'none'"
+    )
 
 
 def _json(data: object) -> str:
@@ -120,17 +139,40 @@ def _json(data: object) -> str:
 
 
 def _about(methods: Sequence[Method], lines: Sequence[Line]) -> list[str]:
-    clock = load_streaming(methods[0].runs[0]).clock
-    seeds = {line.seeds for line in lines}
+    seeds = sorted({line.seeds for line in lines})
     asked = lines[0].summary.n // lines[0].seeds
+    plural = "" if seeds == [1] else "s"
     return [
-        f"{asked} questions, {max(seeds)} seed{'s' if max(seeds) > 1 else ''}, "
-        f"{decoding(methods[0].setting.temperature)}.",
-        f"The wait is the clock's: the input at {clock.words_per_minute:g} words a minute, "
-        f"{1000 * clock.seconds_per_token:g} ms a written token, "
-        f"{1000 * clock.prefill_seconds_per_token:g} ms a read token.",
+        f"{asked:,} questions, {' to '.join(map(str, seeds[:: max(1, len(seeds) - 1)]))} seed{plural} a method.",
+        f"Mode: {'; '.join(_groups(methods, lambda method: _asked(method.setting)))}.",
+        f"The wait is the clock's: {'; '.join(_groups(methods, _clock))}.",
         "Overlap is the share of the time spent writing that was hidden behind reading.",
     ]
+
+
+def _groups(methods: Sequence[Method], fact: Callable[[Method], str]) -> list[str]:
+    """Each fact once, with the names of its methods where there is more than one fact."""
+    facts: dict[str, list[str]] = {}
+    for method in methods:
+        facts.setdefault(fact(method), []).append(method.name)
+    if len(facts) == 1:
+        return list(facts)
+    return [f"{said} ({', '.join(names)})" for said, names in facts.items()]
+
+
+def _asked(setting: Setting) -> str:
+    layout = f", {setting.layout} layout" if setting.layout else ""
+    return f"{setting.mode.value.replace('_', '-')}{layout}, {decoding(setting.temperature)}"
+
+
+def _clock(method: Method) -> str:
+    clock = clock_of(method.runs[0])
+    return (
+        f"the input at {clock.words_per_minute:g} words a minute, "
+        f"{1000 * clock.seconds_per_token:g} ms a written token, "
+        f"{1000 * clock.prefill_seconds_per_token:g} ms a read token"
+        + (f" and {1000 * clock.seconds_per_read:g} ms a chunk" if clock.seconds_per_read else "")
+    )
 
 
 def _cells(line: Line) -> list[str]:

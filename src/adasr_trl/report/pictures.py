@@ -9,24 +9,26 @@ A colour never says anything alone: methods differ in marker and dash as well, a
 from __future__ import annotations
 
 import io
-import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from adasr_trl.report.gathering import Method
 from adasr_trl.report.numbers import Line
+from adasr_trl.report.records import read_metrics
 
 # Okabe and Ito's palette without its yellow and black: told apart by all kinds of colour vision, on white and on dark.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
 MARKERS = ("o", "s", "^", "D", "v", "P")
 DASHES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (1, 1)))
 INK = "#123456"  # stands for the page's text colour until the SVG is made
-METRICS_FILE = "metrics.jsonl"
 CURVES = (  # of training, by the names in metrics.jsonl
+    ("eval_mean_token_accuracy", "Tokens of held-out traces predicted"),  # supervised fine-tuning
     ("accuracy", "Accuracy of the rollouts"),
+    ("eval_accuracy", "Accuracy on held-out questions"),
+    ("reward/streaming", "Reward of the streaming thoughts"),
+    ("reward/deep", "Reward of the deep part"),
     ("streaming/tokens", "Tokens of streaming thought"),
     ("deep/tokens", "Tokens of the deep part"),
     ("streaming/skip_rate", "Share of chunks skipped"),
@@ -51,39 +53,61 @@ class Picture:
 
 
 def pareto(lines: Sequence[Line]) -> Picture:
-    """Accuracy with its interval against the median wait."""
+    """Accuracy with its interval against the median wait, and whom no other method beats in both."""
+    best = _unbeaten(lines)
 
     def draw(axes: Any) -> None:
+        steps = sorted((each.summary.latency_median, each.accuracy.mean) for each in best)
+        if len(steps) > 1:
+            axes.step(*zip(*steps, strict=True), where="post", color=INK, lw=0.8, ls=":", zorder=0)
         for n, line in enumerate(lines):
             mean, wait = line.accuracy.mean, line.summary.latency_median
             spread = [[mean - line.accuracy.low], [line.accuracy.high - mean]]
             style = {"color": COLOURS[n % 6], "marker": MARKERS[n % 6], "capsize": 3}
-            axes.errorbar([wait], [mean], yerr=spread, linestyle="", label=line.name, **style)
+            axes.errorbar([wait], [mean], yerr=spread, ls="", label=_label(line.name), **style)
         axes.set_xlabel("median wait, s (further left is better)")
         axes.set_ylabel("accuracy (higher is better)")
         axes.set_xlim(left=0)
-        axes.legend(frameon=False)
+        axes.set_ylim(bottom=0)
+        _legend(axes)
 
     rows = tuple(
-        (line.name, f"{line.summary.latency_median:.2f}", f"{line.accuracy.mean:.3f}")
+        (
+            line.name,
+            f"{line.summary.latency_median:.2f}",
+            f"{line.accuracy.mean:.3f}",
+            f"{line.accuracy.low:.3f} to {line.accuracy.high:.3f}",
+            "no" if line in best else "yes",
+        )
         for line in lines
     )
-    title = "Accuracy against wait"
-    return Picture(title, _svg(draw, "pareto"), ("method", "median wait, s", "accuracy"), rows)
+    header = ("method", "median wait, s", "accuracy", "95 % interval", "beaten in both by another")
+    return Picture("Accuracy against wait", _svg(draw, "pareto"), header, rows)
+
+
+def _unbeaten(lines: Sequence[Line]) -> list[Line]:
+    """Those for which no other has a wait as short and an accuracy as high, and one of them better."""
+
+    def beats(a: Line, b: Line) -> bool:
+        ours = (-a.summary.latency_median, a.accuracy.mean)
+        theirs = (-b.summary.latency_median, b.accuracy.mean)
+        return ours != theirs and all(x >= y for x, y in zip(ours, theirs, strict=True))
+
+    return [line for line in lines if not any(beats(other, line) for other in lines)]
 
 
 def lengths(lines: Sequence[Line]) -> Picture:
     """Mean tokens by phase."""
 
     def draw(axes: Any) -> None:
-        names = [line.name for line in lines]
+        names = [_label(line.name) for line in lines]
         streaming = [line.summary.streaming_tokens for line in lines]
         deep = [line.summary.deep_tokens for line in lines]
         axes.barh(names, streaming, color=COLOURS[4], label="streaming")
         axes.barh(names, deep, left=streaming, color=COLOURS[1], hatch="///", label="deep")
         axes.invert_yaxis()
         axes.set_xlabel("mean tokens a question")
-        axes.legend(frameon=False)
+        _legend(axes)
 
     rows = tuple(
         (line.name, f"{line.summary.streaming_tokens:.1f}", f"{line.summary.deep_tokens:.1f}")
@@ -95,7 +119,7 @@ def lengths(lines: Sequence[Line]) -> Picture:
 
 def curves(methods: Sequence[Method]) -> list[Picture]:
     """One picture for each measure that any run logged while it was trained; means over seeds."""
-    logged = {method.name: [_metrics(run) for run in method.runs] for method in methods}
+    logged = {method.trained: [read_metrics(run) for run in method.runs] for method in methods}
     found = []
     for key, title in CURVES:
         of_method = {name: _mean_by_step(seeds, key) for name, seeds in logged.items()}
@@ -112,12 +136,13 @@ def _curve(
         for name, curve in shown.items():
             n = names.index(name) % 6
             steps, values = list(curve), list(curve.values())
-            axes.plot(steps, values, color=COLOURS[n], linestyle=DASHES[n], label=name)
+            axes.plot(steps, values, color=COLOURS[n], linestyle=DASHES[n], label=_label(name))
         axes.xaxis.get_major_locator().set_params(integer=True)
         axes.set_xlabel("training step")
         axes.set_ylabel(title)
-        axes.set_ylim(bottom=0)
-        axes.legend(frameon=False)
+        low = min(min(curve.values()) for curve in shown.values())
+        axes.set_ylim(bottom=min(0.0, low))
+        _legend(axes)
 
     rows = tuple(
         (name, *(f"{value:.3g}" for value in _fifths(list(curve.values()))))
@@ -134,13 +159,6 @@ def _fifths(values: Sequence[float]) -> list[float]:
     return [sum(part) / len(part) for part in parts]
 
 
-def _metrics(run: Path) -> list[dict[str, float]]:
-    file = run / METRICS_FILE
-    if not file.is_file():
-        return []
-    return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
-
-
 def _mean_by_step(seeds: Sequence[Sequence[Mapping[str, float]]], key: str) -> dict[int, float]:
     values: dict[int, list[float]] = {}
     for log in seeds:
@@ -148,6 +166,16 @@ def _mean_by_step(seeds: Sequence[Sequence[Mapping[str, float]]], key: str) -> d
             if key in line:
                 values.setdefault(int(line["step"]), []).append(line[key])
     return {step: sum(each) / len(each) for step, each in sorted(values.items())}
+
+
+def _label(name: str) -> str:
+    """A name as matplotlib shows it: one that begins with _ it would hide, and a long one fills the picture."""
+    return f" {name if len(name) <= 40 else name[:39] + '…'}"
+
+
+def _legend(axes: Any) -> None:
+    """Above the picture, where it covers nothing."""
+    axes.legend(frameon=False, loc="lower left", bbox_to_anchor=(0, 1), ncols=3, borderaxespad=0)
 
 
 def _svg(draw: Callable[[Any], None], name: str) -> str:
@@ -160,6 +188,7 @@ def _svg(draw: Callable[[Any], None], name: str) -> str:
     )
     style = {
         "svg.fonttype": "none",
+        "text.parse_math": False,  # a $ in a method's name is a $
         "svg.hashsalt": name,
         "font.family": "sans-serif",
         "font.size": 11,

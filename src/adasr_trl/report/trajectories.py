@@ -14,13 +14,13 @@ from typing import TypedDict
 
 from adasr_trl.clock import Clock, arrivals, timeline
 from adasr_trl.episode import Episode, read_episodes
-from adasr_trl.evaluation import EPISODES_FILE, load_rollouts
+from adasr_trl.evaluation import EPISODES_FILE
 from adasr_trl.live.rows import visible
 from adasr_trl.metrics import outcome
 from adasr_trl.protocol import Phase
 from adasr_trl.report.gathering import Method
+from adasr_trl.report.records import clock_of, read_rollouts
 from adasr_trl.rollout import Rollout
-from adasr_trl.streaming_file import load_streaming
 
 
 class Question(TypedDict):
@@ -47,13 +47,14 @@ class Trajectory(TypedDict):
     ending: str
     right: bool
     backlog: float
+    deepStart: float
     wait: float
     end: float
     overlap: float
 
 
 class Run(TypedDict):
-    """The rollouts of a method's first run, in the order of the questions."""
+    """The rollouts of one run, in the order of the questions."""
 
     name: str
     rollouts: list[Trajectory]
@@ -67,20 +68,21 @@ class Trajectories(TypedDict):
 
 
 def trajectories(methods: Sequence[Method], most: int) -> Trajectories:
-    """The first ``most`` questions and their rollouts by every method's first run."""
+    """The first ``most`` questions and their rollouts by every run."""
     episodes = read_episodes(methods[0].records(0) / EPISODES_FILE)
     return {
         "questions": [_question(episode) for episode in islice(episodes, most)],
         "runs": [
-            {"name": method.name, "rollouts": list(islice(_rollouts(method), most))}
+            {"name": name, "rollouts": list(islice(_rollouts(method, seed), most))}
             for method in methods
+            for seed, name in enumerate(method.run_names())
         ],
     }
 
 
-def _rollouts(method: Method) -> Iterator[Trajectory]:
-    clock = load_streaming(method.runs[0]).clock
-    for rollout, episode in load_rollouts(method.records(0), method.setting):
+def _rollouts(method: Method, seed: int) -> Iterator[Trajectory]:
+    clock = clock_of(method.runs[seed])
+    for rollout, episode in read_rollouts(method, seed):
         yield _trajectory(rollout, episode, clock)
 
 
@@ -96,23 +98,34 @@ def _question(episode: Episode) -> Question:
 def _trajectory(rollout: Rollout, episode: Episode, clock: Clock) -> Trajectory:
     judged = outcome(rollout, episode, clock)
     played = timeline(rollout, arrivals(episode, clock), clock)
+    deep_tokens = rollout.tokens_in(Phase.DEEP)
     return {
         "arrive": _rounded(played.arrival_seconds),
-        "start": _rounded(played.start_seconds),
+        "start": _rounded(_writing_starts(played.finish_seconds, rollout, clock)),
         "finish": _rounded(played.finish_seconds),
         "thoughts": [visible(thought) for thought in rollout.thoughts],
         "ends": [ending.value for ending in rollout.thought_endings],
         "tokens": list(rollout.thought_tokens()),
         "deep": visible(rollout.deep),
-        "deepTokens": rollout.tokens_in(Phase.DEEP),
+        "deepTokens": deep_tokens,
         "answer": visible(rollout.answer or ""),
         "ending": rollout.ending.value,
         "right": judged.right,
         "backlog": round(played.backlog_seconds, 3),
+        "deepStart": round(played.to_end_seconds - deep_tokens * clock.seconds_per_token, 3),
         "wait": round(played.to_answer_seconds, 3),
         "end": round(played.to_end_seconds, 3),
         "overlap": round(played.overlap, 3),
     }
+
+
+def _writing_starts(finish_seconds: Sequence[float], rollout: Rollout, clock: Clock) -> list[float]:
+    """When the first token of each thought was begun: behind the reading of its chunk."""
+    written = [*rollout.thought_tokens(), *[0] * len(finish_seconds)]
+    return [
+        finish - tokens * clock.seconds_per_token
+        for finish, tokens in zip(finish_seconds, written, strict=False)
+    ]
 
 
 def _rounded(seconds: Sequence[float]) -> list[float]:

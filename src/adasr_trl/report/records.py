@@ -1,0 +1,86 @@
+"""What a report reads of a run: its rollouts, its clock and what it logged, with errors that name file and line.
+
+>>> for rollout, episode in read_rollouts(method, seed=0): ...
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator
+from pathlib import Path
+
+from adasr_trl.clock import Clock
+from adasr_trl.episode import Episode
+from adasr_trl.evaluation import load_rollouts
+from adasr_trl.files import UserError
+from adasr_trl.report.gathering import Method
+from adasr_trl.rollout import Rollout
+from adasr_trl.streaming_file import STREAMING_FILE, load_streaming
+
+METRICS_FILE = "metrics.jsonl"
+
+
+def read_rollouts(method: Method, seed: int) -> Iterator[tuple[Rollout, Episode]]:
+    """The rollouts of one run with their episodes.
+
+    Raises:
+        UserError: A record that is damaged or missing, or that answers another question.
+    """
+    folder, line = method.records(seed), 0
+    try:
+        for rollout, episode in load_rollouts(folder, method.setting):
+            if rollout.episode_id != episode.id:
+                raise ValueError(f"it answers {rollout.episode_id!r}, not {episode.id!r}")
+            yield rollout, episode
+            line += 1
+    except UserError:
+        raise
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
+        raise UserError(
+            f"{folder / method.setting.file}:{line + 1}: no record of this question ({_said(error)}); evaluate the run "
+            f"again (adasr eval --overwrite)."
+        ) from None
+
+
+def clock_of(run: Path) -> Clock:
+    """The clock that a run is judged by."""
+    try:
+        return load_streaming(run).clock
+    except UserError:
+        raise
+    except (LookupError, TypeError, ValueError) as error:
+        raise UserError(
+            f"{run / STREAMING_FILE}: not as a run writes it ({_said(error)})."
+        ) from None
+
+
+def read_metrics(run: Path) -> list[dict[str, float]]:
+    """The finite numbers that a run logged, a line a time; nothing where it logged none.
+
+    A last line without its end is left out: the run is being trained, or was killed.
+    """
+    file = run / METRICS_FILE
+    if not file.is_file():
+        return []
+    whole = file.read_text(encoding="utf-8", errors="replace").rpartition("\n")[0]
+    return [_numbers(file, n, line) for n, line in enumerate(whole.splitlines(), start=1)]
+
+
+def _numbers(file: Path, number: int, line: str) -> dict[str, float]:
+    try:
+        logged = json.loads(line)
+        found = {key: value for key, value in logged.items() if _is_number(value)}
+    except (AttributeError, ValueError) as error:
+        raise UserError(
+            f"{file}:{number}: no line of metrics ({_said(error)}); mend it, or move the file aside."
+        ) from None
+    return found if "step" in found else {}
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and math.isfinite(value)
+
+
+def _said(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"
