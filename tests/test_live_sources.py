@@ -57,6 +57,7 @@ def test_a_character_may_be_split_anywhere():
 @pytest.mark.parametrize(
     ("parts", "byte", "offset"),
     [
+        ([b"\xff\xfe\x00"], "0xff", 0),
         ([b"caf\xe9 au lait"], "0xe9", 3),
         ([b"abcd", b"ef\xff"], "0xff", 6),
         ([b"ab\xe6\xbc", b"x"], "0xe6", 2),  # a character that was begun in the read before

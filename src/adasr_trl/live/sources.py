@@ -64,12 +64,13 @@ class Utf8:
         """
         start = self._seen - len(self._decoder.getstate()[0])
         zero = data.find(b"\0")
-        if zero >= 0:
-            raise self._refusal(0, self._seen + zero)
+        whole = data if zero < 0 else data[:zero]
         try:
-            text = self._decoder.decode(data, final)
+            text = self._decoder.decode(whole, final)
         except UnicodeDecodeError as error:
             raise self._refusal(error.object[error.start], start + error.start) from None
+        if zero >= 0:
+            raise self._refusal(0, self._seen + zero)
         if start == 0:
             text = text.removeprefix("\ufeff")  # a byte order mark
         self._seen += len(data)
