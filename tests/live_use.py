@@ -50,3 +50,11 @@ def stream(run, *flags, data=None):
         return cli.main(command)
     with piped(data):
         return cli.main(command)
+
+
+def threads_left() -> list[str]:
+    """The threads of a stream that do not end within seconds of it."""
+    own = [each for each in threading.enumerate() if each.name.startswith("adasr")]
+    for each in own:
+        each.join(timeout=10)
+    return [each.name for each in own if each.is_alive()]

@@ -6,12 +6,11 @@ import json
 import os
 import re
 import sys
-import threading
 
 import pytest
 from live_use import run as run
 from live_use import story as story
-from live_use import stream
+from live_use import stream, threads_left
 from loopback_completions import CompletionServer
 from test_reasoner import QUESTION, TEXT
 
@@ -125,7 +124,7 @@ def test_a_reader_that_goes_away_ends_it_without_a_word(run, story, monkeypatch,
         assert stream(run, "--replay", story, "--wpm", "30000", *flags) == 141
         monkeypatch.undo()
     assert "Traceback" not in capfd.readouterr().err
-    assert not any(each.name.startswith("adasr") for each in threading.enumerate())
+    assert threads_left() == []
 
 
 def test_a_completion_server_can_write(run, story, taught, tokenizer, capsys):

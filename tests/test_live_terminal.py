@@ -16,7 +16,7 @@ import time
 import pytest
 from live_use import run as run
 from live_use import story as story
-from live_use import stream
+from live_use import stream, threads_left
 
 
 class Terminal:
@@ -106,10 +106,18 @@ def test_on_a_terminal_thoughts_stand_beside_the_input_and_the_cursor_comes_back
     assert terminal.shown.count(b"\x1b[?25l") == terminal.shown.count(b"\x1b[?25h") == 1
 
 
+@pytest.fixture
+def heeding():
+    """Python's own answer to Ctrl-C, which processes that run tests side by side ignore."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.mark.parametrize(
     ("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
 )
-def test_a_signal_gives_the_terminal_back(run, story, terminal, number, status, capfd):
+def test_a_signal_gives_the_terminal_back(run, story, terminal, number, status, capfd, heeding):
     def strike():
         terminal.wait_for(b"Tom")
         os.kill(os.getpid(), number)
@@ -124,4 +132,4 @@ def test_a_signal_gives_the_terminal_back(run, story, terminal, number, status, 
     terminal.text()
     assert terminal.shown.rfind(b"\x1b[?25h") > terminal.shown.rfind(b"\x1b[?25l")
     assert "Traceback" not in capfd.readouterr().err
-    assert not any(each.name.startswith("adasr") for each in threading.enumerate())
+    assert threads_left() == []

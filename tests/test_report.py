@@ -323,8 +323,8 @@ def test_what_is_being_logged_or_is_not_finite_is_left_out(root, tmp_path):
     ("file", "old", "new", "said"),
     [
         ("eval/streaming-temperature-0.jsonl", '"q-2"', '"q-3"', ":3: no record of this question"),
-        ("eval/streaming-temperature-0.jsonl", '{"episode_id": "q-1"', "{", ":2: no record of"),
-        ("eval/streaming-temperature-0.jsonl", '"q-4", "', '"q-4" "', ":5: no record of this"),
+        ("eval/streaming-temperature-0.jsonl", '{"episode_id": "q-1"', "{", ":2: not a record"),
+        ("eval/streaming-temperature-0.jsonl", '"q-4", "', '"q-4" "', ":5: not a record"),
         ("metrics.jsonl", '"step": 3,', '"step" 3,', "metrics.jsonl:3: no line of metrics"),
         ("streaming.json", '"clock": {', '"clock": {"x": 1, ', "streaming.json: not as a run"),
     ],
@@ -342,7 +342,7 @@ def test_records_that_end_too_early_are_refused(root, tmp_path):
     run = shutil.copytree(root / "seed-0" / "sft", tmp_path / "sft")
     file = run / "eval" / "streaming-temperature-0.jsonl"
     file.write_text("".join(file.open().readlines()[:-1]))
-    with pytest.raises(UserError, match=r"jsonl:40: no record of this question"):
+    with pytest.raises(UserError, match=r"jsonl:40: not a record"):
         write_report([str(run)], tmp_path / "none.html")
 
 

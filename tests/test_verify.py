@@ -88,7 +88,7 @@ def test_whole_weights_put_into_4_bits_are_judged_by_the_loose_limit(root, capsy
 
 def test_an_adapter_trained_on_4_bits_can_be_published_merged(root, tmp_path):  # noqa: F811
     how = Push("me/merged", merge=True, without_eval=True)
-    prepared = prepare(root / "sft", how, tmp_path)
+    prepared = prepare(root / "sft", how, tmp_path, ask_hub=False)
     assert "model.safetensors" in prepared.files
     config = prepared.files["config.json"].read_text()
     assert "quantization_config" not in config
