@@ -12,11 +12,15 @@ os.environ.update(
     TOKENIZERS_PARALLELISM="false",
 )
 
+import hypothesis
 import pytest
 
 from adasr_trl.config_sections import ModelConfig, ScratchConfig, StreamingConfig
 from adasr_trl.episode import Episode
 from data_builders import ledger
+
+hypothesis.settings.register_profile("no deadline", deadline=None)  # a busy machine is no error
+hypothesis.settings.load_profile("no deadline")
 
 STREAMING = StreamingConfig(max_thought_tokens=12, max_deep_tokens=24, decode_batch=8, read_block=3)
 SCRATCH = ScratchConfig(
