@@ -72,6 +72,17 @@ def test_evaluation_and_comparison_parse(model):
         assert (CONFIGS.parent / file).is_file()
 
 
+def test_the_suite_parses_and_asks_each_run_of_a_comparison():
+    loaded = commands.eval_configs(str(CONFIGS / "tiny" / "suite.yaml"), ())
+    for each in loaded.values():
+        each.refuse_unknown(())
+    paths = [each.section("model").path for each in loaded.values()]
+    assert paths == [f"runs/tiny/seed-0/{n}" for n in ("sft", "grpo", "hrpo", "read-then-think")]
+    section = next(iter(loaded.values())).section("eval")
+    assert section.modes_of("read-then-think") == ("read_then_think",)
+    assert set(section.modes_of("hrpo")) == {"streaming", "forced_skip", "no_deep"}
+
+
 def test_the_embedded_default_builds_a_small_set(tmp_path):
     flags = ["--out", str(tmp_path / "d"), "--train-count", "30", "--test-count", "5"]
     assert build(["--config", str(CONFIGS / "tiny" / "data.yaml"), *flags]) == 0
