@@ -204,12 +204,20 @@ def test_another_clock_rolls_nothing_out_again(root, monkeypatch):
         "fast": {"words_per_minute": 1500, "arrivals": "words"},
         "late": {"jitter": 0.5, "burst": 3},
         "free": {"seconds_per_token": 0.0, "prefill_seconds_per_token": 0.0},
+        "fixed": {
+            "seconds_per_token": 0.0,
+            "prefill_seconds_per_token": 0.0,
+            "seconds_per_read": 0.25,
+            "words_per_minute": 1,
+        },
     }
     save(root, clocks=clocks)
     assert run(root, "--resume") == 0
     for row in table(root)["rows"]:
         assert row["clocks"]["own"] == own[key(row)]["clocks"]["own"]
         assert row["clocks"]["free"]["end_seconds"]["mean"] == pytest.approx(0.0)
+        if row["mode"] != "read_then_think":  # the last chunk's read, and the transition's
+            assert row["clocks"]["fixed"]["end_seconds"]["mean"] == pytest.approx(0.5)
         backlog = {name: by["backlog_seconds"] for name, by in row["clocks"].items()}
         assert backlog["fast"] >= backlog["own"] - 1e-9
         assert backlog["late"] >= 0
@@ -276,7 +284,9 @@ BAD = [
     ({"clocks": {"x": {"jitter": -1}}}, None, "jitter: got -1; expected 0"),
     ({"clocks": {"x": {"words_per_minute": 0}}}, None, "words_per_minute: got 0; expected above 0"),
     ({"clocks": {"x": {"seconds_per_token": -1}}}, None, "seconds_per_token: got -1"),
+    ({"clocks": {"x": {"seconds_per_read": -1}}}, None, "seconds_per_read: got -1"),
     ({"clocks": {"x": {"device": "measured", "seconds_per_token": 1}}}, None, "remove one of them"),
+    ({"clocks": {"x": {"device": "measured", "seconds_per_read": 1}}}, None, "remove one of them"),
     ({"clocks": {"x": {"speed": 1}}}, None, "unknown key eval.clocks.x.speed"),
     ({"clocks": {"x": {"arrivals": "recorded"}}}, None, "eval.clocks.x.arrivals: recorded needs"),
     ({"model": {"path": "one"}}, None, "model.path: got 'one' beside eval.runs"),
@@ -302,6 +312,15 @@ def test_what_cannot_be_evaluated_is_refused_before_a_model_is_loaded(
     assert message in error
     assert "Traceback" not in error
     assert not list(root.glob("*/eval*"))
+
+
+def test_the_table_of_another_command_is_not_replaced(root, monkeypatch, capsys):
+    monkeypatch.setattr(evaluation, "_engine", lambda *_: pytest.fail("a model was loaded"))
+    (root / "table").mkdir()
+    (root / "table" / "table.json").write_text('{"lines": []}')
+    assert run(root) == 2
+    assert "table.json is the table of another command" in capsys.readouterr().err
+    assert (root / "table" / "table.json").read_text() == '{"lines": []}'
 
 
 def test_two_names_of_one_thing_are_refused(root, capsys):

@@ -22,7 +22,7 @@ OWN_CLOCK = "own"  # the clock of a file that names none
 MAIN_TEST = "test"  # the questions of data.test, where eval.name gives them no other name
 POOLED = "all"  # the questions of every set together
 MAX_SAMPLES = 1000
-RATES = ("words_per_minute", "seconds_per_token", "prefill_seconds_per_token")
+RATES = ("words_per_minute", "seconds_per_token", "prefill_seconds_per_token", "seconds_per_read")
 _NAME = re.compile(r"[\w-]+")
 
 
@@ -40,6 +40,7 @@ class ClockSection:
         device: Rates as given here, or measured with each run's model on this machine.
         seconds_per_token: Time to write one token.
         prefill_seconds_per_token: Time to read one token.
+        seconds_per_read: Fixed time of reading a chunk, however long it is.
     """
 
     words_per_minute: float | None = None
@@ -50,6 +51,7 @@ class ClockSection:
     device: Literal["given", "measured"] = "given"
     seconds_per_token: float | None = None
     prefill_seconds_per_token: float | None = None
+    seconds_per_read: float | None = None
 
     def __post_init__(self) -> None:
         """Refuse rates that no clock can have, and rates that are given and measured."""

@@ -45,6 +45,7 @@ def _given(section: ClockSection, own: Clock) -> Clock:
         words_per_minute=rates["words_per_minute"],
         seconds_per_token=rates["seconds_per_token"],
         prefill_seconds_per_token=rates["prefill_seconds_per_token"],
+        seconds_per_read=rates["seconds_per_read"],
     )
 
 

@@ -103,9 +103,10 @@ def _arrivals(section: ClockSection, ticking: Ticking) -> str:
 
 def _rates(ticking: Ticking) -> str:
     clock = ticking.clock
+    read = f", {1000 * clock.seconds_per_read:.3g} ms a read" if clock.seconds_per_read else ""
     return (
         f"{1000 * clock.seconds_per_token:.3g} ms a written token, "
-        f"{1000 * clock.prefill_seconds_per_token:.3g} ms a read token"
+        f"{1000 * clock.prefill_seconds_per_token:.3g} ms a read token{read}"
     )
 
 

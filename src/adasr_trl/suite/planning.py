@@ -22,6 +22,7 @@ from adasr_trl.metrics import check_answer
 from adasr_trl.streaming_file import load_streaming
 
 GREEDY = 0.0
+TABLE, DATA = "table.md", "table.json"
 
 
 @dataclass(frozen=True)
@@ -117,7 +118,18 @@ def plan_suite(models: Mapping[str, ModelConfig], data: DataConfig, config: Eval
         if setting.sample == 0
     )
     output = Path(config.output_dir) if config.output_dir else next(iter(plans.values())).folder
+    _check_output(output)
     return Suite(config, plans, rows, output)
+
+
+def _check_output(output: Path) -> None:
+    """Refuse a folder whose table another command wrote, such as that of ``compare``."""
+    table = output / DATA
+    if table.is_file() and '"digest"' not in table.read_text(encoding="utf-8", errors="replace"):
+        raise UserError(
+            f"eval.output_dir: {table} is the table of another command (adasr compare), which would be replaced; name "
+            f"another folder."
+        )
 
 
 def _questions(data: DataConfig, config: EvalConfig) -> dict[str, Questions]:

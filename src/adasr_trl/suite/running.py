@@ -26,11 +26,9 @@ from adasr_trl.suite.figures import Figures, Samples, figures_of
 from adasr_trl.suite.judging import Judge
 from adasr_trl.suite.page import Findings, markdown_of
 from adasr_trl.suite.pairs import Difference, Kept, differences, keep
-from adasr_trl.suite.planning import Row, Suite, plan_suite
+from adasr_trl.suite.planning import DATA, TABLE, Row, Suite, plan_suite
 
 logger = logging.getLogger(__name__)
-
-TABLE, DATA = "table.md", "table.json"
 
 
 def evaluate(
