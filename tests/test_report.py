@@ -8,6 +8,7 @@ import random
 import re
 import shutil
 import statistics
+import warnings
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -305,6 +306,14 @@ def test_a_name_is_text_in_the_pictures_too(root, tmp_path):
     out = write_report([f"{name}={root}/seed-0/sft"], tmp_path / "name.html")
     assert "a$x_^{$&lt;b&gt;&amp;</text>" in out.read_text(encoding="utf-8")
     assert read(out).tables["methods"][1][0] == name
+
+
+def test_long_names_leave_the_pictures_their_room(root, tmp_path):
+    names = [f"a name of more than thirty-four letters, {n}" for n in range(6)]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # matplotlib warns where nothing is left of the axes
+        out = write_report([f"{each}={root}/seed-0/sft" for each in names], tmp_path / "long.html")
+    assert [row[0] for row in read(out).tables["methods"][1:]] == names
 
 
 def test_what_is_being_logged_or_is_not_finite_is_left_out(root, tmp_path):

@@ -117,6 +117,7 @@ def test_filters_list_the_wrong_the_slow_and_what_the_runs_disagree_on(page):
     page.select_option("#filter", "wait")
     waits = [float(each.split(", ")[1].split(" s")[0]) for each in page.evaluate(verdicts)]
     assert waits == sorted(waits, reverse=True)
+    assert page.evaluate("document.getElementById('questions').selectedIndex") == 0
     page.select_option("#second", "0")
     page.select_option("#filter", "disagree")
     assert "disagree" in page.input_value("#filter")

@@ -157,7 +157,7 @@ def _groups(methods: Sequence[Method], fact: Callable[[Method], str]) -> list[st
         facts.setdefault(fact(method), []).append(method.name)
     if len(facts) == 1:
         return list(facts)
-    return [f"{said} ({', '.join(names)})" for said, names in facts.items()]
+    return [f"{said} ({' / '.join(names)})" for said, names in facts.items()]
 
 
 def _asked(setting: Setting) -> str:

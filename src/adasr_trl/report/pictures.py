@@ -22,6 +22,7 @@ from adasr_trl.report.records import read_metrics
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
 MARKERS = ("o", "s", "^", "D", "v", "P")
 DASHES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (1, 1)))
+LEGEND_LETTERS = 54  # a row of a legend holds so many, 6 of them for each marker
 INK = "#123456"  # stands for the page's text colour until the SVG is made
 CURVES = (  # of training, by the names in metrics.jsonl
     ("eval_mean_token_accuracy", "Tokens of held-out traces predicted"),  # supervised fine-tuning
@@ -170,12 +171,18 @@ def _mean_by_step(seeds: Sequence[Sequence[Mapping[str, float]]], key: str) -> d
 
 def _label(name: str) -> str:
     """A name as matplotlib shows it: one that begins with _ it would hide, and a long one fills the picture."""
-    return f" {name if len(name) <= 40 else name[:39] + '…'}"
+    return f" {name if len(name) <= 34 else name[:33] + '…'}"
 
 
 def _legend(axes: Any) -> None:
-    """Above the picture, where it covers nothing."""
-    axes.legend(frameon=False, loc="lower left", bbox_to_anchor=(0, 1), ncols=3, borderaxespad=0)
+    """Above the picture, where it covers nothing; the figure grows by its rows, as wide as the names allow."""
+    names = [*axes.get_legend_handles_labels()[1]]
+    columns = max(1, min(3, LEGEND_LETTERS // (6 + max(map(len, names)))))
+    figure = axes.figure
+    figure.set_figheight(figure.get_figheight() + 0.22 * (-(-len(names) // columns) - 1))
+    axes.legend(
+        frameon=False, loc="lower left", bbox_to_anchor=(0, 1), ncols=columns, borderaxespad=0
+    )
 
 
 def _svg(draw: Callable[[Any], None], name: str) -> str:

@@ -46,8 +46,9 @@
     return found;
   }
 
-  function fill() {
-    const before = list.value;
+  // The question that is shown stays chosen where it is still listed, unless the order is new.
+  function fill(asked) {
+    const before = asked && asked.target === filter ? "" : list.value;
     const found = listed();
     list.replaceChildren(
       ...found.map((q) => {
