@@ -163,6 +163,20 @@ def test_the_sources_of_a_run_stand_in_its_provenance_by_name_and_in_the_cards_t
     assert "| a\\|b | 1 | MIT | train | 1 |" in table
 
 
+def test_a_source_of_both_runs_stands_once_with_the_larger_number(tmp_path):
+    before, run = tmp_path / "sft", tmp_path / "hrpo"
+    before.mkdir()
+    run.mkdir()
+    save_provenance(before, ["sft"], [*made("gsm8k", 3), *made("folio", 1)])
+    save_provenance(run, ["hrpo"], [*made("gsm8k", 2), *made("clinic", 4)], before)
+    found = load_provenance(run).data
+    assert [(each.name, each.episodes) for each in found] == [
+        ("clinic", 4),
+        ("folio", 1),
+        ("gsm8k", 3),
+    ]
+
+
 def test_a_run_on_a_mixture_notes_its_sources(tmp_path, episodes):
     import workspace
 

@@ -5,6 +5,7 @@ line of configs/accelerate/fsdp.yaml, gathering, saving and resuming. The transp
 """
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +16,8 @@ import workspace
 from test_deepspeed import TOLERANCE, apart, launch, root  # noqa: F401  # a fixture
 
 from adasr_trl import cli
+from adasr_trl.files import UserError
+from adasr_trl.processes import begin_processes
 
 HERE = Path(__file__).parent
 CONFIG = HERE.parent / "configs" / "accelerate" / "fsdp.yaml"
@@ -55,11 +58,26 @@ def launch_fsdp(root, *extra):  # noqa: F811  # the directory, not the fixture
     return root / name
 
 
+@pytest.fixture
+def untaught(root, tmp_path):  # noqa: F811
+    """The saved model as a pretrained one, which either layout may be taught."""
+    shutil.copytree(root / "base", tmp_path / "base")
+    (tmp_path / "base" / "streaming.json").unlink()
+    return tmp_path / "base"
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("extra", [(), LORA], ids=["full", "lora"])
-def test_fsdp_trains_to_the_weights_of_plain_training_and_a_cut_run_resumes_to_them(root, extra):  # noqa: F811
+@pytest.mark.parametrize("layout", ["interleaved", "parallel"])
+@pytest.mark.parametrize("adapter", [(), LORA], ids=["full", "lora"])
+def test_fsdp_trains_to_the_weights_of_plain_training_and_a_cut_run_resumes_to_them(
+    root,  # noqa: F811
+    untaught,
+    layout,
+    adapter,
+):
+    extra = ("--model.path", str(untaught), "--streaming.layout", layout, *adapter)
     reference, found = launch(root, "plain", 2, *extra), launch_fsdp(root, *extra)
-    gradients = None if extra else torch.load(reference / "gradients.pt", weights_only=True)
+    gradients = None if adapter else torch.load(reference / "gradients.pt", weights_only=True)
     assert apart(found / "whole", reference / "whole", gradients) < TOLERANCE
     assert apart(found / "whole", found / "cut") == 0.0
 
@@ -70,3 +88,12 @@ def test_fsdp_on_a_cpu_is_refused_rather_than_left_out(tmp_path, episodes, monke
     assert cli.main(["sft", "--config", str(tmp_path / "sft.yaml")]) == 2
     assert "error: FSDP: accelerate shards over GPUs only" in capsys.readouterr().err
     assert not (tmp_path / "sft").exists()
+
+
+def test_fsdp_without_a_launcher_is_refused(monkeypatch):
+    monkeypatch.setattr(torch.accelerator, "is_available", lambda: True)  # as on a GPU
+    monkeypatch.delenv("LOCAL_RANK", raising=False)
+    with pytest.raises(UserError, match="FSDP: no launcher started this process"):
+        begin_processes({"fsdp": "full_shard"})
+    monkeypatch.setenv("LOCAL_RANK", "0")
+    begin_processes({"fsdp": "full_shard"})

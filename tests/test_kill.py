@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 import workspace
-from test_commands import assert_equal
+from test_commands import assert_equal, samples
 
 from adasr_trl import rundir
 
@@ -82,3 +82,5 @@ def test_a_killed_run_resumes_to_the_weights_of_an_uninterrupted_one(
     finish(finished, name, out, "--resume")
     assert rundir.is_complete(out)
     assert_equal(out, finished / name)
+    if name == "hrpo":
+        assert samples(out) == samples(finished / name)

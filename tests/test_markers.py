@@ -274,4 +274,4 @@ def test_thinking_is_kept_with_the_model_and_another_setting_refused(base, tmp_p
     capsys.readouterr()
     on = ("--model.path", str(tmp_path / "off"), "--output_dir", str(tmp_path / "rl"))
     assert run(base, "hrpo", *on, "--streaming.thinking", "true") == 2
-    assert "streaming.thinking: got True, but the model in" in capsys.readouterr().err
+    assert "streaming.thinking: got true, but the model in" in capsys.readouterr().err

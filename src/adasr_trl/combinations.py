@@ -129,7 +129,7 @@ def decide(combination: Combination) -> Verdict:
 
 
 def _fsdp_so_far(c: Combination) -> str:
-    if c.command == "sft" and c.layout == "interleaved":
+    if c.command == "sft":
         return (
             "not run on GPUs. accelerate leaves FSDP out on CPU processes (refused here); with accelerate made to take two of "
             "them for GPUs, training ends at the plain run's weights and resumes to the same (tests/test_fsdp.py)."

@@ -8,6 +8,7 @@ The configuration, the data and the run directory are checked before any model i
 from __future__ import annotations
 
 import itertools
+import json
 import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -289,9 +290,14 @@ def _check_same_streaming(loaded: LoadedConfig, model: ModelConfig) -> None:
         before, now = vars(taught)[key], vars(asked)[key]
         if before != now:
             raise ConfigError(
-                f"{loaded.line_of('streaming.' + key)}: streaming.{key}: got {now!r}, but the model in {path} was "
-                f"taught {before!r}; use the same."
+                f"{loaded.line_of('streaming.' + key)}: streaming.{key}: got {_spelled(now)}, but the model in {path} was "
+                f"taught {_spelled(before)}; use the same."
             )
+
+
+def _spelled(value: object) -> str:
+    """A setting as YAML writes it."""
+    return json.dumps(value) if value is None or isinstance(value, bool) else repr(value)
 
 
 def _check_model(loaded: LoadedConfig, model: ModelConfig) -> None:

@@ -25,6 +25,11 @@ def begin_processes(flat: Mapping[str, object]) -> None:
     """
     if flat.get("fsdp") or os.environ.get("ACCELERATE_USE_FSDP", "").lower() == "true":
         _refuse_fsdp_on_cpu(use_cpu=bool(flat.get("use_cpu")))
+        if "LOCAL_RANK" not in os.environ:
+            raise UserError(
+                "FSDP: no launcher started this process, so there is nothing to spread the weights over; start it with "
+                "accelerate launch --config_file configs/accelerate/fsdp.yaml."
+            )
     if flat.get("deepspeed"):
         _begin_deepspeed()
 

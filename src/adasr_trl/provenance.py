@@ -4,7 +4,8 @@
     >>> load_provenance(Path("runs/tiny/hrpo")).data[0].licence
     'Apache-2.0'
 
-The data of the run that this one went on from counts too.
+The data of the run that this one went on from counts too. A source of both stands there once, with the larger number of
+episodes: which of them the runs had in common is not kept.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import itertools
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, astuple, dataclass
+from dataclasses import asdict, astuple, dataclass, replace
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -62,7 +63,7 @@ def save_provenance(
 ) -> None:
     """Write the file into a run's directory; ``before`` is the run whose model it started from, if any."""
     earlier = load_provenance(before).data if before and _is_run(before) else ()
-    data = dict.fromkeys((*used(episodes), *earlier))
+    data = joined(used(episodes), earlier)
     found = {
         "command": list(command),
         "versions": _versions(),
@@ -81,17 +82,24 @@ def load_provenance(run: Path) -> Provenance:
     if not path.is_file():
         return _reconstructed(run)
     found = json.loads(path.read_text(encoding="utf-8"))
-    data = tuple(DataUsed(**each) for each in found["data"])
+    data = joined(DataUsed(**each) for each in found["data"])
     return Provenance(tuple(found["command"]), found["versions"], data)
 
 
 def used(episodes: Iterable[Episode]) -> tuple[DataUsed, ...]:
-    """The sources of some episodes, by name."""
+    """The sources of some episodes."""
     counts: Counter[Source] = Counter(episode.source for episode in episodes)
-    return tuple(
-        DataUsed(**asdict(source), episodes=n)
-        for source, n in sorted(counts.items(), key=lambda item: astuple(item[0]))
-    )
+    return joined(DataUsed(**asdict(source), episodes=n) for source, n in counts.items())
+
+
+def joined(*runs: Iterable[DataUsed]) -> tuple[DataUsed, ...]:
+    """Each source once, by name, with the most episodes that a run took from it."""
+    most: dict[DataUsed, int] = {}
+    for each in itertools.chain.from_iterable(runs):
+        source = replace(each, episodes=0)
+        most[source] = max(each.episodes, most.get(source, 0))
+    found = (replace(source, episodes=n) for source, n in most.items())
+    return tuple(sorted(found, key=astuple))
 
 
 def may_be_shared(licence: str) -> bool:
@@ -121,8 +129,8 @@ def _reconstructed(run: Path) -> Provenance:
     before = identity["config"]["model"].get("path")
     earlier = load_provenance(Path(before)).data if before and _is_run(Path(before)) else ()
     now = used(itertools.chain.from_iterable(read_episodes(file) for file in files))
-    everything = tuple(dict.fromkeys((*now, *earlier)))
-    return Provenance((identity["command"],), {"adasr-trl": identity["version"]}, everything)
+    versions = {"adasr-trl": identity["version"]}
+    return Provenance((identity["command"],), versions, joined(now, earlier))
 
 
 def _versions() -> dict[str, str]:
