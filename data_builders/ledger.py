@@ -40,7 +40,6 @@ THINGS = ("apples", "coins", "books", "cards")
 FILLERS = ("It rains a lot", "{other} wears a red hat", "{other} sings a song", "The days are long")
 GAINS = ("buys", "finds", "gets")
 LOSSES = ("loses", "sells", "drops")
-MOST = 20  # no count ever exceeds it
 
 
 @dataclass(frozen=True)
@@ -104,6 +103,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--chatter", type=float, default=0.0, help="share of useless thoughts beside the matter"
     )
+    parser.add_argument("--max-count", type=int, default=20, help="no count ever exceeds it")
+    parser.add_argument("--max-change", type=int, default=6, help="most things in one event")
     parser.add_argument("--wording", default="plain", help="plain, or turned: another word order")
     parser.add_argument("--deep-share", type=float, default=0.4, help="share that needs deep work")
     parser.add_argument("--max-deep-steps", type=int, default=2, help="steps that the end asks for")
@@ -147,6 +148,9 @@ def _check(options: argparse.Namespace) -> None:
         lowest = 1 if name in ("train_count", "max_deep_steps") else 0
         if getattr(options, name) < lowest:
             raise _refusal(name, getattr(options, name), f"{lowest} or more")
+    for name, lowest in (("max_count", 2), ("max_change", 1)):
+        if getattr(options, name) < lowest:
+            raise _refusal(name, getattr(options, name), f"{lowest} or more")
     for name in ("events", "others"):
         least, most = getattr(options, f"min_{name}"), getattr(options, f"max_{name}")
         if most < least:
@@ -188,7 +192,7 @@ def _episode(key: str, options: argparse.Namespace, name: str, split: str) -> Ep
 
 def _tell(rng: random.Random, trace_rng: random.Random, options: argparse.Namespace) -> _Story:
     who, other = rng.sample(PEOPLE, 2)
-    things, count = rng.choice(THINGS), rng.randint(2, 9)
+    things, count = rng.choice(THINGS), rng.randint(2, min(9, options.max_count))
     story = _Story(rng, trace_rng, options, who, other, things, count)
     story.tell(f"{who} has {story.amount_of(story.count)}", str(story.count), str(story.count))
     kinds = ["event"] * rng.randint(options.min_events, options.max_events)
@@ -219,8 +223,8 @@ def _put_right(story: _Story) -> None:
     """The oldest event told wrong has another amount, if any keeps the count in its bounds."""
     verb, change = story.wrong.pop(0)
     sign = 1 if change > 0 else -1
-    others = [n * sign for n in range(1, 7) if n * sign != change]
-    fitting = [new for new in others if 0 <= story.count - change + new <= MOST]
+    others = [n * sign for n in range(1, story.options.max_change + 1) if n * sign != change]
+    fitting = [new for new in others if 0 <= story.count - change + new <= story.options.max_count]
     if not fitting:
         return
     new = story.rng.choice(fitting)
@@ -234,7 +238,7 @@ def _beside_the_matter(story: _Story) -> None:
     rng = story.rng
     if rng.random() < 0.5:
         verb = rng.choice(GAINS + LOSSES)
-        amount = story.amount_of(rng.randint(1, 6), more=verb in GAINS)
+        amount = story.amount_of(rng.randint(1, story.options.max_change), more=verb in GAINS)
         story.tell_beside(story.told(story.other, verb, amount))
     else:
         story.tell_beside(rng.choice(FILLERS).format(other=story.other))
@@ -253,10 +257,10 @@ def _ask_last(story: _Story, max_steps: int) -> str:
 
 
 def _draw_change(story: _Story) -> int:
-    """A gain or loss that keeps the count between 0 and MOST."""
+    """A gain or loss that keeps the count in its bounds."""
     while True:
-        change = story.rng.randint(1, 6) * story.rng.choice((-1, 1))
-        if 0 <= story.count + change <= MOST:
+        change = story.rng.randint(1, story.options.max_change) * story.rng.choice((-1, 1))
+        if 0 <= story.count + change <= story.options.max_count:
             return change
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -176,6 +177,25 @@ def test_a_table_goes_into_its_place_in_a_page_and_nowhere_else(grid, tmp_path):
     assert "old" not in text
     with pytest.raises(ValueError, match="has no place for other"):
         write_grid([Table("other", "T", ("grpo",))], grid, page)
+
+
+def test_a_table_of_the_parallel_layout_has_its_own_place_and_says_so(grid, tmp_path):
+    page = tmp_path / "page.md"
+    page.write_text("<!-- m --><!-- end of m -->\n<!-- m-parallel --><!-- end of m-parallel -->\n")
+    write_grid([Table("m", "Methods", ("grpo",))], replace(grid, parallel=True), page)
+    first, second = page.read_text(encoding="utf-8").splitlines()[:2]
+    assert first == "<!-- m --><!-- end of m -->"
+    assert second == "<!-- m-parallel -->"
+    assert "**Methods, parallel layout**" in page.read_text(encoding="utf-8")
+
+
+def test_rows_by_tag_follow_where_asked(grid):
+    text = write_grid([Table("m", "Methods", ("hrpo", "grpo"), tags=True)], grid, None)
+    rows = [line for line in text.splitlines() if "| deep |" in line or "| shallow |" in line]
+    assert [row.split(" | ")[0] for row in rows] == sorted(
+        (row.split(" | ")[0] for row in rows), reverse=True
+    )
+    assert sum(int(row.split(" | ")[2]) for row in rows) == 2 * 2 * 4  # methods, seeds, questions
 
 
 def test_tables_without_records_say_what_to_run(tmp_path):

@@ -330,6 +330,22 @@ def test_trace_values_is_the_share_of_thoughts_that_do_what_the_trace_does(parts
     assert found.value == sum(each) / 2
 
 
+@pytest.mark.parametrize(
+    ("thoughts", "each"),
+    [
+        (["Tom 6", "Tom 6 + 3 = 9"], (0.0, 1.0)),  # right from a wrong count
+        (["Tom 6", "Tom 6 + 3 = 8"], (0.0, 0.0)),  # the trace's count, by a wrong step
+        (["", "Tom 3"], (0.0, 1.0)),  # nothing was said before: from 0
+        (["so", "Tom 5 + 3 = 8"], (0.0, 0.0)),
+    ],
+)
+def test_trace_values_can_judge_each_step_from_where_the_rollout_was(parts, thoughts, each):
+    rollout = write(TRACED, parts, thoughts, "", "8")
+    config = RewardConfig("trace_values", "streaming", 1.0, {"relative": True})
+    found = build_rewards([config], STREAMING)[0].measure(Graded(rollout, TRACED, right=True))
+    assert found.chunks == each
+
+
 def test_trace_values_knows_nothing_of_an_episode_without_a_trace(parts):
     rollout = write(EPISODE, parts, ["Tom 5", ""], "", "8")
     assert score("trace_values", "streaming", rollout) is None
@@ -342,3 +358,46 @@ def test_trace_values_counts_a_thought_where_the_trace_skips_as_wrong_and_a_skip
         rollout = write(skipped, parts, ["Tom 5", second], "", "8")
         found = reward.measure(Graded(rollout, skipped, right=True))
         assert found.chunks == (1.0, value)
+
+
+# ---- follows_stream
+
+ASKED = dataclasses.replace(
+    EPISODE, thoughts=("Tom 5", "Tom 5 + 3 = 8"), deep="Tom 8 + 2 = 10", answer="10"
+)
+
+
+@pytest.mark.parametrize(
+    ("thoughts", "deep", "answer", "value"),
+    [
+        (["Tom 5", "Tom 5 + 3 = 8"], "Tom 8 + 2 = 10", "10", 1.0),
+        (["Tom 5", "Tom 5 + 3 = 9"], "Tom 9 + 2 = 11", "11", 1.0),  # rightly from a wrong count
+        (["Tom 5", "Tom 5 + 3 = 9"], "Tom 5 + 3 = 8 , Tom 8 + 2 = 10", "10", 1.0),  # mended
+        (["Tom 5", "Tom 5 + 3 = 8"], "Tom 8 + 2 = 11", "11", 0.0),
+        (["Tom 5", "Tom 5 + 3 = 9"], "Tom 9 + 2 = 12", "12", 0.0),
+        (["", ""], "", "2", 1.0),  # nothing was said: from 0
+        (["Tom 5", "Tom 5 + 3 = 8"], "", "many", 0.0),
+    ],
+)
+def test_follows_stream_judges_the_deep_part_from_where_the_stream_ended(
+    parts, thoughts, deep, answer, value
+):
+    rollout = write(ASKED, parts, thoughts, deep, answer)
+    reward = build_rewards([RewardConfig("follows_stream", "deep", 1.0)], STREAMING)[0]
+    right = answered_right(rollout, ASKED)
+    assert reward.measure(Graded(rollout, ASKED, right)).value == value
+
+
+def test_follows_stream_gives_nothing_to_a_rollout_that_did_not_answer(parts):
+    rollout = write(ASKED, parts, ["Tom 5", "Tom 5 + 3 = 9"], "Tom 9 + 2 = 11", "11")
+    cut = dataclasses.replace(rollout, ending=Ending.OUT_OF_TOKENS)
+    reward = build_rewards([RewardConfig("follows_stream", "deep", 1.0)], STREAMING)[0]
+    assert reward.measure(Graded(cut, ASKED, right=False)).value == 0.0
+
+
+def test_follows_stream_cannot_score_without_a_trace_or_a_number(parts):
+    rollout = write(EPISODE, parts, ["Tom 5", ""], "", "8")
+    assert score("follows_stream", "deep", rollout) is None
+    chosen = dataclasses.replace(ASKED, answer="yes", answer_type=AnswerType.CHOICE)
+    reward = build_rewards([RewardConfig("follows_stream", "deep", 1.0)], STREAMING)[0]
+    assert reward.measure(Graded(rollout, chosen, right=False)).value is None

@@ -90,7 +90,7 @@ def ablate(options: argparse.Namespace, overrides: Sequence[str]) -> int:
             for stage in _stages(section, tables, root / f"seed-{seed}", seed, quick, common)
         ]
         run_all(stages, root, max(1, options.jobs))
-    grid = Grid(root, tuple(seeds), _command(options))
+    grid = Grid(root, tuple(seeds), _command(options), parallel)
     page = Path(options.page) if options.page else None
     sys.stdout.write(write_grid(tables, grid, page))
     return 0

@@ -23,7 +23,7 @@ from adasr_trl.files import UserError, put_between, write_text
 from adasr_trl.metrics import Interval, Outcome, clustered_bootstrap, mcnemar, summarise
 from adasr_trl.protocol import Mode
 from adasr_trl.rundir import RUN_FILE
-from adasr_trl.table import BASELINE, Seeds, accuracy_of, decoding, markdown
+from adasr_trl.table import BASELINE, Seeds, accuracy_of, decoding, markdown, tag_table
 
 METRICS_FILE = "metrics.jsonl"
 BINS = 5  # of a curve
@@ -46,6 +46,7 @@ class Table:
         methods: Run names, in the order of the rows.
         reference: The run that the others are compared with.
         test: Which further test file it is of; "" for the configuration's own.
+        tags: Whether rows by the episodes' tags follow.
         curves: Whether means over training steps follow.
     """
 
@@ -54,6 +55,7 @@ class Table:
     methods: tuple[str, ...]
     reference: str = "grpo"
     test: str = ""
+    tags: bool = False
     curves: bool = False
 
 
@@ -64,6 +66,11 @@ class Grid:
     root: Path
     seeds: tuple[int, ...]
     command: str
+    parallel: bool = False  # the layout that all of its runs were taught
+
+    def place(self, table: Table) -> str:
+        """Where a table belongs in a page."""
+        return f"{table.name}-parallel" if self.parallel else table.name
 
     def run(self, method: str, seed: int) -> Path:
         """A run's directory."""
@@ -72,7 +79,7 @@ class Grid:
 
 def write_grid(tables: Sequence[Table], grid: Grid, page: Path | None) -> str:
     """Write ``results.md`` beside the runs, and each table into its place in ``page``; return the Markdown."""
-    texts = {table.name: _text(table, grid) for table in tables}
+    texts = {grid.place(table): _text(table, grid) for table in tables}
     whole = "\n\n".join(texts.values()) + "\n"
     write_text(grid.root / "results.md", whole)
     if page:
@@ -110,13 +117,21 @@ def _text(table: Table, grid: Grid) -> str:
     questions = len(found[table.reference, temperatures[0]][0])
     return "\n\n".join(
         [
-            f"**{table.title}**",
+            f"**{table.title}{', parallel layout' if grid.parallel else ''}**",
             markdown(HEADER, rows),
             markdown(DIFFERENCES, differences),
+            *([tag_table(_of(table, found), temperatures[0])] if table.tags else []),
             *([_curves(table, grid)] if table.curves else []),
             _made(table, grid, questions),
         ]
     )
+
+
+def _of(
+    table: Table, found: Mapping[tuple[str, float], Seeds]
+) -> dict[tuple[str, float], Seeds]:
+    """What belongs to the table's rows, in their order."""
+    return {key: found[key] for name in table.methods for key in found if key[0] == name}
 
 
 def _outcomes(grid: Grid, method: str, folder: str, temperature: float) -> list[list[Outcome]]:

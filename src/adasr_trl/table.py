@@ -87,7 +87,7 @@ def write_tables(runs: Mapping[str, Sequence[Path]], folder: Path) -> str:
             _heading(len(first[0]), len(first), clock),
             _method_table(lines),
             _difference_table(differences),
-            _tag_table(outcomes, temperatures[0]),
+            tag_table(outcomes, temperatures[0]),
             _fairness(outcomes, temperatures[0]),
         ]
     )
@@ -188,7 +188,7 @@ def _difference_table(differences: Sequence[Difference]) -> str:
     return markdown(("difference", "decoding", "accuracy, points", "won / lost", "McNemar p"), rows)
 
 
-def _tag_table(outcomes: Mapping[tuple[str, float], Seeds], chosen: float) -> str:
+def tag_table(outcomes: Mapping[tuple[str, float], Seeds], chosen: float) -> str:
     """Accuracy, tokens and latency by the episodes' tags, at one temperature."""
     rows = []
     for (method, temperature), seeds in outcomes.items():

@@ -20,7 +20,7 @@ from adasr_trl.rewards.length import (
 )
 from adasr_trl.rewards.protocol import Accuracy, Format
 from adasr_trl.rewards.repetition import Repetition
-from adasr_trl.rewards.trace import TraceValues
+from adasr_trl.rewards.trace import FollowsStream, TraceValues
 from adasr_trl.rewards.user import load_function
 
 BUILT_IN: Mapping[str, type[Rule]] = {
@@ -36,6 +36,7 @@ BUILT_IN: Mapping[str, type[Rule]] = {
     "diversity": Diversity,
     "repetition": Repetition,
     "trace_values": TraceValues,
+    "follows_stream": FollowsStream,
 }
 
 

@@ -1,13 +1,21 @@
-"""Whether thoughts say what the episode's own trace says: a reward for the stream that does not look at the answer."""
+"""Whether each phase does what the episode's own trace does, whatever the other phase made of it.
+
+For episodes with exact traces, such as generated ones. Ours: with them a phase can be judged from where it started.
+"""
 
 from __future__ import annotations
 
 import re
 import statistics
+from collections.abc import Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import ClassVar
 
+from adasr_trl.answers import extract
 from adasr_trl.config_sections import StreamingConfig
+from adasr_trl.episode import AnswerType
+from adasr_trl.protocol import Ending
 from adasr_trl.rewards.base import Graded, Measured, Rule, Scope
 
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
@@ -17,10 +25,15 @@ _NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
 class TraceValues(Rule):
     """The share of the chunks on which the rollout did what the trace does: skipped too, or came to the same last number.
 
-    Ours. For episodes with exact traces, such as generated ones: a wrong count is seen where it was made, and so is a
-    thought on what does not matter, whatever the deep part makes of either. Numbers are compared as they are written;
-    thoughts without one agree with each other. Cannot be scored without a trace.
+    Ours. A wrong count is seen where it was made, and so is a thought on what does not matter. Numbers are compared as
+    they are written; thoughts without one agree with each other. Cannot be scored without a trace.
+
+    Attributes:
+        relative: Compare by how much a thought changed the last number before it, in the rollout and in the trace: who
+            works on rightly from a wrong count is not blamed for it again.
     """
+
+    relative: bool = False
 
     SCOPES: ClassVar[frozenset[Scope]] = frozenset({Scope.STREAMING})
     NEEDS_THOUGHTS: ClassVar[bool] = True
@@ -31,8 +44,9 @@ class TraceValues(Rule):
         trace, thoughts = graded.episode.thoughts, graded.rollout.thoughts
         if not trace or not thoughts:
             return Measured(None)
-        pairs = list(zip(thoughts, trace, strict=False))
-        same = [float(bool(a) == bool(b) and _value(a) == _value(b)) for a, b in pairs]
+        values = _changes if self.relative else _values
+        pairs = zip(values(thoughts), values(trace[: len(thoughts)]), thoughts, trace, strict=False)
+        same = [float(bool(own) == bool(told) and a == b) for a, b, own, told in pairs]
         missing = len(trace) - len(same)
         mean = statistics.fmean([*same, *[0.0] * missing])
         return Measured(mean, (*same, *[None] * missing))
@@ -43,7 +57,63 @@ class TraceValues(Rule):
         return 0.0
 
 
-def _value(thought: str) -> str | None:
-    """The last number of a thought."""
-    found = _NUMBER.findall(thought)
-    return found[-1] if found else None
+@dataclass(frozen=True)
+class FollowsStream(Rule):
+    """1 for the right answer, and for the one that the trace's deep part would reach from the rollout's last number.
+
+    Ours. A deep part that goes on rightly from a stream that went wrong is not blamed for it. Cannot be scored without
+    a trace, or where the answer is no number.
+    """
+
+    SCOPES: ClassVar[frozenset[Scope]] = frozenset({Scope.DEEP})
+    NEEDS_THOUGHTS: ClassVar[bool] = True
+
+    def measure(self, graded: Graded, scope: Scope, streaming: StreamingConfig) -> Measured:
+        """Compare how far the answer is from the last number of the thoughts with how far the gold answer is."""
+        del scope, streaming
+        episode, rollout = graded.episode, graded.rollout
+        if not episode.thoughts or episode.answer_type is not AnswerType.NUMBER:
+            return Measured(None)
+        if graded.right:
+            return Measured(1.0)
+        answer = _number(rollout.answer) if rollout.ending is Ending.ANSWERED else None
+        gold = _number(episode.answer)
+        if answer is None or gold is None:
+            return Measured(0.0)
+        return Measured(float(answer - _last(rollout.thoughts) == gold - _last(episode.thoughts)))
+
+    @property
+    def margin(self) -> float:
+        """A wrong answer may have 1, too, but no right one has less."""
+        return 0.0
+
+
+def _last(thoughts: Sequence[str]) -> Fraction:
+    """The last number that any of the thoughts has, or 0."""
+    values = [value for value in _values(thoughts) if value is not None]
+    return Fraction(values[-1]) if values else Fraction(0)
+
+
+def _number(text: str | None) -> Fraction | None:
+    """A number, if that is what the text's answer is."""
+    found = None if text is None else extract(text, AnswerType.NUMBER)
+    try:
+        return None if found is None else Fraction(found.value)
+    except ValueError:
+        return None  # LaTeX
+
+
+def _values(thoughts: Sequence[str]) -> list[str | None]:
+    """The last number of each thought."""
+    found = [_NUMBER.findall(thought) for thought in thoughts]
+    return [each[-1] if each else None for each in found]
+
+
+def _changes(thoughts: Sequence[str]) -> list[Fraction | None]:
+    """By how much each thought moves from the last number before it, at first from 0."""
+    changes: list[Fraction | None] = []
+    before = Fraction(0)
+    for value in _values(thoughts):
+        changes.append(None if value is None else Fraction(value) - before)
+        before = before if value is None else Fraction(value)
+    return changes
