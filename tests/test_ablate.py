@@ -189,6 +189,12 @@ def test_a_table_of_the_parallel_layout_has_its_own_place_and_says_so(grid, tmp_
     assert "**Methods, parallel layout**" in page.read_text(encoding="utf-8")
 
 
+def test_a_run_can_be_compared_with_another_than_the_reference(grid):
+    table = Table("m", "Methods", ("hrpo",), reference="hrpo", against={"hrpo": "grpo"})
+    assert table.runs == ("hrpo", "grpo")
+    assert "| hrpo - grpo | greedy | +50.0" in write_grid([table], grid, None)
+
+
 def test_rows_by_tag_follow_where_asked(grid):
     text = write_grid([Table("m", "Methods", ("hrpo", "grpo"), tags=True)], grid, None)
     rows = [line for line in text.splitlines() if "| deep |" in line or "| shallow |" in line]

@@ -56,7 +56,7 @@ class AblateSection:
         """Refuse a table of runs that the grid does not have."""
         known = {BASELINE, REFERENCE, *self.variants}
         for table in self.tables:
-            missing = [name for name in (*table.methods, table.reference) if name not in known]
+            missing = [name for name in table.runs if name not in known]
             if missing:
                 raise ValueError(
                     f"ablate.tables: {table.name!r} names {missing[0]!r}; expected one of {', '.join(sorted(known))}."
@@ -127,7 +127,7 @@ def _stages(
     common: Settings,
 ) -> list[Stage]:
     """The stages of one seed that the tables need."""
-    methods = {name for table in tables for name in (*table.methods, table.reference)}
+    methods = {name for table in tables for name in table.runs}
     methods.add(REFERENCE)
 
     def settings(command: str, *more: Settings) -> dict[str, object]:
@@ -152,7 +152,7 @@ def _stages(
             train_stage(folder, name, (command, config), settings(command, start, changes), needs)
         )
     for test in sorted({table.test for table in tables}):
-        of_test = {n for t in tables if t.test == test for n in (*t.methods, t.reference)}
+        of_test = {n for t in tables if t.test == test for n in t.runs}
         for name in sorted(of_test):
             mode = {"eval.modes": f"[{'read_then_think' if name == BASELINE else 'streaming'}]"}
             other: Settings = {"eval.name": test, "data.test": section.tests[test]} if test else {}

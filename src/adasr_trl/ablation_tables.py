@@ -14,7 +14,7 @@ import os
 import platform
 import statistics
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -45,6 +45,7 @@ class Table:
         title: Its heading.
         methods: Run names, in the order of the rows.
         reference: The run that the others are compared with.
+        against: What a run is compared with instead, by its name.
         test: Which further test file it is of; "" for the configuration's own.
         tags: Whether rows by the episodes' tags follow.
         curves: Whether means over training steps follow.
@@ -54,9 +55,21 @@ class Table:
     title: str
     methods: tuple[str, ...]
     reference: str = "grpo"
+    against: dict[str, str] = field(default_factory=dict)
     test: str = ""
     tags: bool = False
     curves: bool = False
+
+    @property
+    def runs(self) -> tuple[str, ...]:
+        """All that it needs, rows first."""
+        return tuple(dict.fromkeys((*self.methods, self.reference, *self.against.values())))
+
+    @property
+    def compared(self) -> list[tuple[str, str]]:
+        """Pairs of a row and what it is compared with; read-then-think has a table of its own."""
+        others = [(name, self.against.get(name, self.reference)) for name in self.methods]
+        return [(name, other) for name, other in others if name not in (other, BASELINE)]
 
 
 @dataclass(frozen=True)
@@ -101,7 +114,7 @@ def _text(table: Table, grid: Grid) -> str:
     found = {
         (method, temperature): _outcomes(grid, method, folder, temperature)
         for temperature in temperatures
-        for method in dict.fromkeys((*table.methods, table.reference))
+        for method in table.runs
     }
     rows = [
         _row(method, temperature, found[method, temperature])
@@ -109,10 +122,9 @@ def _text(table: Table, grid: Grid) -> str:
         for method in table.methods
     ]
     differences = [
-        _difference(method, table.reference, temperature, found)
+        _difference(method, other, temperature, found)
         for temperature in temperatures
-        for method in table.methods
-        if method not in (table.reference, BASELINE)
+        for method, other in table.compared
     ]
     questions = len(found[table.reference, temperatures[0]][0])
     return "\n\n".join(
@@ -127,9 +139,7 @@ def _text(table: Table, grid: Grid) -> str:
     )
 
 
-def _of(
-    table: Table, found: Mapping[tuple[str, float], Seeds]
-) -> dict[tuple[str, float], Seeds]:
+def _of(table: Table, found: Mapping[tuple[str, float], Seeds]) -> dict[tuple[str, float], Seeds]:
     """What belongs to the table's rows, in their order."""
     return {key: found[key] for name in table.methods for key in found if key[0] == name}
 
@@ -234,7 +244,7 @@ def _made(table: Table, grid: Grid, questions: int) -> str:
     hours = sum(
         each.get("train_runtime", 0.0) / 3600
         for seed in grid.seeds
-        for method in dict.fromkeys((*table.methods, table.reference))
+        for method in table.runs
         for each in logged(grid.run(method, seed))
     )
     newest = max(
