@@ -2,6 +2,8 @@
 
     python -m benchmarks.credit runs/tiny-ablate/seed-0/sft --config configs/tiny/hrpo.yaml   # about 4 minutes on one core
 
+Settings of the configuration can be given behind it (``--rewards '[...]' --data.train FILE``).
+
 For groups of G rollouts of one episode, the deep part is written K times more behind each rollout's stream. The share that comes out right is
 what the stream was worth, V. Then the stream deserves V minus the mean V of its group, and the deep part what came of it: 1[right] - V
 (after SPO's values at cut points, arXiv 2505.23564). An advantage is wrong for a phase where its sign is the
@@ -123,13 +125,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("run", type=Path, help="a finished run")
     parser.add_argument("--config", required=True, help="whose rewards and settings count")
-    parser.add_argument("--rewards", help="other rewards, as YAML")
     parser.add_argument("--episodes", type=int, default=100)
     parser.add_argument("--group", type=int, default=8)
     parser.add_argument("--branches", type=int, default=8)
-    options = parser.parse_args(arguments)
+    options, overrides = parser.parse_known_args(arguments)
     torch.set_num_threads(1)
-    overrides = ["--rewards", options.rewards] if options.rewards else []
     loaded = load_config(options.config, overrides, RL_SECTIONS)
     streaming, model = load_streaming(options.run), ModelConfig(path=str(options.run))
     tokenizer = load_tokenizer(model, streaming.markers, ())

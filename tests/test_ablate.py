@@ -195,6 +195,27 @@ def test_a_run_can_be_compared_with_another_than_the_reference(grid):
     assert "| hrpo - grpo | greedy | +50.0" in write_grid([table], grid, None)
 
 
+def test_it_can_follow_which_phase_went_right(grid, monkeypatch):
+    marked = {
+        ("hrpo", 0.0): [True, True, False, None],  # the first three answers of hrpo are right
+        ("grpo", 0.0): [None] * 4,
+    }
+    real = ablation_tables._outcomes
+
+    def outcomes(grid, method, folder, temperature):
+        seeds = real(grid, method, folder, temperature)
+        how = marked[method, temperature]
+        return [
+            [replace(one, stream_right=mark) for one, mark in zip(seed, how, strict=True)]
+            for seed in seeds
+        ]
+
+    monkeypatch.setattr(ablation_tables, "_outcomes", outcomes)
+    text = write_grid([Table("m", "Methods", ("grpo", "hrpo"), phases=True)], grid, None)
+    assert "| hrpo | greedy | 0.667 | 1.000 | 1.000 |" in text
+    assert "| grpo | greedy | nan" not in text
+
+
 def test_rows_by_tag_follow_where_asked(grid):
     text = write_grid([Table("m", "Methods", ("hrpo", "grpo"), tags=True)], grid, None)
     rows = [line for line in text.splitlines() if "| deep |" in line or "| shallow |" in line]

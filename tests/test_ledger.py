@@ -70,6 +70,18 @@ def test_every_step_of_a_trace_is_right_arithmetic(stories):
         assert int(a) + (int(b) if sign == "+" else -int(b)) == int(right)
 
 
+def test_counts_and_changes_stay_within_their_bounds():
+    told = built("--max-count", "9", "--max-change", "3", "--corrections", "0.5")
+    for story in told:
+        steps = [s for s in (*story.thoughts, story.deep) if "=" in s]
+        counts = [int(n) for s in steps for n in re.findall(r"= (\d+)", s)]
+        changes = [int(n) for s in steps for n in re.findall(r"[+-] (\d+)", s)]
+        assert all(count <= 9 for count in counts)
+        assert all(change <= 3 for change in changes)
+    with pytest.raises(BuildError, match="--max-count: got 1; expected 2 or more"):
+        built("--max-count", "1")
+
+
 def test_corrections_put_the_count_right_and_their_steps_say_how():
     told = built("--corrections", "0.5", "--styles", "eager:1")
     assert [reread(story)[0] for story in told] == [story.answer for story in told]

@@ -196,6 +196,22 @@ def test_a_different_or_missing_answer_is_wrong(answer: str | None) -> None:
     assert not outcome(dataclasses.replace(ROLLOUT, answer=answer), EPISODE, CLOCK).right
 
 
+@pytest.mark.parametrize(
+    ("thoughts", "told", "right"),
+    [
+        (("Tom 5", "5 + 3 = 8"), ("Tom 5", "so 8"), True),
+        (("Tom 5", "5 + 3 = 9"), ("Tom 5", "so 8"), False),
+        (("Tom 5", "8.0"), ("Tom 5", "8"), True),  # a number, however it is written
+        (("", "so"), ("Tom 5", "so 8"), None),
+        (("Tom 5", "8"), None, None),
+    ],
+)
+def test_a_stream_is_right_where_it_ends_in_the_traces_number(thoughts, told, right) -> None:
+    rollout = dataclasses.replace(ROLLOUT, thoughts=thoughts)
+    episode = dataclasses.replace(EPISODE, thoughts=told, deep=None if told is None else "")
+    assert outcome(rollout, episode, CLOCK).stream_right is right
+
+
 def test_a_rollout_of_another_episode_is_refused() -> None:
     with pytest.raises(
         ValueError, match="answers episode 'other' but was given episode 'ledger-7'"

@@ -47,6 +47,7 @@ class Table:
         reference: The run that the others are compared with.
         against: What a run is compared with instead, by its name.
         test: Which further test file it is of; "" for the configuration's own.
+        phases: Whether it follows which phase went right.
         tags: Whether rows by the episodes' tags follow.
         curves: Whether means over training steps follow.
     """
@@ -57,6 +58,7 @@ class Table:
     reference: str = "grpo"
     against: dict[str, str] = field(default_factory=dict)
     test: str = ""
+    phases: bool = False
     tags: bool = False
     curves: bool = False
 
@@ -132,6 +134,7 @@ def _text(table: Table, grid: Grid) -> str:
             f"**{table.title}{', parallel layout' if grid.parallel else ''}**",
             markdown(HEADER, rows),
             markdown(DIFFERENCES, differences),
+            *([_phases(_of(table, found))] if table.phases else []),
             *([tag_table(_of(table, found), temperatures[0])] if table.tags else []),
             *([_curves(table, grid)] if table.curves else []),
             _made(table, grid, questions),
@@ -204,6 +207,27 @@ def _difference(
         _spread(paired(lambda one: float(one.total_tokens), 100 / mean), ".1f"),
         _spread(paired(lambda one: one.latency_seconds, 1), ".2f"),
     ]
+
+
+def _phases(found: Mapping[tuple[str, float], Seeds]) -> str:
+    """How often the stream came to the trace's number, and what became of it."""
+    rows = []
+    for (method, temperature), seeds in found.items():
+        judged = [each for one in seeds for each in one if each.stream_right is not None]
+        if not judged:
+            continue  # no thoughts
+        good = [each.right for each in judged if each.stream_right]
+        bad = [each.right for each in judged if not each.stream_right]
+        stream = [bool(each.stream_right) for each in judged]
+        rows.append([method, decoding(temperature), *map(_share, (stream, good, bad))])
+    return markdown(PHASES, rows)
+
+
+PHASES = ("method", "decoding", "stream right", "answer right, if so", "answer right, if not")
+
+
+def _share(right: Sequence[bool]) -> str:
+    return f"{statistics.fmean(right):.3f}" if right else "-"
 
 
 def _spread(interval: Interval, form: str) -> str:

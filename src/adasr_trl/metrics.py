@@ -23,6 +23,7 @@ from adasr_trl.clock import Clock, arrivals, timeline
 from adasr_trl.episode import Episode
 from adasr_trl.protocol import Ending, Phase
 from adasr_trl.rollout import Rollout
+from adasr_trl.trace_numbers import latest_number
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,8 @@ class Outcome:
         overlap: Share of the time spent writing that was hidden behind reading.
         ending: How the rollout ended.
         tags: The episode's labels.
+        stream_right: Whether the last number of its thoughts is that of the episode's own trace; None where one of
+            them has none.
     """
 
     episode_id: str
@@ -78,6 +81,7 @@ class Outcome:
     overlap: float
     ending: Ending
     tags: tuple[str, ...]
+    stream_right: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -116,6 +120,7 @@ def outcome(rollout: Rollout, episode: Episode, clock: Clock) -> Outcome:
         )
     played = timeline(rollout, arrivals(episode, clock), clock)
     streaming, deep = rollout.tokens_in(Phase.STREAM), rollout.tokens_in(Phase.DEEP)
+    own, told = latest_number(rollout.thoughts), latest_number(episode.thoughts or ())
     return Outcome(
         episode_id=episode.id,
         right=rollout.ending is Ending.ANSWERED
@@ -129,6 +134,7 @@ def outcome(rollout: Rollout, episode: Episode, clock: Clock) -> Outcome:
         overlap=played.overlap,
         ending=rollout.ending,
         tags=episode.tags,
+        stream_right=None if own is None or told is None else own == told,
     )
 
 

@@ -5,7 +5,6 @@ For episodes with exact traces, such as generated ones. Ours: with them a phase 
 
 from __future__ import annotations
 
-import re
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,8 +16,7 @@ from adasr_trl.config_sections import StreamingConfig
 from adasr_trl.episode import AnswerType
 from adasr_trl.protocol import Ending
 from adasr_trl.rewards.base import Graded, Measured, Rule, Scope
-
-_NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
+from adasr_trl.trace_numbers import last_numbers, latest_number
 
 
 @dataclass(frozen=True)
@@ -44,7 +42,7 @@ class TraceValues(Rule):
         trace, thoughts = graded.episode.thoughts, graded.rollout.thoughts
         if not trace or not thoughts:
             return Measured(None)
-        values = _changes if self.relative else _values
+        values = _changes if self.relative else last_numbers
         pairs = zip(values(thoughts), values(trace[: len(thoughts)]), thoughts, trace, strict=False)
         same = [float(bool(own) == bool(told) and a == b) for a, b, own, told in pairs]
         missing = len(trace) - len(same)
@@ -80,18 +78,13 @@ class FollowsStream(Rule):
         gold = _number(episode.answer)
         if answer is None or gold is None:
             return Measured(0.0)
-        return Measured(float(answer - _last(rollout.thoughts) == gold - _last(episode.thoughts)))
+        own, told = (latest_number(each) or 0 for each in (rollout.thoughts, episode.thoughts))
+        return Measured(float(answer - own == gold - told))
 
     @property
     def margin(self) -> float:
         """A wrong answer may have 1, too, but no right one has less."""
         return 0.0
-
-
-def _last(thoughts: Sequence[str]) -> Fraction:
-    """The last number that any of the thoughts has, or 0."""
-    values = [value for value in _values(thoughts) if value is not None]
-    return Fraction(values[-1]) if values else Fraction(0)
 
 
 def _number(text: str | None) -> Fraction | None:
@@ -103,17 +96,11 @@ def _number(text: str | None) -> Fraction | None:
         return None  # LaTeX
 
 
-def _values(thoughts: Sequence[str]) -> list[str | None]:
-    """The last number of each thought."""
-    found = [_NUMBER.findall(thought) for thought in thoughts]
-    return [each[-1] if each else None for each in found]
-
-
 def _changes(thoughts: Sequence[str]) -> list[Fraction | None]:
     """By how much each thought moves from the last number before it, at first from 0."""
     changes: list[Fraction | None] = []
     before = Fraction(0)
-    for value in _values(thoughts):
+    for value in last_numbers(thoughts):
         changes.append(None if value is None else Fraction(value) - before)
         before = before if value is None else Fraction(value)
     return changes
