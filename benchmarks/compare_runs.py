@@ -53,7 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
                     for seed in zip(*both, strict=True)
                 ]
                 found = clustered_bootstrap(pairs)
-                cells.append(f"{found.mean:+.2f} ({found.low:+.2f} to {found.high:+.2f})")
+                cells.append(f"{found:+.2f}")
             print(f"| {method} | {name} | {' | '.join(cells)} |")
 
 

@@ -196,6 +196,11 @@ def test_a_different_or_missing_answer_is_wrong(answer: str | None) -> None:
     assert not outcome(dataclasses.replace(ROLLOUT, answer=answer), EPISODE, CLOCK).right
 
 
+def test_an_interval_writes_itself_in_any_form() -> None:
+    assert f"{Interval(4.06, -0.3, 8.3):+.1f}" == "+4.1 (-0.3 to +8.3)"
+    assert f"{Interval(0.5, 0.25, 0.75):.3f}" == "0.500 (0.250 to 0.750)"
+
+
 @pytest.mark.parametrize(
     ("thoughts", "told", "right"),
     [

@@ -161,12 +161,11 @@ HEADER = (
 
 def _row(method: str, temperature: float, seeds: Seeds) -> list[str]:
     summary = summarise([each for one in seeds for each in one])
-    accuracy = accuracy_of(seeds)
     each = [statistics.fmean(one.right for one in outcomes) for outcomes in seeds]
     return [
         method,
         decoding(temperature),
-        f"{accuracy.mean:.3f} ({accuracy.low:.3f} to {accuracy.high:.3f})",
+        f"{accuracy_of(seeds):.3f}",
         " ".join(f"{value:.3f}" for value in each),
         f"{summary.streaming_tokens:.1f}",
         f"{summary.deep_tokens:.1f}",
@@ -201,11 +200,11 @@ def _difference(
     return [
         f"{method} - {reference}",
         decoding(temperature),
-        _spread(paired(lambda one: float(one.right), 100), ".1f"),
+        f"{paired(lambda one: float(one.right), 100):+.1f}",
         f"{test.n01} / {test.n10}",
         f"{test.p:.2g}",
-        _spread(paired(lambda one: float(one.total_tokens), 100 / mean), ".1f"),
-        _spread(paired(lambda one: one.latency_seconds, 1), ".2f"),
+        f"{paired(lambda one: float(one.total_tokens), 100 / mean):+.1f}",
+        f"{paired(lambda one: one.latency_seconds, 1):+.2f}",
     ]
 
 
@@ -228,10 +227,6 @@ PHASES = ("method", "decoding", "stream right", "answer right, if so", "answer r
 
 def _share(right: Sequence[bool]) -> str:
     return f"{statistics.fmean(right):.3f}" if right else "-"
-
-
-def _spread(interval: Interval, form: str) -> str:
-    return f"{interval.mean:+{form}} ({interval.low:+{form}} to {interval.high:+{form}})"
 
 
 def logged(run: Path) -> list[dict[str, float]]:

@@ -28,11 +28,15 @@ from adasr_trl.trace_numbers import latest_number
 
 @dataclass(frozen=True)
 class Interval:
-    """A mean with its 95 % interval, in the unit of the values."""
+    """A mean with its 95 % interval, in the unit of the values; ``f"{interval:+.1f}"`` is "+4.1 (+0.3 to +8.3)"."""
 
     mean: float
     low: float
     high: float
+
+    def __format__(self, form: str) -> str:
+        """Each of the three in that form."""
+        return f"{self.mean:{form}} ({self.low:{form}} to {self.high:{form}})"
 
 
 @dataclass(frozen=True)

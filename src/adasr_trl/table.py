@@ -151,12 +151,11 @@ def _method_table(lines: Sequence[Line]) -> str:
     baseline = {line.temperature: line.latency_seconds for line in lines if line.method == BASELINE}
     rows = []
     for line in lines:
-        low, high = line.accuracy.low, line.accuracy.high
         rows.append(
             [
                 line.method,
                 decoding(line.temperature),
-                f"{line.accuracy.mean:.3f} ({low:.3f} to {high:.3f})",
+                f"{line.accuracy:.3f}",
                 f"{line.streaming_tokens:.1f}",
                 f"{line.deep_tokens:.1f}",
                 f"{line.total_tokens:.1f}",
@@ -179,7 +178,7 @@ def _difference_table(differences: Sequence[Difference]) -> str:
         [
             f"{each.method} - {REFERENCE}",
             decoding(each.temperature),
-            f"{each.points.mean:+.1f} ({each.points.low:+.1f} to {each.points.high:+.1f})",
+            f"{each.points:+.1f}",
             f"{each.won} / {each.lost}",
             f"{each.p:.2g}",
         ]

@@ -21,7 +21,6 @@ from typing import Any
 from adasr_trl import __version__
 from adasr_trl.evaluation import Setting
 from adasr_trl.files import UserError, write_text
-from adasr_trl.metrics import Interval
 from adasr_trl.report.gathering import Method, Wanted, gather
 from adasr_trl.report.numbers import Difference, Line, differences_of, lines_of, load, reference_of
 from adasr_trl.report.records import clock_of
@@ -179,7 +178,7 @@ def _cells(line: Line) -> list[str]:
     s = line.summary
     return [
         line.name,
-        f"{line.accuracy.mean:.3f} ({line.accuracy.low:.3f} to {line.accuracy.high:.3f})",
+        f"{line.accuracy:.3f}",
         f"{s.streaming_tokens:.1f}",
         f"{s.deep_tokens:.1f}",
         f"{s.total_tokens:.1f}",
@@ -195,15 +194,9 @@ def _cells(line: Line) -> list[str]:
 def _difference_cells(each: Difference) -> list[str]:
     return [
         each.name,
-        _signed(each.points, 1),
-        _signed(each.tokens, 1),
-        _signed(each.latency, 2),
+        f"{each.points:+.1f}",
+        f"{each.tokens:+.1f}",
+        f"{each.latency:+.2f}",
         f"{each.test.n01} / {each.test.n10}",
         f"{each.test.p:.2g}",
     ]
-
-
-def _signed(interval: Interval, digits: int) -> str:
-    return (
-        f"{interval.mean:+.{digits}f} ({interval.low:+.{digits}f} to {interval.high:+.{digits}f})"
-    )

@@ -115,7 +115,7 @@ def _tokens(figures: Mapping[Row, Figures]) -> str:
     rows = [
         [
             *_names(row),
-            f"{each.accuracy.mean:.3f} ({each.accuracy.low:.3f} to {each.accuracy.high:.3f})",
+            f"{each.accuracy:.3f}",
             *(_number(each.pass_at.get(k), 3) for k in ks),
             f"{each.streaming_tokens:.1f}",
             f"{each.deep_tokens:.1f}",
@@ -165,11 +165,11 @@ def _differences(differences: Sequence[Difference]) -> str:
         [
             f"{each.second.run}, {each.second.how} - {each.first.run}, {each.first.how}",
             each.first.decoding,
-            f"{each.points.mean:+.1f} ({each.points.low:+.1f} to {each.points.high:+.1f})",
+            f"{each.points:+.1f}",
             f"{each.mcnemar.n01} / {each.mcnemar.n10}",
             f"{each.mcnemar.p:.2g}",
             f"{each.tokens:+.1f}",
-            f"{each.seconds.mean:+.2f} ({each.seconds.low:+.2f} to {each.seconds.high:+.2f})",
+            f"{each.seconds:+.2f}",
         ]
         for each in differences
     ]
