@@ -331,7 +331,7 @@ def test_what_is_being_logged_or_is_not_finite_is_left_out(root, tmp_path):
 @pytest.mark.parametrize(
     ("file", "old", "new", "said"),
     [
-        ("eval/streaming-temperature-0.jsonl", '"q-2"', '"q-3"', ":3: no record of this question"),
+        ("eval/streaming-temperature-0.jsonl", '"q-2"', '"q-3"', ":3: not a record"),
         ("eval/streaming-temperature-0.jsonl", '{"episode_id": "q-1"', "{", ":2: not a record"),
         ("eval/streaming-temperature-0.jsonl", '"q-4", "', '"q-4" "', ":5: not a record"),
         ("metrics.jsonl", '"step": 3,', '"step" 3,', "metrics.jsonl:3: no line of metrics"),

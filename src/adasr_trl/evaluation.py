@@ -120,7 +120,8 @@ def load_rollouts(folder: Path, setting: Setting) -> Iterator[tuple[Rollout, Epi
     """Every record of a setting with its episode.
 
     Raises:
-        RunDirectoryError: The evaluation is unfinished or lacks the setting.
+        RunDirectoryError: The evaluation is unfinished or lacks the setting, or a record is damaged or answers another
+            question.
     """
     path = folder / setting.file
     if not path.is_file():
@@ -135,8 +136,12 @@ def load_rollouts(folder: Path, setting: Setting) -> Iterator[tuple[Rollout, Epi
                 raise _spoilt(path, number, f"it has not one record for each of {EPISODES_FILE}")
             try:
                 rollout = from_record(json.loads(line))
-            except (ValueError, KeyError, TypeError) as error:
+            except (AttributeError, LookupError, TypeError, ValueError) as error:
                 raise _spoilt(path, number, f"{type(error).__name__}: {error}") from error
+            if rollout.episode_id != episode.id:
+                raise _spoilt(
+                    path, number, f"it answers {rollout.episode_id!r}, not {episode.id!r}"
+                )
             yield rollout, episode
 
 

@@ -10,14 +10,22 @@ Runs of the same name are taken for seeds of one method. All must have answered 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from adasr_trl.evaluation import EPISODES_FILE, EVAL_FOLDER, Setting, recorded_settings
+from adasr_trl.episode import Episode
+from adasr_trl.evaluation import (
+    EPISODES_FILE,
+    EVAL_FOLDER,
+    Setting,
+    load_rollouts,
+    recorded_settings,
+)
 from adasr_trl.files import UserError
 from adasr_trl.live.rows import visible
 from adasr_trl.protocol import Mode
+from adasr_trl.rollout import Rollout
 from adasr_trl.rundir import RUN_FILE, file_digest
 
 ORDER = (
@@ -67,6 +75,10 @@ class Method:
     def records(self, seed: int) -> Path:
         """The folder of a seed's records."""
         return self.runs[seed] / self.folder
+
+    def rollouts(self, seed: int) -> Iterator[tuple[Rollout, Episode]]:
+        """A seed's rollouts with their episodes."""
+        return load_rollouts(self.records(seed), self.setting)
 
     @property
     def trained(self) -> str:

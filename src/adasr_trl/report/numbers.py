@@ -23,7 +23,7 @@ from adasr_trl.metrics import (
     summarise,
 )
 from adasr_trl.report.gathering import Method, seed_pairs
-from adasr_trl.report.records import clock_of, read_rollouts
+from adasr_trl.report.records import clock_of
 from adasr_trl.table import accuracy_of
 
 Seeds = Sequence[Sequence[Outcome]]
@@ -74,7 +74,7 @@ def load(methods: Sequence[Method]) -> dict[str, Seeds]:
 
 def _judged(method: Method, seed: int) -> list[Outcome]:
     clock = clock_of(method.runs[seed])
-    return [outcome(rollout, episode, clock) for rollout, episode in read_rollouts(method, seed)]
+    return [outcome(rollout, episode, clock) for rollout, episode in method.rollouts(seed)]
 
 
 def reference_of(outcomes: Mapping[str, Seeds], wanted: str | None) -> str:

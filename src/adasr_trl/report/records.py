@@ -1,46 +1,16 @@
-"""What a report reads of a run: its rollouts, its clock and what it logged, with errors that name file and line.
-
->>> for rollout, episode in read_rollouts(method, seed=0): ...
-"""
+"""What a report reads of a run beside its rollouts: its clock and what it logged, with errors that name file and line."""
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator
 from pathlib import Path
 
 from adasr_trl.clock import Clock
-from adasr_trl.episode import Episode
-from adasr_trl.evaluation import load_rollouts
 from adasr_trl.files import UserError
-from adasr_trl.report.gathering import Method
-from adasr_trl.rollout import Rollout
 from adasr_trl.streaming_file import STREAMING_FILE, load_streaming
 
 METRICS_FILE = "metrics.jsonl"
-
-
-def read_rollouts(method: Method, seed: int) -> Iterator[tuple[Rollout, Episode]]:
-    """The rollouts of one run with their episodes.
-
-    Raises:
-        UserError: A record that is damaged or missing, or that answers another question.
-    """
-    folder, line = method.records(seed), 0
-    try:
-        for rollout, episode in load_rollouts(folder, method.setting):
-            if rollout.episode_id != episode.id:
-                raise ValueError(f"it answers {rollout.episode_id!r}, not {episode.id!r}")
-            yield rollout, episode
-            line += 1
-    except UserError:
-        raise
-    except (AttributeError, LookupError, TypeError, ValueError) as error:
-        raise UserError(
-            f"{folder / method.setting.file}:{line + 1}: no record of this question ({_said(error)}); evaluate the run "
-            f"again (adasr eval --overwrite)."
-        ) from None
 
 
 def clock_of(run: Path) -> Clock:

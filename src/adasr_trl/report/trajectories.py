@@ -19,7 +19,7 @@ from adasr_trl.live.rows import visible
 from adasr_trl.metrics import outcome
 from adasr_trl.protocol import Phase
 from adasr_trl.report.gathering import Method
-from adasr_trl.report.records import clock_of, read_rollouts
+from adasr_trl.report.records import clock_of
 from adasr_trl.rollout import Rollout
 
 
@@ -82,7 +82,7 @@ def trajectories(methods: Sequence[Method], most: int) -> Trajectories:
 
 def _rollouts(method: Method, seed: int) -> Iterator[Trajectory]:
     clock = clock_of(method.runs[seed])
-    for rollout, episode in read_rollouts(method, seed):
+    for rollout, episode in method.rollouts(seed):
         yield _trajectory(rollout, episode, clock)
 
 
