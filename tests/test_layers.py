@@ -23,6 +23,7 @@ LAYERS = {
             "episode",
             "rollout",
             "answers",
+            "trace_numbers",
             "clock",
             "metrics",
             "config",
