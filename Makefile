@@ -132,7 +132,7 @@ compare: data  ## the same with flat GRPO and SEEDS= seeds
 	  $(quick) $(layout) $(call seed,--seed) $(call args,compare)
 
 ablate: data  ## the paper's tables at this size, with SEEDS= seeds
-	@for name in exact long far; do $(BIN)/python -m data_builders --config configs/$(MODEL)/$$name.yaml; done
+	@for name in exact long far; do $(BIN)/python -m data_builders --config configs/$(MODEL)/$$name.yaml || exit 1; done
 	@$(ADASR) ablate $(call config,ablate,ablate) --seeds $(SEEDS) \
 	  $(quick) $(layout) $(call seed,--seed) $(call args,ablate)
 

@@ -14,6 +14,7 @@ both forms get the same rollouts.
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import itertools
 from collections.abc import Sequence
 from pathlib import Path
@@ -31,6 +32,7 @@ from adasr_trl.engines import HFEngine, Request, Sampling
 from adasr_trl.engines.row import Row
 from adasr_trl.engines.selfcheck import load_model_for
 from adasr_trl.episode import Episode, read_episodes
+from adasr_trl.hrpo import HRPOConfig
 from adasr_trl.hrpo.scoring import grade, scopes_of, score
 from adasr_trl.layouts import build_layout
 from adasr_trl.model import load_tokenizer
@@ -131,6 +133,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options, overrides = parser.parse_known_args(arguments)
     torch.set_num_threads(1)
     loaded = load_config(options.config, overrides, RL_SECTIONS)
+    loaded.refuse_unknown(field.name for field in dataclasses.fields(HRPOConfig))
     streaming, model = load_streaming(options.run), ModelConfig(path=str(options.run))
     tokenizer = load_tokenizer(model, streaming.markers, ())
     codec = Codec(tokenizer, streaming.markers)

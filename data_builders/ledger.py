@@ -1,4 +1,4 @@
-"""The ledger: short stories of what happens to one person's things, told in 6 to 12 sentences.
+"""The ledger: short stories of what happens to one person's things, told in as many sentences as the knobs say.
 
     python -m data_builders ledger --train-count 20000 --test-count 500 --seed 0 --out data/tiny
 

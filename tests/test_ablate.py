@@ -90,6 +90,10 @@ def test_quick_settings_give_way_to_a_variants_own():
             "'dpo'; expected one of grpo, read-then-think, sft",
         ),
         ("{name: a, title: A, methods: [grpo], test: far}", "no such file"),
+        (
+            "{name: a, title: A, methods: [grpo], against: {hrpo: grpo}}",
+            "against: 'hrpo' has no row; expected one of grpo",
+        ),
     ],
 )
 def test_a_table_of_what_the_grid_does_not_have_is_refused_with_its_line(
@@ -214,6 +218,16 @@ def test_it_can_follow_which_phase_went_right(grid, monkeypatch):
     text = write_grid([Table("m", "Methods", ("grpo", "hrpo"), phases=True)], grid, None)
     assert "| hrpo | greedy | 0.667 | 1.000 | 1.000 |" in text
     assert "| grpo | greedy | nan" not in text
+
+
+def test_the_best_held_out_accuracy_of_each_seed_follows_where_asked(grid):
+    for seed, values in ((0, (0.25, 0.5)), (1, (0.75, 0.125))):
+        lines = [json.dumps({ablation_tables.HELD_OUT: x, "step": 5}) + "\n" for x in values]
+        with (grid.run("hrpo", seed) / "metrics.jsonl").open("a", encoding="utf-8") as log:
+            log.writelines(lines)
+    text = write_grid([Table("m", "Methods", ("grpo", "hrpo"), held_out=True)], grid, None)
+    assert "| hrpo | 0.625 | 0.500 0.750 |" in text
+    assert "| grpo | 0" not in text.split("best held-out accuracy")[1]
 
 
 def test_rows_by_tag_follow_where_asked(grid):

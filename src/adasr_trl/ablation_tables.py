@@ -27,6 +27,7 @@ from adasr_trl.table import BASELINE, Seeds, accuracy_of, decoding, markdown, ta
 
 METRICS_FILE = "metrics.jsonl"
 BINS = 5  # of a curve
+HELD_OUT = "eval_rewards/accuracy_global/mean"
 CURVES = (
     ("accuracy", "accuracy", ".3f"),
     ("streaming tokens", "streaming/tokens", ".1f"),
@@ -49,6 +50,8 @@ class Table:
         test: Which further test file it is of; "" for the configuration's own.
         phases: Whether it follows which phase went right.
         tags: Whether rows by the episodes' tags follow.
+        held_out: Whether each run's best sampled accuracy on held-out training episodes follows, which chooses among
+            settings without a test question.
         curves: Whether means over training steps follow.
     """
 
@@ -60,7 +63,15 @@ class Table:
     test: str = ""
     phases: bool = False
     tags: bool = False
+    held_out: bool = False
     curves: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse a comparison of a run that has no row."""
+        for name in set(self.against) - set(self.methods):
+            raise ValueError(
+                f"against: {name!r} has no row; expected one of {', '.join(self.methods)}."
+            )
 
     @property
     def runs(self) -> tuple[str, ...]:
@@ -136,6 +147,7 @@ def _text(table: Table, grid: Grid) -> str:
             markdown(DIFFERENCES, differences),
             *([_phases(_of(table, found))] if table.phases else []),
             *([tag_table(_of(table, found), temperatures[0])] if table.tags else []),
+            *([_held_out(table, grid)] if table.held_out else []),
             *([_curves(table, grid)] if table.curves else []),
             _made(table, grid, questions),
         ]
@@ -233,6 +245,22 @@ def logged(run: Path) -> list[dict[str, float]]:
     """Every log of a run's training, oldest first."""
     lines = (run / METRICS_FILE).read_text(encoding="utf-8").splitlines()
     return [json.loads(line) for line in lines]
+
+
+def _held_out(table: Table, grid: Grid) -> str:
+    """The best held-out accuracy of each run of RL while it was trained."""
+    rows = []
+    for method in table.methods:
+        seeds = [
+            [x[HELD_OUT] for x in logged(grid.run(method, seed)) if HELD_OUT in x]
+            for seed in grid.seeds
+        ]
+        if all(seeds):
+            best = [max(each) for each in seeds]
+            rows.append(
+                [method, f"{statistics.fmean(best):.3f}", " ".join(f"{x:.3f}" for x in best)]
+            )
+    return markdown(("while training", "best held-out accuracy, mean", "of each seed"), rows)
 
 
 def _curves(table: Table, grid: Grid) -> str:
