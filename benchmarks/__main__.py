@@ -20,7 +20,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
-from adasr_trl.files import put_between
+from adasr_trl.core.files import put_between
 
 NAMES = ("rollout", "growth", "step", "sft", "memory", "builders", "startup")
 PAGE = Path(__file__).parent.parent / "docs" / "PERFORMANCE.md"

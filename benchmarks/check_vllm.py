@@ -28,15 +28,15 @@ import torch
 
 from adasr_trl.codec import Codec
 from adasr_trl.config_sections import ModelConfig, RewardConfig, ScratchConfig, StreamingConfig
+from adasr_trl.core.episode import Episode
+from adasr_trl.core.protocol import Mode, Phase
+from adasr_trl.core.rollout import Rollout
 from adasr_trl.engines import HFEngine, Request, Sampling, VLLMEngine
 from adasr_trl.engines.row import Row
-from adasr_trl.episode import Episode
 from adasr_trl.hrpo import HRPOConfig, HRPOTrainer
 from adasr_trl.layouts import Layout, build_layout
 from adasr_trl.model import load_model, load_tokenizer
-from adasr_trl.protocol import Mode, Phase
 from adasr_trl.rewards import build_rewards
-from adasr_trl.rollout import Rollout
 from data_builders import ledger
 
 STREAMING = StreamingConfig(max_thought_tokens=16, max_deep_tokens=64)

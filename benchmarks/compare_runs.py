@@ -11,9 +11,9 @@ import argparse
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from adasr_trl.core.protocol import Mode
 from adasr_trl.evaluation import Setting, load_outcomes
 from adasr_trl.metrics import Outcome, clustered_bootstrap
-from adasr_trl.protocol import Mode
 
 MEASURES: dict[str, Callable[[Outcome], float]] = {
     "accuracy, points": lambda one: 100.0 * one.right,

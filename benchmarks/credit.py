@@ -28,17 +28,17 @@ from adasr_trl.advantages import Settings, Tokens, hierarchical, relative
 from adasr_trl.codec import Codec
 from adasr_trl.commands import RL_SECTIONS
 from adasr_trl.config import ModelConfig, load_config
+from adasr_trl.core.episode import Episode, read_episodes
+from adasr_trl.core.protocol import Phase
+from adasr_trl.core.rollout import Rollout
 from adasr_trl.engines import HFEngine, Request, Sampling
 from adasr_trl.engines.row import Row
 from adasr_trl.engines.selfcheck import load_model_for
-from adasr_trl.episode import Episode, read_episodes
 from adasr_trl.hrpo import HRPOConfig
 from adasr_trl.hrpo.scoring import grade, scopes_of, score
 from adasr_trl.layouts import build_layout
 from adasr_trl.model import load_tokenizer
-from adasr_trl.protocol import Phase
 from adasr_trl.rewards import answered_right, build_rewards
-from adasr_trl.rollout import Rollout
 from adasr_trl.streaming_file import load_streaming
 from benchmarks import parts
 

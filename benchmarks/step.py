@@ -24,12 +24,12 @@ from transformers import TrainerCallback
 from trl import GRPOConfig, GRPOTrainer
 
 from adasr_trl.config_sections import RewardConfig
+from adasr_trl.core.rollout import Rollout
 from adasr_trl.engines import HFEngine, Request, Sampling
 from adasr_trl.hrpo import HRPOConfig, HRPOTrainer, rolling
 from adasr_trl.hrpo.bridge import trl_rollouts
 from adasr_trl.layouts import build_layout
 from adasr_trl.rewards import build_rewards
-from adasr_trl.rollout import Rollout
 from benchmarks import parts
 from benchmarks.rollout import Pen, PlannedEngine, Work, lengths_of
 

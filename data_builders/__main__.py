@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from adasr_trl.config_values import ConfigError, Entry, read_yaml, unknown_key
-from adasr_trl.files import UserError
-from adasr_trl.piped import run_piped
+from adasr_trl.core.files import UserError
+from adasr_trl.core.piped import run_piped
 from data_builders import build
 from data_builders.source import SOURCES, BuildError, load_source
 

@@ -14,9 +14,9 @@ from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from itertools import accumulate, pairwise
 
-from adasr_trl.answers import AnswerError, check_gold
-from adasr_trl.clock import Clock
-from adasr_trl.episode import AnswerType, Episode, EpisodeError
+from adasr_trl.core.answers import AnswerError, check_gold
+from adasr_trl.core.clock import Clock
+from adasr_trl.core.episode import AnswerType, Episode, EpisodeError
 from data_builders import cut as cutting
 from data_builders.draft import Draft, Kind, Told, Trace, Unit
 from data_builders.quality import RejectedTrace, bounds_of, fault_of

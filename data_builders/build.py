@@ -24,7 +24,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import IO, Any
 
-from adasr_trl.files import atomic_writer
+from adasr_trl.core.files import atomic_writer
 from data_builders import cut, quality
 from data_builders import manifest as manifests
 from data_builders.parts import Entry, Job, Part, build_part, read_part

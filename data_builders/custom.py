@@ -15,8 +15,8 @@ import argparse
 from collections.abc import Iterator
 from itertools import accumulate
 
-from adasr_trl.chunking import sentence_chunks
-from adasr_trl.episode import AnswerType, Source
+from adasr_trl.core.chunking import sentence_chunks
+from adasr_trl.core.episode import AnswerType, Source
 from data_builders import align, cut
 from data_builders.align import aligned, needed_units
 from data_builders.draft import Draft, Tracer

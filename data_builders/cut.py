@@ -1,4 +1,4 @@
-r"""How a text is cut into what arrives at once, beyond what live use needs (see ``adasr_trl.chunking``).
+r"""How a text is cut into what arrives at once, beyond what live use needs (see ``adasr_trl.core.chunking``).
 
     >>> cut("One.\n\nTwo. Three.", "paragraph")
     ('One.', '\n\nTwo. Three.')
@@ -18,7 +18,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from adasr_trl.chunking import chunk
+from adasr_trl.core.chunking import chunk
 from data_builders.source import BuildError
 
 SOURCE = "source"

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from adasr_trl.episode import read_episodes
-from adasr_trl.files import write_text
+from adasr_trl.core.episode import read_episodes
+from adasr_trl.core.files import write_text
 from data_builders import build, report
 from data_builders.inputs import open_input
 from data_builders.manifest import read_manifest

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
-from adasr_trl.episode import AnswerType, Source
+from adasr_trl.core.episode import AnswerType, Source
 
 
 class Kind(Enum):

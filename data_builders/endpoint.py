@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from adasr_trl.files import write_text
+from adasr_trl.core.files import write_text
 from data_builders.source import BuildError
 
 MILLION = 1_000_000

@@ -11,7 +11,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator
 
-from adasr_trl.episode import AnswerType
+from adasr_trl.core.episode import AnswerType
 from data_builders.draft import Draft
 from data_builders.gsm8k import text_key
 from data_builders.inputs import open_input

@@ -19,7 +19,7 @@ import random
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from adasr_trl.episode import AnswerType, Source
+from adasr_trl.core.episode import AnswerType, Source
 from data_builders.draft import Draft, Told, Trace, Tracer
 from data_builders.inputs import Numbers
 from data_builders.logicnli import joined_units

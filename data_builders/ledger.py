@@ -26,7 +26,7 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from adasr_trl.episode import AnswerType, Episode, Source
+from adasr_trl.core.episode import AnswerType, Episode, Source
 from data_builders.inputs import Numbers
 from data_builders.rows import Row
 from data_builders.source import BuildError, Rows

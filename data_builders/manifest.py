@@ -20,7 +20,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Protocol
 
-from adasr_trl import answers, chunking, clock, episode, protocol
+from adasr_trl.core import answers, chunking, clock, episode, protocol
 from data_builders.inputs import sha256_of
 from data_builders.parts import CLOCK, Entry
 from data_builders.source import BuildError, Rejected

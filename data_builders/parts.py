@@ -16,9 +16,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple, TextIO
 
-from adasr_trl.clock import Clock, arrivals
-from adasr_trl.episode import Episode, to_json
-from adasr_trl.protocol import Markers, first_marker
+from adasr_trl.core.clock import Clock, arrivals
+from adasr_trl.core.episode import Episode, to_json
+from adasr_trl.core.protocol import Markers, first_marker
 from data_builders.assemble import assemble
 from data_builders.draft import Draft
 from data_builders.quality import RejectedTrace

@@ -12,8 +12,8 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator
 
-from adasr_trl.chunking import sentence_chunks
-from adasr_trl.episode import AnswerType
+from adasr_trl.core.chunking import sentence_chunks
+from adasr_trl.core.episode import AnswerType
 from data_builders.asking import find_asking
 from data_builders.draft import Draft, Told, Trace, Tracer
 from data_builders.inputs import open_input

@@ -13,7 +13,7 @@ import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from adasr_trl.protocol import Markers, first_marker
+from adasr_trl.core.protocol import Markers, first_marker
 from data_builders.exact import early_facts
 
 _MARKERS = Markers()

@@ -21,9 +21,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from adasr_trl.answers import AnswerError, check_gold
-from adasr_trl.chunking import sentence_chunks
-from adasr_trl.episode import AnswerType, Source
+from adasr_trl.core.answers import AnswerError, check_gold
+from adasr_trl.core.chunking import sentence_chunks
+from adasr_trl.core.episode import AnswerType, Source
 from data_builders import align
 from data_builders.align import aligned
 from data_builders.asking import find_asking

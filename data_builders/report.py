@@ -18,9 +18,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from adasr_trl.answers import AnswerError, check_gold
-from adasr_trl.clock import Clock, arrivals
-from adasr_trl.episode import Episode, read_episodes
+from adasr_trl.core.answers import AnswerError, check_gold
+from adasr_trl.core.clock import Clock, arrivals
+from adasr_trl.core.episode import Episode, read_episodes
 from data_builders.exact import early_facts
 from data_builders.near import NearIndex
 from data_builders.source import BuildError

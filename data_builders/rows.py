@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from adasr_trl.episode import Source
+from adasr_trl.core.episode import Source
 from data_builders.source import UNSPLIT, BuildError
 
 

@@ -19,8 +19,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, cast
 
-from adasr_trl.episode import Episode
-from adasr_trl.files import UserError
+from adasr_trl.core.episode import Episode
+from adasr_trl.core.files import UserError
 
 if TYPE_CHECKING:
     from data_builders.draft import Draft

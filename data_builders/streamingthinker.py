@@ -17,7 +17,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from adasr_trl.episode import AnswerType
+from adasr_trl.core.episode import AnswerType
 from data_builders.draft import Draft
 from data_builders.given import given_tracer
 from data_builders.gsm8k import text_key

@@ -14,8 +14,8 @@ import argparse
 import re
 from collections.abc import Iterator
 
-from adasr_trl.chunking import sentence_chunks
-from adasr_trl.episode import AnswerType
+from adasr_trl.core.chunking import sentence_chunks
+from adasr_trl.core.episode import AnswerType
 from data_builders import align
 from data_builders.align import aligned, needed_units
 from data_builders.draft import Draft

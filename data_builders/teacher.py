@@ -23,9 +23,9 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import IO, Any
 
-from adasr_trl.answers import is_right
-from adasr_trl.episode import AnswerType, Episode, read_episodes, to_json
-from adasr_trl.files import atomic_writer, write_text
+from adasr_trl.core.answers import is_right
+from adasr_trl.core.episode import AnswerType, Episode, read_episodes, to_json
+from adasr_trl.core.files import atomic_writer, write_text
 from data_builders import manifest as manifests
 from data_builders import quality
 from data_builders.build import TRACES_FILE

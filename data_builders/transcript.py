@@ -15,8 +15,8 @@ import argparse
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from adasr_trl.episode import AnswerType, Source
-from adasr_trl.transcripts import (
+from adasr_trl.core.episode import AnswerType, Source
+from adasr_trl.core.transcripts import (
     Segment,
     TranscriptError,
     captions,

@@ -8,8 +8,8 @@ from __future__ import annotations
 import argparse
 from dataclasses import dataclass
 
-from adasr_trl.chunking import sentence_chunks
-from adasr_trl.episode import AnswerType, Source
+from adasr_trl.core.chunking import sentence_chunks
+from adasr_trl.core.episode import AnswerType, Source
 from data_builders.align import aligned, needed_units
 from data_builders.asking import find_asking
 from data_builders.draft import Draft

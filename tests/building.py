@@ -2,7 +2,7 @@
 
 import json
 
-from adasr_trl.episode import read_episodes
+from adasr_trl.core.episode import read_episodes
 from data_builders.__main__ import main
 
 TOM = {

@@ -16,7 +16,7 @@ import hypothesis
 import pytest
 
 from adasr_trl.config_sections import ModelConfig, ScratchConfig, StreamingConfig
-from adasr_trl.episode import Episode
+from adasr_trl.core.episode import Episode
 from data_builders import ledger
 
 hypothesis.settings.register_profile("no deadline", deadline=None)  # a busy machine is no error
@@ -86,8 +86,8 @@ def teach(tokenizer: object, episodes: list[Episode], steps: int = 60) -> dict[s
     import torch
 
     from adasr_trl.codec import Codec
+    from adasr_trl.core.protocol import Mode, Phase
     from adasr_trl.layouts import build_layout
-    from adasr_trl.protocol import Mode, Phase
 
     layout = build_layout(STREAMING, Codec(tokenizer, STREAMING.markers))
     model = small_model(tokenizer)

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from adasr_trl import rundir
 from adasr_trl.config_sections import StreamingConfig
-from adasr_trl.episode import AnswerType, Episode, Source, write_episodes
-from adasr_trl.protocol import Ending, Phase
-from adasr_trl.rollout import Rollout, to_record
+from adasr_trl.core.episode import AnswerType, Episode, Source, write_episodes
+from adasr_trl.core.protocol import Ending, Phase
+from adasr_trl.core.rollout import Rollout, to_record
 from adasr_trl.streaming_file import save_streaming
 
 HOSTILE = "</script><img src=x onerror=alert(1)> & \x1b[31m"

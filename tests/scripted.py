@@ -7,11 +7,11 @@ from collections.abc import Sequence
 
 from adasr_trl.codec import Codec
 from adasr_trl.config_sections import StreamingConfig
+from adasr_trl.core.episode import Episode
+from adasr_trl.core.rollout import Rollout
 from adasr_trl.engines import Request
 from adasr_trl.engines.row import Row
-from adasr_trl.episode import Episode
 from adasr_trl.layouts import Layout
-from adasr_trl.rollout import Rollout
 
 
 def write(

@@ -9,8 +9,8 @@ import workspace
 
 from adasr_trl import cli
 from adasr_trl.config_sections import ModelConfig
+from adasr_trl.core.protocol import Markers
 from adasr_trl.model import load_model, load_tokenizer
-from adasr_trl.protocol import Markers
 
 
 def test_hrpo_continues_the_sft_adapter_and_starts_with_its_logits(tmp_path, episodes, monkeypatch):

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import adasr_trl.answers
-from adasr_trl.answers import AnswerError, Found, check_gold, extract, is_right
-from adasr_trl.episode import AnswerType
+import adasr_trl.core.answers
+from adasr_trl.core.answers import AnswerError, Found, check_gold, extract, is_right
+from adasr_trl.core.episode import AnswerType
 
 NUMBER, CHOICE, TEXT = AnswerType.NUMBER, AnswerType.CHOICE, AnswerType.TEXT
 
@@ -348,6 +348,6 @@ def test_a_fraction_equals_itself_however_it_is_put(number: object) -> None:
 
 
 def test_math_verify_is_imported_inside_functions_only() -> None:
-    tree = ast.parse(Path(adasr_trl.answers.__file__).read_text(encoding="utf-8"))
+    tree = ast.parse(Path(adasr_trl.core.answers.__file__).read_text(encoding="utf-8"))
     modules = [node.module for node in tree.body if isinstance(node, ast.ImportFrom)]
     assert "math_verify" not in modules

@@ -8,8 +8,8 @@ from scripted import write
 
 from adasr_trl.boundaries import boundary_tokens
 from adasr_trl.codec import Codec
+from adasr_trl.core.protocol import Ending, Phase
 from adasr_trl.layouts import build_layout
-from adasr_trl.protocol import Ending, Phase
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import types
 import pytest
 from building import BOAT, TOM, custom, episodes, gsm8k, manifest, refused, write_rows
 
-from adasr_trl.episode import read_episodes
+from adasr_trl.core.episode import read_episodes
 from data_builders.__main__ import main
 from data_builders.split import test_groups as groups_for_test
 

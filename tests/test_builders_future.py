@@ -5,7 +5,7 @@ import random
 
 import pytest
 
-from adasr_trl.episode import read_episodes
+from adasr_trl.core.episode import read_episodes
 from data_builders import ledger
 from data_builders.__main__ import main
 from data_builders.exact import early_facts

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 from building import TOM, gsm8k, write_rows
 
-from adasr_trl.episode import AnswerType, Episode, Source, read_episodes, write_episodes
+from adasr_trl.core.episode import AnswerType, Episode, Source, read_episodes, write_episodes
 from data_builders.__main__ import main
 from data_builders.near import NearIndex
 from data_builders.report import inspect

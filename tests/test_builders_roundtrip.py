@@ -10,8 +10,8 @@ from building import refused, write_rows
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from adasr_trl.chunking import sentence_chunks
-from adasr_trl.episode import read_episodes
+from adasr_trl.core.chunking import sentence_chunks
+from adasr_trl.core.episode import read_episodes
 from data_builders.__main__ import main
 from data_builders.cut import cut
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from building import TOM, manifest, write_rows
 
-from adasr_trl.episode import read_episodes
+from adasr_trl.core.episode import read_episodes
 from data_builders import build
 from data_builders.__main__ import main
 

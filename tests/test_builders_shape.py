@@ -6,7 +6,7 @@ import random
 import pytest
 from building import TOM, episodes, gsm8k, manifest, refused, write_rows
 
-from adasr_trl.episode import AnswerType, Source, read_episodes
+from adasr_trl.core.episode import AnswerType, Source, read_episodes
 from data_builders.__main__ import main
 from data_builders.distractors import draw_distractor
 from data_builders.draft import Draft

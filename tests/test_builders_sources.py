@@ -5,7 +5,7 @@ import json
 import pytest
 from building import TOM, manifest, refused, write_rows
 
-from adasr_trl.episode import AnswerType, read_episodes
+from adasr_trl.core.episode import AnswerType, read_episodes
 from data_builders.__main__ import main
 
 ALL_TRAIN = ("--test-share", "0")

@@ -9,7 +9,7 @@ import httpx2
 import pytest
 from building import BOAT, CUSTOM, manifest, write_rows
 
-from adasr_trl.episode import AnswerType, Episode, Source, read_episodes
+from adasr_trl.core.episode import AnswerType, Episode, Source, read_episodes
 from data_builders import teacher
 from data_builders.__main__ import main
 from data_builders.endpoint import Endpoint, Settings

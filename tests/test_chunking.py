@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adasr_trl.chunking import (
+from adasr_trl.core.chunking import (
     OPEN_BRACKET_REACH,
     SentenceStream,
     chunk,

@@ -5,10 +5,10 @@ import random
 
 import pytest
 
-from adasr_trl.clock import Clock, Timeline, arrivals, timeline
-from adasr_trl.episode import AnswerType, Episode, Source
-from adasr_trl.protocol import Ending, Phase
-from adasr_trl.rollout import Rollout
+from adasr_trl.core.clock import Clock, Timeline, arrivals, timeline
+from adasr_trl.core.episode import AnswerType, Episode, Source
+from adasr_trl.core.protocol import Ending, Phase
+from adasr_trl.core.rollout import Rollout
 
 TICK = 0.01
 

@@ -15,12 +15,12 @@ from dataclasses import dataclass, field
 import pytest
 from test_clock import beside, build
 
-from adasr_trl.clock import Clock, timeline
-from adasr_trl.episode import AnswerType, Episode, Source
+from adasr_trl.core.clock import Clock, timeline
+from adasr_trl.core.episode import AnswerType, Episode, Source
+from adasr_trl.core.protocol import Phase
+from adasr_trl.core.rollout import Rollout
 from adasr_trl.lagging import second_delays
 from adasr_trl.pacing import Pace, paced
-from adasr_trl.protocol import Phase
-from adasr_trl.rollout import Rollout
 
 EPISODES = 1000
 

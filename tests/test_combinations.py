@@ -21,7 +21,7 @@ from adasr_trl.combinations import (
     decide,
     table,
 )
-from adasr_trl.files import put_between
+from adasr_trl.core.files import put_between
 
 HERE = Path(__file__).parent
 PAGE = HERE.parent / "docs" / "MODELS.md"

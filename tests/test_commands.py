@@ -16,8 +16,8 @@ from transformers import TrainerCallback
 from trl import GRPOTrainer
 
 from adasr_trl import callbacks, cli, evaluation, rundir, texts
+from adasr_trl.core.protocol import Mode
 from adasr_trl.evaluation import Setting, load_outcomes, load_rollouts
-from adasr_trl.protocol import Mode
 from adasr_trl.samples import SAMPLES_FILE, read_samples
 
 

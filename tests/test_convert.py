@@ -8,9 +8,9 @@ from conftest import STREAMING
 from scripted import group_of_four, write
 from test_parallel import PARALLEL, parts_for
 
+from adasr_trl.core.protocol import Mode, Phase
 from adasr_trl.layouts import build_layout
 from adasr_trl.layouts.convert import converted
-from adasr_trl.protocol import Mode, Phase
 
 
 def test_a_rollout_says_the_same_in_both_layouts(tokenizer, episodes):

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adasr_trl.episode import (
+from adasr_trl.core.episode import (
     AnswerType,
     Episode,
     EpisodeError,
@@ -21,7 +21,7 @@ from adasr_trl.episode import (
     to_json,
     write_episodes,
 )
-from adasr_trl.files import atomic_writer
+from adasr_trl.core.files import atomic_writer
 
 TOM = Episode(
     id="ledger-7",

@@ -16,7 +16,7 @@ import workspace
 from test_deepspeed import TOLERANCE, apart, launch, root  # noqa: F401  # a fixture
 
 from adasr_trl import cli
-from adasr_trl.files import UserError
+from adasr_trl.core.files import UserError
 from adasr_trl.processes import begin_processes
 
 HERE = Path(__file__).parent

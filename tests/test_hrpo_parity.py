@@ -14,10 +14,10 @@ from trl import GRPOConfig, GRPOTrainer
 from adasr_trl.advantages import Granularity
 from adasr_trl.codec import Codec
 from adasr_trl.config_sections import RewardConfig
+from adasr_trl.core.protocol import Phase
 from adasr_trl.hrpo import HRPOConfig, HRPOTrainer, rolling
 from adasr_trl.hrpo.bridge import padded_tokens, trl_dataset, trl_rollouts
 from adasr_trl.layouts import build_layout
-from adasr_trl.protocol import Phase
 from adasr_trl.rewards import Graded, answered_right, build_rewards
 from adasr_trl.shaping import adaptive_thinking
 
@@ -104,7 +104,7 @@ def grpo(model, tokenizer, episodes, out, script, rewards, **changes):
 
     def make(reward):
         def measure(rollout, **columns):
-            from adasr_trl.episode import from_json
+            from adasr_trl.core.episode import from_json
 
             those = [from_json(line) for line in columns["episode"]]
             right = [answered_right(r, e) for r, e in zip(rollout, those, strict=True)]

@@ -127,7 +127,7 @@ def _walk(node: ast.AST, package: str, *, at_load: bool) -> Iterator[Import]:
         parts = package.split(".")
         base = ".".join(parts[: len(parts) - node.level + 1]) if node.level else ""
         module = ".".join(filter(None, (base, node.module)))
-        for alias in node.names:  # "from adasr_trl import clock" imports adasr_trl.clock
+        for alias in node.names:  # "from adasr_trl import clock" imports adasr_trl.core.clock
             yield Import(f"{module}.{alias.name}", node.lineno, at_load)
     children = ast.iter_child_nodes(node)
     if isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING"):
@@ -230,6 +230,6 @@ def test_the_walker_sees_lazy_relative_and_guarded_imports() -> None:
         Import("typing.TYPE_CHECKING", 1, True),
         Import("json", 5, True),
         Import("adasr_trl.engines.row", 6, True),
-        Import("adasr_trl.clock.Clock", 7, True),
+        Import("adasr_trl.core.clock.Clock", 7, True),
         Import("trl", 9, False),
     ]

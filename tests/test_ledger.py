@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from adasr_trl.protocol import Markers, first_marker
+from adasr_trl.core.protocol import Markers, first_marker
 from data_builders import ledger
 from data_builders.source import BuildError
 

@@ -9,8 +9,8 @@ import time
 import pytest
 from test_reasoner import EPISODE, TEXT
 
-from adasr_trl.clock import Clock, arrivals
-from adasr_trl.files import UserError
+from adasr_trl.core.clock import Clock, arrivals
+from adasr_trl.core.files import UserError
 from adasr_trl.live import sources
 from adasr_trl.live.sources import Piece, Utf8, on_time, read_text, replayed, transcribed, typed
 

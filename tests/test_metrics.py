@@ -6,8 +6,10 @@ import statistics
 
 import pytest
 
-from adasr_trl.clock import Clock
-from adasr_trl.episode import AnswerType, Episode, Source
+from adasr_trl.core.clock import Clock
+from adasr_trl.core.episode import AnswerType, Episode, Source
+from adasr_trl.core.protocol import Ending, Phase
+from adasr_trl.core.rollout import Rollout
 from adasr_trl.metrics import (
     Interval,
     Outcome,
@@ -19,8 +21,6 @@ from adasr_trl.metrics import (
     summarise,
     wilson_interval,
 )
-from adasr_trl.protocol import Ending, Phase
-from adasr_trl.rollout import Rollout
 
 R, S, D = Phase.READ, Phase.STREAM, Phase.DEEP
 

@@ -9,8 +9,8 @@ import statistics
 
 import pytest
 
-from adasr_trl.clock import Clock
-from adasr_trl.episode import AnswerType, Episode, EpisodeError, Source
+from adasr_trl.core.clock import Clock
+from adasr_trl.core.episode import AnswerType, Episode, EpisodeError, Source
 from adasr_trl.pacing import Pace, Times, paced
 
 # 60 words a minute: 2, 1, 3, 1 and 2 words arrive at 2, 3, 6, 7 and 9 s.

@@ -14,14 +14,14 @@ from hypothesis import strategies as st
 from test_views import naive
 
 from adasr_trl.codec import Codec
+from adasr_trl.core.episode import AnswerType, Episode, Source
+from adasr_trl.core.files import UserError
+from adasr_trl.core.protocol import Ending, Mode, Phase
 from adasr_trl.engines import HFEngine, Request, Sampling
 from adasr_trl.engines.row import Row
 from adasr_trl.engines.sampling import draw, processors, uniform
-from adasr_trl.episode import AnswerType, Episode, Source
-from adasr_trl.files import UserError
 from adasr_trl.layouts import build_layout
 from adasr_trl.layouts.views import attention, views_of
-from adasr_trl.protocol import Ending, Mode, Phase
 
 PARALLEL = dataclasses.replace(STREAMING, layout="parallel")
 WORDS = ("Tom has 5 coins.", " He sings.", " Tom finds 3 coins.", " Ann has 2 more coins.")

@@ -14,10 +14,10 @@ from test_parallel import PARALLEL, full_logps, parts_for
 
 from adasr_trl import cli, evaluation
 from adasr_trl.config_sections import LoraSection, RewardConfig
+from adasr_trl.core.files import UserError
+from adasr_trl.core.protocol import Mode, Phase
 from adasr_trl.evaluation import Setting, load_rollouts
-from adasr_trl.files import UserError
 from adasr_trl.hrpo import HRPOConfig, HRPOTrainer
-from adasr_trl.protocol import Mode, Phase
 from adasr_trl.rewards import build_rewards
 from adasr_trl.sft import SFTSettings, sft_trainer
 from adasr_trl.texts import Data, Texts

@@ -9,8 +9,8 @@ from conftest import STREAMING
 from test_reasoner_served import reasoner_of
 
 from adasr_trl import profile
-from adasr_trl.clock import Clock
-from adasr_trl.files import UserError
+from adasr_trl.core.clock import Clock
+from adasr_trl.core.files import UserError
 from adasr_trl.profile import DeviceProfile, Timing, clock_of, fitted, load_or_measure, medians
 from adasr_trl.streaming_file import save_streaming
 

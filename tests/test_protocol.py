@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adasr_trl.protocol import (
+from adasr_trl.core.protocol import (
     Ending,
     Markers,
     deep_ending,

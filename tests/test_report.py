@@ -16,7 +16,7 @@ import pytest
 import reported
 
 from adasr_trl.cli import main
-from adasr_trl.files import UserError
+from adasr_trl.core.files import UserError
 from adasr_trl.report import Options, Wanted, write_report
 
 

@@ -5,8 +5,8 @@ import json
 
 import pytest
 
-from adasr_trl.protocol import Ending, Phase
-from adasr_trl.rollout import Rollout, from_record, to_record
+from adasr_trl.core.protocol import Ending, Phase
+from adasr_trl.core.rollout import Rollout, from_record, to_record
 
 R, S, D = Phase.READ, Phase.STREAM, Phase.DEEP
 

@@ -8,12 +8,12 @@ from families import BAD, GOOD, build
 from test_parallel import PARALLEL, parts_for
 from transformers import AttentionInterface
 
+from adasr_trl.core.files import UserError
+from adasr_trl.core.protocol import Mode
 from adasr_trl.engines import selfcheck
 from adasr_trl.engines.attention import SLOTS
 from adasr_trl.engines.selfcheck import check_model
-from adasr_trl.files import UserError
 from adasr_trl.layouts.views import Viewed, attention
-from adasr_trl.protocol import Mode
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])

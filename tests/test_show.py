@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
-from adasr_trl.clock import Clock
-from adasr_trl.episode import AnswerType, Episode, Source
-from adasr_trl.protocol import Ending, Phase
-from adasr_trl.rollout import Rollout
+from adasr_trl.core.clock import Clock
+from adasr_trl.core.episode import AnswerType, Episode, Source
+from adasr_trl.core.protocol import Ending, Phase
+from adasr_trl.core.rollout import Rollout
 from adasr_trl.show import plain, render, visible
 
 R, S, D = Phase.READ, Phase.STREAM, Phase.DEEP

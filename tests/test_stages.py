@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from adasr_trl import stages
-from adasr_trl.files import UserError
+from adasr_trl.core.files import UserError
 from adasr_trl.stages import Stage, run_all
 
 

@@ -11,10 +11,10 @@ import pytest
 import workspace
 
 from adasr_trl import cli, evaluation, rundir
-from adasr_trl.clock import Clock
-from adasr_trl.episode import read_episodes, write_episodes
+from adasr_trl.core.clock import Clock
+from adasr_trl.core.episode import read_episodes, write_episodes
+from adasr_trl.core.protocol import Mode, Phase
 from adasr_trl.evaluation import Setting, load_outcomes, load_rollouts
-from adasr_trl.protocol import Mode, Phase
 
 MODES = ["streaming", "forced_skip", "no_deep"]
 

@@ -7,14 +7,14 @@ import math
 
 import pytest
 
-from adasr_trl.clock import Clock
 from adasr_trl.config_sections import ModelConfig
+from adasr_trl.core.clock import Clock
+from adasr_trl.core.protocol import Ending, Mode
 from adasr_trl.eval_config import ClockSection, EvalConfig
 from adasr_trl.eval_plan import Planned, Questions
 from adasr_trl.evaluation import Setting
 from adasr_trl.metrics import Interval, wilson_interval
 from adasr_trl.pacing import Pace
-from adasr_trl.protocol import Ending, Mode
 from adasr_trl.suite.clocks import Ticking
 from adasr_trl.suite.figures import figures_of, pass_at_k
 from adasr_trl.suite.judging import Judged, Timed

@@ -9,9 +9,9 @@ import pytest
 
 from adasr_trl import table
 from adasr_trl.config_sections import StreamingConfig
+from adasr_trl.core.protocol import Ending, Mode
 from adasr_trl.evaluation import Setting
 from adasr_trl.metrics import Outcome
-from adasr_trl.protocol import Ending, Mode
 
 
 def outcomes(pattern: str, deep: int, seconds: float) -> list[Outcome]:

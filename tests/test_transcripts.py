@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from adasr_trl.transcripts import (
+from adasr_trl.core.transcripts import (
     Segment,
     TranscriptError,
     in_order,

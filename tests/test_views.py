@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adasr_trl.files import UserError
+from adasr_trl.core.files import UserError
 from adasr_trl.hrpo.viewed import with_views
 from adasr_trl.layouts.views import Viewed, attention, views_of
 

@@ -16,13 +16,13 @@ from conftest import teach
 from trl.trainer import grpo_trainer
 
 from adasr_trl.codec import Codec
+from adasr_trl.core.files import UserError
+from adasr_trl.core.protocol import Ending, Mode, Phase
 from adasr_trl.engines import HFEngine, Request, Sampling, VLLMEngine
 from adasr_trl.engines import vllm as vllm_engine
 from adasr_trl.engines.row import Row
-from adasr_trl.files import UserError
 from adasr_trl.hrpo import HRPOConfig
 from adasr_trl.layouts import build_layout
-from adasr_trl.protocol import Ending, Mode, Phase
 
 STREAMING = dataclasses.replace(USUAL, max_thought_tokens=6)
 GREEDY = Sampling(0.0)

@@ -9,7 +9,7 @@ from test_show import EPISODE, ROLLOUT
 
 from adasr_trl import cli, reporting
 from adasr_trl.callbacks import spell
-from adasr_trl.files import UserError
+from adasr_trl.core.files import UserError
 from adasr_trl.hrpo import HRPOConfig
 from adasr_trl.hrpo.samples import spread
 from adasr_trl.samples import SAMPLES_FILE, read_samples, to_sample

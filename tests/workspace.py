@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from adasr_trl.episode import Episode, write_episodes
+from adasr_trl.core.episode import Episode, write_episodes
 
 SCRATCH = {
     "hidden_size": 32,

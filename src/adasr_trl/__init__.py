@@ -16,19 +16,19 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from adasr_trl.background import BackgroundStream as BackgroundStream
     from adasr_trl.config_sections import StreamingConfig as StreamingConfig
-    from adasr_trl.episode import Episode as Episode
+    from adasr_trl.core.episode import Episode as Episode
+    from adasr_trl.core.rollout import Rollout as Rollout
     from adasr_trl.hrpo import HRPOConfig as HRPOConfig
     from adasr_trl.hrpo import HRPOTrainer as HRPOTrainer
     from adasr_trl.reasoner import StreamingReasoner as StreamingReasoner
     from adasr_trl.rewards import build_rewards as build_rewards
-    from adasr_trl.rollout import Rollout as Rollout
 
 _HOMES = {
     "BackgroundStream": "adasr_trl.background",
-    "Episode": "adasr_trl.episode",
+    "Episode": "adasr_trl.core.episode",
     "HRPOConfig": "adasr_trl.hrpo",
     "HRPOTrainer": "adasr_trl.hrpo",
-    "Rollout": "adasr_trl.rollout",
+    "Rollout": "adasr_trl.core.rollout",
     "StreamingConfig": "adasr_trl.config_sections",
     "StreamingReasoner": "adasr_trl.reasoner",
     "build_rewards": "adasr_trl.rewards",

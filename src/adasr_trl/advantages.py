@@ -21,7 +21,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from adasr_trl.protocol import Phase
+from adasr_trl.core.protocol import Phase
 
 EPSILON = 1e-4
 

@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from types import TracebackType
 
-from adasr_trl.files import UserError
+from adasr_trl.core.files import UserError
 from adasr_trl.reasoner import Event, StreamingReasoner
 
 

@@ -14,8 +14,8 @@ from bisect import bisect_left
 from collections.abc import Sequence
 
 from adasr_trl.codec import Codec
-from adasr_trl.protocol import Ending, Phase
-from adasr_trl.rollout import Rollout
+from adasr_trl.core.protocol import Ending, Phase
+from adasr_trl.core.rollout import Rollout
 
 
 def boundary_tokens(rollout: Rollout, codec: Codec) -> tuple[bool, ...]:

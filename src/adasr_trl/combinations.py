@@ -22,7 +22,7 @@ from enum import Enum
 from pathlib import Path
 
 from adasr_trl.config import ConfigError, LoadedConfig, ModelConfig, StreamingConfig
-from adasr_trl.files import put_between
+from adasr_trl.core.files import put_between
 from adasr_trl.streaming_file import load_origin
 
 logger = logging.getLogger(__name__)

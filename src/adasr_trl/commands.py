@@ -34,8 +34,8 @@ from adasr_trl.config import (
     load_config,
     parse_trl,
 )
-from adasr_trl.episode import Episode
-from adasr_trl.files import write_text
+from adasr_trl.core.episode import Episode
+from adasr_trl.core.files import write_text
 from adasr_trl.provenance import save_provenance
 from adasr_trl.reporting import check_reporters
 from adasr_trl.rewards import Reward, RewardError, build_rewards, source_digests

@@ -13,8 +13,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from adasr_trl.clock import Clock
-from adasr_trl.protocol import Markers
+from adasr_trl.core.clock import Clock
+from adasr_trl.core.protocol import Markers
 
 LayoutName = Literal["interleaved", "parallel"]
 

@@ -88,8 +88,8 @@ def _examine_rl(config: str, overrides: Sequence[str]) -> tuple[list[str], list[
 
 
 def _examine_sft(config: str, overrides: Sequence[str]) -> tuple[list[str], list[str]]:
+    from adasr_trl.core.protocol import Mode
     from adasr_trl.processes import begin_processes
-    from adasr_trl.protocol import Mode
     from adasr_trl.sft import SFTSettings
     from adasr_trl.texts import load_data, load_texts
 
@@ -136,9 +136,9 @@ def _draw(model: Any, texts: Texts, args: Any, rewards: Any, room: Any) -> Draw:
     """Some groups, rolled out and scored as the trainer would."""
     from accelerate import Accelerator
 
+    from adasr_trl.core.protocol import Mode
     from adasr_trl.engines import HFEngine, Sampling
     from adasr_trl.hrpo.drawing import Drawer, Occasion
-    from adasr_trl.protocol import Mode
 
     engine = HFEngine(model, texts.codec, texts.layout, texts.streaming, room)
     train, size = texts.data.train, args.num_generations
@@ -152,8 +152,8 @@ def _draw(model: Any, texts: Texts, args: Any, rewards: Any, room: Any) -> Draw:
 
 def summarise(draw: Draw) -> Rolled:
     """The shares of a draw."""
-    from adasr_trl.answers import extract
-    from adasr_trl.protocol import Ending, Phase
+    from adasr_trl.core.answers import extract
+    from adasr_trl.core.protocol import Ending, Phase
 
     graded = [row.graded for row in draw.rows]
     rollouts = [each.rollout for each in graded]
@@ -184,7 +184,7 @@ def summarise(draw: Draw) -> Rolled:
 
 
 def _traced(encoded: Sequence[Any], thought_cap: int, deep_cap: int) -> Traced:
-    from adasr_trl.protocol import Phase
+    from adasr_trl.core.protocol import Phase
 
     thoughts: list[int] = []
     for each in encoded:
@@ -239,7 +239,7 @@ def _rollout_lines(found: Rolled, episodes: int) -> list[str]:
 
 
 def _marker_line(texts: Texts) -> str:
-    from adasr_trl.protocol import ROLES
+    from adasr_trl.core.protocol import ROLES
 
     costs = ", ".join(f"{role} {len(texts.codec.marker(role))}" for role in ROLES)
     return f"markers, in tokens of this tokenizer: {costs} (each is written or read at every chunk; 1 is cheapest)"

@@ -23,10 +23,10 @@ from typing import TYPE_CHECKING
 
 from adasr_trl import rundir
 from adasr_trl.config_sections import LayoutName, ModelConfig
-from adasr_trl.episode import Episode, read_episodes, write_episodes
+from adasr_trl.core.episode import Episode, read_episodes, write_episodes
+from adasr_trl.core.protocol import Mode
+from adasr_trl.core.rollout import Rollout, from_record, to_record
 from adasr_trl.metrics import Outcome, outcome
-from adasr_trl.protocol import Mode
-from adasr_trl.rollout import Rollout, from_record, to_record
 from adasr_trl.streaming_file import load_streaming
 
 if TYPE_CHECKING:

@@ -23,9 +23,9 @@ from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi
 from adasr_trl import rundir
 from adasr_trl.base_licence import base_licence
 from adasr_trl.card import Described, evaluations, write_card
-from adasr_trl.episode import read_episodes
+from adasr_trl.core.episode import read_episodes
+from adasr_trl.core.files import UserError
 from adasr_trl.evaluation import EPISODES_FILE, EVAL_FOLDER
-from adasr_trl.files import UserError
 from adasr_trl.hub_files import (
     ADAPTER_FILES,
     MODEL_FILES,

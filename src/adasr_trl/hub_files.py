@@ -16,7 +16,7 @@ import httpx2
 from huggingface_hub import snapshot_download
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError, RepositoryNotFoundError
 
-from adasr_trl.files import UserError
+from adasr_trl.core.files import UserError
 from adasr_trl.provenance import PROVENANCE_FILE
 from adasr_trl.streaming_file import ORIGIN_FILE, STREAMING_FILE
 

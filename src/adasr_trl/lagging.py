@@ -27,9 +27,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from adasr_trl.clock import Clock, Timeline
-from adasr_trl.protocol import Phase
-from adasr_trl.rollout import Rollout
+from adasr_trl.core.clock import Clock, Timeline
+from adasr_trl.core.protocol import Phase
+from adasr_trl.core.rollout import Rollout
 
 
 def average_lagging(

@@ -15,13 +15,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 
-from adasr_trl.chunking import SentenceStream
+from adasr_trl.core.chunking import SentenceStream
+from adasr_trl.core.files import UserError
+from adasr_trl.core.protocol import Ending, Phase
+from adasr_trl.core.rollout import Rollout
 from adasr_trl.engines import Request, Sampling
 from adasr_trl.engines.base import LiveEngine
-from adasr_trl.files import UserError
 from adasr_trl.layouts import Layout, Turn
-from adasr_trl.protocol import Ending, Phase
-from adasr_trl.rollout import Rollout
 
 
 class Kind(Enum):

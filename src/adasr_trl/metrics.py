@@ -18,12 +18,12 @@ import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from adasr_trl.answers import check_gold, is_right
-from adasr_trl.clock import Clock, arrivals, timeline
-from adasr_trl.episode import Episode
-from adasr_trl.protocol import Ending, Phase
-from adasr_trl.rollout import Rollout
-from adasr_trl.trace_numbers import latest_number
+from adasr_trl.core.answers import check_gold, is_right
+from adasr_trl.core.clock import Clock, arrivals, timeline
+from adasr_trl.core.episode import Episode
+from adasr_trl.core.protocol import Ending, Phase
+from adasr_trl.core.rollout import Rollout
+from adasr_trl.core.trace_numbers import latest_number
 
 
 @dataclass(frozen=True)

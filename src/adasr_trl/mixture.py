@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import overload
 
 from adasr_trl.config_sections import MixturePart
-from adasr_trl.episode import Episode, EpisodeError, from_json
+from adasr_trl.core.episode import Episode, EpisodeError, from_json
 
 _PLACES = 40  # bits of an episode's place in its file
 

@@ -15,8 +15,8 @@ import random
 from dataclasses import dataclass
 from enum import Enum
 
-from adasr_trl.clock import Clock, arrivals, spoken_arrivals
-from adasr_trl.episode import Episode, EpisodeError
+from adasr_trl.core.clock import Clock, arrivals, spoken_arrivals
+from adasr_trl.core.episode import Episode, EpisodeError
 
 
 class Times(Enum):

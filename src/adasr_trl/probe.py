@@ -24,13 +24,13 @@ from transformers import PreTrainedTokenizerBase
 
 from adasr_trl.codec import Codec
 from adasr_trl.config_sections import StreamingConfig
+from adasr_trl.core.episode import AnswerType, Episode, Source
+from adasr_trl.core.files import UserError
+from adasr_trl.core.protocol import Mode, Phase
 from adasr_trl.engines.attention import attending
-from adasr_trl.episode import AnswerType, Episode, Source
-from adasr_trl.files import UserError
 from adasr_trl.layouts import Encoded, Layout, build_layout
 from adasr_trl.layouts.views import attention
 from adasr_trl.model import model_is_quantized
-from adasr_trl.protocol import Mode, Phase
 
 VERIFY_FILE = "verify.safetensors"
 KEPT_LOGITS = 4096  # of one position

@@ -26,10 +26,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from adasr_trl.clock import Clock
-from adasr_trl.files import UserError, write_text
-from adasr_trl.protocol import Phase
-from adasr_trl.rollout import Rollout
+from adasr_trl.core.clock import Clock
+from adasr_trl.core.files import UserError, write_text
+from adasr_trl.core.protocol import Phase
+from adasr_trl.core.rollout import Rollout
 
 if TYPE_CHECKING:
     from adasr_trl.reasoner import StreamingReasoner

@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import Any
 
 from adasr_trl import rundir
-from adasr_trl.episode import Episode, Source, read_episodes
-from adasr_trl.files import UserError, write_text
+from adasr_trl.core.episode import Episode, Source, read_episodes
+from adasr_trl.core.files import UserError, write_text
 
 PROVENANCE_FILE = "provenance.json"
 _PACKAGES = ("adasr-trl", "torch", "transformers", "trl", "peft", "accelerate", "bitsandbytes")

@@ -27,19 +27,19 @@ import torch
 
 from adasr_trl.codec import Codec
 from adasr_trl.config_sections import ModelConfig, StreamingConfig
+from adasr_trl.core.episode import AnswerType, Episode, Source
+from adasr_trl.core.files import UserError
+from adasr_trl.core.protocol import Ending, Mode
 from adasr_trl.engines import HFEngine, Request, Sampling
 from adasr_trl.engines.base import LiveEngine
 from adasr_trl.engines.completion import CompletionEngine, Server
 from adasr_trl.engines.selfcheck import load_model_for
-from adasr_trl.episode import AnswerType, Episode, Source
-from adasr_trl.files import UserError
 from adasr_trl.hub_files import located
 from adasr_trl.layouts import Layout, build_layout
 from adasr_trl.live_stream import Event as Event
 from adasr_trl.live_stream import Kind as Kind
 from adasr_trl.live_stream import LiveStream
 from adasr_trl.model import load_tokenizer
-from adasr_trl.protocol import Ending, Mode
 from adasr_trl.streaming_file import load_streaming
 
 

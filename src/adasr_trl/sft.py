@@ -21,11 +21,11 @@ from trl.trainer.sft_trainer import DataCollatorForLanguageModeling
 
 from adasr_trl.callbacks import callbacks
 from adasr_trl.config_sections import LoraSection
-from adasr_trl.episode import Episode
-from adasr_trl.files import UserError
+from adasr_trl.core.episode import Episode
+from adasr_trl.core.files import UserError
+from adasr_trl.core.protocol import TAUGHT_MODES, Mode, Phase
 from adasr_trl.layouts import Layout
 from adasr_trl.layouts.views import Viewed, attention_of
-from adasr_trl.protocol import TAUGHT_MODES, Mode, Phase
 from adasr_trl.samplers import EpochSeeded
 from adasr_trl.texts import Texts
 from adasr_trl.training import KeepsAdapterPrecision, lora_config

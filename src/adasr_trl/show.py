@@ -20,9 +20,10 @@ import itertools
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from adasr_trl.clock import Clock, arrivals, timeline
-from adasr_trl.episode import Episode
-from adasr_trl.files import UserError
+from adasr_trl.core.clock import Clock, arrivals, timeline
+from adasr_trl.core.episode import Episode
+from adasr_trl.core.files import UserError
+from adasr_trl.core.rollout import Rollout
 from adasr_trl.live.rows import (
     FAILED_STYLE,
     RIGHT_STYLE,
@@ -38,7 +39,6 @@ from adasr_trl.live.rows import (
     visible,
 )
 from adasr_trl.metrics import outcome
-from adasr_trl.rollout import Rollout
 from adasr_trl.streaming_file import load_streaming
 
 if TYPE_CHECKING:

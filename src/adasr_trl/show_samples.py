@@ -12,7 +12,7 @@ from collections import deque
 from pathlib import Path
 from typing import Any
 
-from adasr_trl.clock import Clock
+from adasr_trl.core.clock import Clock
 from adasr_trl.live.rows import visible
 from adasr_trl.metrics import outcome
 from adasr_trl.rundir import identity_of

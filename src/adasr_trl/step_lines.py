@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from adasr_trl.files import write_text
+from adasr_trl.core.files import write_text
 
 
 class StepLines:

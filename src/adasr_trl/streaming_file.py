@@ -9,15 +9,15 @@ import dataclasses
 import json
 from pathlib import Path
 
-from adasr_trl.clock import Clock
 from adasr_trl.config_sections import (
     ModelConfig,
     QuantizationSection,
     ScratchConfig,
     StreamingConfig,
 )
-from adasr_trl.files import UserError, write_text
-from adasr_trl.protocol import Markers
+from adasr_trl.core.clock import Clock
+from adasr_trl.core.files import UserError, write_text
+from adasr_trl.core.protocol import Markers
 
 STREAMING_FILE = "streaming.json"
 ORIGIN_FILE = "origin.json"

@@ -14,9 +14,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from adasr_trl.clock import Clock
+from adasr_trl.core.clock import Clock
+from adasr_trl.core.files import write_text
+from adasr_trl.core.protocol import Mode
 from adasr_trl.evaluation import EVAL_FOLDER, Setting, load_outcomes, recorded_settings
-from adasr_trl.files import write_text
 from adasr_trl.metrics import (
     Interval,
     Outcome,
@@ -25,7 +26,6 @@ from adasr_trl.metrics import (
     summarise,
     wilson_interval,
 )
-from adasr_trl.protocol import Mode
 from adasr_trl.streaming_file import load_streaming
 
 BASELINE = "read-then-think"

@@ -24,7 +24,7 @@ from typing import Any
 import torch
 
 from adasr_trl.config_sections import ModelConfig, QuantizationSection
-from adasr_trl.files import UserError
+from adasr_trl.core.files import UserError
 from adasr_trl.hub_files import located
 from adasr_trl.model import load_model, load_tokenizer, model_is_quantized
 from adasr_trl.probe import (

@@ -11,9 +11,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from adasr_trl.episode import Episode
-from adasr_trl.protocol import Mode
-from adasr_trl.rollout import Rollout
+from adasr_trl.core.episode import Episode
+from adasr_trl.core.protocol import Mode
+from adasr_trl.core.rollout import Rollout
 
 if TYPE_CHECKING:
     from adasr_trl.engines.row import Row

@@ -20,15 +20,15 @@ from transformers import LogitsProcessorList, PreTrainedModel
 
 from adasr_trl.codec import Codec
 from adasr_trl.config_sections import StreamingConfig
+from adasr_trl.core.files import UserError
+from adasr_trl.core.rollout import Rollout
 from adasr_trl.engines.base import Request, Sampling
 from adasr_trl.engines.cache import SlotCache
 from adasr_trl.engines.feeding import Feeder
 from adasr_trl.engines.room import Room, bytes_per_token, is_out_of_memory
 from adasr_trl.engines.row import Row
 from adasr_trl.engines.sampling import draw, processors, uniform
-from adasr_trl.files import UserError
 from adasr_trl.layouts.base import Layout, Turn
-from adasr_trl.rollout import Rollout
 
 LIVE_BLOCK = 2048  # tokens of input read in one step where there is no other row to hold up
 

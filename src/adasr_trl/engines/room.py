@@ -15,8 +15,8 @@ from typing import Any
 
 import torch
 
+from adasr_trl.core.files import UserError
 from adasr_trl.engines.row import Row
-from adasr_trl.files import UserError
 
 logger = logging.getLogger(__name__)
 

@@ -14,14 +14,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from adasr_trl.answers import extract
 from adasr_trl.codec import Codec
 from adasr_trl.config_sections import StreamingConfig
-from adasr_trl.engines.base import Request
-from adasr_trl.engines.tape import Fed, Tape
-from adasr_trl.files import UserError
-from adasr_trl.layouts.base import Layout, Stream, Turn
-from adasr_trl.protocol import (
+from adasr_trl.core.answers import extract
+from adasr_trl.core.files import UserError
+from adasr_trl.core.protocol import (
     Ending,
     Mode,
     Phase,
@@ -30,7 +27,10 @@ from adasr_trl.protocol import (
     thought_ending,
     thought_text,
 )
-from adasr_trl.rollout import Rollout
+from adasr_trl.core.rollout import Rollout
+from adasr_trl.engines.base import Request
+from adasr_trl.engines.tape import Fed, Tape
+from adasr_trl.layouts.base import Layout, Stream, Turn
 
 
 class Row:

@@ -17,12 +17,12 @@ from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from adasr_trl.config_sections import LayoutName, ModelConfig, StreamingConfig
+from adasr_trl.core.files import UserError
 from adasr_trl.engines.attention import attending
 from adasr_trl.engines.cache import SlotCache
 from adasr_trl.engines.feeding import Feeder
 from adasr_trl.engines.hf import check_attention
 from adasr_trl.engines.tape import Fed
-from adasr_trl.files import UserError
 from adasr_trl.layouts.views import attention, attention_of, views_of
 from adasr_trl.model import load_model, whole_weights
 

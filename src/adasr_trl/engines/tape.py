@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from adasr_trl.core.protocol import Phase
 from adasr_trl.layouts.base import Stream, Turn
-from adasr_trl.protocol import Phase
 
 
 @dataclass

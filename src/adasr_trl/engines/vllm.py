@@ -24,12 +24,12 @@ from accelerate.utils import broadcast_object_list, gather_object
 
 from adasr_trl.codec import Codec
 from adasr_trl.config_sections import StreamingConfig
+from adasr_trl.core.protocol import Phase
+from adasr_trl.core.rollout import Rollout
 from adasr_trl.engines.base import Request, Sampling
 from adasr_trl.engines.row import Row
 from adasr_trl.engines.sampling import uniform
 from adasr_trl.layouts.base import Layout
-from adasr_trl.protocol import Phase
-from adasr_trl.rollout import Rollout
 
 CONNECTIONS = 64  # to a server at once, as many as TRL's client opens
 

@@ -16,9 +16,9 @@ import torch
 from torch import Tensor
 
 from adasr_trl.advantages import Settings, relative
+from adasr_trl.core.protocol import Phase
 from adasr_trl.hrpo.group_filter import Draw
 from adasr_trl.hrpo.scoring import scopes_of
-from adasr_trl.protocol import Phase
 from adasr_trl.rewards import Reward
 
 

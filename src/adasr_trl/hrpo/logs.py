@@ -13,10 +13,10 @@ from typing import Any
 import torch
 
 from adasr_trl.advantages import Scopes, Settings, nan_std
-from adasr_trl.clock import Clock, arrivals, timeline
+from adasr_trl.core.clock import Clock, arrivals, timeline
+from adasr_trl.core.protocol import Ending, Phase
 from adasr_trl.hrpo.group_filter import Draw
 from adasr_trl.hrpo.scoring import Row
-from adasr_trl.protocol import Ending, Phase
 
 _FLAT = ("reward", "reward_std", "frac_reward_zero_std")
 NEEDS_DEEP = "deep"  # the tag of episodes that need deep work

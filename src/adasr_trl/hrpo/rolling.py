@@ -14,9 +14,9 @@ from trl.models import unwrap_model_for_generation
 
 from adasr_trl.codec import Codec
 from adasr_trl.config_sections import StreamingConfig
+from adasr_trl.core.rollout import Rollout
 from adasr_trl.engines import HFEngine, Request, Room, Sampling, VLLMEngine
 from adasr_trl.layouts import Layout
-from adasr_trl.rollout import Rollout
 
 logger = logging.getLogger(__name__)
 

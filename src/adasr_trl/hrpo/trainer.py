@@ -19,8 +19,9 @@ from typing import Any, cast
 from adasr_trl import advantages
 from adasr_trl.codec import Codec
 from adasr_trl.config_sections import GroupFilter, StreamingConfig
+from adasr_trl.core.episode import Episode, from_json
+from adasr_trl.core.protocol import Mode
 from adasr_trl.engines import Room, Sampling
-from adasr_trl.episode import Episode, from_json
 from adasr_trl.hrpo import bridge
 from adasr_trl.hrpo.config import HRPOConfig
 from adasr_trl.hrpo.credit import disagreement
@@ -31,7 +32,6 @@ from adasr_trl.hrpo.rolling import roller_of
 from adasr_trl.hrpo.scoring import scopes_of
 from adasr_trl.hrpo.viewed import ViewedGRPOTrainer
 from adasr_trl.layouts import build_layout
-from adasr_trl.protocol import Mode
 from adasr_trl.rewards import Reward
 from adasr_trl.samplers import EpochSeeded
 

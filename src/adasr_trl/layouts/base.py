@@ -18,9 +18,9 @@ from typing import Protocol
 
 from adasr_trl.codec import Codec
 from adasr_trl.config_sections import LayoutName, StreamingConfig
-from adasr_trl.episode import Episode
-from adasr_trl.files import UserError
-from adasr_trl.protocol import TAUGHT_MODES, Markers, Mode, Phase, first_marker
+from adasr_trl.core.episode import Episode
+from adasr_trl.core.files import UserError
+from adasr_trl.core.protocol import TAUGHT_MODES, Markers, Mode, Phase, first_marker
 
 
 class Stream(Enum):

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import dataclasses
 
-from adasr_trl.episode import Episode
+from adasr_trl.core.episode import Episode
+from adasr_trl.core.protocol import Mode, Phase
+from adasr_trl.core.rollout import Rollout
 from adasr_trl.layouts.base import Layout
-from adasr_trl.protocol import Mode, Phase
-from adasr_trl.rollout import Rollout
 
 
 def converted(rollout: Rollout, episode: Episode, mode: Mode, layout: Layout) -> Rollout:

@@ -11,9 +11,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from adasr_trl.episode import Episode
+from adasr_trl.core.episode import Episode
+from adasr_trl.core.protocol import Mode, Phase
 from adasr_trl.layouts.base import Layout, Trajectory, Turn
-from adasr_trl.protocol import Mode, Phase
 
 
 class Interleaved(Layout):

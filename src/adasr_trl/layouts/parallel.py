@@ -16,10 +16,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from adasr_trl.episode import Episode
+from adasr_trl.core.episode import Episode
+from adasr_trl.core.protocol import Mode, Phase
 from adasr_trl.layouts.base import Layout, Stream, Trajectory, Turn
 from adasr_trl.layouts.views import views_of
-from adasr_trl.protocol import Mode, Phase
 
 
 class Parallel(Layout):

@@ -20,7 +20,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from adasr_trl.files import UserError
+from adasr_trl.core.files import UserError
 from adasr_trl.live.sources import Source, read_text, replayed, transcribed, typed
 
 if TYPE_CHECKING:
@@ -127,8 +127,8 @@ def _stream(options: argparse.Namespace) -> int:
 
 
 def _closing(options: argparse.Namespace, reasoner: StreamingReasoner, session: Session) -> Closing:
+    from adasr_trl.core.protocol import Phase
     from adasr_trl.live.screen import NOT_ASKED, Closing
-    from adasr_trl.protocol import Phase
 
     waited, rollout = session.waited(), session.stream.rollout
     elapsed = time.monotonic() - session.started

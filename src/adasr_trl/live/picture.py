@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from adasr_trl.files import write_text
+from adasr_trl.core.files import write_text
 from adasr_trl.live.rows import Beside, tail, visible, written_column
 from adasr_trl.live.screen import Closing, Opening
 from adasr_trl.live.script import Script

@@ -20,11 +20,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from adasr_trl.clock import Clock, arrivals, timeline
-from adasr_trl.episode import Episode, read_episodes
-from adasr_trl.files import UserError
+from adasr_trl.core.clock import Clock, arrivals, timeline
+from adasr_trl.core.episode import Episode, read_episodes
+from adasr_trl.core.files import UserError
+from adasr_trl.core.protocol import Phase
 from adasr_trl.live.sources import Piece, Source, on_time
-from adasr_trl.protocol import Phase
 
 if TYPE_CHECKING:
     from adasr_trl.profile import DeviceProfile

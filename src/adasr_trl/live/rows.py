@@ -17,7 +17,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from adasr_trl.protocol import Ending
+from adasr_trl.core.protocol import Ending
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderResult

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import deque
 
+from adasr_trl.core.protocol import Ending
 from adasr_trl.live.rows import (
     FAILED_STYLE,
     Line,
@@ -20,7 +21,6 @@ from adasr_trl.live.rows import (
 )
 from adasr_trl.live.session import Arrived, Moment
 from adasr_trl.live_stream import Event, Kind
-from adasr_trl.protocol import Ending
 
 
 class Script:

@@ -14,7 +14,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from adasr_trl.episode import Episode
+from adasr_trl.core.episode import Episode
+from adasr_trl.core.files import UserError
+from adasr_trl.core.protocol import Mode
+from adasr_trl.core.rollout import Rollout
 from adasr_trl.evaluation import (
     EPISODES_FILE,
     EVAL_FOLDER,
@@ -22,10 +25,7 @@ from adasr_trl.evaluation import (
     load_rollouts,
     recorded_settings,
 )
-from adasr_trl.files import UserError
 from adasr_trl.live.rows import visible
-from adasr_trl.protocol import Mode
-from adasr_trl.rollout import Rollout
 from adasr_trl.rundir import RUN_FILE, file_digest
 
 ORDER = (

@@ -12,15 +12,15 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import TypedDict
 
-from adasr_trl.clock import Clock, arrivals, timeline
-from adasr_trl.episode import Episode, read_episodes
+from adasr_trl.core.clock import Clock, arrivals, timeline
+from adasr_trl.core.episode import Episode, read_episodes
+from adasr_trl.core.protocol import Phase
+from adasr_trl.core.rollout import Rollout
 from adasr_trl.evaluation import EPISODES_FILE
 from adasr_trl.live.rows import visible
 from adasr_trl.metrics import outcome
-from adasr_trl.protocol import Phase
 from adasr_trl.report.gathering import Method
 from adasr_trl.report.records import clock_of
-from adasr_trl.rollout import Rollout
 
 
 class Question(TypedDict):

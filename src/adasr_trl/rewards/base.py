@@ -18,11 +18,11 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import ClassVar
 
-from adasr_trl.answers import is_right
 from adasr_trl.config_sections import StreamingConfig
-from adasr_trl.episode import Episode
-from adasr_trl.protocol import Ending, Phase
-from adasr_trl.rollout import Rollout
+from adasr_trl.core.answers import is_right
+from adasr_trl.core.episode import Episode
+from adasr_trl.core.protocol import Ending, Phase
+from adasr_trl.core.rollout import Rollout
 
 
 class Scope(Enum):

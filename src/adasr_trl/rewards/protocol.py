@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from adasr_trl.config_sections import StreamingConfig
-from adasr_trl.protocol import Ending
+from adasr_trl.core.protocol import Ending
 from adasr_trl.rewards.base import Graded, Measured, Rule, Scope
 
 

@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import ClassVar
 
-from adasr_trl.answers import extract
 from adasr_trl.config_sections import StreamingConfig
-from adasr_trl.episode import AnswerType
-from adasr_trl.protocol import Ending
+from adasr_trl.core.answers import extract
+from adasr_trl.core.episode import AnswerType
+from adasr_trl.core.protocol import Ending
+from adasr_trl.core.trace_numbers import last_numbers, latest_number
 from adasr_trl.rewards.base import Graded, Measured, Rule, Scope
-from adasr_trl.trace_numbers import last_numbers, latest_number
 
 
 @dataclass(frozen=True)

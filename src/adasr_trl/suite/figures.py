@@ -14,8 +14,8 @@ import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from adasr_trl.core.protocol import Ending
 from adasr_trl.metrics import Interval, paired_bootstrap, percentile, wilson_interval
-from adasr_trl.protocol import Ending
 from adasr_trl.suite.judging import Judged, Timed
 
 Samples = Sequence[Sequence[Judged]]  # the rollouts of each sample, in the same order of questions

@@ -17,16 +17,16 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from adasr_trl.chunking import spoken_words
-from adasr_trl.clock import timeline
-from adasr_trl.episode import Episode
+from adasr_trl.core.chunking import spoken_words
+from adasr_trl.core.clock import timeline
+from adasr_trl.core.episode import Episode
+from adasr_trl.core.protocol import Ending, Mode, Phase
+from adasr_trl.core.rollout import Rollout
 from adasr_trl.eval_plan import Planned
 from adasr_trl.evaluation import Setting, load_rollouts
 from adasr_trl.lagging import average_lagging, first_answer_seconds, second_delays, word_delays
 from adasr_trl.metrics import outcome
 from adasr_trl.pacing import paced
-from adasr_trl.protocol import Ending, Mode, Phase
-from adasr_trl.rollout import Rollout
 from adasr_trl.streaming_file import load_streaming
 from adasr_trl.suite.clocks import Ticking
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 
-from adasr_trl.protocol import Ending, Phase
+from adasr_trl.core.protocol import Ending, Phase
 
 
 @dataclass(frozen=True)

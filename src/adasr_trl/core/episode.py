@@ -19,7 +19,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
-from adasr_trl.files import UserError, atomic_writer
+from adasr_trl.core.files import UserError, atomic_writer
 
 SCHEMA = 1
 

@@ -15,10 +15,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from adasr_trl.chunking import spoken_words
-from adasr_trl.episode import Episode
-from adasr_trl.protocol import Phase
-from adasr_trl.rollout import Rollout
+from adasr_trl.core.chunking import spoken_words
+from adasr_trl.core.episode import Episode
+from adasr_trl.core.protocol import Phase
+from adasr_trl.core.rollout import Rollout
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from fractions import Fraction
 from functools import lru_cache
 from typing import Any
 
-from adasr_trl.episode import AnswerType
+from adasr_trl.core.episode import AnswerType
 
 # ruff: noqa: RUF001 - the typographic minus signs and quotes are meant
 MAX_TEXT = 10_000  # characters at the end of a text that are looked at
