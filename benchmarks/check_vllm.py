@@ -27,7 +27,7 @@ from typing import Any
 import torch
 
 from adasr_trl.codec import Codec
-from adasr_trl.config_sections import ModelConfig, RewardConfig, ScratchConfig, StreamingConfig
+from adasr_trl.config.sections import ModelConfig, RewardConfig, ScratchConfig, StreamingConfig
 from adasr_trl.core.episode import Episode
 from adasr_trl.core.protocol import Mode, Phase
 from adasr_trl.core.rollout import Rollout

@@ -27,7 +27,7 @@ from torch import Tensor
 from adasr_trl.advantages import Settings, Tokens, hierarchical, relative
 from adasr_trl.codec import Codec
 from adasr_trl.commands import RL_SECTIONS
-from adasr_trl.config import ModelConfig, load_config
+from adasr_trl.config.loading import ModelConfig, load_config
 from adasr_trl.core.episode import Episode, read_episodes
 from adasr_trl.core.protocol import Phase
 from adasr_trl.core.rollout import Rollout

@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from adasr_trl.config_sections import StreamingConfig
+from adasr_trl.config.sections import StreamingConfig
 from adasr_trl.core.protocol import Mode
 from adasr_trl.layouts import build_layout
 from adasr_trl.layouts.views import Viewed

@@ -18,7 +18,7 @@ import torch
 from transformers import Qwen3Config, Qwen3ForCausalLM
 
 from adasr_trl.codec import Codec
-from adasr_trl.config_sections import StreamingConfig
+from adasr_trl.config.sections import StreamingConfig
 from adasr_trl.core.episode import AnswerType, Episode, Source
 from adasr_trl.model import train_tokenizer
 

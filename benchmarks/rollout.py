@@ -33,7 +33,7 @@ from trl import GRPOConfig, GRPOTrainer
 from trl.trainer import grpo_trainer
 
 from adasr_trl.codec import Codec
-from adasr_trl.config_sections import StreamingConfig
+from adasr_trl.config.sections import StreamingConfig
 from adasr_trl.core.protocol import Mode, Phase
 from adasr_trl.engines import HFEngine, Request, Sampling
 from adasr_trl.engines.row import Row

@@ -18,7 +18,7 @@ from datasets import Dataset
 from trl import SFTConfig, SFTTrainer
 from trl.trainer.sft_trainer import DataCollatorForLanguageModeling
 
-from adasr_trl.config_sections import StreamingConfig
+from adasr_trl.config.sections import StreamingConfig
 from adasr_trl.core.protocol import Mode
 from adasr_trl.layouts import build_layout
 from adasr_trl.sft import SFTSettings, StreamingSFTTrainer, ViewsCollator, tokenize

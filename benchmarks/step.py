@@ -23,7 +23,7 @@ from datasets import Dataset
 from transformers import TrainerCallback
 from trl import GRPOConfig, GRPOTrainer
 
-from adasr_trl.config_sections import RewardConfig
+from adasr_trl.config.sections import RewardConfig
 from adasr_trl.core.rollout import Rollout
 from adasr_trl.engines import HFEngine, Request, Sampling
 from adasr_trl.hrpo import HRPOConfig, HRPOTrainer, rolling

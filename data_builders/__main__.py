@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from adasr_trl.config_values import ConfigError, Entry, read_yaml, unknown_key
+from adasr_trl.config.values import ConfigError, Entry, read_yaml, unknown_key
 from adasr_trl.core.files import UserError
 from adasr_trl.core.piped import run_piped
 from data_builders import build

@@ -15,7 +15,7 @@ os.environ.update(
 import hypothesis
 import pytest
 
-from adasr_trl.config_sections import ModelConfig, ScratchConfig, StreamingConfig
+from adasr_trl.config.sections import ModelConfig, ScratchConfig, StreamingConfig
 from adasr_trl.core.episode import Episode
 from data_builders import ledger
 

@@ -7,7 +7,7 @@ import random
 from pathlib import Path
 
 from adasr_trl import rundir
-from adasr_trl.config_sections import StreamingConfig
+from adasr_trl.config.sections import StreamingConfig
 from adasr_trl.core.episode import AnswerType, Episode, Source, write_episodes
 from adasr_trl.core.protocol import Ending, Phase
 from adasr_trl.core.rollout import Rollout, to_record

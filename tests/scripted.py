@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Sequence
 
 from adasr_trl.codec import Codec
-from adasr_trl.config_sections import StreamingConfig
+from adasr_trl.config.sections import StreamingConfig
 from adasr_trl.core.episode import Episode
 from adasr_trl.core.rollout import Rollout
 from adasr_trl.engines import Request

@@ -8,7 +8,7 @@ import torch
 import workspace
 
 from adasr_trl import cli
-from adasr_trl.config_sections import ModelConfig
+from adasr_trl.config.sections import ModelConfig
 from adasr_trl.core.protocol import Markers
 from adasr_trl.model import load_model, load_tokenizer
 

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from adasr_trl.config_sections import AlarmConfig
+from adasr_trl.config.sections import AlarmConfig
 from adasr_trl.hrpo.alarms import CHECKS, CollapseAlarms, raised
 
 RULE = AlarmConfig(patience=5)

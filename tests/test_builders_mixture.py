@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from adasr_trl import card
-from adasr_trl.config_sections import DataConfig, MixturePart
+from adasr_trl.config.sections import DataConfig, MixturePart
 from adasr_trl.core.episode import AnswerType, Episode, EpisodeError, Source, write_episodes
 from adasr_trl.mixture import EpisodeFile, mix, mixed_counts
 from adasr_trl.provenance import load_provenance, save_provenance

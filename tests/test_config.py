@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from adasr_trl.config import (
+from adasr_trl.config.loading import (
     ConfigError,
     DataConfig,
     EvalConfig,

@@ -10,7 +10,7 @@ from scripted import write
 
 from adasr_trl.advantages import Settings
 from adasr_trl.codec import Codec
-from adasr_trl.config_sections import RewardConfig
+from adasr_trl.config.sections import RewardConfig
 from adasr_trl.core.episode import AnswerType, Episode, Source
 from adasr_trl.core.protocol import Phase
 from adasr_trl.hrpo.credit import disagreement, opposed

@@ -15,7 +15,7 @@ from test_hrpo_parity import REWARDS, SETTINGS
 
 from adasr_trl.advantages import Granularity, Scopes, Settings, scoped
 from adasr_trl.codec import Codec
-from adasr_trl.config_sections import GroupFilter
+from adasr_trl.config.sections import GroupFilter
 from adasr_trl.hrpo import HRPOConfig, HRPOTrainer, rolling
 from adasr_trl.hrpo.group_filter import drawn, sums, to_redraw, verdicts
 from adasr_trl.hrpo.scoring import Scores

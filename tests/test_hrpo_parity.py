@@ -13,7 +13,7 @@ from trl import GRPOConfig, GRPOTrainer
 
 from adasr_trl.advantages import Granularity
 from adasr_trl.codec import Codec
-from adasr_trl.config_sections import RewardConfig
+from adasr_trl.config.sections import RewardConfig
 from adasr_trl.core.protocol import Phase
 from adasr_trl.hrpo import HRPOConfig, HRPOTrainer, rolling
 from adasr_trl.hrpo.bridge import padded_tokens, trl_dataset, trl_rollouts

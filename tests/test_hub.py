@@ -21,7 +21,7 @@ from loopback_hub import LoopbackHub
 from adasr_trl import cli
 from adasr_trl.base_licence import Licence, base_licence
 from adasr_trl.card import Described, evaluations, measured, write_card
-from adasr_trl.config_sections import ModelConfig
+from adasr_trl.config.sections import ModelConfig
 from adasr_trl.core.episode import read_episodes, write_episodes
 from adasr_trl.core.files import UserError
 from adasr_trl.core.protocol import Mode

@@ -13,7 +13,7 @@ from test_hrpo_parity import SETTINGS, train
 from test_parallel import PARALLEL, full_logps, parts_for
 
 from adasr_trl import cli, evaluation
-from adasr_trl.config_sections import LoraSection, RewardConfig
+from adasr_trl.config.sections import LoraSection, RewardConfig
 from adasr_trl.core.files import UserError
 from adasr_trl.core.protocol import Mode, Phase
 from adasr_trl.evaluation import Setting, load_rollouts

@@ -15,7 +15,7 @@ from test_adapters import logits
 from test_commands import kill_at
 
 from adasr_trl import cli
-from adasr_trl.config_sections import ModelConfig, QuantizationSection
+from adasr_trl.config.sections import ModelConfig, QuantizationSection
 from adasr_trl.core.protocol import Markers
 from adasr_trl.model import load_model, load_tokenizer, model_is_quantized
 from adasr_trl.streaming_file import load_origin

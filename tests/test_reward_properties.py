@@ -14,7 +14,7 @@ from scripted import write
 
 from adasr_trl.advantages import Granularity, Normalisation, Settings
 from adasr_trl.codec import Codec
-from adasr_trl.config_sections import RewardConfig
+from adasr_trl.config.sections import RewardConfig
 from adasr_trl.core.episode import AnswerType, Episode, Source
 from adasr_trl.hrpo.scoring import grade, scopes_of, score
 from adasr_trl.layouts import build_layout

@@ -12,7 +12,7 @@ from trl.rewards import get_cosine_scaled_reward, get_repetition_penalty_reward
 from trl.rewards import get_soft_overlong_punishment as soft_overlong_of_trl
 
 from adasr_trl.codec import Codec
-from adasr_trl.config_sections import RewardConfig
+from adasr_trl.config.sections import RewardConfig
 from adasr_trl.core.clock import Clock
 from adasr_trl.core.episode import AnswerType, Episode, Source
 from adasr_trl.core.protocol import Ending, Mode

@@ -7,10 +7,10 @@ import math
 
 import pytest
 
-from adasr_trl.config_sections import ModelConfig
+from adasr_trl.config.eval_section import ClockSection, EvalConfig
+from adasr_trl.config.sections import ModelConfig
 from adasr_trl.core.clock import Clock
 from adasr_trl.core.protocol import Ending, Mode
-from adasr_trl.eval_config import ClockSection, EvalConfig
 from adasr_trl.eval_plan import Planned, Questions
 from adasr_trl.evaluation import Setting
 from adasr_trl.metrics import Interval, wilson_interval

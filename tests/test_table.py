@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from adasr_trl import table
-from adasr_trl.config_sections import StreamingConfig
+from adasr_trl.config.sections import StreamingConfig
 from adasr_trl.core.protocol import Ending, Mode
 from adasr_trl.evaluation import Setting
 from adasr_trl.metrics import Outcome

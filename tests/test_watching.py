@@ -7,8 +7,9 @@ import pytest
 import workspace
 from test_show import EPISODE, ROLLOUT
 
-from adasr_trl import cli, reporting
+from adasr_trl import cli
 from adasr_trl.callbacks import spell
+from adasr_trl.config import trackers
 from adasr_trl.core.files import UserError
 from adasr_trl.hrpo import HRPOConfig
 from adasr_trl.hrpo.samples import spread
@@ -141,9 +142,9 @@ def hrpo(root, *flags):
 def test_a_reporter_that_cannot_report_is_refused_before_anything_is_loaded(
     trained, monkeypatch, capsys, reporter, said
 ):
-    real = reporting.find_spec
+    real = trackers.find_spec
     absent = ("wandb", "trackio")
-    monkeypatch.setattr(reporting, "find_spec", lambda name: None if name in absent else real(name))
+    monkeypatch.setattr(trackers, "find_spec", lambda name: None if name in absent else real(name))
     monkeypatch.setattr("adasr_trl.texts.load_data", lambda _config: pytest.fail("was loaded"))
     assert hrpo(trained, "--report_to", reporter) == 2
     assert said in capsys.readouterr().err

@@ -18,7 +18,7 @@ from pathlib import Path
 import torch
 from conftest import SCRATCH, STREAMING
 
-from adasr_trl.config_sections import GroupFilter, ModelConfig, RewardConfig
+from adasr_trl.config.sections import GroupFilter, ModelConfig, RewardConfig
 from adasr_trl.hrpo import HRPOConfig, HRPOTrainer, scoring
 from adasr_trl.model import load_model, load_tokenizer
 from adasr_trl.rewards import Reward, Scope, build_rewards

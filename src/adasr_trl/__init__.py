@@ -15,7 +15,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from adasr_trl.background import BackgroundStream as BackgroundStream
-    from adasr_trl.config_sections import StreamingConfig as StreamingConfig
+    from adasr_trl.config.sections import StreamingConfig as StreamingConfig
     from adasr_trl.core.episode import Episode as Episode
     from adasr_trl.core.rollout import Rollout as Rollout
     from adasr_trl.hrpo import HRPOConfig as HRPOConfig
@@ -29,7 +29,7 @@ _HOMES = {
     "HRPOConfig": "adasr_trl.hrpo",
     "HRPOTrainer": "adasr_trl.hrpo",
     "Rollout": "adasr_trl.core.rollout",
-    "StreamingConfig": "adasr_trl.config_sections",
+    "StreamingConfig": "adasr_trl.config.sections",
     "StreamingReasoner": "adasr_trl.reasoner",
     "build_rewards": "adasr_trl.rewards",
 }

@@ -16,7 +16,7 @@ import yaml
 from huggingface_hub import hf_hub_download, try_to_load_from_cache
 from huggingface_hub.repocard import metadata_load
 
-from adasr_trl.config_sections import ModelConfig
+from adasr_trl.config.sections import ModelConfig
 from adasr_trl.core.files import UserError
 from adasr_trl.hub_files import hub_errors, is_hub_id
 

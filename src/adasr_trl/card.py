@@ -17,7 +17,7 @@ from pathlib import Path
 from huggingface_hub import ModelCardData
 
 from adasr_trl.base_licence import Licence
-from adasr_trl.config_sections import ModelConfig, StreamingConfig
+from adasr_trl.config.sections import ModelConfig, StreamingConfig
 from adasr_trl.core.protocol import Mode
 from adasr_trl.evaluation import EVAL_FOLDER, Setting, load_outcomes, recorded_settings
 from adasr_trl.metrics import Summary, summarise

@@ -20,7 +20,7 @@ import yaml
 
 from adasr_trl import __version__, rundir
 from adasr_trl.combinations import check
-from adasr_trl.config import (
+from adasr_trl.config.loading import (
     AlarmConfig,
     ConfigError,
     DataConfig,
@@ -34,10 +34,10 @@ from adasr_trl.config import (
     load_config,
     parse_trl,
 )
+from adasr_trl.config.trackers import check_reporters
 from adasr_trl.core.episode import Episode
 from adasr_trl.core.files import write_text
 from adasr_trl.provenance import save_provenance
-from adasr_trl.reporting import check_reporters
 from adasr_trl.rewards import Reward, RewardError, build_rewards, source_digests
 from adasr_trl.samples import SAMPLES_FILE
 from adasr_trl.step_lines import StepLines

@@ -17,7 +17,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from adasr_trl.config import ConfigError, load_config, split_overrides
+from adasr_trl.config.loading import ConfigError, load_config, split_overrides
 from adasr_trl.stages import Stage, eval_stage, run_all, train_stage
 from adasr_trl.table import write_tables
 

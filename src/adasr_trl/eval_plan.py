@@ -15,9 +15,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from adasr_trl import rundir
-from adasr_trl.config_sections import ModelConfig
+from adasr_trl.config.eval_section import EvalConfig, ModeName
+from adasr_trl.config.sections import ModelConfig
 from adasr_trl.core.protocol import Mode
-from adasr_trl.eval_config import EvalConfig, ModeName
 from adasr_trl.evaluation import EVAL_FOLDER, Setting
 from adasr_trl.streaming_file import load_streaming
 

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from adasr_trl import rundir
-from adasr_trl.config_sections import LayoutName, ModelConfig
+from adasr_trl.config.sections import LayoutName, ModelConfig
 from adasr_trl.core.episode import Episode, read_episodes, write_episodes
 from adasr_trl.core.protocol import Mode
 from adasr_trl.core.rollout import Rollout, from_record, to_record

@@ -173,7 +173,7 @@ def _model_files(run: Path, *, adapter: bool) -> dict[str, Path]:
 
 def _merged_files(run: Path, files: Mapping[str, Path], folder: Path) -> dict[str, Path]:
     """The merged model's, written into ``folder`` and compared with what the adapter said."""
-    from adasr_trl.config_sections import ModelConfig
+    from adasr_trl.config.sections import ModelConfig
     from adasr_trl.model import load_model, load_tokenizer
     from adasr_trl.streaming_file import load_streaming
     from adasr_trl.verify import judge, merged

@@ -20,7 +20,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import overload
 
-from adasr_trl.config_sections import MixturePart
+from adasr_trl.config.sections import MixturePart
 from adasr_trl.core.episode import Episode, EpisodeError, from_json
 
 _PLACES = 40  # bits of an episode's place in its file

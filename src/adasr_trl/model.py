@@ -29,7 +29,7 @@ from transformers import (
 )
 from transformers.integrations import is_deepspeed_zero3_enabled
 
-from adasr_trl.config_sections import ModelConfig, QuantizationSection, ScratchConfig
+from adasr_trl.config.sections import ModelConfig, QuantizationSection, ScratchConfig
 from adasr_trl.core.episode import Episode
 from adasr_trl.core.files import UserError
 from adasr_trl.core.protocol import Markers

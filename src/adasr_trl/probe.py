@@ -23,7 +23,7 @@ from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
 from adasr_trl.codec import Codec
-from adasr_trl.config_sections import StreamingConfig
+from adasr_trl.config.sections import StreamingConfig
 from adasr_trl.core.episode import AnswerType, Episode, Source
 from adasr_trl.core.files import UserError
 from adasr_trl.core.protocol import Mode, Phase

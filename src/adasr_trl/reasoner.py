@@ -26,7 +26,7 @@ from pathlib import Path
 import torch
 
 from adasr_trl.codec import Codec
-from adasr_trl.config_sections import ModelConfig, StreamingConfig
+from adasr_trl.config.sections import ModelConfig, StreamingConfig
 from adasr_trl.core.episode import AnswerType, Episode, Source
 from adasr_trl.core.files import UserError
 from adasr_trl.core.protocol import Ending, Mode

@@ -20,7 +20,7 @@ from trl import SFTConfig, SFTTrainer
 from trl.trainer.sft_trainer import DataCollatorForLanguageModeling
 
 from adasr_trl.callbacks import callbacks
-from adasr_trl.config_sections import LoraSection
+from adasr_trl.config.sections import LoraSection
 from adasr_trl.core.episode import Episode
 from adasr_trl.core.files import UserError
 from adasr_trl.core.protocol import TAUGHT_MODES, Mode, Phase

@@ -9,7 +9,7 @@ import dataclasses
 import json
 from pathlib import Path
 
-from adasr_trl.config_sections import (
+from adasr_trl.config.sections import (
     ModelConfig,
     QuantizationSection,
     ScratchConfig,

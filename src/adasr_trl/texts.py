@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from transformers import PreTrainedTokenizerBase
 
 from adasr_trl.codec import Codec
-from adasr_trl.config_sections import DataConfig, ModelConfig, StreamingConfig
+from adasr_trl.config.sections import DataConfig, ModelConfig, StreamingConfig
 from adasr_trl.core.episode import Episode, EpisodeError, read_episodes
 from adasr_trl.core.protocol import Markers, Mode
 from adasr_trl.layouts import Layout, build_layout, check_trace

@@ -18,7 +18,7 @@ from transformers import PrinterCallback, TrainerState
 
 from adasr_trl import rundir
 from adasr_trl.codec import Codec
-from adasr_trl.config_sections import LoraSection, ModelConfig, StreamingConfig
+from adasr_trl.config.sections import LoraSection, ModelConfig, StreamingConfig
 from adasr_trl.core.files import UserError
 from adasr_trl.probe import save_probe
 from adasr_trl.streaming_file import save_origin, save_streaming

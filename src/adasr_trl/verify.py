@@ -23,7 +23,7 @@ from typing import Any
 
 import torch
 
-from adasr_trl.config_sections import ModelConfig, QuantizationSection
+from adasr_trl.config.sections import ModelConfig, QuantizationSection
 from adasr_trl.core.files import UserError
 from adasr_trl.hub_files import located
 from adasr_trl.model import load_model, load_tokenizer, model_is_quantized

@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from adasr_trl.codec import Codec
-from adasr_trl.config_sections import StreamingConfig
+from adasr_trl.config.sections import StreamingConfig
 from adasr_trl.core.answers import extract
 from adasr_trl.core.files import UserError
 from adasr_trl.core.protocol import (

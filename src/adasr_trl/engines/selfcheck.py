@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from adasr_trl.config_sections import LayoutName, ModelConfig, StreamingConfig
+from adasr_trl.config.sections import LayoutName, ModelConfig, StreamingConfig
 from adasr_trl.core.files import UserError
 from adasr_trl.engines.attention import attending
 from adasr_trl.engines.cache import SlotCache

@@ -23,7 +23,7 @@ from typing import Any
 from accelerate.utils import broadcast_object_list, gather_object
 
 from adasr_trl.codec import Codec
-from adasr_trl.config_sections import StreamingConfig
+from adasr_trl.config.sections import StreamingConfig
 from adasr_trl.core.protocol import Phase
 from adasr_trl.core.rollout import Rollout
 from adasr_trl.engines.base import Request, Sampling

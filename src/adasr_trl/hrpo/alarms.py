@@ -17,7 +17,7 @@ from typing import Any
 
 from transformers import TrainerCallback
 
-from adasr_trl.config_sections import AlarmConfig
+from adasr_trl.config.sections import AlarmConfig
 
 logger = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from adasr_trl.advantages import Normalisation, Settings
-from adasr_trl.config_sections import GroupFilter
+from adasr_trl.config.sections import GroupFilter
 from adasr_trl.core.episode import Episode
 from adasr_trl.core.protocol import Mode
 from adasr_trl.engines import Request, Sampling

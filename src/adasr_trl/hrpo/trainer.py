@@ -18,7 +18,7 @@ from typing import Any, cast
 
 from adasr_trl import advantages
 from adasr_trl.codec import Codec
-from adasr_trl.config_sections import GroupFilter, StreamingConfig
+from adasr_trl.config.sections import GroupFilter, StreamingConfig
 from adasr_trl.core.episode import Episode, from_json
 from adasr_trl.core.protocol import Mode
 from adasr_trl.engines import Room, Sampling

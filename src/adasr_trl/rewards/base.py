@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import ClassVar
 
-from adasr_trl.config_sections import StreamingConfig
+from adasr_trl.config.sections import StreamingConfig
 from adasr_trl.core.answers import is_right
 from adasr_trl.core.episode import Episode
 from adasr_trl.core.protocol import Ending, Phase

@@ -6,8 +6,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import cast
 
-from adasr_trl.config_sections import RewardConfig, StreamingConfig
-from adasr_trl.config_values import Entry, convert
+from adasr_trl.config.sections import RewardConfig, StreamingConfig
+from adasr_trl.config.values import Entry, convert
 from adasr_trl.rewards.base import Reward, Rule, Scope
 from adasr_trl.rewards.choice import Diversity, SkipBonus
 from adasr_trl.rewards.length import (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from adasr_trl.config_sections import StreamingConfig
+from adasr_trl.config.sections import StreamingConfig
 from adasr_trl.core.protocol import Ending
 from adasr_trl.rewards.base import Graded, Measured, Rule, Scope
 

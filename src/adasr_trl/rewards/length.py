@@ -10,7 +10,7 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-from adasr_trl.config_sections import StreamingConfig
+from adasr_trl.config.sections import StreamingConfig
 from adasr_trl.core.clock import arrivals, timeline
 from adasr_trl.core.protocol import Phase
 from adasr_trl.rewards.base import (

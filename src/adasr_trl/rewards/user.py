@@ -23,7 +23,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from adasr_trl.config_sections import StreamingConfig
+from adasr_trl.config.sections import StreamingConfig
 from adasr_trl.core.files import UserError
 from adasr_trl.rewards.base import Graded, Measured, Reward, Rule, Scope
 

@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from adasr_trl.config.eval_section import RATES, ClockSection
 from adasr_trl.core.clock import Clock
-from adasr_trl.eval_config import RATES, ClockSection
 from adasr_trl.pacing import Pace, Times
 from adasr_trl.streaming_file import load_streaming
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from adasr_trl.eval_config import POOLED, ClockSection
+from adasr_trl.config.eval_section import POOLED, ClockSection
 from adasr_trl.suite.clocks import Ticking
 from adasr_trl.suite.figures import Figures
 from adasr_trl.suite.pairs import Difference

@@ -12,10 +12,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from adasr_trl.config_sections import DataConfig, ModelConfig
+from adasr_trl.config.eval_section import EvalConfig
+from adasr_trl.config.sections import DataConfig, ModelConfig
 from adasr_trl.core.episode import Episode, EpisodeError, read_episodes
 from adasr_trl.core.files import UserError
-from adasr_trl.eval_config import EvalConfig
 from adasr_trl.eval_plan import Planned, Questions, planned, settings_of
 from adasr_trl.evaluation import Setting
 from adasr_trl.metrics import check_answer

@@ -17,9 +17,9 @@ from dataclasses import asdict
 from pathlib import Path
 
 from adasr_trl import __version__, rundir
-from adasr_trl.config_sections import DataConfig, ModelConfig
+from adasr_trl.config.eval_section import POOLED, EvalConfig
+from adasr_trl.config.sections import DataConfig, ModelConfig
 from adasr_trl.core.files import write_text
-from adasr_trl.eval_config import POOLED, EvalConfig
 from adasr_trl.evaluation import Engines, Progress, record
 from adasr_trl.suite.clocks import Ticking, clocks_of
 from adasr_trl.suite.figures import Figures, Samples, figures_of

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from adasr_trl.config_sections import LayoutName, refuse_below
+from adasr_trl.config.sections import LayoutName, refuse_below
 
 ModeName = Literal["streaming", "read_then_think", "forced_skip", "no_deep"]
 OWN_CLOCK = "own"  # the clock of a file that names none

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 
-from adasr_trl.config import ConfigError, LoadedConfig
+from adasr_trl.config.loading import ConfigError, LoadedConfig
 
 _PACKAGES = {
     "tensorboard": ("tensorboard", "tensorboardX"),

@@ -20,7 +20,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar, cast, get_type_hints
 
-from adasr_trl.config_sections import (
+from adasr_trl.config.eval_section import EvalConfig
+from adasr_trl.config.sections import (
     AlarmConfig,
     DataConfig,
     GroupFilter,
@@ -31,7 +32,7 @@ from adasr_trl.config_sections import (
     ScratchConfig,
     StreamingConfig,
 )
-from adasr_trl.config_values import (
+from adasr_trl.config.values import (
     ConfigError,
     Entry,
     convert,
@@ -41,7 +42,6 @@ from adasr_trl.config_values import (
     read_yaml,
     unknown_key,
 )
-from adasr_trl.eval_config import EvalConfig
 
 __all__ = [
     "AlarmConfig",

@@ -1,0 +1,1 @@
+"""Settings of a run: typed sections, read from YAML and the command line, checked without torch."""
