@@ -25,6 +25,7 @@ from accelerate import Accelerator
 from torch import Tensor
 
 from adasr_trl.advantages import Settings, Tokens, hierarchical, relative
+from adasr_trl.artifacts.saved_config import load_streaming
 from adasr_trl.codec import Codec
 from adasr_trl.commands import RL_SECTIONS
 from adasr_trl.config.loading import ModelConfig, load_config
@@ -39,7 +40,6 @@ from adasr_trl.hrpo.scoring import grade, scopes_of, score
 from adasr_trl.layouts import build_layout
 from adasr_trl.model import load_tokenizer
 from adasr_trl.rewards import answered_right, build_rewards
-from adasr_trl.streaming_file import load_streaming
 from benchmarks import parts
 
 CLEAR = 0.25  # of the answers, by which a phase must be better or worse than its group

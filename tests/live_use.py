@@ -12,7 +12,7 @@ from conftest import STREAMING
 from test_reasoner import QUESTION, TEXT
 
 from adasr_trl import cli
-from adasr_trl.streaming_file import save_streaming
+from adasr_trl.artifacts.saved_config import save_streaming
 
 
 @pytest.fixture

@@ -6,12 +6,12 @@ import json
 import random
 from pathlib import Path
 
-from adasr_trl import rundir
+from adasr_trl.artifacts import directory
+from adasr_trl.artifacts.saved_config import save_streaming
 from adasr_trl.config.sections import StreamingConfig
 from adasr_trl.core.episode import AnswerType, Episode, Source, write_episodes
 from adasr_trl.core.protocol import Ending, Phase
 from adasr_trl.core.rollout import Rollout, to_record
-from adasr_trl.streaming_file import save_streaming
 
 HOSTILE = "</script><img src=x onerror=alert(1)> & \x1b[31m"
 
@@ -59,8 +59,8 @@ def rollout(of: Episode, dice: random.Random, *, right: float) -> Rollout:
 def run(folder: Path, questions: int, seed: int, right: float, *, chunks: int = 3) -> Path:
     """A finished run with the records of greedy streaming, and with what it logged while it was trained."""
     dice = random.Random(seed)
-    rundir.take(folder, {"command": "made up", "seed": seed}, rundir.Existing.REFUSE)
-    rundir.finish(folder)
+    directory.take(folder, {"command": "made up", "seed": seed}, directory.Existing.REFUSE)
+    directory.finish(folder)
     save_streaming(folder, StreamingConfig())
     episodes = [episode(n, chunks) for n in range(questions)]
     write_episodes(folder / "eval" / "episodes.jsonl", episodes)

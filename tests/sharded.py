@@ -20,7 +20,8 @@ from accelerate import DistributedType, PartialState
 from torch.distributed.tensor import DTensor
 from transformers import TrainerCallback
 
-from adasr_trl import callbacks, cli, processes, rundir, sft
+from adasr_trl import callbacks, cli, processes, sft
+from adasr_trl.artifacts import directory
 
 CONFIGS = Path(__file__).parent.parent / "configs" / "deepspeed"
 
@@ -86,13 +87,13 @@ def run(root, kind, out, extra, *more):
 def undo_the_end(out):
     """As if the run had been killed behind its last checkpoint, before it saved the model."""
     if os.environ.get("RANK", "0") == "0":
-        record = json.loads((out / rundir.RUN_FILE).read_text())
-        (out / rundir.RUN_FILE).write_text(json.dumps({**record, "complete": False}))
+        record = json.loads((out / directory.RUN_FILE).read_text())
+        (out / directory.RUN_FILE).write_text(json.dumps({**record, "complete": False}))
         for file in out.glob("*.safetensors"):
             file.unlink()
     if torch.distributed.is_initialized():
         torch.distributed.barrier()
-    rundir._unlock(out)
+    directory._unlock(out)
 
 
 def main(root, name, kind, extra):
@@ -104,7 +105,7 @@ def main(root, name, kind, extra):
     watching = (gradients,) if kind == "plain" else (Sharded(root / f"{name}-share"),)
     assert run(root, kind, folder / "whole", extra, *watching) == 0
     assert run(root, kind, folder / "cut", extra, Kill()) == 130
-    rundir._unlock(folder / "cut")
+    directory._unlock(folder / "cut")
     assert run(root, kind, folder / "cut", extra, "resume") == 0
     undo_the_end(folder / "whole")
     assert run(root, kind, folder / "whole", extra, "resume") == 0

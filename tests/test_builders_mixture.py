@@ -7,10 +7,10 @@ from dataclasses import replace
 import pytest
 
 from adasr_trl import card
+from adasr_trl.artifacts.provenance import load_provenance, save_provenance
 from adasr_trl.config.sections import DataConfig, MixturePart
 from adasr_trl.core.episode import AnswerType, Episode, EpisodeError, Source, write_episodes
 from adasr_trl.mixture import EpisodeFile, mix, mixed_counts
-from adasr_trl.provenance import load_provenance, save_provenance
 
 
 def made(name, count, licence="MIT"):
@@ -180,7 +180,8 @@ def test_a_source_of_both_runs_stands_once_with_the_larger_number(tmp_path):
 def test_a_run_on_a_mixture_notes_its_sources(tmp_path, episodes):
     import workspace
 
-    from adasr_trl import commands, rundir
+    from adasr_trl import commands
+    from adasr_trl.artifacts import directory
 
     workspace.make(tmp_path, episodes)
     for name, part in (("a", episodes[:30]), ("b", episodes[30:48])):
@@ -191,6 +192,6 @@ def test_a_run_on_a_mixture_notes_its_sources(tmp_path, episodes):
     config |= {"max_steps": 1, "eval_strategy": "no"}
     del config["eval_steps"]
     workspace.save(tmp_path, "sft", config)
-    run = commands.run_sft(str(tmp_path / "sft.yaml"), (), rundir.Existing.REFUSE)
+    run = commands.run_sft(str(tmp_path / "sft.yaml"), (), directory.Existing.REFUSE)
     (source,) = load_provenance(run).data
     assert (source.name, source.licence, source.episodes) == ("ledger", "Apache-2.0", 48)

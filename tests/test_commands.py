@@ -15,10 +15,11 @@ from safetensors.torch import load_file
 from transformers import TrainerCallback
 from trl import GRPOTrainer
 
-from adasr_trl import callbacks, cli, evaluation, rundir, texts
+from adasr_trl import callbacks, cli, evaluation, texts
+from adasr_trl.artifacts import directory
+from adasr_trl.artifacts.samples import SAMPLES_FILE, read_samples
 from adasr_trl.core.protocol import Mode
 from adasr_trl.evaluation import Setting, load_outcomes, load_rollouts
-from adasr_trl.samples import SAMPLES_FILE, read_samples
 
 
 @pytest.fixture(scope="module")
@@ -160,7 +161,7 @@ def test_an_alarm_that_ends_the_training_leaves_the_run_unfinished_and_says_why(
     assert said.startswith("error: ")
     assert "stopped: alarm: " in said
     assert "--overwrite" in said
-    assert not rundir.is_complete(root / "hrpo")
+    assert not directory.is_complete(root / "hrpo")
 
 
 def test_filtering_on_the_shaped_reward_warns_and_says_why(root, caplog):
@@ -180,11 +181,11 @@ def test_a_checkpoint_that_was_cut_short_is_not_resumed_from(root, finished, mon
     with monkeypatch.context() as patch:
         kill_at(patch, 3)
         run("hrpo", root)
-    newest = rundir.latest_checkpoint(root / "hrpo")
-    (newest / rundir.CHECKPOINT_MARK).unlink()
+    newest = directory.latest_checkpoint(root / "hrpo")
+    (newest / directory.CHECKPOINT_MARK).unlink()
     (newest / "optimizer.pt").write_bytes(b"half")
     assert run("hrpo", root, "--resume") == 0
-    assert not newest.exists() or (newest / rundir.CHECKPOINT_MARK).is_file()
+    assert not newest.exists() or (newest / directory.CHECKPOINT_MARK).is_file()
     assert_equal(root / "hrpo", finished / "hrpo")
 
 
@@ -192,9 +193,9 @@ def test_a_checkpoint_that_lost_a_file_is_not_resumed_from(root, finished, monke
     with monkeypatch.context() as patch:
         kill_at(patch, 3)
         run("hrpo", root)
-    newest = rundir.latest_checkpoint(root / "hrpo")
+    newest = directory.latest_checkpoint(root / "hrpo")
     (newest / "optimizer.pt").unlink()  # as a deletion does that a kill cut short
-    assert rundir.latest_checkpoint(root / "hrpo") != newest
+    assert directory.latest_checkpoint(root / "hrpo") != newest
     assert not newest.exists()
     assert run("hrpo", root, "--resume") == 0
     assert_equal(root / "hrpo", finished / "hrpo")
@@ -202,9 +203,9 @@ def test_a_checkpoint_that_lost_a_file_is_not_resumed_from(root, finished, monke
 
 def test_a_run_killed_behind_its_last_step_only_saves_on_resume(root, finished, monkeypatch):
     with monkeypatch.context() as patch:
-        patch.setattr(rundir, "finish", lambda _path: (_ for _ in ()).throw(KeyboardInterrupt))
+        patch.setattr(directory, "finish", lambda _path: (_ for _ in ()).throw(KeyboardInterrupt))
         assert run("hrpo", root) == 130
-    rundir._unlock(root / "hrpo")
+    directory._unlock(root / "hrpo")
     with monkeypatch.context() as patch:
         patch.setattr(
             GRPOTrainer, "train", lambda *_a, **_k: pytest.fail("trained a step too many")
@@ -242,7 +243,7 @@ def test_a_run_interrupted_in_its_second_epoch_resumes_to_the_same_weights(
     with monkeypatch.context() as patch:
         kill_at(patch, {"sft": 15, "hrpo": 4}[command])
         assert run(command, root, *flags, "--output_dir", str(root / "cut")) == 130
-    rundir._unlock(root / "cut")
+    directory._unlock(root / "cut")
     assert run(command, root, *flags, "--output_dir", str(root / "cut"), "--resume") == 0
     assert_equal(root / "cut", root / "whole")
 
@@ -265,13 +266,13 @@ def test_a_second_process_may_not_work_on_the_same_run(root, monkeypatch):
     code = (
         "import sys; from pathlib import Path; from adasr_trl import rundir; import json;"
         "p = Path(sys.argv[1]); i = json.loads((p / 'run.json').read_text())['identity'];"
-        "rundir.take(p, i, rundir.Existing.RESUME)"
+        "rundir.take(p, i, directory.Existing.RESUME)"
     )
     held = subprocess.run(
         [sys.executable, "-c", code, str(root / "hrpo")], capture_output=True, text=True
     )
     assert "another process is working on this run" in held.stderr
-    rundir._unlock(root / "hrpo")
+    directory._unlock(root / "hrpo")
     subprocess.run([sys.executable, "-c", code, str(root / "hrpo")], check=True)
 
 
@@ -314,7 +315,7 @@ def test_records_of_a_full_disk_are_never_taken_for_whole(finished, monkeypatch,
         assert run("eval", finished) == 2
     assert "No space left on device" in capsys.readouterr().err
     assert not list(folder.glob("*temperature*.jsonl"))
-    assert not rundir.is_complete(folder)
+    assert not directory.is_complete(folder)
     assert run("eval", finished, "--resume") == 0
 
 
@@ -446,8 +447,8 @@ def test_another_runs_directory_is_refused_and_overwrite_moves_it_aside(root, ca
     assert "holds another run" in refused(capsys, "sft", root, "--learning_rate", "1", "--resume")
     flags = ("--learning_rate", "1e-3", "--max_steps", "1", "--overwrite")
     assert run("sft", root, *flags) == 0
-    assert rundir.is_complete(root / "sft.previous")
-    assert rundir.is_complete(root / "sft")
+    assert directory.is_complete(root / "sft.previous")
+    assert directory.is_complete(root / "sft")
 
 
 def test_a_directory_with_other_files_is_never_taken(root, capsys):

@@ -19,6 +19,7 @@ from huggingface_hub import ModelCard, hf_api
 from loopback_hub import LoopbackHub
 
 from adasr_trl import cli
+from adasr_trl.artifacts.provenance import may_be_shared
 from adasr_trl.base_licence import Licence, base_licence
 from adasr_trl.card import Described, evaluations, measured, write_card
 from adasr_trl.config.sections import ModelConfig
@@ -28,7 +29,6 @@ from adasr_trl.core.protocol import Mode
 from adasr_trl.evaluation import Setting, load_outcomes
 from adasr_trl.metrics import summarise
 from adasr_trl.probe import compare, load_probe
-from adasr_trl.provenance import may_be_shared
 from adasr_trl.reasoner import StreamingReasoner
 from adasr_trl.secret_scan import find_secret
 

@@ -13,7 +13,7 @@ import pytest
 import workspace
 from test_commands import assert_equal, samples
 
-from adasr_trl import rundir
+from adasr_trl.artifacts import directory
 
 pytestmark = pytest.mark.slow
 
@@ -52,7 +52,7 @@ def kill_when(arguments: list[str], condition) -> None:
 
 
 def whole(out: Path, step: int) -> bool:
-    return (out / f"checkpoint-{step}" / rundir.CHECKPOINT_MARK).is_file()
+    return (out / f"checkpoint-{step}" / directory.CHECKPOINT_MARK).is_file()
 
 
 def being_written(out: Path, step: int) -> bool:
@@ -78,9 +78,9 @@ def test_a_killed_run_resumes_to_the_weights_of_an_uninterrupted_one(
 ):
     out = tmp_path / "run"
     kill_when(command(finished, name, out), lambda: condition(out, step))
-    assert not rundir.is_complete(out)
+    assert not directory.is_complete(out)
     finish(finished, name, out, "--resume")
-    assert rundir.is_complete(out)
+    assert directory.is_complete(out)
     assert_equal(out, finished / name)
     if name == "hrpo":
         assert samples(out) == samples(finished / name)

@@ -9,10 +9,10 @@ from conftest import STREAMING
 from test_reasoner_served import reasoner_of
 
 from adasr_trl import profile
+from adasr_trl.artifacts.saved_config import save_streaming
 from adasr_trl.core.clock import Clock
 from adasr_trl.core.files import UserError
 from adasr_trl.profile import DeviceProfile, Timing, clock_of, fitted, load_or_measure, medians
-from adasr_trl.streaming_file import save_streaming
 
 
 def test_the_rates_are_those_that_made_the_timings():

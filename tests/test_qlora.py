@@ -15,10 +15,10 @@ from test_adapters import logits
 from test_commands import kill_at
 
 from adasr_trl import cli
+from adasr_trl.artifacts.saved_config import load_origin
 from adasr_trl.config.sections import ModelConfig, QuantizationSection
 from adasr_trl.core.protocol import Markers
 from adasr_trl.model import load_model, load_tokenizer, model_is_quantized
-from adasr_trl.streaming_file import load_origin
 
 FOUR_BITS = "{kind: nf4, compute_dtype: float32}"
 WIDE = {**vars(SCRATCH), "hidden_size": 128, "intermediate_size": 128, "head_dim": 64}

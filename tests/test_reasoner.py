@@ -109,7 +109,7 @@ def test_a_stream_longer_than_the_models_positions_ends_by_name(parts, model):
 
 
 def test_a_finished_run_is_loaded_with_its_protocol(tmp_path, model, tokenizer):
-    from adasr_trl.streaming_file import save_streaming
+    from adasr_trl.artifacts.saved_config import save_streaming
 
     model.save_pretrained(tmp_path)
     tokenizer.save_pretrained(tmp_path)

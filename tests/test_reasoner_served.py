@@ -13,13 +13,13 @@ from loopback_completions import CompletionServer
 from test_parallel import PARALLEL
 from test_reasoner import EPISODE, QUESTION, TEXT, pieces
 
+from adasr_trl.artifacts.saved_config import save_streaming
 from adasr_trl.background import BackgroundStream
 from adasr_trl.codec import Codec
 from adasr_trl.core.files import UserError
 from adasr_trl.engines import HFEngine, Request, Sampling
 from adasr_trl.layouts import build_layout
 from adasr_trl.reasoner import Kind, StreamingReasoner
-from adasr_trl.streaming_file import save_streaming
 
 
 def reasoner_of(model, tokenizer, streaming):

@@ -12,11 +12,11 @@ from test_reasoner import EPISODE
 from test_reasoner_served import reasoner_of
 
 from adasr_trl import cli, profile
+from adasr_trl.artifacts.saved_config import save_streaming
 from adasr_trl.core.episode import write_episodes
 from adasr_trl.core.files import UserError
 from adasr_trl.live.replay import Replayed, compare, play, table
 from adasr_trl.profile import DeviceProfile
-from adasr_trl.streaming_file import save_streaming
 
 PROFILE = DeviceProfile("cpu", 0.5, 0.0, 0.0)
 

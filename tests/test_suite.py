@@ -10,7 +10,8 @@ import types
 import pytest
 import workspace
 
-from adasr_trl import cli, evaluation, rundir
+from adasr_trl import cli, evaluation
+from adasr_trl.artifacts import directory
 from adasr_trl.core.clock import Clock
 from adasr_trl.core.episode import read_episodes, write_episodes
 from adasr_trl.core.protocol import Mode, Phase
@@ -339,7 +340,7 @@ def test_records_that_are_there_are_never_overwritten_unasked(root, capsys):
     assert "holds this run already; --resume" in capsys.readouterr().err
     assert run(root, "--resume", "--eval.seed", "1") == 2
     assert "eval.seed differs" in capsys.readouterr().err
-    assert rundir.is_complete(root / "one" / "eval")
+    assert directory.is_complete(root / "one" / "eval")
 
 
 @pytest.mark.parametrize("spoilt", ['{"episode_id": "x"}\n', "{\n", ""])

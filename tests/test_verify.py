@@ -12,12 +12,12 @@ from test_parallel import PARALLEL
 from test_qlora import root  # noqa: F401  # an adapter on weights of 4 bits
 
 from adasr_trl import cli
+from adasr_trl.artifacts.saved_config import load_origin
 from adasr_trl.config.sections import ModelConfig
 from adasr_trl.core.files import UserError
 from adasr_trl.hub import Push, prepare
 from adasr_trl.model import load_model, load_tokenizer, model_is_quantized
 from adasr_trl.probe import VERIFY_FILE, compare, load_probe, save_probe
-from adasr_trl.streaming_file import load_origin
 from adasr_trl.verify import Form, merged, verify
 
 CPU = "cpu"

@@ -8,13 +8,13 @@ import workspace
 from test_show import EPISODE, ROLLOUT
 
 from adasr_trl import cli
+from adasr_trl.artifacts.samples import SAMPLES_FILE, read_samples, to_sample
+from adasr_trl.artifacts.step_log import StepLines
 from adasr_trl.callbacks import spell
 from adasr_trl.config import trackers
 from adasr_trl.core.files import UserError
 from adasr_trl.hrpo import HRPOConfig
 from adasr_trl.hrpo.samples import spread
-from adasr_trl.samples import SAMPLES_FILE, read_samples, to_sample
-from adasr_trl.step_lines import StepLines
 
 LOGS = {
     "loss": 0.0123,

@@ -15,8 +15,8 @@ from typing import Any
 from accelerate import PartialState
 from transformers import TrainerCallback
 
-from adasr_trl import rundir
-from adasr_trl.step_lines import StepLines
+from adasr_trl.artifacts import directory
+from adasr_trl.artifacts.step_log import StepLines
 
 logger = logging.getLogger(__name__)
 
@@ -56,7 +56,7 @@ class CheckpointMark(TrainerCallback):  # type: ignore[misc]  # transformers is 
         del control
         PartialState().wait_for_everyone()  # every process has written its part
         if state.is_world_process_zero:
-            rundir.mark_checkpoint(Path(args.output_dir) / f"checkpoint-{state.global_step}")
+            directory.mark_checkpoint(Path(args.output_dir) / f"checkpoint-{state.global_step}")
 
 
 class MetricsFile(TrainerCallback):  # type: ignore[misc]  # transformers is untyped

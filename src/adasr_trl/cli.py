@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import Any
 
 from adasr_trl import __version__
+from adasr_trl.artifacts.directory import Existing
 from adasr_trl.core.files import UserError
 from adasr_trl.core.piped import run_piped
 from adasr_trl.live import options as live
-from adasr_trl.rundir import Existing
 
 SUMMARY = "Teach small language models to reason while their input is still arriving."
 TRAINING = {

@@ -21,9 +21,9 @@ from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
+from adasr_trl.artifacts.saved_config import load_origin
 from adasr_trl.config.loading import ConfigError, LoadedConfig, ModelConfig, StreamingConfig
 from adasr_trl.core.files import put_between
-from adasr_trl.streaming_file import load_origin
 
 logger = logging.getLogger(__name__)
 

@@ -18,7 +18,12 @@ from typing import Any, TypeVar
 
 import yaml
 
-from adasr_trl import __version__, rundir
+from adasr_trl import __version__
+from adasr_trl.artifacts import directory
+from adasr_trl.artifacts.provenance import save_provenance
+from adasr_trl.artifacts.samples import SAMPLES_FILE
+from adasr_trl.artifacts.saved_config import STREAMING_FILE, load_streaming
+from adasr_trl.artifacts.step_log import StepLines
 from adasr_trl.combinations import check
 from adasr_trl.config.loading import (
     AlarmConfig,
@@ -37,11 +42,7 @@ from adasr_trl.config.loading import (
 from adasr_trl.config.trackers import check_reporters
 from adasr_trl.core.episode import Episode
 from adasr_trl.core.files import write_text
-from adasr_trl.provenance import save_provenance
 from adasr_trl.rewards import Reward, RewardError, build_rewards, source_digests
-from adasr_trl.samples import SAMPLES_FILE
-from adasr_trl.step_lines import StepLines
-from adasr_trl.streaming_file import STREAMING_FILE, load_streaming
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -59,7 +60,7 @@ RL_SECTIONS: Mapping[str, Any] = {
 EVAL_SECTIONS: Mapping[str, Any] = {"model": ModelConfig, "data": DataConfig, "eval": EvalConfig}
 
 
-def run_sft(config: str, overrides: Sequence[str], existing: rundir.Existing) -> Path:
+def run_sft(config: str, overrides: Sequence[str], existing: directory.Existing) -> Path:
     """Supervised fine-tuning; returns the run directory."""
     loaded = load_config(config, overrides, SFT_SECTIONS)
     check(loaded, "sft")
@@ -88,7 +89,9 @@ def run_sft(config: str, overrides: Sequence[str], existing: rundir.Existing) ->
     return plan.run
 
 
-def run_rl(config: str, overrides: Sequence[str], existing: rundir.Existing, *, flat: bool) -> Path:
+def run_rl(
+    config: str, overrides: Sequence[str], existing: directory.Existing, *, flat: bool
+) -> Path:
     """HRPO, or the flat GRPO baseline; returns the run directory."""
     form = ("--advantages", "flat" if flat else "hierarchical")
     loaded = load_config(config, (*form, *overrides), RL_SECTIONS)
@@ -165,7 +168,7 @@ def check_arguments(
         raise ConfigError(f"{loaded.line_of(key)}: {error}") from None
 
 
-def run_eval(config: str, overrides: Sequence[str], existing: rundir.Existing) -> Path:
+def run_eval(config: str, overrides: Sequence[str], existing: directory.Existing) -> Path:
     """Answer unseen questions with finished runs; returns the folder of the table."""
     from adasr_trl.suite import evaluate
 
@@ -204,7 +207,7 @@ class _Plan:
     run: Path
     identity: Mapping[str, object]
     resolved: Mapping[str, object]
-    existing: rundir.Existing
+    existing: directory.Existing
     complete: bool
 
     def take(self, command: Sequence[str], *episodes: Sequence[Episode]) -> None:
@@ -216,7 +219,7 @@ class _Plan:
         """
         if not _is_main_process():
             return
-        rundir.take(self.run, self.identity, self.existing)
+        directory.take(self.run, self.identity, self.existing)
         text = yaml.safe_dump(dict(self.resolved), sort_keys=False, allow_unicode=True)
         write_text(self.run / CONFIG_FILE, text)
         before = self.resolved["model"]["path"]  # type: ignore[index]  # as checked by the section
@@ -227,7 +230,7 @@ class _Plan:
 def _plan(
     loaded: LoadedConfig,
     command: str,
-    existing: rundir.Existing,
+    existing: directory.Existing,
     code: Mapping[str, str] | None = None,
 ) -> _Plan:
     output = loaded.flat.get("output_dir")
@@ -244,14 +247,14 @@ def _plan(
         "command": command,
         "version": __version__,
         "config": resolved,
-        "model": rundir.input_digest(model.path) if model.path else "scratch",
-        "train": [rundir.input_digest(file) for file in data.files],
+        "model": directory.input_digest(model.path) if model.path else "scratch",
+        "train": [directory.input_digest(file) for file in data.files],
         **({"code": dict(code)} if code else {}),
     }
     run = Path(output)
     if not _is_main_process():
-        return _Plan(run, identity, resolved, existing, rundir.is_complete(run))
-    complete = rundir.look(run, identity, existing) is rundir.State.COMPLETE
+        return _Plan(run, identity, resolved, existing, directory.is_complete(run))
+    complete = directory.look(run, identity, existing) is directory.State.COMPLETE
     if complete:
         logger.info("%s is complete", run)
     return _Plan(run, identity, resolved, existing, complete)
@@ -310,7 +313,7 @@ def _check_model(loaded: LoadedConfig, model: ModelConfig) -> None:
         raise ConfigError(
             f"{where}: model.path: no directory {model.path!r}; train it first, or name a Hub id."
         )
-    if (path / rundir.RUN_FILE).is_file() and not rundir.is_complete(path):
+    if (path / directory.RUN_FILE).is_file() and not directory.is_complete(path):
         raise ConfigError(
             f"{where}: model.path: the run {model.path} is not finished; finish it with --resume."
         )

@@ -14,12 +14,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from adasr_trl import rundir
+from adasr_trl.artifacts import directory
+from adasr_trl.artifacts.saved_config import load_streaming
 from adasr_trl.config.eval_section import EvalConfig, ModeName
 from adasr_trl.config.sections import ModelConfig
 from adasr_trl.core.protocol import Mode
 from adasr_trl.evaluation import EVAL_FOLDER, Setting
-from adasr_trl.streaming_file import load_streaming
 
 
 def settings_of(config: EvalConfig, modes: Sequence[ModeName]) -> tuple[Setting, ...]:
@@ -81,10 +81,10 @@ class Planned:
         """The settings that there are no whole records of."""
         return tuple(each for each in self.settings if not (self.folder / each.file).is_file())
 
-    def left(self, existing: rundir.Existing) -> int:
+    def left(self, existing: directory.Existing) -> int:
         """How many rollouts are still to be made; a RunDirectoryError where ``existing`` forbids them."""
-        state = rundir.look(self.folder, self.identity, existing)
-        if state is rundir.State.FRESH:
+        state = directory.look(self.folder, self.identity, existing)
+        if state is directory.State.FRESH:
             return self.questions.count * len(self.settings)
         partial = [(self.folder / each.file).with_suffix(".partial") for each in self.missing]
         done = sum(path.read_bytes().count(b"\n") for path in partial if path.is_file())
@@ -96,15 +96,15 @@ def planned(
 ) -> Planned:
     """A run and questions, checked as far as is possible without loading the model."""
     run = Path(model.path or "")
-    if not rundir.is_complete(run):
-        raise rundir.RunDirectoryError(
+    if not directory.is_complete(run):
+        raise directory.RunDirectoryError(
             f"{run}: not a finished run; train it first (adasr sft, grpo, hrpo)."
         )
     load_streaming(run)
     identity: dict[str, object] = {
         "command": "eval",
-        "run": rundir.input_digest(run),
-        "test": rundir.input_digest(questions.path),
+        "run": directory.input_digest(run),
+        "test": directory.input_digest(questions.path),
         "questions": questions.count,
         "eval": {"seed": seed},
         "dtype": model.dtype,
@@ -112,6 +112,6 @@ def planned(
     }
     plan = Planned(model, questions, tuple(settings), seed, identity)
     # Which settings were asked for then does not matter: each has a file of its own.
-    before = rundir.read_identity(plan.folder).get("eval")
+    before = directory.read_identity(plan.folder).get("eval")
     same = {**before, "seed": seed} if isinstance(before, dict) else {"seed": seed}
     return dataclasses.replace(plan, identity={**identity, "eval": same})

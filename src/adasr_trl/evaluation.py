@@ -21,13 +21,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from adasr_trl import rundir
+from adasr_trl.artifacts import directory
+from adasr_trl.artifacts.saved_config import load_streaming
 from adasr_trl.config.sections import LayoutName, ModelConfig
 from adasr_trl.core.episode import Episode, read_episodes, write_episodes
 from adasr_trl.core.protocol import Mode
 from adasr_trl.core.rollout import Rollout, from_record, to_record
 from adasr_trl.metrics import Outcome, outcome
-from adasr_trl.streaming_file import load_streaming
 
 if TYPE_CHECKING:
     from adasr_trl.engines import Engine
@@ -93,19 +93,21 @@ class Engines:
         return self._loaded[layout]
 
 
-def record(plan: Planned, existing: rundir.Existing, engines: Engines, progress: Progress) -> None:
+def record(
+    plan: Planned, existing: directory.Existing, engines: Engines, progress: Progress
+) -> None:
     """Answer the questions in every setting that there are no whole records of."""
     folder = plan.folder
-    if rundir.take(folder, plan.identity, existing) is rundir.State.COMPLETE:
+    if directory.take(folder, plan.identity, existing) is directory.State.COMPLETE:
         if not plan.missing:
             logger.info("%s is complete", folder)
             return
-        rundir.reopen(folder)
+        directory.reopen(folder)
     questions = itertools.islice(read_episodes(plan.questions.path), plan.questions.count)
     write_episodes(folder / EPISODES_FILE, questions)
     for setting in plan.missing:
         _roll_out(plan, setting, engines, progress)
-    rundir.finish(folder)
+    directory.finish(folder)
 
 
 def recorded_settings(folder: Path) -> list[Setting]:
@@ -125,7 +127,7 @@ def load_rollouts(folder: Path, setting: Setting) -> Iterator[tuple[Rollout, Epi
     """
     path = folder / setting.file
     if not path.is_file():
-        raise rundir.RunDirectoryError(
+        raise directory.RunDirectoryError(
             f"{path}: no such records; run adasr eval with mode {setting.mode.value} and temperature "
             f"{setting.temperature:g}."
         )
@@ -145,8 +147,8 @@ def load_rollouts(folder: Path, setting: Setting) -> Iterator[tuple[Rollout, Epi
             yield rollout, episode
 
 
-def _spoilt(path: Path, number: int, reason: str) -> rundir.RunDirectoryError:
-    return rundir.RunDirectoryError(
+def _spoilt(path: Path, number: int, reason: str) -> directory.RunDirectoryError:
+    return directory.RunDirectoryError(
         f"{path}:{number}: not a record ({reason}); remove the file, and run adasr eval again with --resume."
     )
 

@@ -20,7 +20,9 @@ from typing import Any
 
 from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi
 
-from adasr_trl import rundir
+from adasr_trl.artifacts import directory
+from adasr_trl.artifacts.provenance import may_be_shared, used
+from adasr_trl.artifacts.saved_config import ORIGIN_FILE, load_origin
 from adasr_trl.base_licence import base_licence
 from adasr_trl.card import Described, evaluations, write_card
 from adasr_trl.core.episode import read_episodes
@@ -36,9 +38,7 @@ from adasr_trl.hub_files import (
     is_hub_id,
 )
 from adasr_trl.probe import load_probe
-from adasr_trl.provenance import may_be_shared, used
 from adasr_trl.secret_scan import find_secret
-from adasr_trl.streaming_file import ORIGIN_FILE, load_origin
 
 logger = logging.getLogger(__name__)
 
@@ -106,7 +106,7 @@ def prepare(run: Path, how: Push, folder: Path, *, ask_hub: bool) -> Prepared:
         UserError: Whatever forbids publishing them, and what to do.
     """
     _check_name(how.repo)
-    if not rundir.is_complete(run):
+    if not directory.is_complete(run):
         raise UserError(f"{run}: not a finished run; finish it with --resume, then push it.")
     _check_evaluated(run, how)
     adapter = (run / ADAPTER_CONFIG).is_file()
@@ -144,7 +144,7 @@ def _check_evaluated(run: Path, how: Push) -> None:
             f"--model.path {run}, or insist with --without-eval."
         )
     for folder in found:
-        if rundir.identity_of(folder)["run"] != rundir.input_digest(run):
+        if directory.identity_of(folder)["run"] != directory.input_digest(run):
             raise UserError(
                 f"{folder}: evaluates another run than the one that is there now; run adasr eval again with --overwrite."
             )
@@ -173,9 +173,9 @@ def _model_files(run: Path, *, adapter: bool) -> dict[str, Path]:
 
 def _merged_files(run: Path, files: Mapping[str, Path], folder: Path) -> dict[str, Path]:
     """The merged model's, written into ``folder`` and compared with what the adapter said."""
+    from adasr_trl.artifacts.saved_config import load_streaming
     from adasr_trl.config.sections import ModelConfig
     from adasr_trl.model import load_model, load_tokenizer
-    from adasr_trl.streaming_file import load_streaming
     from adasr_trl.verify import judge, merged
 
     probe = load_probe(run)

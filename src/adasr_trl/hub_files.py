@@ -16,9 +16,9 @@ import httpx2
 from huggingface_hub import snapshot_download
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError, RepositoryNotFoundError
 
+from adasr_trl.artifacts.provenance import PROVENANCE_FILE
+from adasr_trl.artifacts.saved_config import ORIGIN_FILE, STREAMING_FILE
 from adasr_trl.core.files import UserError
-from adasr_trl.provenance import PROVENANCE_FILE
-from adasr_trl.streaming_file import ORIGIN_FILE, STREAMING_FILE
 
 ADAPTER_FILES = (
     "adapter_config.json",

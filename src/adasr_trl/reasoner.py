@@ -25,6 +25,7 @@ from pathlib import Path
 
 import torch
 
+from adasr_trl.artifacts.saved_config import load_streaming
 from adasr_trl.codec import Codec
 from adasr_trl.config.sections import ModelConfig, StreamingConfig
 from adasr_trl.core.episode import AnswerType, Episode, Source
@@ -40,7 +41,6 @@ from adasr_trl.live_stream import Event as Event
 from adasr_trl.live_stream import Kind as Kind
 from adasr_trl.live_stream import LiveStream
 from adasr_trl.model import load_tokenizer
-from adasr_trl.streaming_file import load_streaming
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ import itertools
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from adasr_trl.artifacts.saved_config import load_streaming
 from adasr_trl.core.clock import Clock, arrivals, timeline
 from adasr_trl.core.episode import Episode
 from adasr_trl.core.files import UserError
@@ -39,7 +40,6 @@ from adasr_trl.live.rows import (
     visible,
 )
 from adasr_trl.metrics import outcome
-from adasr_trl.streaming_file import load_streaming
 
 if TYPE_CHECKING:
     from rich.console import Group

@@ -12,11 +12,11 @@ from collections import deque
 from pathlib import Path
 from typing import Any
 
+from adasr_trl.artifacts.directory import identity_of
+from adasr_trl.artifacts.samples import Sample, read_samples
 from adasr_trl.core.clock import Clock
 from adasr_trl.live.rows import visible
 from adasr_trl.metrics import outcome
-from adasr_trl.rundir import identity_of
-from adasr_trl.samples import Sample, read_samples
 from adasr_trl.show import render
 
 

@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from adasr_trl.artifacts.saved_config import load_streaming
 from adasr_trl.core.clock import Clock
 from adasr_trl.core.files import write_text
 from adasr_trl.core.protocol import Mode
@@ -26,7 +27,6 @@ from adasr_trl.metrics import (
     summarise,
     wilson_interval,
 )
-from adasr_trl.streaming_file import load_streaming
 
 BASELINE = "read-then-think"
 REFERENCE = "sft"

@@ -16,12 +16,12 @@ from typing import Any
 
 from transformers import PrinterCallback, TrainerState
 
-from adasr_trl import rundir
+from adasr_trl.artifacts import directory
+from adasr_trl.artifacts.saved_config import save_origin, save_streaming
 from adasr_trl.codec import Codec
 from adasr_trl.config.sections import LoraSection, ModelConfig, StreamingConfig
 from adasr_trl.core.files import UserError
 from adasr_trl.probe import save_probe
-from adasr_trl.streaming_file import save_origin, save_streaming
 
 logger = logging.getLogger(__name__)
 
@@ -66,7 +66,7 @@ def train(
     """
     _prepare_head(trainer.model)
     trainer.remove_callback(PrinterCallback)  # ProgressLine says it in fewer words
-    checkpoint = rundir.latest_checkpoint(run)
+    checkpoint = directory.latest_checkpoint(run)
     had_ended = checkpoint is not None and _trained(checkpoint)  # training deletes old ones
     if checkpoint and had_ended:
         history = _state_of(checkpoint).log_history
@@ -85,7 +85,7 @@ def train(
     if trainer.accelerator.is_main_process:
         save_streaming(run, streaming)
         save_origin(run, model)
-        rundir.finish(run)
+        directory.finish(run)
 
 
 def _save_probe(trainer: Any, run: Path, streaming: StreamingConfig) -> None:
@@ -151,7 +151,7 @@ def _copy_model(checkpoint: Path, run: Path) -> None:
     for file in checkpoint.iterdir():
         if file.suffix in (".safetensors", ".json", ".jinja", ".txt") and file.name not in (
             TRAINER_STATE,
-            rundir.CHECKPOINT_MARK,
+            directory.CHECKPOINT_MARK,
         ):
             shutil.copy2(file, run / file.name)
 

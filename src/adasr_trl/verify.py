@@ -23,6 +23,7 @@ from typing import Any
 
 import torch
 
+from adasr_trl.artifacts.saved_config import load_streaming
 from adasr_trl.config.sections import ModelConfig, QuantizationSection
 from adasr_trl.core.files import UserError
 from adasr_trl.hub_files import located
@@ -35,7 +36,6 @@ from adasr_trl.probe import (
     is_adapter,
     load_probe,
 )
-from adasr_trl.streaming_file import load_streaming
 
 
 class Form(Enum):

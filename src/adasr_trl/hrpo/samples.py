@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from transformers import TrainerCallback
 
+from adasr_trl.artifacts.samples import to_sample
+from adasr_trl.artifacts.step_log import StepLines
 from adasr_trl.hrpo.group_filter import Draw
-from adasr_trl.samples import to_sample
-from adasr_trl.step_lines import StepLines
 
 if TYPE_CHECKING:
     from adasr_trl.hrpo.trainer import HRPOTrainer

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from adasr_trl.artifacts.directory import RUN_FILE, file_digest
 from adasr_trl.core.episode import Episode
 from adasr_trl.core.files import UserError
 from adasr_trl.core.protocol import Mode
@@ -26,7 +27,6 @@ from adasr_trl.evaluation import (
     recorded_settings,
 )
 from adasr_trl.live.rows import visible
-from adasr_trl.rundir import RUN_FILE, file_digest
 
 ORDER = (
     "read-then-think",

@@ -6,9 +6,9 @@ import json
 import math
 from pathlib import Path
 
+from adasr_trl.artifacts.saved_config import STREAMING_FILE, load_streaming
 from adasr_trl.core.clock import Clock
 from adasr_trl.core.files import UserError
-from adasr_trl.streaming_file import STREAMING_FILE, load_streaming
 
 METRICS_FILE = "metrics.jsonl"
 

@@ -11,10 +11,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from adasr_trl.artifacts.saved_config import load_streaming
 from adasr_trl.config.eval_section import RATES, ClockSection
 from adasr_trl.core.clock import Clock
 from adasr_trl.pacing import Pace, Times
-from adasr_trl.streaming_file import load_streaming
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from adasr_trl.artifacts.saved_config import load_streaming
 from adasr_trl.core.chunking import spoken_words
 from adasr_trl.core.clock import timeline
 from adasr_trl.core.episode import Episode
@@ -27,7 +28,6 @@ from adasr_trl.evaluation import Setting, load_rollouts
 from adasr_trl.lagging import average_lagging, first_answer_seconds, second_delays, word_delays
 from adasr_trl.metrics import outcome
 from adasr_trl.pacing import paced
-from adasr_trl.streaming_file import load_streaming
 from adasr_trl.suite.clocks import Ticking
 
 if TYPE_CHECKING:

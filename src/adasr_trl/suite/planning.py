@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from adasr_trl.artifacts.saved_config import load_streaming
 from adasr_trl.config.eval_section import EvalConfig
 from adasr_trl.config.sections import DataConfig, ModelConfig
 from adasr_trl.core.episode import Episode, EpisodeError, read_episodes
@@ -19,7 +20,6 @@ from adasr_trl.core.files import UserError
 from adasr_trl.eval_plan import Planned, Questions, planned, settings_of
 from adasr_trl.evaluation import Setting
 from adasr_trl.metrics import check_answer
-from adasr_trl.streaming_file import load_streaming
 
 GREEDY = 0.0
 TABLE, DATA = "table.md", "table.json"

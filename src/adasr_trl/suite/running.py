@@ -16,7 +16,8 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 
-from adasr_trl import __version__, rundir
+from adasr_trl import __version__
+from adasr_trl.artifacts import directory
 from adasr_trl.config.eval_section import POOLED, EvalConfig
 from adasr_trl.config.sections import DataConfig, ModelConfig
 from adasr_trl.core.files import write_text
@@ -35,7 +36,7 @@ def evaluate(
     models: Mapping[str, ModelConfig],
     data: DataConfig,
     config: EvalConfig,
-    existing: rundir.Existing,
+    existing: directory.Existing,
 ) -> Path:
     """Answer all questions with all runs, write the table, print it, and return its folder.
 

@@ -19,7 +19,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from adasr_trl import rundir
+from adasr_trl.artifacts import directory
 from adasr_trl.core.episode import Episode, Source, read_episodes
 from adasr_trl.core.files import UserError, write_text
 
@@ -112,16 +112,16 @@ def may_be_shared(licence: str) -> bool:
 
 
 def _is_run(path: Path) -> bool:
-    return (path / PROVENANCE_FILE).is_file() or (path / rundir.RUN_FILE).is_file()
+    return (path / PROVENANCE_FILE).is_file() or (path / directory.RUN_FILE).is_file()
 
 
 def _reconstructed(run: Path) -> Provenance:
-    identity: dict[str, Any] = rundir.identity_of(run)
+    identity: dict[str, Any] = directory.identity_of(run)
     data = identity["config"]["data"]
     files = [data["train"]] if data["train"] else [part["path"] for part in data["mixture"]]
     digests = identity["train"] if isinstance(identity["train"], list) else [identity["train"]]
     for file, digest in zip(files, digests, strict=True):
-        if not Path(file).is_file() or rundir.file_digest(file) != digest:
+        if not Path(file).is_file() or directory.file_digest(file) != digest:
             raise UserError(
                 f"{run}: holds no {PROVENANCE_FILE}, and {file}, which it was trained on, is gone or has changed; put "
                 f"the file back, so that its sources and licences can be named."

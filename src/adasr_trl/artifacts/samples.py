@@ -15,10 +15,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from adasr_trl.artifacts.step_log import StepLines
 from adasr_trl.core.episode import Episode, EpisodeError, from_json, to_json
 from adasr_trl.core.files import UserError
 from adasr_trl.core.rollout import Rollout, from_record, to_record
-from adasr_trl.step_lines import StepLines
 
 SAMPLES_FILE = "samples.jsonl"
 

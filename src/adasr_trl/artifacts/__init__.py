@@ -1,0 +1,1 @@
+"""Files of a run directory: states, saved settings, provenance, logs."""
