@@ -26,7 +26,6 @@ from typing import Any
 
 import torch
 
-from adasr_trl.codec import Codec
 from adasr_trl.config.sections import ModelConfig, RewardConfig, ScratchConfig, StreamingConfig
 from adasr_trl.core.episode import Episode
 from adasr_trl.core.protocol import Mode, Phase
@@ -35,6 +34,7 @@ from adasr_trl.engines import HFEngine, Request, Sampling, VLLMEngine
 from adasr_trl.engines.row import Row
 from adasr_trl.hrpo import HRPOConfig, HRPOTrainer
 from adasr_trl.layouts import Layout, build_layout
+from adasr_trl.layouts.codec import Codec
 from adasr_trl.model import load_model, load_tokenizer
 from adasr_trl.rewards import build_rewards
 from data_builders import ledger

@@ -26,7 +26,6 @@ from torch import Tensor
 
 from adasr_trl.advantages import Settings, Tokens, hierarchical, relative
 from adasr_trl.artifacts.saved_config import load_streaming
-from adasr_trl.codec import Codec
 from adasr_trl.commands import RL_SECTIONS
 from adasr_trl.config.loading import ModelConfig, load_config
 from adasr_trl.core.episode import Episode, read_episodes
@@ -38,6 +37,7 @@ from adasr_trl.engines.selfcheck import load_model_for
 from adasr_trl.hrpo import HRPOConfig
 from adasr_trl.hrpo.scoring import grade, scopes_of, score
 from adasr_trl.layouts import build_layout
+from adasr_trl.layouts.codec import Codec
 from adasr_trl.model import load_tokenizer
 from adasr_trl.rewards import answered_right, build_rewards
 from benchmarks import parts

@@ -32,12 +32,12 @@ from transformers import DynamicCache, PreTrainedModel
 from trl import GRPOConfig, GRPOTrainer
 from trl.trainer import grpo_trainer
 
-from adasr_trl.codec import Codec
 from adasr_trl.config.sections import StreamingConfig
 from adasr_trl.core.protocol import Mode, Phase
 from adasr_trl.engines import HFEngine, Request, Sampling
 from adasr_trl.engines.row import Row
 from adasr_trl.layouts import build_layout
+from adasr_trl.layouts.codec import Codec
 from benchmarks import parts
 
 PROMPT, DEEP = 64, 64

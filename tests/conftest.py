@@ -85,9 +85,9 @@ def teach(tokenizer: object, episodes: list[Episode], steps: int = 60) -> dict[s
     """The small model's weights after quick steps on the traces of these 60 episodes."""
     import torch
 
-    from adasr_trl.codec import Codec
     from adasr_trl.core.protocol import Mode, Phase
     from adasr_trl.layouts import build_layout
+    from adasr_trl.layouts.codec import Codec
 
     layout = build_layout(STREAMING, Codec(tokenizer, STREAMING.markers))
     model = small_model(tokenizer)

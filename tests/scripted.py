@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 
-from adasr_trl.codec import Codec
 from adasr_trl.config.sections import StreamingConfig
 from adasr_trl.core.episode import Episode
 from adasr_trl.core.rollout import Rollout
 from adasr_trl.engines import Request
 from adasr_trl.engines.row import Row
 from adasr_trl.layouts import Layout
+from adasr_trl.layouts.codec import Codec
 
 
 def write(

@@ -14,12 +14,12 @@ from adasr_trl import ablate, ablation_tables, cli
 from adasr_trl.ablate import AblateSection
 from adasr_trl.ablation_tables import Grid, Table, write_grid
 from adasr_trl.artifacts.saved_config import save_streaming
-from adasr_trl.codec import Codec
 from adasr_trl.core.episode import write_episodes
 from adasr_trl.core.protocol import Mode
 from adasr_trl.core.rollout import to_record
 from adasr_trl.evaluation import EPISODES_FILE, Setting
 from adasr_trl.layouts import build_layout
+from adasr_trl.layouts.codec import Codec
 
 SECTION = AblateSection(
     output_dir="runs/x",

@@ -7,9 +7,9 @@ from conftest import STREAMING
 from scripted import write
 
 from adasr_trl.boundaries import boundary_tokens
-from adasr_trl.codec import Codec
 from adasr_trl.core.protocol import Ending, Phase
 from adasr_trl.layouts import build_layout
+from adasr_trl.layouts.codec import Codec
 
 
 @pytest.fixture

@@ -9,13 +9,13 @@ import torch
 from conftest import STREAMING
 from scripted import play
 
-from adasr_trl.codec import Codec
 from adasr_trl.core.files import UserError
 from adasr_trl.core.protocol import Ending, Mode, Phase
 from adasr_trl.engines import HFEngine, Request, Sampling
 from adasr_trl.engines.row import Row
 from adasr_trl.engines.sampling import draw, processors, uniform
 from adasr_trl.layouts import build_layout
+from adasr_trl.layouts.codec import Codec
 
 
 @pytest.fixture

@@ -13,10 +13,10 @@ import torch
 from conftest import STREAMING
 from peft import LoraConfig, get_peft_model
 
-from adasr_trl.codec import Codec
 from adasr_trl.core.protocol import Phase
 from adasr_trl.engines import HFEngine, Request, Sampling
 from adasr_trl.layouts import build_layout
+from adasr_trl.layouts.codec import Codec
 
 
 @pytest.fixture

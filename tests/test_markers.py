@@ -18,10 +18,10 @@ from trl import chat_template_utils as templates
 
 from adasr_trl import cli
 from adasr_trl.artifacts.saved_config import load_streaming
-from adasr_trl.codec import Codec, MarkerError, ThinkingError
 from adasr_trl.config.sections import ModelConfig, StreamingConfig
 from adasr_trl.core.protocol import Markers, Mode
 from adasr_trl.layouts import build_layout
+from adasr_trl.layouts.codec import Codec, MarkerError, ThinkingError
 from adasr_trl.model import load_model, load_tokenizer
 from adasr_trl.reasoner import StreamingReasoner
 

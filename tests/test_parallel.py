@@ -13,7 +13,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from test_views import naive
 
-from adasr_trl.codec import Codec
 from adasr_trl.core.episode import AnswerType, Episode, Source
 from adasr_trl.core.files import UserError
 from adasr_trl.core.protocol import Ending, Mode, Phase
@@ -21,6 +20,7 @@ from adasr_trl.engines import HFEngine, Request, Sampling
 from adasr_trl.engines.row import Row
 from adasr_trl.engines.sampling import draw, processors, uniform
 from adasr_trl.layouts import build_layout
+from adasr_trl.layouts.codec import Codec
 from adasr_trl.layouts.views import attention, views_of
 
 PARALLEL = dataclasses.replace(STREAMING, layout="parallel")

@@ -9,12 +9,12 @@ from conftest import STREAMING
 from families import lean_towards
 from test_parallel import PARALLEL
 
-from adasr_trl.codec import Codec
 from adasr_trl.core.episode import AnswerType, Episode, Source
 from adasr_trl.core.files import UserError
 from adasr_trl.core.protocol import Ending, Mode
 from adasr_trl.engines import HFEngine, Request, Sampling
 from adasr_trl.layouts import build_layout
+from adasr_trl.layouts.codec import Codec
 from adasr_trl.layouts.convert import converted
 from adasr_trl.reasoner import Kind, StreamingReasoner
 

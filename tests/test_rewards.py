@@ -11,7 +11,6 @@ from scripted import play, write
 from trl.rewards import get_cosine_scaled_reward, get_repetition_penalty_reward
 from trl.rewards import get_soft_overlong_punishment as soft_overlong_of_trl
 
-from adasr_trl.codec import Codec
 from adasr_trl.config.sections import RewardConfig
 from adasr_trl.core.clock import Clock
 from adasr_trl.core.episode import AnswerType, Episode, Source
@@ -19,6 +18,7 @@ from adasr_trl.core.protocol import Ending, Mode
 from adasr_trl.engines import Request
 from adasr_trl.engines.row import Row
 from adasr_trl.layouts import build_layout
+from adasr_trl.layouts.codec import Codec
 from adasr_trl.rewards import BUILT_IN, Graded, RewardError, answered_right, build_rewards
 
 EPISODE = Episode(

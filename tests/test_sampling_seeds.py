@@ -8,12 +8,12 @@ import pytest
 import torch
 from conftest import STREAMING
 
-from adasr_trl.codec import Codec
 from adasr_trl.core.protocol import Phase
 from adasr_trl.engines import HFEngine, Request, Sampling
 from adasr_trl.engines.row import Row
 from adasr_trl.engines.sampling import uniform
 from adasr_trl.layouts import build_layout
+from adasr_trl.layouts.codec import Codec
 from adasr_trl.layouts.views import attention
 
 SHORT = dataclasses.replace(STREAMING, max_thought_tokens=4, max_deep_tokens=8)

@@ -11,10 +11,10 @@ from scripted import write
 from test_reward_properties import ALONE, EPISODE
 
 from adasr_trl.advantages import Granularity, Settings, relative
-from adasr_trl.codec import Codec
 from adasr_trl.config.sections import RewardConfig
 from adasr_trl.hrpo.scoring import grade, scopes_of, score
 from adasr_trl.layouts import build_layout
+from adasr_trl.layouts.codec import Codec
 from adasr_trl.rewards import build_rewards
 
 SENTENCE = Settings(3, granularity=Granularity.SENTENCE)

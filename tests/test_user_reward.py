@@ -8,10 +8,10 @@ import pytest
 from conftest import STREAMING
 from scripted import write
 
-from adasr_trl.codec import Codec
 from adasr_trl.config.sections import RewardConfig
 from adasr_trl.core.files import UserError
 from adasr_trl.layouts import build_layout
+from adasr_trl.layouts.codec import Codec
 from adasr_trl.rewards import Graded, RewardError, build_rewards, source_digests
 
 MODULE = """

@@ -15,7 +15,6 @@ from conftest import STREAMING as USUAL
 from conftest import teach
 from trl.trainer import grpo_trainer
 
-from adasr_trl.codec import Codec
 from adasr_trl.core.files import UserError
 from adasr_trl.core.protocol import Ending, Mode, Phase
 from adasr_trl.engines import HFEngine, Request, Sampling, VLLMEngine
@@ -23,6 +22,7 @@ from adasr_trl.engines import vllm as vllm_engine
 from adasr_trl.engines.row import Row
 from adasr_trl.hrpo import HRPOConfig
 from adasr_trl.layouts import build_layout
+from adasr_trl.layouts.codec import Codec
 
 STREAMING = dataclasses.replace(USUAL, max_thought_tokens=6)
 GREEDY = Sampling(0.0)

@@ -13,9 +13,9 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Sequence
 
-from adasr_trl.codec import Codec
 from adasr_trl.core.protocol import Ending, Phase
 from adasr_trl.core.rollout import Rollout
+from adasr_trl.layouts.codec import Codec
 
 
 def boundary_tokens(rollout: Rollout, codec: Codec) -> tuple[bool, ...]:

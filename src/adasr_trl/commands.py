@@ -135,7 +135,7 @@ def run_rl(
 
 def located(loaded: LoadedConfig, load: Callable[[], T]) -> T:
     """What ``load`` gives; a marker or a template's setting that the tokenizer does not bear is named with its line."""
-    from adasr_trl.codec import MarkerError, ThinkingError
+    from adasr_trl.layouts.codec import MarkerError, ThinkingError
 
     try:
         return load()

@@ -165,10 +165,10 @@ def _temperatures(folder: Path) -> list[float]:
 
 
 def _engine(model: ModelConfig, layout: LayoutName | None) -> Engine:
-    from adasr_trl.codec import Codec
     from adasr_trl.engines import HFEngine
     from adasr_trl.engines.selfcheck import load_model_for
     from adasr_trl.layouts import build_layout
+    from adasr_trl.layouts.codec import Codec
     from adasr_trl.model import load_tokenizer
 
     streaming = load_streaming(Path(model.path or ""))

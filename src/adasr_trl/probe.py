@@ -22,13 +22,13 @@ from safetensors.torch import save_file
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
-from adasr_trl.codec import Codec
 from adasr_trl.config.sections import StreamingConfig
 from adasr_trl.core.episode import AnswerType, Episode, Source
 from adasr_trl.core.files import UserError
 from adasr_trl.core.protocol import Mode, Phase
 from adasr_trl.engines.attention import attending
 from adasr_trl.layouts import Encoded, Layout, build_layout
+from adasr_trl.layouts.codec import Codec
 from adasr_trl.layouts.views import attention
 from adasr_trl.model import model_is_quantized
 

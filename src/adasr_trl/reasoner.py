@@ -26,7 +26,6 @@ from pathlib import Path
 import torch
 
 from adasr_trl.artifacts.saved_config import load_streaming
-from adasr_trl.codec import Codec
 from adasr_trl.config.sections import ModelConfig, StreamingConfig
 from adasr_trl.core.episode import AnswerType, Episode, Source
 from adasr_trl.core.files import UserError
@@ -37,6 +36,7 @@ from adasr_trl.engines.completion import CompletionEngine, Server
 from adasr_trl.engines.selfcheck import load_model_for
 from adasr_trl.hub_files import located
 from adasr_trl.layouts import Layout, build_layout
+from adasr_trl.layouts.codec import Codec
 from adasr_trl.live_stream import Event as Event
 from adasr_trl.live_stream import Kind as Kind
 from adasr_trl.live_stream import LiveStream

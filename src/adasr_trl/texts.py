@@ -12,11 +12,11 @@ from dataclasses import dataclass
 
 from transformers import PreTrainedTokenizerBase
 
-from adasr_trl.codec import Codec
 from adasr_trl.config.sections import DataConfig, ModelConfig, StreamingConfig
 from adasr_trl.core.episode import Episode, EpisodeError, read_episodes
 from adasr_trl.core.protocol import Markers, Mode
 from adasr_trl.layouts import Layout, build_layout, check_trace
+from adasr_trl.layouts.codec import Codec
 from adasr_trl.metrics import check_answer
 from adasr_trl.mixture import mix, refuse_doubled
 from adasr_trl.model import load_tokenizer

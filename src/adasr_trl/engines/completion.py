@@ -22,7 +22,6 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
-from adasr_trl.codec import Codec
 from adasr_trl.config.sections import StreamingConfig
 from adasr_trl.core.files import UserError
 from adasr_trl.core.protocol import Phase, deep_ending, thought_ending
@@ -31,6 +30,7 @@ from adasr_trl.engines.row import Row
 from adasr_trl.engines.sampling import uniform
 from adasr_trl.layouts import build_layout
 from adasr_trl.layouts.base import Turn
+from adasr_trl.layouts.codec import Codec
 
 TIMEOUT_SECONDS = 600.0
 _ROLES = ("chunk_end", "thought_end", "skip", "stream_end", "reasoning_end")

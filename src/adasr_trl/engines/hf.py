@@ -18,7 +18,6 @@ from contextlib import contextmanager
 import torch
 from transformers import LogitsProcessorList, PreTrainedModel
 
-from adasr_trl.codec import Codec
 from adasr_trl.config.sections import StreamingConfig
 from adasr_trl.core.files import UserError
 from adasr_trl.core.rollout import Rollout
@@ -29,6 +28,7 @@ from adasr_trl.engines.room import Room, bytes_per_token, is_out_of_memory
 from adasr_trl.engines.row import Row
 from adasr_trl.engines.sampling import draw, processors, uniform
 from adasr_trl.layouts.base import Layout, Turn
+from adasr_trl.layouts.codec import Codec
 
 LIVE_BLOCK = 2048  # tokens of input read in one step where there is no other row to hold up
 

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from adasr_trl.codec import Codec
 from adasr_trl.config.sections import StreamingConfig
 from adasr_trl.core.answers import extract
 from adasr_trl.core.files import UserError
@@ -31,6 +30,7 @@ from adasr_trl.core.rollout import Rollout
 from adasr_trl.engines.base import Request
 from adasr_trl.engines.tape import Fed, Tape
 from adasr_trl.layouts.base import Layout, Stream, Turn
+from adasr_trl.layouts.codec import Codec
 
 
 class Row:

@@ -22,7 +22,6 @@ from typing import Any
 
 from accelerate.utils import broadcast_object_list, gather_object
 
-from adasr_trl.codec import Codec
 from adasr_trl.config.sections import StreamingConfig
 from adasr_trl.core.protocol import Phase
 from adasr_trl.core.rollout import Rollout
@@ -30,6 +29,7 @@ from adasr_trl.engines.base import Request, Sampling
 from adasr_trl.engines.row import Row
 from adasr_trl.engines.sampling import uniform
 from adasr_trl.layouts.base import Layout
+from adasr_trl.layouts.codec import Codec
 
 CONNECTIONS = 64  # to a server at once, as many as TRL's client opens
 

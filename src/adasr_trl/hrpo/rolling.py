@@ -12,11 +12,11 @@ from typing import Any
 
 from trl.models import unwrap_model_for_generation
 
-from adasr_trl.codec import Codec
 from adasr_trl.config.sections import StreamingConfig
 from adasr_trl.core.rollout import Rollout
 from adasr_trl.engines import HFEngine, Request, Room, Sampling, VLLMEngine
 from adasr_trl.layouts import Layout
+from adasr_trl.layouts.codec import Codec
 
 logger = logging.getLogger(__name__)
 

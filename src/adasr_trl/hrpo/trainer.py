@@ -17,7 +17,6 @@ from collections.abc import Sequence
 from typing import Any, cast
 
 from adasr_trl import advantages
-from adasr_trl.codec import Codec
 from adasr_trl.config.sections import GroupFilter, StreamingConfig
 from adasr_trl.core.episode import Episode, from_json
 from adasr_trl.core.protocol import Mode
@@ -32,6 +31,7 @@ from adasr_trl.hrpo.rolling import roller_of
 from adasr_trl.hrpo.scoring import scopes_of
 from adasr_trl.hrpo.viewed import ViewedGRPOTrainer
 from adasr_trl.layouts import build_layout
+from adasr_trl.layouts.codec import Codec
 from adasr_trl.rewards import Reward
 from adasr_trl.samplers import EpochSeeded
 

@@ -1,8 +1,8 @@
 """How an episode lies in the model's context. ``build_layout`` makes the one that a config names."""
 
-from adasr_trl.codec import Codec
 from adasr_trl.config.sections import StreamingConfig
 from adasr_trl.layouts.base import Encoded, Layout, Stream, Turn, check_trace
+from adasr_trl.layouts.codec import Codec
 from adasr_trl.layouts.interleaved import Interleaved
 from adasr_trl.layouts.parallel import Parallel
 

@@ -16,11 +16,11 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Protocol
 
-from adasr_trl.codec import Codec
 from adasr_trl.config.sections import LayoutName, StreamingConfig
 from adasr_trl.core.episode import Episode
 from adasr_trl.core.files import UserError
 from adasr_trl.core.protocol import TAUGHT_MODES, Markers, Mode, Phase, first_marker
+from adasr_trl.layouts.codec import Codec
 
 
 class Stream(Enum):

@@ -31,7 +31,7 @@ from adasr_trl.pacing import paced
 from adasr_trl.suite.clocks import Ticking
 
 if TYPE_CHECKING:
-    from adasr_trl.codec import Codec
+    from adasr_trl.layouts.codec import Codec
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +140,7 @@ class Judge:
 
     @cached_property
     def _codec(self) -> Codec:
-        from adasr_trl.codec import Codec
+        from adasr_trl.layouts.codec import Codec
         from adasr_trl.model import load_tokenizer
 
         model = self._plan.model
