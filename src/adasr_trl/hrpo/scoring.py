@@ -20,8 +20,8 @@ from adasr_trl.core.episode import Episode
 from adasr_trl.core.protocol import Ending
 from adasr_trl.core.rollout import Rollout
 from adasr_trl.rewards import Graded, Measured, Reward, answered_right
-from adasr_trl.rewards.choice import Diversity
 from adasr_trl.rewards.length import AdaptiveThinking, KimiLength
+from adasr_trl.rewards.skipping import Diversity
 from adasr_trl.shaping import adaptive_thinking, diversity, kimi_length
 
 

@@ -8,8 +8,9 @@ from typing import cast
 
 from adasr_trl.config.sections import RewardConfig, StreamingConfig
 from adasr_trl.config.values import Entry, convert
+from adasr_trl.rewards.accuracy_format import Accuracy, Format
 from adasr_trl.rewards.base import Reward, Rule, Scope
-from adasr_trl.rewards.choice import Diversity, SkipBonus
+from adasr_trl.rewards.follows_trace import FollowsStream, TraceValues
 from adasr_trl.rewards.length import (
     AdaptiveThinking,
     Cosine,
@@ -18,9 +19,8 @@ from adasr_trl.rewards.length import (
     L1Max,
     SoftOverlong,
 )
-from adasr_trl.rewards.protocol import Accuracy, Format
 from adasr_trl.rewards.repetition import Repetition
-from adasr_trl.rewards.trace import FollowsStream, TraceValues
+from adasr_trl.rewards.skipping import Diversity, SkipBonus
 from adasr_trl.rewards.user import load_function
 
 BUILT_IN: Mapping[str, type[Rule]] = {
