@@ -35,7 +35,7 @@ from adasr_trl.engines.row import Row
 from adasr_trl.hrpo import HRPOConfig, HRPOTrainer
 from adasr_trl.layouts import Layout, build_layout
 from adasr_trl.layouts.codec import Codec
-from adasr_trl.model import load_model, load_tokenizer
+from adasr_trl.models.loading import load_model, load_tokenizer
 from adasr_trl.rewards import build_rewards
 from data_builders import ledger
 

@@ -38,7 +38,7 @@ from adasr_trl.hrpo import HRPOConfig
 from adasr_trl.hrpo.scoring import grade, scopes_of, score
 from adasr_trl.layouts import build_layout
 from adasr_trl.layouts.codec import Codec
-from adasr_trl.model import load_tokenizer
+from adasr_trl.models.loading import load_tokenizer
 from adasr_trl.rewards import answered_right, build_rewards
 from benchmarks import parts
 

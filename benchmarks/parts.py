@@ -20,7 +20,7 @@ from transformers import Qwen3Config, Qwen3ForCausalLM
 from adasr_trl.config.sections import StreamingConfig
 from adasr_trl.core.episode import AnswerType, Episode, Source
 from adasr_trl.layouts.codec import Codec
-from adasr_trl.model import train_tokenizer
+from adasr_trl.models.loading import train_tokenizer
 
 SENTENCE = " Tom finds 3 more coins in the box near the old green door."
 LONG_SENTENCE = (

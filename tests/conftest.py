@@ -54,7 +54,7 @@ def episodes() -> list[Episode]:
 @pytest.fixture(scope="session")
 def tokenizer(episodes: list[Episode]) -> object:
     """A tokenizer trained on them."""
-    from adasr_trl.model import load_tokenizer
+    from adasr_trl.models.loading import load_tokenizer
 
     config = ModelConfig(init="scratch", scratch=SCRATCH)
     return load_tokenizer(config, STREAMING.markers, episodes)
@@ -64,7 +64,7 @@ def small_model(tokenizer: object) -> object:
     """A small random model; sharp enough that its samples differ."""
     import torch
 
-    from adasr_trl.model import load_model
+    from adasr_trl.models.loading import load_model
 
     torch.set_num_threads(1)
     model = load_model(ModelConfig(init="scratch", scratch=SCRATCH), tokenizer, seed=0)

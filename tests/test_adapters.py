@@ -10,7 +10,7 @@ import workspace
 from adasr_trl import cli
 from adasr_trl.config.sections import ModelConfig
 from adasr_trl.core.protocol import Markers
-from adasr_trl.model import load_model, load_tokenizer
+from adasr_trl.models.loading import load_model, load_tokenizer
 
 
 def test_hrpo_continues_the_sft_adapter_and_starts_with_its_logits(tmp_path, episodes, monkeypatch):

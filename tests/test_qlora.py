@@ -18,7 +18,7 @@ from adasr_trl import cli
 from adasr_trl.artifacts.saved_config import load_origin
 from adasr_trl.config.sections import ModelConfig, QuantizationSection
 from adasr_trl.core.protocol import Markers
-from adasr_trl.model import load_model, load_tokenizer, model_is_quantized
+from adasr_trl.models.loading import load_model, load_tokenizer, model_is_quantized
 
 FOUR_BITS = "{kind: nf4, compute_dtype: float32}"
 WIDE = {**vars(SCRATCH), "hidden_size": 128, "intermediate_size": 128, "head_dim": 64}

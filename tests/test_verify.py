@@ -16,7 +16,7 @@ from adasr_trl.artifacts.saved_config import load_origin
 from adasr_trl.config.sections import ModelConfig
 from adasr_trl.core.files import UserError
 from adasr_trl.hub import Push, prepare
-from adasr_trl.model import load_model, load_tokenizer, model_is_quantized
+from adasr_trl.models.loading import load_model, load_tokenizer, model_is_quantized
 from adasr_trl.probe import VERIFY_FILE, compare, load_probe, save_probe
 from adasr_trl.verify import Form, merged, verify
 

@@ -20,7 +20,7 @@ from conftest import SCRATCH, STREAMING
 
 from adasr_trl.config.sections import GroupFilter, ModelConfig, RewardConfig
 from adasr_trl.hrpo import HRPOConfig, HRPOTrainer, scoring
-from adasr_trl.model import load_model, load_tokenizer
+from adasr_trl.models.loading import load_model, load_tokenizer
 from adasr_trl.rewards import Reward, Scope, build_rewards
 from adasr_trl.rewards.user import UserFunction
 from data_builders import ledger

@@ -18,7 +18,7 @@ from huggingface_hub.repocard import metadata_load
 
 from adasr_trl.config.sections import ModelConfig
 from adasr_trl.core.files import UserError
-from adasr_trl.hub_files import hub_errors, is_hub_id
+from adasr_trl.models.files import hub_errors, is_hub_id
 
 _CARD = "README.md"
 

@@ -169,7 +169,7 @@ def _engine(model: ModelConfig, layout: LayoutName | None) -> Engine:
     from adasr_trl.engines.selfcheck import load_model_for
     from adasr_trl.layouts import build_layout
     from adasr_trl.layouts.codec import Codec
-    from adasr_trl.model import load_tokenizer
+    from adasr_trl.models.loading import load_tokenizer
 
     streaming = load_streaming(Path(model.path or ""))
     streaming = dataclasses.replace(streaming, layout=layout or streaming.layout)

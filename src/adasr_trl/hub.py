@@ -28,7 +28,7 @@ from adasr_trl.card import Described, evaluations, write_card
 from adasr_trl.core.episode import read_episodes
 from adasr_trl.core.files import UserError
 from adasr_trl.evaluation import EPISODES_FILE, EVAL_FOLDER
-from adasr_trl.hub_files import (
+from adasr_trl.models.files import (
     ADAPTER_FILES,
     MODEL_FILES,
     OWN_FILES,
@@ -175,7 +175,7 @@ def _merged_files(run: Path, files: Mapping[str, Path], folder: Path) -> dict[st
     """The merged model's, written into ``folder`` and compared with what the adapter said."""
     from adasr_trl.artifacts.saved_config import load_streaming
     from adasr_trl.config.sections import ModelConfig
-    from adasr_trl.model import load_model, load_tokenizer
+    from adasr_trl.models.loading import load_model, load_tokenizer
     from adasr_trl.verify import judge, merged
 
     probe = load_probe(run)

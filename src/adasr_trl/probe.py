@@ -30,7 +30,7 @@ from adasr_trl.engines.attention import attending
 from adasr_trl.layouts import Encoded, Layout, build_layout
 from adasr_trl.layouts.codec import Codec
 from adasr_trl.layouts.views import attention
-from adasr_trl.model import model_is_quantized
+from adasr_trl.models.loading import model_is_quantized
 
 VERIFY_FILE = "verify.safetensors"
 KEPT_LOGITS = 4096  # of one position

@@ -19,7 +19,7 @@ from adasr_trl.layouts import Layout, build_layout, check_trace
 from adasr_trl.layouts.codec import Codec
 from adasr_trl.metrics import check_answer
 from adasr_trl.mixture import mix, refuse_doubled
-from adasr_trl.model import load_tokenizer
+from adasr_trl.models.loading import load_tokenizer
 
 logger = logging.getLogger(__name__)
 

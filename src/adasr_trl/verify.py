@@ -26,8 +26,8 @@ import torch
 from adasr_trl.artifacts.saved_config import load_streaming
 from adasr_trl.config.sections import ModelConfig, QuantizationSection
 from adasr_trl.core.files import UserError
-from adasr_trl.hub_files import located
-from adasr_trl.model import load_model, load_tokenizer, model_is_quantized
+from adasr_trl.models.files import located
+from adasr_trl.models.loading import load_model, load_tokenizer, model_is_quantized
 from adasr_trl.probe import (
     Difference,
     Probe,

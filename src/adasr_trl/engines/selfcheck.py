@@ -24,7 +24,7 @@ from adasr_trl.engines.feeding import Feeder
 from adasr_trl.engines.hf import check_attention
 from adasr_trl.engines.tape import Fed
 from adasr_trl.layouts.views import attention, attention_of, views_of
-from adasr_trl.model import load_model, whole_weights
+from adasr_trl.models.loading import load_model, whole_weights
 
 _CHUNKS = (-1, -1, 0, 0, 0, 1, 1, 1, 2, -1, -1, 0, 0, 0, 1, 1, 2, 2)  # of the tokens tried
 _SOURCE = 9  # of them are the source

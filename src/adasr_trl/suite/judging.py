@@ -141,7 +141,7 @@ class Judge:
     @cached_property
     def _codec(self) -> Codec:
         from adasr_trl.layouts.codec import Codec
-        from adasr_trl.model import load_tokenizer
+        from adasr_trl.models.loading import load_tokenizer
 
         model = self._plan.model
         markers = load_streaming(Path(model.path or "")).markers
