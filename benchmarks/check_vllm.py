@@ -31,7 +31,7 @@ from adasr_trl.core.episode import Episode
 from adasr_trl.core.protocol import Mode, Phase
 from adasr_trl.core.rollout import Rollout
 from adasr_trl.engines import HFEngine, Request, Sampling, VLLMEngine
-from adasr_trl.engines.row import Row
+from adasr_trl.engines.rollout_state import Row
 from adasr_trl.hrpo import HRPOConfig, HRPOTrainer
 from adasr_trl.layouts import Layout, build_layout
 from adasr_trl.layouts.codec import Codec

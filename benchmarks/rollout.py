@@ -35,7 +35,7 @@ from trl.trainer import grpo_trainer
 from adasr_trl.config.sections import StreamingConfig
 from adasr_trl.core.protocol import Mode, Phase
 from adasr_trl.engines import HFEngine, Request, Sampling
-from adasr_trl.engines.row import Row
+from adasr_trl.engines.rollout_state import Row
 from adasr_trl.layouts import build_layout
 from adasr_trl.layouts.codec import Codec
 from benchmarks import parts

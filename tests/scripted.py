@@ -9,7 +9,7 @@ from adasr_trl.config.sections import StreamingConfig
 from adasr_trl.core.episode import Episode
 from adasr_trl.core.rollout import Rollout
 from adasr_trl.engines import Request
-from adasr_trl.engines.row import Row
+from adasr_trl.engines.rollout_state import Row
 from adasr_trl.layouts import Layout
 from adasr_trl.layouts.codec import Codec
 

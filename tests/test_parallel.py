@@ -17,7 +17,7 @@ from adasr_trl.core.episode import AnswerType, Episode, Source
 from adasr_trl.core.files import UserError
 from adasr_trl.core.protocol import Ending, Mode, Phase
 from adasr_trl.engines import HFEngine, Request, Sampling
-from adasr_trl.engines.row import Row
+from adasr_trl.engines.rollout_state import Row
 from adasr_trl.engines.sampling import draw, processors, uniform
 from adasr_trl.layouts import build_layout
 from adasr_trl.layouts.codec import Codec

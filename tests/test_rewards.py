@@ -16,7 +16,7 @@ from adasr_trl.core.clock import Clock
 from adasr_trl.core.episode import AnswerType, Episode, Source
 from adasr_trl.core.protocol import Ending, Mode
 from adasr_trl.engines import Request
-from adasr_trl.engines.row import Row
+from adasr_trl.engines.rollout_state import Row
 from adasr_trl.layouts import build_layout
 from adasr_trl.layouts.codec import Codec
 from adasr_trl.rewards import BUILT_IN, Graded, RewardError, answered_right, build_rewards

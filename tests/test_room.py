@@ -12,7 +12,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from adasr_trl.core.files import UserError
 from adasr_trl.engines import HFEngine, Request, Room, Sampling
-from adasr_trl.engines.room import bytes_per_token
+from adasr_trl.engines.memory import bytes_per_token
 from adasr_trl.layouts import build_layout
 from adasr_trl.layouts.codec import Codec
 

@@ -10,7 +10,7 @@ from conftest import STREAMING
 
 from adasr_trl.core.protocol import Phase
 from adasr_trl.engines import HFEngine, Request, Sampling
-from adasr_trl.engines.row import Row
+from adasr_trl.engines.rollout_state import Row
 from adasr_trl.engines.sampling import uniform
 from adasr_trl.layouts import build_layout
 from adasr_trl.layouts.codec import Codec

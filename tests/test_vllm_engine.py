@@ -19,7 +19,7 @@ from adasr_trl.core.files import UserError
 from adasr_trl.core.protocol import Ending, Mode, Phase
 from adasr_trl.engines import HFEngine, Request, Sampling, VLLMEngine
 from adasr_trl.engines import vllm as vllm_engine
-from adasr_trl.engines.row import Row
+from adasr_trl.engines.rollout_state import Row
 from adasr_trl.hrpo import HRPOConfig
 from adasr_trl.layouts import build_layout
 from adasr_trl.layouts.codec import Codec

@@ -16,7 +16,7 @@ from adasr_trl.core.protocol import Mode
 from adasr_trl.core.rollout import Rollout
 
 if TYPE_CHECKING:
-    from adasr_trl.engines.row import Row
+    from adasr_trl.engines.rollout_state import Row
     from adasr_trl.layouts.base import Turn
 
 

@@ -21,8 +21,8 @@ from torch.nn.functional import pad as padded
 from transformers import Cache
 from transformers.cache_utils import CacheLayerMixin
 
+from adasr_trl.engines.memory import SLOTS_AT_ONCE
 from adasr_trl.engines.packing import Band, Placed, pack
-from adasr_trl.engines.room import SLOTS_AT_ONCE
 
 
 class SlotLayer(CacheLayerMixin):  # type: ignore[misc]  # transformers is untyped

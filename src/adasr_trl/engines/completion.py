@@ -26,7 +26,7 @@ from adasr_trl.config.sections import StreamingConfig
 from adasr_trl.core.files import UserError
 from adasr_trl.core.protocol import Phase, deep_ending, thought_ending
 from adasr_trl.engines.base import Request, Sampling
-from adasr_trl.engines.row import Row
+from adasr_trl.engines.rollout_state import Row
 from adasr_trl.engines.sampling import uniform
 from adasr_trl.layouts import build_layout
 from adasr_trl.layouts.base import Turn

@@ -15,8 +15,8 @@ from transformers import DynamicCache, PreTrainedModel
 
 from adasr_trl.engines.attention import NO_MASK, SLOTS, attending
 from adasr_trl.engines.cache import SlotCache
-from adasr_trl.engines.row import Row
-from adasr_trl.engines.tape import Fed
+from adasr_trl.engines.rollout_state import Row
+from adasr_trl.engines.token_log import Fed
 from adasr_trl.layouts.views import attention
 
 PREFILL_TOKENS = 16_384  # of one forward

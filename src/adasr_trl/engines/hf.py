@@ -24,8 +24,8 @@ from adasr_trl.core.rollout import Rollout
 from adasr_trl.engines.base import Request, Sampling
 from adasr_trl.engines.cache import SlotCache
 from adasr_trl.engines.feeding import Feeder
-from adasr_trl.engines.room import Room, bytes_per_token, is_out_of_memory
-from adasr_trl.engines.row import Row
+from adasr_trl.engines.memory import Room, bytes_per_token, is_out_of_memory
+from adasr_trl.engines.rollout_state import Row
 from adasr_trl.engines.sampling import draw, processors, uniform
 from adasr_trl.layouts.base import Layout, Turn
 from adasr_trl.layouts.codec import Codec

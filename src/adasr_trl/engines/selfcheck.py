@@ -22,7 +22,7 @@ from adasr_trl.engines.attention import attending
 from adasr_trl.engines.cache import SlotCache
 from adasr_trl.engines.feeding import Feeder
 from adasr_trl.engines.hf import check_attention
-from adasr_trl.engines.tape import Fed
+from adasr_trl.engines.token_log import Fed
 from adasr_trl.layouts.views import attention, attention_of, views_of
 from adasr_trl.models.loading import load_model, whole_weights
 

@@ -26,7 +26,7 @@ from adasr_trl.config.sections import StreamingConfig
 from adasr_trl.core.protocol import Phase
 from adasr_trl.core.rollout import Rollout
 from adasr_trl.engines.base import Request, Sampling
-from adasr_trl.engines.row import Row
+from adasr_trl.engines.rollout_state import Row
 from adasr_trl.engines.sampling import uniform
 from adasr_trl.layouts.base import Layout
 from adasr_trl.layouts.codec import Codec

@@ -28,7 +28,7 @@ from adasr_trl.core.protocol import (
 )
 from adasr_trl.core.rollout import Rollout
 from adasr_trl.engines.base import Request
-from adasr_trl.engines.tape import Fed, Tape
+from adasr_trl.engines.token_log import Fed, Tape
 from adasr_trl.layouts.base import Layout, Stream, Turn
 from adasr_trl.layouts.codec import Codec
 
