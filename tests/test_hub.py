@@ -27,9 +27,9 @@ from adasr_trl.core.episode import read_episodes, write_episodes
 from adasr_trl.core.files import UserError
 from adasr_trl.core.protocol import Mode
 from adasr_trl.evaluation import Setting, load_outcomes
+from adasr_trl.live.reasoner import StreamingReasoner
 from adasr_trl.metrics import summarise
 from adasr_trl.probe import compare, load_probe
-from adasr_trl.reasoner import StreamingReasoner
 from adasr_trl.secret_scan import find_secret
 
 BASE, ADAPTER, MERGED = "me/base", "me/adapter", "me/merged"

@@ -8,8 +8,8 @@ from test_hub import push, run, use_hub
 from test_markers import base, small  # noqa: F401  # fixtures
 
 from adasr_trl import cli
+from adasr_trl.live.reasoner import StreamingReasoner
 from adasr_trl.probe import compare, load_probe
-from adasr_trl.reasoner import StreamingReasoner
 
 BASE, ADAPTER = "me/family", "me/markers"
 

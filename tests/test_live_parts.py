@@ -13,15 +13,15 @@ from rich.console import Console
 from test_reasoner import QUESTION, TEXT
 from test_reasoner_served import reasoner_of
 
-from adasr_trl.background import BackgroundStream
 from adasr_trl.core.protocol import Ending
+from adasr_trl.live.background import BackgroundStream
+from adasr_trl.live.display_state import Script
 from adasr_trl.live.picture import draw
-from adasr_trl.live.rows import Beside, Line, plain_line
+from adasr_trl.live.rendering import Beside, Line, plain_line
 from adasr_trl.live.screen import Closing, LineScreen, Opening
-from adasr_trl.live.script import Script
 from adasr_trl.live.session import Arrived, Session
 from adasr_trl.live.sources import Piece, replayed
-from adasr_trl.live_stream import Event, Kind
+from adasr_trl.live.stream import Event, Kind
 
 OPENING = Opening(QUESTION, "run", "interleaved", "cpu", 0.0, 0)
 CLOSING = Closing(3.0, 0.25, 0.2, 0.75, "9", "measured", 12, 1)

@@ -22,8 +22,8 @@ from adasr_trl.config.sections import ModelConfig, StreamingConfig
 from adasr_trl.core.protocol import Markers, Mode
 from adasr_trl.layouts import build_layout
 from adasr_trl.layouts.codec import Codec, MarkerError, ThinkingError
+from adasr_trl.live.reasoner import StreamingReasoner
 from adasr_trl.models.loading import load_model, load_tokenizer
-from adasr_trl.reasoner import StreamingReasoner
 
 SMOLLM2 = (
     "{% for message in messages %}{% if loop.first and messages[0]['role'] != 'system' %}<|im_start|>system\n"

@@ -8,11 +8,18 @@ import pytest
 from conftest import STREAMING
 from test_reasoner_served import reasoner_of
 
-from adasr_trl import profile
 from adasr_trl.artifacts.saved_config import save_streaming
 from adasr_trl.core.clock import Clock
 from adasr_trl.core.files import UserError
-from adasr_trl.profile import DeviceProfile, Timing, clock_of, fitted, load_or_measure, medians
+from adasr_trl.live import device_rates
+from adasr_trl.live.device_rates import (
+    DeviceProfile,
+    Timing,
+    clock_of,
+    fitted,
+    load_or_measure,
+    medians,
+)
 
 
 def test_the_rates_are_those_that_made_the_timings():
@@ -56,12 +63,12 @@ def test_the_clock_gets_the_rates_keeps_the_reading_speed_and_has_one_device():
 def test_a_real_model_is_measured_by_what_live_use_runs(
     taught, tokenizer, monkeypatch, temperature
 ):
-    monkeypatch.setattr(profile, "GAP_SECONDS", 0.0)
+    monkeypatch.setattr(device_rates, "GAP_SECONDS", 0.0)
     reasoner = reasoner_of(taught, tokenizer, STREAMING)
-    timings = profile.round_of(reasoner)
+    timings = device_rates.round_of(reasoner)
     # Every chunk's first token reads it, the first deep token reads the end of the stream.
-    assert sum(each.read_tokens > 0 for each in timings) == len(profile.CHUNKS) + 1
-    found = profile.measure_reasoner(reasoner, "cpu", rounds=2)
+    assert sum(each.read_tokens > 0 for each in timings) == len(device_rates.CHUNKS) + 1
+    found = device_rates.measure_reasoner(reasoner, "cpu", rounds=2)
     assert 0 < found.seconds_per_token < 1
 
 
@@ -72,7 +79,7 @@ def test_a_run_is_measured_once_and_anew_when_the_device_differs(tmp_path, monke
         measured.append(run)
         return DeviceProfile("cpu", len(measured), 0.0, 0.0)
 
-    monkeypatch.setattr(profile, "measure", measure)
+    monkeypatch.setattr(device_rates, "measure", measure)
     assert load_or_measure(tmp_path).seconds_per_token == 1
     assert load_or_measure(tmp_path).seconds_per_token == 1
     record = json.loads((tmp_path / "device.json").read_text())
@@ -86,10 +93,10 @@ def test_a_run_is_measured_once_and_anew_when_the_device_differs(tmp_path, monke
 
 
 def test_a_directory_is_loaded_and_measured(tmp_path, taught, tokenizer, monkeypatch):
-    monkeypatch.setattr(profile, "GAP_SECONDS", 0.0)
+    monkeypatch.setattr(device_rates, "GAP_SECONDS", 0.0)
     taught.save_pretrained(tmp_path)
     tokenizer.save_pretrained(tmp_path)
     save_streaming(tmp_path, STREAMING)
-    found = profile.measure(tmp_path, rounds=2, device="cpu")
+    found = device_rates.measure(tmp_path, rounds=2, device="cpu")
     assert found.device
     assert found.seconds_per_token > 0

@@ -16,7 +16,7 @@ from adasr_trl.engines import HFEngine, Request, Sampling
 from adasr_trl.layouts import build_layout
 from adasr_trl.layouts.codec import Codec
 from adasr_trl.layouts.convert import converted
-from adasr_trl.reasoner import Kind, StreamingReasoner
+from adasr_trl.live.reasoner import Kind, StreamingReasoner
 
 QUESTION = "How many coins does Tom have?"
 TEXT = "Tom has 5 coins. He sings. Tom finds 3 coins."

@@ -14,12 +14,12 @@ from test_parallel import PARALLEL
 from test_reasoner import EPISODE, QUESTION, TEXT, pieces
 
 from adasr_trl.artifacts.saved_config import save_streaming
-from adasr_trl.background import BackgroundStream
 from adasr_trl.core.files import UserError
 from adasr_trl.engines import HFEngine, Request, Sampling
 from adasr_trl.layouts import build_layout
 from adasr_trl.layouts.codec import Codec
-from adasr_trl.reasoner import Kind, StreamingReasoner
+from adasr_trl.live.background import BackgroundStream
+from adasr_trl.live.reasoner import Kind, StreamingReasoner
 
 
 def reasoner_of(model, tokenizer, streaming):

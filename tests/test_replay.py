@@ -11,12 +11,13 @@ from test_parallel import PARALLEL
 from test_reasoner import EPISODE
 from test_reasoner_served import reasoner_of
 
-from adasr_trl import cli, profile
+from adasr_trl import cli
 from adasr_trl.artifacts.saved_config import save_streaming
 from adasr_trl.core.episode import write_episodes
 from adasr_trl.core.files import UserError
+from adasr_trl.live import device_rates
+from adasr_trl.live.device_rates import DeviceProfile
 from adasr_trl.live.replay import Replayed, compare, play, table
-from adasr_trl.profile import DeviceProfile
 
 PROFILE = DeviceProfile("cpu", 0.5, 0.0, 0.0)
 
@@ -75,8 +76,8 @@ def test_an_episode_longer_than_the_positions_is_refused(taught, tokenizer):
 
 @pytest.fixture
 def run(tmp_path, taught, tokenizer, monkeypatch):
-    monkeypatch.setattr(profile, "GAP_SECONDS", 0.0)
-    monkeypatch.setattr(profile, "ROUNDS", 2)
+    monkeypatch.setattr(device_rates, "GAP_SECONDS", 0.0)
+    monkeypatch.setattr(device_rates, "ROUNDS", 2)
     taught.save_pretrained(tmp_path / "run")
     tokenizer.save_pretrained(tmp_path / "run")
     save_streaming(tmp_path / "run", STREAMING)

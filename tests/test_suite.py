@@ -243,10 +243,10 @@ def test_measured_rates_are_those_of_each_runs_model(root, monkeypatch):
         asked.append(path.name)
         return 0.5 if path.name == "one" else 0.25
 
-    standin = types.ModuleType("adasr_trl.profile")
+    standin = types.ModuleType("adasr_trl.live.device_rates")
     standin.load_or_measure = load_or_measure
     standin.clock_of = lambda profile, clock: Clock(clock.words_per_minute, profile, 0.0)
-    monkeypatch.setitem(sys.modules, "adasr_trl.profile", standin)
+    monkeypatch.setitem(sys.modules, "adasr_trl.live.device_rates", standin)
     save(root, clocks={"here": {"device": "measured", "words_per_minute": 90}}, tests=None)
     assert run(root) == 0
     assert asked == ["one", "two"]

@@ -25,7 +25,7 @@ from adasr_trl.core.clock import Clock, arrivals, timeline
 from adasr_trl.core.episode import Episode
 from adasr_trl.core.files import UserError
 from adasr_trl.core.rollout import Rollout
-from adasr_trl.live.rows import (
+from adasr_trl.live.rendering import (
     FAILED_STYLE,
     RIGHT_STYLE,
     Beside,

@@ -26,10 +26,10 @@ from adasr_trl.live.sources import Source, read_text, replayed, transcribed, typ
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from adasr_trl.live.display_state import Script
+    from adasr_trl.live.reasoner import ReadThenThink, StreamingReasoner
     from adasr_trl.live.screen import Closing, Screen
-    from adasr_trl.live.script import Script
     from adasr_trl.live.session import Session
-    from adasr_trl.reasoner import ReadThenThink, StreamingReasoner
 
 logger = logging.getLogger(__name__)
 
@@ -61,7 +61,7 @@ def load(options: argparse.Namespace, layout: str | None) -> StreamingReasoner:
     from transformers.utils import logging as transformers_logging
 
     from adasr_trl.engines import Sampling
-    from adasr_trl.reasoner import StreamingReasoner
+    from adasr_trl.live.reasoner import StreamingReasoner
 
     transformers_logging.disable_progress_bar()
     sampling = Sampling(options.temperature)
@@ -95,10 +95,10 @@ def _stream(options: argparse.Namespace) -> int:
     source = _source(options)
     logger.info("loading %s", options.run)
     reasoner = load(options, options.layout)
+    from adasr_trl.live.device_rates import device_name
+    from adasr_trl.live.display_state import Script
     from adasr_trl.live.screen import Opening
-    from adasr_trl.live.script import Script
     from adasr_trl.live.session import Session
-    from adasr_trl.profile import device_name
 
     device = options.server or device_name(options.device)
     opening = Opening(

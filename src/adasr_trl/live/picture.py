@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from adasr_trl.core.files import write_text
-from adasr_trl.live.rows import Beside, tail, visible, written_column
+from adasr_trl.live.display_state import Script
+from adasr_trl.live.rendering import Beside, tail, visible, written_column
 from adasr_trl.live.screen import Closing, Opening
-from adasr_trl.live.script import Script
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType

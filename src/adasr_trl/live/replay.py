@@ -27,8 +27,8 @@ from adasr_trl.core.protocol import Phase
 from adasr_trl.live.sources import Piece, Source, on_time
 
 if TYPE_CHECKING:
-    from adasr_trl.profile import DeviceProfile
-    from adasr_trl.reasoner import StreamingReasoner
+    from adasr_trl.live.device_rates import DeviceProfile
+    from adasr_trl.live.reasoner import StreamingReasoner
 
 logger = logging.getLogger(__name__)
 
@@ -92,7 +92,7 @@ def replay(
     load: Callable[[argparse.Namespace, str | None], StreamingReasoner],
 ) -> int:
     """Play, print the table; return the exit status."""
-    from adasr_trl.profile import device_name, measure_reasoner, save_profile
+    from adasr_trl.live.device_rates import device_name, measure_reasoner, save_profile
 
     episodes = _episodes(options)
     compared: list[Comparison] = []
@@ -133,8 +133,8 @@ def play(
     seed: int = 0,
 ) -> Replayed:
     """Let one episode arrive in real time."""
+    from adasr_trl.live.device_rates import clock_of
     from adasr_trl.live.session import Arrived, Session
-    from adasr_trl.profile import clock_of
 
     clock = clock_of(profile, Clock(words_per_minute=words_per_minute))
     due = arrivals(episode, clock)

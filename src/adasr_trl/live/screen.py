@@ -17,10 +17,10 @@ from dataclasses import asdict, dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol
 
-from adasr_trl.live.rows import Beside, Line, count, plain_line, tail, visible
-from adasr_trl.live.script import Script
+from adasr_trl.live.display_state import Script
+from adasr_trl.live.rendering import Beside, Line, count, plain_line, tail, visible
 from adasr_trl.live.session import Arrived, Moment
-from adasr_trl.live_stream import Kind
+from adasr_trl.live.stream import Kind
 
 if TYPE_CHECKING:
     from rich.console import Console, Group

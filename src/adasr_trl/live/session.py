@@ -19,11 +19,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from types import TracebackType
 
-from adasr_trl.background import BackgroundStream
 from adasr_trl.core.protocol import Ending, Phase
+from adasr_trl.live.background import BackgroundStream
+from adasr_trl.live.reasoner import StreamingReasoner
 from adasr_trl.live.sources import Source
-from adasr_trl.live_stream import Event, Kind, LiveStream
-from adasr_trl.reasoner import StreamingReasoner
+from adasr_trl.live.stream import Event, Kind, LiveStream
 
 CLOSE_SECONDS = 5.0  # a server that does not answer is left behind after so long
 

@@ -26,7 +26,7 @@ from adasr_trl.evaluation import (
     load_rollouts,
     recorded_settings,
 )
-from adasr_trl.live.rows import visible
+from adasr_trl.live.rendering import visible
 
 ORDER = (
     "read-then-think",

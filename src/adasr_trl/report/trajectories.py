@@ -17,7 +17,7 @@ from adasr_trl.core.episode import Episode, read_episodes
 from adasr_trl.core.protocol import Phase
 from adasr_trl.core.rollout import Rollout
 from adasr_trl.evaluation import EPISODES_FILE
-from adasr_trl.live.rows import visible
+from adasr_trl.live.rendering import visible
 from adasr_trl.metrics import outcome
 from adasr_trl.report.gathering import Method
 from adasr_trl.report.records import clock_of

@@ -50,6 +50,6 @@ def _given(section: ClockSection, own: Clock) -> Clock:
 
 
 def _measured(run: Path, clock: Clock) -> Clock:
-    from adasr_trl.profile import clock_of, load_or_measure
+    from adasr_trl.live.device_rates import clock_of, load_or_measure
 
     return clock_of(load_or_measure(run), clock)

@@ -32,7 +32,7 @@ from adasr_trl.core.protocol import Phase
 from adasr_trl.core.rollout import Rollout
 
 if TYPE_CHECKING:
-    from adasr_trl.reasoner import StreamingReasoner
+    from adasr_trl.live.reasoner import StreamingReasoner
 
 logger = logging.getLogger(__name__)
 
@@ -97,7 +97,7 @@ def measure(
         device: Such as ``cpu``; a GPU where there is one by default.
         rounds: How often the text is read, on a fast device.
     """
-    from adasr_trl.reasoner import StreamingReasoner
+    from adasr_trl.live.reasoner import StreamingReasoner
 
     found = StreamingReasoner.from_pretrained(run, layout=layout, dtype=dtype, device=device)
     return measure_reasoner(found, device_name(device), rounds)

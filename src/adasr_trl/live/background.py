@@ -21,7 +21,7 @@ from functools import partial
 from types import TracebackType
 
 from adasr_trl.core.files import UserError
-from adasr_trl.reasoner import Event, StreamingReasoner
+from adasr_trl.live.reasoner import Event, StreamingReasoner
 
 
 class BackgroundStream:

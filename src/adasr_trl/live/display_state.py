@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import deque
 
 from adasr_trl.core.protocol import Ending
-from adasr_trl.live.rows import (
+from adasr_trl.live.rendering import (
     FAILED_STYLE,
     Line,
     answer_line,
@@ -20,7 +20,7 @@ from adasr_trl.live.rows import (
     thought_line,
 )
 from adasr_trl.live.session import Arrived, Moment
-from adasr_trl.live_stream import Event, Kind
+from adasr_trl.live.stream import Event, Kind
 
 
 class Script:

@@ -36,9 +36,9 @@ from adasr_trl.engines.completion import CompletionEngine, Server
 from adasr_trl.engines.selfcheck import load_model_for
 from adasr_trl.layouts import Layout, build_layout
 from adasr_trl.layouts.codec import Codec
-from adasr_trl.live_stream import Event as Event
-from adasr_trl.live_stream import Kind as Kind
-from adasr_trl.live_stream import LiveStream
+from adasr_trl.live.stream import Event as Event
+from adasr_trl.live.stream import Kind as Kind
+from adasr_trl.live.stream import LiveStream
 from adasr_trl.models.files import located
 from adasr_trl.models.loading import load_tokenizer
 
