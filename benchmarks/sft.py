@@ -21,7 +21,7 @@ from trl.trainer.sft_trainer import DataCollatorForLanguageModeling
 from adasr_trl.config.sections import StreamingConfig
 from adasr_trl.core.protocol import Mode
 from adasr_trl.layouts import build_layout
-from adasr_trl.sft import SFTSettings, StreamingSFTTrainer, ViewsCollator, tokenize
+from adasr_trl.training.sft import SFTSettings, StreamingSFTTrainer, ViewsCollator, tokenize
 from benchmarks import parts
 from benchmarks.step import StepTimes
 

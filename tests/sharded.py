@@ -20,8 +20,9 @@ from accelerate import DistributedType, PartialState
 from torch.distributed.tensor import DTensor
 from transformers import TrainerCallback
 
-from adasr_trl import callbacks, cli, processes, sft
+from adasr_trl import cli
 from adasr_trl.artifacts import directory
+from adasr_trl.training import callbacks, distributed, sft
 
 CONFIGS = Path(__file__).parent.parent / "configs" / "deepspeed"
 
@@ -71,7 +72,7 @@ def take_cpu_processes_for_accelerators():
             self._shared_state["distributed_type"] = DistributedType.MULTI_GPU
 
     PartialState.__init__ = begin_sharded
-    processes._refuse_fsdp_on_cpu = lambda **_settings: None
+    distributed._refuse_fsdp_on_cpu = lambda **_settings: None
 
 
 def run(root, kind, out, extra, *more):

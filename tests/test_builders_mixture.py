@@ -10,7 +10,7 @@ from adasr_trl import card
 from adasr_trl.artifacts.provenance import load_provenance, save_provenance
 from adasr_trl.config.sections import DataConfig, MixturePart
 from adasr_trl.core.episode import AnswerType, Episode, EpisodeError, Source, write_episodes
-from adasr_trl.mixture import EpisodeFile, mix, mixed_counts
+from adasr_trl.training.mixture import EpisodeFile, mix, mixed_counts
 
 
 def made(name, count, licence="MIT"):
@@ -109,7 +109,7 @@ def test_a_damaged_episode_is_named_by_its_number(tmp_path):
 
 
 def test_a_run_loads_its_mixture_and_refuses_a_file_twice(files):
-    from adasr_trl.texts import load_data
+    from adasr_trl.training.data import load_data
 
     data = load_data(DataConfig(mixture=parts(files), held_out=10, max_train_episodes=50))
     assert (len(data.train), len(data.held_out)) == (50, 10)
@@ -118,7 +118,7 @@ def test_a_run_loads_its_mixture_and_refuses_a_file_twice(files):
 
 
 def test_an_episode_that_a_run_cannot_use_is_named(files, tmp_path):
-    from adasr_trl.texts import load_data
+    from adasr_trl.training.data import load_data
 
     bad = [replace(made("bad", 1)[0], answer="many")]
     write_episodes(tmp_path / "bad.jsonl", bad)

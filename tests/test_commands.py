@@ -15,11 +15,12 @@ from safetensors.torch import load_file
 from transformers import TrainerCallback
 from trl import GRPOTrainer
 
-from adasr_trl import callbacks, cli, evaluation, texts
+from adasr_trl import cli, evaluation
 from adasr_trl.artifacts import directory
 from adasr_trl.artifacts.samples import SAMPLES_FILE, read_samples
 from adasr_trl.core.protocol import Mode
 from adasr_trl.evaluation import Setting, load_outcomes, load_rollouts
+from adasr_trl.training import callbacks, data
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +76,7 @@ class Kill(TrainerCallback):
 
 def kill_at(monkeypatch, step):
     plain = callbacks.callbacks
-    for module in ("adasr_trl.sft", "adasr_trl.callbacks"):
+    for module in ("adasr_trl.training.sft", "adasr_trl.training.callbacks"):
         monkeypatch.setattr(f"{module}.callbacks", lambda path: [*plain(path), Kill(step)])
 
 
@@ -277,7 +278,7 @@ def test_a_second_process_may_not_work_on_the_same_run(root, monkeypatch):
 
 
 def test_a_complete_run_is_not_repeated(root, finished, monkeypatch):
-    monkeypatch.setattr(texts, "load_data", lambda _config: pytest.fail("was repeated"))
+    monkeypatch.setattr(data, "load_data", lambda _config: pytest.fail("was repeated"))
     assert run("sft", finished, "--resume") == 0
 
 

@@ -17,7 +17,7 @@ from test_deepspeed import TOLERANCE, apart, launch, root  # noqa: F401  # a fix
 
 from adasr_trl import cli
 from adasr_trl.core.files import UserError
-from adasr_trl.processes import begin_processes
+from adasr_trl.training.distributed import begin_processes
 
 HERE = Path(__file__).parent
 CONFIG = HERE.parent / "configs" / "accelerate" / "fsdp.yaml"

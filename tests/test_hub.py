@@ -29,8 +29,8 @@ from adasr_trl.core.protocol import Mode
 from adasr_trl.evaluation import Setting, load_outcomes
 from adasr_trl.live.reasoner import StreamingReasoner
 from adasr_trl.metrics import summarise
-from adasr_trl.probe import compare, load_probe
 from adasr_trl.secret_scan import find_secret
+from adasr_trl.training.probe import compare, load_probe
 
 BASE, ADAPTER, MERGED = "me/base", "me/adapter", "me/merged"
 # Everything about the Hub that huggingface_hub reads from the environment when it is imported.

@@ -9,7 +9,7 @@ from test_markers import base, small  # noqa: F401  # fixtures
 
 from adasr_trl import cli
 from adasr_trl.live.reasoner import StreamingReasoner
-from adasr_trl.probe import compare, load_probe
+from adasr_trl.training.probe import compare, load_probe
 
 BASE, ADAPTER = "me/family", "me/markers"
 

@@ -19,8 +19,8 @@ from adasr_trl.core.protocol import Mode, Phase
 from adasr_trl.evaluation import Setting, load_rollouts
 from adasr_trl.hrpo import HRPOConfig, HRPOTrainer
 from adasr_trl.rewards import build_rewards
-from adasr_trl.sft import SFTSettings, sft_trainer
-from adasr_trl.texts import Data, Texts
+from adasr_trl.training.data import Data, Texts
+from adasr_trl.training.sft import SFTSettings, sft_trainer
 
 REWARDS = build_rewards(
     [

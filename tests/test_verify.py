@@ -17,7 +17,7 @@ from adasr_trl.config.sections import ModelConfig
 from adasr_trl.core.files import UserError
 from adasr_trl.hub import Push, prepare
 from adasr_trl.models.loading import load_model, load_tokenizer, model_is_quantized
-from adasr_trl.probe import VERIFY_FILE, compare, load_probe, save_probe
+from adasr_trl.training.probe import VERIFY_FILE, compare, load_probe, save_probe
 from adasr_trl.verify import Form, merged, verify
 
 CPU = "cpu"
@@ -45,7 +45,7 @@ def test_the_parallel_probe_asks_under_streaming_attention(tmp_path, model, toke
 def test_a_large_vocabulary_is_kept_in_part_and_a_change_of_the_rest_is_seen(
     tmp_path, model, tokenizer, monkeypatch
 ):
-    monkeypatch.setattr("adasr_trl.probe.KEPT_LOGITS", 100)
+    monkeypatch.setattr("adasr_trl.training.probe.KEPT_LOGITS", 100)
     save_probe(tmp_path, model, tokenizer, STREAMING)
     probe = load_probe(tmp_path)
     size = model.config.vocab_size

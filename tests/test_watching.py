@@ -10,11 +10,11 @@ from test_show import EPISODE, ROLLOUT
 from adasr_trl import cli
 from adasr_trl.artifacts.samples import SAMPLES_FILE, read_samples, to_sample
 from adasr_trl.artifacts.step_log import StepLines
-from adasr_trl.callbacks import spell
 from adasr_trl.config import trackers
 from adasr_trl.core.files import UserError
 from adasr_trl.hrpo import HRPOConfig
 from adasr_trl.hrpo.samples import spread
+from adasr_trl.training.callbacks import spell
 
 LOGS = {
     "loss": 0.0123,
@@ -145,7 +145,9 @@ def test_a_reporter_that_cannot_report_is_refused_before_anything_is_loaded(
     real = trackers.find_spec
     absent = ("wandb", "trackio")
     monkeypatch.setattr(trackers, "find_spec", lambda name: None if name in absent else real(name))
-    monkeypatch.setattr("adasr_trl.texts.load_data", lambda _config: pytest.fail("was loaded"))
+    monkeypatch.setattr(
+        "adasr_trl.training.data.load_data", lambda _config: pytest.fail("was loaded")
+    )
     assert hrpo(trained, "--report_to", reporter) == 2
     assert said in capsys.readouterr().err
     assert not (trained / "hrpo").exists()

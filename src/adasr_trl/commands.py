@@ -68,10 +68,10 @@ def run_sft(config: str, overrides: Sequence[str], existing: directory.Existing)
     if plan.complete:
         return plan.run
     from adasr_trl.engines.selfcheck import load_model_for
-    from adasr_trl.processes import begin_processes
-    from adasr_trl.sft import SFTSettings, sft_trainer
-    from adasr_trl.texts import load_data, load_texts
-    from adasr_trl.training import train
+    from adasr_trl.training.data import load_data, load_texts
+    from adasr_trl.training.distributed import begin_processes
+    from adasr_trl.training.loop import train
+    from adasr_trl.training.sft import SFTSettings, sft_trainer
 
     begin_processes(loaded.flat)
     args = parse_trl(loaded, SFTSettings)
@@ -101,12 +101,12 @@ def run_rl(
     plan = _plan(loaded, "grpo" if flat else "hrpo", existing, source_digests(rewards))
     if plan.complete:
         return plan.run
-    from adasr_trl.callbacks import callbacks
     from adasr_trl.engines.selfcheck import load_model_for
     from adasr_trl.hrpo import CollapseAlarms, HRPOConfig, HRPOTrainer, KeepSamples
-    from adasr_trl.processes import begin_processes
-    from adasr_trl.texts import load_data, load_texts
-    from adasr_trl.training import lora_config, train
+    from adasr_trl.training.callbacks import callbacks
+    from adasr_trl.training.data import load_data, load_texts
+    from adasr_trl.training.distributed import begin_processes
+    from adasr_trl.training.loop import lora_config, train
 
     begin_processes(loaded.flat)
     args = parse_trl(loaded, HRPOConfig)

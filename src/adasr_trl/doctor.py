@@ -26,7 +26,7 @@ from adasr_trl.doctor_checks import Pace, Rolled, Traced
 
 if TYPE_CHECKING:
     from adasr_trl.hrpo.group_filter import Draw
-    from adasr_trl.texts import Texts
+    from adasr_trl.training.data import Texts
 
 GROUPS = 4
 CANNOT_LEARN = 3
@@ -46,8 +46,8 @@ def doctor(config: str, overrides: Sequence[str]) -> int:
 def _examine_rl(config: str, overrides: Sequence[str]) -> tuple[list[str], list[str]]:
     from adasr_trl.engines import Room
     from adasr_trl.hrpo import HRPOConfig
-    from adasr_trl.processes import begin_processes
-    from adasr_trl.texts import load_data, load_texts
+    from adasr_trl.training.data import load_data, load_texts
+    from adasr_trl.training.distributed import begin_processes
 
     loaded = load_config(config, overrides, RL_SECTIONS)
     streaming, flat = loaded.section("streaming"), loaded.flat.get("advantages") == "flat"
@@ -89,9 +89,9 @@ def _examine_rl(config: str, overrides: Sequence[str]) -> tuple[list[str], list[
 
 def _examine_sft(config: str, overrides: Sequence[str]) -> tuple[list[str], list[str]]:
     from adasr_trl.core.protocol import Mode
-    from adasr_trl.processes import begin_processes
-    from adasr_trl.sft import SFTSettings
-    from adasr_trl.texts import load_data, load_texts
+    from adasr_trl.training.data import load_data, load_texts
+    from adasr_trl.training.distributed import begin_processes
+    from adasr_trl.training.sft import SFTSettings
 
     loaded = load_config(config, overrides, SFT_SECTIONS)
     streaming = loaded.section("streaming")
@@ -121,7 +121,7 @@ def _examine_sft(config: str, overrides: Sequence[str]) -> tuple[list[str], list
 def _load(loaded: LoadedConfig, texts: Texts, args: Any) -> Any:
     """The model as training would have it: with a new adapter where the file asks for one."""
     from adasr_trl.engines.selfcheck import load_model_for
-    from adasr_trl.training import lora_config
+    from adasr_trl.training.loop import lora_config
 
     config = loaded.section("model")
     model = load_model_for(texts.streaming, config, texts.tokenizer, args.seed)

@@ -37,8 +37,8 @@ from adasr_trl.models.files import (
     hub_errors,
     is_hub_id,
 )
-from adasr_trl.probe import load_probe
 from adasr_trl.secret_scan import find_secret
+from adasr_trl.training.probe import load_probe
 
 logger = logging.getLogger(__name__)
 

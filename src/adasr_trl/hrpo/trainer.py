@@ -33,7 +33,7 @@ from adasr_trl.hrpo.viewed import ViewedGRPOTrainer
 from adasr_trl.layouts import build_layout
 from adasr_trl.layouts.codec import Codec
 from adasr_trl.rewards import Reward
-from adasr_trl.samplers import EpochSeeded
+from adasr_trl.training.data_order import EpochSeeded
 
 
 class HRPOTrainer(ViewedGRPOTrainer):

@@ -18,7 +18,7 @@ from torch import Tensor
 from trl import GRPOTrainer
 
 from adasr_trl.layouts.views import Viewed, attention_of
-from adasr_trl.training import KeepsAdapterPrecision
+from adasr_trl.training.loop import KeepsAdapterPrecision
 
 
 class ViewedGRPOTrainer(KeepsAdapterPrecision, GRPOTrainer):

@@ -18,8 +18,8 @@ from adasr_trl.core.protocol import Markers, Mode
 from adasr_trl.layouts import Layout, build_layout, check_trace
 from adasr_trl.layouts.codec import Codec
 from adasr_trl.metrics import check_answer
-from adasr_trl.mixture import mix, refuse_doubled
 from adasr_trl.models.loading import load_tokenizer
+from adasr_trl.training.mixture import mix, refuse_doubled
 
 logger = logging.getLogger(__name__)
 

@@ -21,7 +21,7 @@ from adasr_trl.artifacts.saved_config import save_origin, save_streaming
 from adasr_trl.config.sections import LoraSection, ModelConfig, StreamingConfig
 from adasr_trl.core.files import UserError
 from adasr_trl.layouts.codec import Codec
-from adasr_trl.probe import save_probe
+from adasr_trl.training.probe import save_probe
 
 logger = logging.getLogger(__name__)
 

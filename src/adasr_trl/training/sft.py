@@ -19,16 +19,16 @@ from transformers.trainer_pt_utils import LengthGroupedSampler
 from trl import SFTConfig, SFTTrainer
 from trl.trainer.sft_trainer import DataCollatorForLanguageModeling
 
-from adasr_trl.callbacks import callbacks
 from adasr_trl.config.sections import LoraSection
 from adasr_trl.core.episode import Episode
 from adasr_trl.core.files import UserError
 from adasr_trl.core.protocol import TAUGHT_MODES, Mode, Phase
 from adasr_trl.layouts import Layout
 from adasr_trl.layouts.views import Viewed, attention_of
-from adasr_trl.samplers import EpochSeeded
-from adasr_trl.texts import Texts
-from adasr_trl.training import KeepsAdapterPrecision, lora_config
+from adasr_trl.training.callbacks import callbacks
+from adasr_trl.training.data import Texts
+from adasr_trl.training.data_order import EpochSeeded
+from adasr_trl.training.loop import KeepsAdapterPrecision, lora_config
 
 IGNORED = -100  # the label of a token that is not trained on, as in PyTorch's cross entropy
 
