@@ -24,7 +24,6 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor
 
-from adasr_trl.advantages import Settings, Tokens, hierarchical, relative
 from adasr_trl.artifacts.saved_config import load_streaming
 from adasr_trl.commands import RL_SECTIONS
 from adasr_trl.config.loading import ModelConfig, load_config
@@ -35,6 +34,7 @@ from adasr_trl.engines import HFEngine, Request, Sampling
 from adasr_trl.engines.rollout_state import Row
 from adasr_trl.engines.selfcheck import load_model_for
 from adasr_trl.hrpo import HRPOConfig
+from adasr_trl.hrpo.advantages import Settings, Tokens, hierarchical, relative
 from adasr_trl.hrpo.scoring import grade, scopes_of, score
 from adasr_trl.layouts import build_layout
 from adasr_trl.layouts.codec import Codec

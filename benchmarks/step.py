@@ -27,7 +27,7 @@ from adasr_trl.config.sections import RewardConfig
 from adasr_trl.core.rollout import Rollout
 from adasr_trl.engines import HFEngine, Request, Sampling
 from adasr_trl.hrpo import HRPOConfig, HRPOTrainer, rolling
-from adasr_trl.hrpo.bridge import trl_rollouts
+from adasr_trl.hrpo.trl_batch import trl_rollouts
 from adasr_trl.layouts import build_layout
 from adasr_trl.rewards import build_rewards
 from benchmarks import parts

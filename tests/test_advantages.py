@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from trl.trainer.utils import nanstd
 
-from adasr_trl.advantages import (
+from adasr_trl.hrpo.advantages import (
     EPSILON,
     Granularity,
     Mixing,

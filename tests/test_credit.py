@@ -8,10 +8,10 @@ import torch
 from conftest import STREAMING
 from scripted import write
 
-from adasr_trl.advantages import Settings
 from adasr_trl.config.sections import RewardConfig
 from adasr_trl.core.episode import AnswerType, Episode, Source
 from adasr_trl.core.protocol import Phase
+from adasr_trl.hrpo.advantages import Settings
 from adasr_trl.hrpo.credit import disagreement, opposed
 from adasr_trl.hrpo.scoring import grade, score
 from adasr_trl.layouts import build_layout

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from scripted import group_of_four, write
 from test_hrpo_parity import REWARDS, SETTINGS
 
-from adasr_trl.advantages import Granularity, Scopes, Settings, scoped
 from adasr_trl.config.sections import GroupFilter
 from adasr_trl.hrpo import HRPOConfig, HRPOTrainer, rolling
+from adasr_trl.hrpo.advantages import Granularity, Scopes, Settings, scoped
 from adasr_trl.hrpo.group_filter import drawn, sums, to_redraw, verdicts
 from adasr_trl.hrpo.scoring import Scores
 from adasr_trl.layouts import build_layout

@@ -11,15 +11,15 @@ from conftest import STREAMING
 from scripted import group_of_four
 from trl import GRPOConfig, GRPOTrainer
 
-from adasr_trl.advantages import Granularity
 from adasr_trl.config.sections import RewardConfig
 from adasr_trl.core.protocol import Phase
 from adasr_trl.hrpo import HRPOConfig, HRPOTrainer, rolling
-from adasr_trl.hrpo.bridge import padded_tokens, trl_dataset, trl_rollouts
+from adasr_trl.hrpo.advantages import Granularity
+from adasr_trl.hrpo.group_rewards import adaptive_thinking
+from adasr_trl.hrpo.trl_batch import padded_tokens, trl_dataset, trl_rollouts
 from adasr_trl.layouts import build_layout
 from adasr_trl.layouts.codec import Codec
 from adasr_trl.rewards import Graded, answered_right, build_rewards
-from adasr_trl.shaping import adaptive_thinking
 
 REWARDS = build_rewards(
     [

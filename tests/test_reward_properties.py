@@ -12,9 +12,9 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from scripted import write
 
-from adasr_trl.advantages import Granularity, Normalisation, Settings
 from adasr_trl.config.sections import RewardConfig
 from adasr_trl.core.episode import AnswerType, Episode, Source
+from adasr_trl.hrpo.advantages import Granularity, Normalisation, Settings
 from adasr_trl.hrpo.scoring import grade, scopes_of, score
 from adasr_trl.layouts import build_layout
 from adasr_trl.layouts.codec import Codec

@@ -10,8 +10,8 @@ from conftest import STREAMING
 from scripted import write
 from test_reward_properties import ALONE, EPISODE
 
-from adasr_trl.advantages import Granularity, Settings, relative
 from adasr_trl.config.sections import RewardConfig
+from adasr_trl.hrpo.advantages import Granularity, Settings, relative
 from adasr_trl.hrpo.scoring import grade, scopes_of, score
 from adasr_trl.layouts import build_layout
 from adasr_trl.layouts.codec import Codec

@@ -12,7 +12,7 @@ from trl.models import unwrap_model_for_generation
 from trl.trainer.utils import RepeatSampler
 
 from adasr_trl.hrpo import HRPOTrainer
-from adasr_trl.hrpo.viewed import ViewedGRPOTrainer
+from adasr_trl.hrpo.streaming_attention import ViewedGRPOTrainer
 
 OVERRIDDEN = {
     "_get_train_sampler": ["self", "dataset"],

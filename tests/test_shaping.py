@@ -9,8 +9,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adasr_trl.advantages import by_column
-from adasr_trl.shaping import adaptive_thinking, diversity, kimi_length
+from adasr_trl.hrpo.advantages import by_column
+from adasr_trl.hrpo.group_rewards import adaptive_thinking, diversity, kimi_length
 
 NAN = math.nan
 

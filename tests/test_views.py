@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adasr_trl.core.files import UserError
-from adasr_trl.hrpo.viewed import with_views
+from adasr_trl.hrpo.streaming_attention import with_views
 from adasr_trl.layouts.views import Viewed, attention, views_of
 
 # Question "q q", sentence 0 "a a", sentence 1 "b", the end of the stream "e"; header "h h", thought 0 "x x", thought 1

@@ -13,7 +13,7 @@ from adasr_trl.artifacts.step_log import StepLines
 from adasr_trl.config import trackers
 from adasr_trl.core.files import UserError
 from adasr_trl.hrpo import HRPOConfig
-from adasr_trl.hrpo.samples import spread
+from adasr_trl.hrpo.sample_callback import spread
 from adasr_trl.training.callbacks import spell
 
 LOGS = {

@@ -2,7 +2,7 @@
 
 from adasr_trl.hrpo.alarms import CollapseAlarms
 from adasr_trl.hrpo.config import HRPOConfig
-from adasr_trl.hrpo.samples import KeepSamples
+from adasr_trl.hrpo.sample_callback import KeepSamples
 from adasr_trl.hrpo.trainer import HRPOTrainer
 
 __all__ = ["CollapseAlarms", "HRPOConfig", "HRPOTrainer", "KeepSamples"]

@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 
 from trl import GRPOConfig
 
-from adasr_trl.advantages import Granularity, Mixing, Normalisation, Settings, local_weight_at
 from adasr_trl.core.protocol import TAUGHT_MODES, Mode
+from adasr_trl.hrpo.advantages import Granularity, Mixing, Normalisation, Settings, local_weight_at
 from adasr_trl.rewards import Reward, Scope
 
 _CHOICES = {

@@ -15,8 +15,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from adasr_trl.advantages import Settings, relative
 from adasr_trl.core.protocol import Phase
+from adasr_trl.hrpo.advantages import Settings, relative
 from adasr_trl.hrpo.group_filter import Draw
 from adasr_trl.hrpo.scoring import scopes_of
 from adasr_trl.rewards import Reward

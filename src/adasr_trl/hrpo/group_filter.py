@@ -15,8 +15,8 @@ import torch
 from accelerate.logging import get_logger
 from torch import Tensor
 
-from adasr_trl.advantages import Mixing, Scopes, Settings
 from adasr_trl.config.sections import GroupFilter
+from adasr_trl.hrpo.advantages import Mixing, Scopes, Settings
 from adasr_trl.hrpo.scoring import Row, Scores
 
 logger = get_logger(__name__)  # speaks on the main process only

@@ -12,9 +12,9 @@ from typing import Any
 
 import torch
 
-from adasr_trl.advantages import Scopes, Settings, nan_std
 from adasr_trl.core.clock import Clock, arrivals, timeline
 from adasr_trl.core.protocol import Ending, Phase
+from adasr_trl.hrpo.advantages import Scopes, Settings, nan_std
 from adasr_trl.hrpo.group_filter import Draw
 from adasr_trl.hrpo.scoring import Row
 

@@ -15,14 +15,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from adasr_trl.advantages import Granularity, Scopes, Settings, by_column, scoped
 from adasr_trl.core.episode import Episode
 from adasr_trl.core.protocol import Ending
 from adasr_trl.core.rollout import Rollout
+from adasr_trl.hrpo.advantages import Granularity, Scopes, Settings, by_column, scoped
+from adasr_trl.hrpo.group_rewards import adaptive_thinking, diversity, kimi_length
 from adasr_trl.rewards import Graded, Measured, Reward, answered_right
 from adasr_trl.rewards.length import AdaptiveThinking, KimiLength
 from adasr_trl.rewards.skipping import Diversity
-from adasr_trl.shaping import adaptive_thinking, diversity, kimi_length
 
 
 @dataclass(frozen=True)

@@ -16,12 +16,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, cast
 
-from adasr_trl import advantages
 from adasr_trl.config.sections import GroupFilter, StreamingConfig
 from adasr_trl.core.episode import Episode, from_json
 from adasr_trl.core.protocol import Mode
 from adasr_trl.engines import Room, Sampling
-from adasr_trl.hrpo import bridge
+from adasr_trl.hrpo import advantages, trl_batch
 from adasr_trl.hrpo.config import HRPOConfig
 from adasr_trl.hrpo.credit import disagreement
 from adasr_trl.hrpo.drawing import Drawer, Occasion
@@ -29,7 +28,7 @@ from adasr_trl.hrpo.group_filter import Draw, warn_of_criterion
 from adasr_trl.hrpo.logs import log_draw, replace_flat
 from adasr_trl.hrpo.rolling import roller_of
 from adasr_trl.hrpo.scoring import scopes_of
-from adasr_trl.hrpo.viewed import ViewedGRPOTrainer
+from adasr_trl.hrpo.streaming_attention import ViewedGRPOTrainer
 from adasr_trl.layouts import build_layout
 from adasr_trl.layouts.codec import Codec
 from adasr_trl.rewards import Reward
@@ -72,10 +71,12 @@ class HRPOTrainer(ViewedGRPOTrainer):
         self._filter, self.rewards = group_filter, tuple(rewards)
         super().__init__(
             model,
-            reward_funcs=[bridge.trl_reward(reward, place) for place, reward in enumerate(rewards)],
+            reward_funcs=[
+                trl_batch.trl_reward(reward, place) for place, reward in enumerate(rewards)
+            ],
             args=args,
-            train_dataset=bridge.trl_dataset(episodes),
-            eval_dataset=None if eval_episodes is None else bridge.trl_dataset(eval_episodes),
+            train_dataset=trl_batch.trl_dataset(episodes),
+            eval_dataset=None if eval_episodes is None else trl_batch.trl_dataset(eval_episodes),
             rollout_func=self._hand_over,
             **kwargs,
         )
@@ -93,14 +94,14 @@ class HRPOTrainer(ViewedGRPOTrainer):
         draw = self.draw = self._drawn([from_json(row["episode"]) for row in inputs])
         rollouts = [row.graded.rollout for row in draw.rows]
         settings = self._settings()
-        views_BT = bridge.padded_views(rollouts, self._layout, self.accelerator.device)
-        rolled = [bridge.trl_row(row.graded.episode) for row in draw.rows]
+        views_BT = trl_batch.padded_views(rollouts, self._layout, self.accelerator.device)
+        rolled = [trl_batch.trl_row(row.graded.episode) for row in draw.rows]
         with self._viewed(views_BT):
             output: dict[str, Any] = super()._generate_and_score_completions(rolled)
         output |= {} if views_BT is None else {"views": views_BT}
         if not self.args.is_flat:
             ids, rows = output["completion_ids"], self._local_rows(len(rollouts))
-            tokens = bridge.padded_tokens(rollouts, ids, self._codec, settings.granularity)
+            tokens = trl_batch.padded_tokens(rollouts, ids, self._codec, settings.granularity)
             scopes = scopes_of(draw.scores, self.rewards, settings)
             output["advantages"] = advantages.hierarchical(scopes, tokens, settings, rows)
             replace_flat(self._metrics[self._mode], scopes, settings)
@@ -126,7 +127,7 @@ class HRPOTrainer(ViewedGRPOTrainer):
     def _hand_over(self, _prompts: list[str], _trainer: Any) -> dict[str, Any]:
         """TRL's ``rollout_func``: the rollouts drawn before, with their scores for the reward functions."""
         rows, scores = self.draw.rows, self.draw.scores.rewards_BR
-        ids = bridge.trl_rollouts([row.graded.rollout for row in rows])
+        ids = trl_batch.trl_rollouts([row.graded.rollout for row in rows])
         return {**ids, "scores": scores[self._local_rows(len(rows))].tolist()}
 
     def _settings(self) -> advantages.Settings:

@@ -10,11 +10,11 @@ from datasets import Dataset
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from adasr_trl.advantages import Granularity, Tokens
-from adasr_trl.boundaries import boundary_tokens
 from adasr_trl.core.episode import Episode, to_json
 from adasr_trl.core.protocol import Phase
 from adasr_trl.core.rollout import Rollout
+from adasr_trl.hrpo.advantages import Granularity, Tokens
+from adasr_trl.hrpo.boundary_tokens import boundary_tokens
 from adasr_trl.layouts import Layout
 from adasr_trl.layouts.codec import Codec
 from adasr_trl.rewards import Reward
