@@ -12,8 +12,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from adasr_trl.core.protocol import Mode
-from adasr_trl.evaluation import Setting, load_outcomes
-from adasr_trl.metrics import Outcome, clustered_bootstrap
+from adasr_trl.evaluation.outcome import Outcome, clustered_bootstrap
+from adasr_trl.evaluation.records import Setting, load_outcomes
 
 MEASURES: dict[str, Callable[[Outcome], float]] = {
     "accuracy, points": lambda one: 100.0 * one.right,

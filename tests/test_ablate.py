@@ -17,7 +17,7 @@ from adasr_trl.artifacts.saved_config import save_streaming
 from adasr_trl.core.episode import write_episodes
 from adasr_trl.core.protocol import Mode
 from adasr_trl.core.rollout import to_record
-from adasr_trl.evaluation import EPISODES_FILE, Setting
+from adasr_trl.evaluation.records import EPISODES_FILE, Setting
 from adasr_trl.layouts import build_layout
 from adasr_trl.layouts.codec import Codec
 

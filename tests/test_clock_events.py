@@ -19,8 +19,8 @@ from adasr_trl.core.clock import Clock, timeline
 from adasr_trl.core.episode import AnswerType, Episode, Source
 from adasr_trl.core.protocol import Phase
 from adasr_trl.core.rollout import Rollout
-from adasr_trl.lagging import second_delays
-from adasr_trl.pacing import Pace, paced
+from adasr_trl.evaluation.arrivals import Pace, paced
+from adasr_trl.evaluation.lagging import second_delays
 
 EPISODES = 1000
 

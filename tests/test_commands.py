@@ -15,11 +15,12 @@ from safetensors.torch import load_file
 from transformers import TrainerCallback
 from trl import GRPOTrainer
 
-from adasr_trl import cli, evaluation
+from adasr_trl import cli
 from adasr_trl.artifacts import directory
 from adasr_trl.artifacts.samples import SAMPLES_FILE, read_samples
 from adasr_trl.core.protocol import Mode
-from adasr_trl.evaluation import Setting, load_outcomes, load_rollouts
+from adasr_trl.evaluation import records
+from adasr_trl.evaluation.records import Setting, load_outcomes, load_rollouts
 from adasr_trl.training import callbacks, data
 
 
@@ -283,7 +284,7 @@ def test_a_complete_run_is_not_repeated(root, finished, monkeypatch):
 
 
 def test_evaluation_records_every_token_and_goes_on_where_it_stopped(finished, monkeypatch):
-    monkeypatch.setattr(evaluation, "BATCH", 2)
+    monkeypatch.setattr(records, "BATCH", 2)
     assert run("eval", finished) == 0
     folder = finished / "hrpo" / "eval"
     setting = Setting(Mode.STREAMING, 1.0)
@@ -312,7 +313,7 @@ def test_records_of_a_full_disk_are_never_taken_for_whole(finished, monkeypatch,
         raise OSError(28, "No space left on device", "records")
 
     with monkeypatch.context() as patch:
-        patch.setattr(evaluation, "to_record", full)
+        patch.setattr(records, "to_record", full)
         assert run("eval", finished) == 2
     assert "No space left on device" in capsys.readouterr().err
     assert not list(folder.glob("*temperature*.jsonl"))

@@ -26,9 +26,9 @@ from adasr_trl.config.sections import ModelConfig
 from adasr_trl.core.episode import read_episodes, write_episodes
 from adasr_trl.core.files import UserError
 from adasr_trl.core.protocol import Mode
-from adasr_trl.evaluation import Setting, load_outcomes
+from adasr_trl.evaluation.outcome import summarise
+from adasr_trl.evaluation.records import Setting, load_outcomes
 from adasr_trl.live.reasoner import StreamingReasoner
-from adasr_trl.metrics import summarise
 from adasr_trl.secret_scan import find_secret
 from adasr_trl.training.probe import compare, load_probe
 

@@ -6,7 +6,12 @@ import pytest
 from test_clock import beside, build
 
 from adasr_trl.core.clock import Clock, timeline
-from adasr_trl.lagging import average_lagging, first_answer_seconds, second_delays, word_delays
+from adasr_trl.evaluation.lagging import (
+    average_lagging,
+    first_answer_seconds,
+    second_delays,
+    word_delays,
+)
 
 CLOCK = Clock(seconds_per_token=1.0, prefill_seconds_per_token=0.1)
 

@@ -10,7 +10,7 @@ from adasr_trl.core.clock import Clock
 from adasr_trl.core.episode import AnswerType, Episode, Source
 from adasr_trl.core.protocol import Ending, Phase
 from adasr_trl.core.rollout import Rollout
-from adasr_trl.metrics import (
+from adasr_trl.evaluation.outcome import (
     Interval,
     Outcome,
     clustered_bootstrap,

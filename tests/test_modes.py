@@ -14,9 +14,9 @@ from adasr_trl.core.files import UserError
 from adasr_trl.core.protocol import Ending, Mode, Phase
 from adasr_trl.engines import HFEngine, Request, Sampling
 from adasr_trl.engines.rollout_state import Row
+from adasr_trl.evaluation.judging import first_answer_token
 from adasr_trl.layouts import build_layout
 from adasr_trl.layouts.codec import Codec
-from adasr_trl.suite.judging import first_answer_token
 
 LAYOUTS = ("interleaved", "parallel")
 

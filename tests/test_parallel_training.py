@@ -12,11 +12,12 @@ from test_commands import assert_equal, kill_at
 from test_hrpo_parity import SETTINGS, train
 from test_parallel import PARALLEL, full_logps, parts_for
 
-from adasr_trl import cli, evaluation
+from adasr_trl import cli
 from adasr_trl.config.sections import LoraSection, RewardConfig
 from adasr_trl.core.files import UserError
 from adasr_trl.core.protocol import Mode, Phase
-from adasr_trl.evaluation import Setting, load_rollouts
+from adasr_trl.evaluation import records
+from adasr_trl.evaluation.records import Setting, load_rollouts
 from adasr_trl.hrpo import HRPOConfig, HRPOTrainer
 from adasr_trl.rewards import build_rewards
 from adasr_trl.training.data import Data, Texts
@@ -307,7 +308,7 @@ def test_sft_hrpo_and_evaluation_run_in_parallel_and_evaluation_compares_layouts
     assert [line["step"] for line in lines if "streaming/tokens" in line] == [1, 2, 3, 4]
     both = ("--eval.layouts", "[interleaved, parallel]", "--eval.temperatures", "[0.0]")
     assert run("eval", "--overwrite", *both, "--eval.modes", "[streaming]") == 0
-    settings = evaluation.recorded_settings(folder)
+    settings = records.recorded_settings(folder)
     assert [setting.layout for setting in settings] == ["interleaved", "parallel"]
     for setting in settings:
         found = [rollout for rollout, _ in load_rollouts(folder, setting)]

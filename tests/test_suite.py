@@ -10,12 +10,13 @@ import types
 import pytest
 import workspace
 
-from adasr_trl import cli, evaluation
+from adasr_trl import cli
 from adasr_trl.artifacts import directory
 from adasr_trl.core.clock import Clock
 from adasr_trl.core.episode import read_episodes, write_episodes
 from adasr_trl.core.protocol import Mode, Phase
-from adasr_trl.evaluation import Setting, load_outcomes, load_rollouts
+from adasr_trl.evaluation import records
+from adasr_trl.evaluation.records import Setting, load_outcomes, load_rollouts
 
 MODES = ["streaming", "forced_skip", "no_deep"]
 
@@ -138,7 +139,7 @@ def test_the_first_sample_is_the_only_one_of_before_and_batches_do_not_matter(ro
     save(root, runs=None, run_modes=None, tests=None, output_dir=None, samples=1)
     assert run(root, "--model.path", str(root / "two"), "--eval.modes", "[streaming]") == 0
     save(root, run_modes={"two": ["streaming"]})
-    monkeypatch.setattr(evaluation, "BATCH", 1)
+    monkeypatch.setattr(records, "BATCH", 1)
     before = (root / "two" / "eval" / "streaming-temperature-1.jsonl").read_bytes()
     assert run(root, "--resume") == 0
     assert (root / "two" / "eval" / "streaming-temperature-1.jsonl").read_bytes() == before
@@ -149,7 +150,7 @@ def test_the_first_sample_is_the_only_one_of_before_and_batches_do_not_matter(ro
     assert first == tokens(root / "two" / "eval", Setting(Mode.STREAMING, 1.0))
     assert first != second
     assert (
-        len({evaluation._seed(0, e, s) for e in read_episodes(root / "test.jsonl") for s in (0, 1)})
+        len({records._seed(0, e, s) for e in read_episodes(root / "test.jsonl") for s in (0, 1)})
         == 8
     )
 
@@ -170,9 +171,9 @@ def test_forced_tokens_are_no_tokens_of_the_model(root):
 
 
 def test_an_interrupted_suite_goes_on_where_it_stopped(root, monkeypatch, capsys):
-    monkeypatch.setattr(evaluation, "BATCH", 2)
-    monkeypatch.setattr(evaluation, "time", types.SimpleNamespace(monotonic=lambda: 0.0))
-    plain, written = evaluation.to_record, []
+    monkeypatch.setattr(records, "BATCH", 2)
+    monkeypatch.setattr(records, "time", types.SimpleNamespace(monotonic=lambda: 0.0))
+    plain, written = records.to_record, []
 
     def stop_at_the_tenth(rollout):
         written.append(rollout)
@@ -181,12 +182,12 @@ def test_an_interrupted_suite_goes_on_where_it_stopped(root, monkeypatch, capsys
         return plain(rollout)
 
     with monkeypatch.context() as patch:
-        patch.setattr(evaluation, "to_record", stop_at_the_tenth)
+        patch.setattr(records, "to_record", stop_at_the_tenth)
         assert run(root) == 130
     assert "--resume" in capsys.readouterr().err
     assert not (root / "table").exists()
     written.clear()
-    monkeypatch.setattr(evaluation, "to_record", lambda r: written.append(r) or plain(r))
+    monkeypatch.setattr(records, "to_record", lambda r: written.append(r) or plain(r))
     assert run(root, "--resume") == 0
     # 7 questions; one has 3 modes with 3 rollouts each, two has 1: 84. What was written before the last write stays.
     assert 84 - 29 <= len(written) <= 84 - 29 + 3
@@ -199,7 +200,7 @@ def test_an_interrupted_suite_goes_on_where_it_stopped(root, monkeypatch, capsys
 def test_another_clock_rolls_nothing_out_again(root, monkeypatch):
     assert run(root) == 0
     own = {key(row): row for row in table(root)["rows"]}
-    monkeypatch.setattr(evaluation, "_engine", lambda *_: pytest.fail("a model was loaded"))
+    monkeypatch.setattr(records, "_engine", lambda *_: pytest.fail("a model was loaded"))
     clocks = {
         "own": {},
         "fast": {"words_per_minute": 1500, "arrivals": "words"},
@@ -230,7 +231,7 @@ def key(row):
 
 def test_a_finished_suite_is_not_repeated(root, monkeypatch, capsys):
     assert run(root) == 0
-    monkeypatch.setattr("adasr_trl.suite.running.find", lambda _suite: pytest.fail("was repeated"))
+    monkeypatch.setattr("adasr_trl.evaluation.run.find", lambda _suite: pytest.fail("was repeated"))
     capsys.readouterr()
     assert run(root, "--resume") == 0
     assert capsys.readouterr().out == f"{root / 'table'}\n"
@@ -303,7 +304,7 @@ BAD = [
 def test_what_cannot_be_evaluated_is_refused_before_a_model_is_loaded(
     root, monkeypatch, capsys, changes, before, message
 ):
-    monkeypatch.setattr(evaluation, "_engine", lambda *_: pytest.fail("a model was loaded"))
+    monkeypatch.setattr(records, "_engine", lambda *_: pytest.fail("a model was loaded"))
     monkeypatch.chdir(root)
     save(root, **changes)
     if before:
@@ -316,7 +317,7 @@ def test_what_cannot_be_evaluated_is_refused_before_a_model_is_loaded(
 
 
 def test_the_table_of_another_command_is_not_replaced(root, monkeypatch, capsys):
-    monkeypatch.setattr(evaluation, "_engine", lambda *_: pytest.fail("a model was loaded"))
+    monkeypatch.setattr(records, "_engine", lambda *_: pytest.fail("a model was loaded"))
     (root / "table").mkdir()
     (root / "table" / "table.json").write_text('{"lines": []}')
     assert run(root) == 2

@@ -11,16 +11,16 @@ from adasr_trl.config.eval_section import ClockSection, EvalConfig
 from adasr_trl.config.sections import ModelConfig
 from adasr_trl.core.clock import Clock
 from adasr_trl.core.protocol import Ending, Mode
-from adasr_trl.eval_plan import Planned, Questions
-from adasr_trl.evaluation import Setting
-from adasr_trl.metrics import Interval, wilson_interval
-from adasr_trl.pacing import Pace
-from adasr_trl.suite.clocks import Ticking
-from adasr_trl.suite.figures import figures_of, pass_at_k
-from adasr_trl.suite.judging import Judged, Timed
-from adasr_trl.suite.page import Findings, markdown_of, shown_pairs
-from adasr_trl.suite.pairs import differences, keep, pairs_of
-from adasr_trl.suite.planning import Row, Suite
+from adasr_trl.evaluation.arrivals import Pace
+from adasr_trl.evaluation.clocks import Ticking
+from adasr_trl.evaluation.judging import Judged, Timed
+from adasr_trl.evaluation.outcome import Interval, wilson_interval
+from adasr_trl.evaluation.page import Findings, markdown_of, shown_pairs
+from adasr_trl.evaluation.pairs import differences, keep, pairs_of
+from adasr_trl.evaluation.plan import Planned, Questions
+from adasr_trl.evaluation.records import Setting
+from adasr_trl.evaluation.suite import Row, Suite
+from adasr_trl.evaluation.summary import figures_of, pass_at_k
 
 
 def judged(right, *, deep=10, skips=(0, 0), trace=None, wait=1.0, ending=Ending.ANSWERED) -> Judged:

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from adasr_trl import table
 from adasr_trl.config.sections import StreamingConfig
 from adasr_trl.core.protocol import Ending, Mode
-from adasr_trl.evaluation import Setting
-from adasr_trl.metrics import Outcome
+from adasr_trl.evaluation import tables
+from adasr_trl.evaluation.outcome import Outcome
+from adasr_trl.evaluation.records import Setting
 
 
 def outcomes(pattern: str, deep: int, seconds: float) -> list[Outcome]:
@@ -43,10 +43,10 @@ RUNS = {
 
 @pytest.fixture
 def written(tmp_path, monkeypatch):
-    monkeypatch.setattr(table, "_outcomes", lambda run, _method, _temperature: RUNS[run.name])
-    monkeypatch.setattr(table, "recorded_settings", lambda _folder: [Setting(Mode.STREAMING, 0.0)])
-    monkeypatch.setattr(table, "load_streaming", lambda _run: StreamingConfig())
-    text = table.write_tables({name: [Path(name)] for name in RUNS}, tmp_path)
+    monkeypatch.setattr(tables, "_outcomes", lambda run, _method, _temperature: RUNS[run.name])
+    monkeypatch.setattr(tables, "recorded_settings", lambda _folder: [Setting(Mode.STREAMING, 0.0)])
+    monkeypatch.setattr(tables, "load_streaming", lambda _run: StreamingConfig())
+    text = tables.write_tables({name: [Path(name)] for name in RUNS}, tmp_path)
     return text, json.loads((tmp_path / "table.json").read_text())
 
 

@@ -21,9 +21,9 @@ from pathlib import Path
 from adasr_trl.artifacts.directory import RUN_FILE
 from adasr_trl.core.files import UserError, put_between, write_text
 from adasr_trl.core.protocol import Mode
-from adasr_trl.evaluation import EVAL_FOLDER, Setting, load_outcomes, recorded_settings
-from adasr_trl.metrics import Interval, Outcome, clustered_bootstrap, mcnemar, summarise
-from adasr_trl.table import BASELINE, Seeds, accuracy_of, decoding, markdown, tag_table
+from adasr_trl.evaluation.outcome import Interval, Outcome, clustered_bootstrap, mcnemar, summarise
+from adasr_trl.evaluation.records import EVAL_FOLDER, Setting, load_outcomes, recorded_settings
+from adasr_trl.evaluation.tables import BASELINE, Seeds, accuracy_of, decoding, markdown, tag_table
 
 METRICS_FILE = "metrics.jsonl"
 BINS = 5  # of a curve

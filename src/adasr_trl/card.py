@@ -22,9 +22,9 @@ from adasr_trl.artifacts.saved_config import load_origin, load_streaming
 from adasr_trl.base_licence import Licence
 from adasr_trl.config.sections import ModelConfig, StreamingConfig
 from adasr_trl.core.protocol import Mode
-from adasr_trl.evaluation import EVAL_FOLDER, Setting, load_outcomes, recorded_settings
-from adasr_trl.metrics import Summary, summarise
-from adasr_trl.table import decoding, markdown
+from adasr_trl.evaluation.outcome import Summary, summarise
+from adasr_trl.evaluation.records import EVAL_FOLDER, Setting, load_outcomes, recorded_settings
+from adasr_trl.evaluation.tables import decoding, markdown
 
 TAGS = ("adasr", "streaming-reasoning", "hrpo", "trl", "peft")
 _METHODS = {

@@ -27,7 +27,7 @@ from adasr_trl.base_licence import base_licence
 from adasr_trl.card import Described, evaluations, write_card
 from adasr_trl.core.episode import read_episodes
 from adasr_trl.core.files import UserError
-from adasr_trl.evaluation import EPISODES_FILE, EVAL_FOLDER
+from adasr_trl.evaluation.records import EPISODES_FILE, EVAL_FOLDER
 from adasr_trl.models.files import (
     ADAPTER_FILES,
     MODEL_FILES,

@@ -25,6 +25,7 @@ from adasr_trl.core.clock import Clock, arrivals, timeline
 from adasr_trl.core.episode import Episode
 from adasr_trl.core.files import UserError
 from adasr_trl.core.rollout import Rollout
+from adasr_trl.evaluation.outcome import outcome
 from adasr_trl.live.rendering import (
     FAILED_STYLE,
     RIGHT_STYLE,
@@ -39,7 +40,6 @@ from adasr_trl.live.rendering import (
     thought_line,
     visible,
 )
-from adasr_trl.metrics import outcome
 
 if TYPE_CHECKING:
     from rich.console import Group
@@ -115,7 +115,7 @@ def show_run(run: Path, count: int, which: str, file: str | None) -> int:
     from rich.console import Console
     from rich.text import Text
 
-    from adasr_trl.evaluation import EVAL_FOLDER, load_rollouts, recorded_settings
+    from adasr_trl.evaluation.records import EVAL_FOLDER, load_rollouts, recorded_settings
 
     folder = run / EVAL_FOLDER
     settings = [each for each in recorded_settings(folder) if file in (None, each.file)]

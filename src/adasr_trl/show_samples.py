@@ -15,8 +15,8 @@ from typing import Any
 from adasr_trl.artifacts.directory import identity_of
 from adasr_trl.artifacts.samples import Sample, read_samples
 from adasr_trl.core.clock import Clock
+from adasr_trl.evaluation.outcome import outcome
 from adasr_trl.live.rendering import visible
-from adasr_trl.metrics import outcome
 from adasr_trl.show import render
 
 

@@ -19,7 +19,7 @@ from adasr_trl.core.episode import Episode
 from adasr_trl.core.files import UserError
 from adasr_trl.core.protocol import Mode
 from adasr_trl.core.rollout import Rollout
-from adasr_trl.evaluation import (
+from adasr_trl.evaluation.records import (
     EPISODES_FILE,
     EVAL_FOLDER,
     Setting,

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from adasr_trl.core.files import UserError
-from adasr_trl.metrics import (
+from adasr_trl.evaluation.outcome import (
     Interval,
     McNemar,
     Outcome,
@@ -22,9 +22,9 @@ from adasr_trl.metrics import (
     outcome,
     summarise,
 )
+from adasr_trl.evaluation.tables import accuracy_of
 from adasr_trl.report.gathering import Method, seed_pairs
 from adasr_trl.report.records import clock_of
-from adasr_trl.table import accuracy_of
 
 Seeds = Sequence[Sequence[Outcome]]
 

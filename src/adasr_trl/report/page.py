@@ -20,12 +20,12 @@ from typing import Any
 
 from adasr_trl import __version__
 from adasr_trl.core.files import UserError, write_text
-from adasr_trl.evaluation import Setting
+from adasr_trl.evaluation.records import Setting
+from adasr_trl.evaluation.tables import decoding
 from adasr_trl.report.gathering import Method, Wanted, gather
 from adasr_trl.report.numbers import Difference, Line, differences_of, lines_of, load, reference_of
 from adasr_trl.report.records import clock_of
 from adasr_trl.report.trajectories import trajectories
-from adasr_trl.table import decoding
 
 logger = logging.getLogger(__name__)
 

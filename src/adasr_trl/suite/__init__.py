@@ -6,6 +6,6 @@
 clocks; ``figures`` and ``pairs`` are the numbers, ``page`` shows them. Training seeds are pooled by ``ablate``, not here.
 """
 
-from adasr_trl.suite.running import evaluate
+from adasr_trl.evaluation.run import evaluate
 
 __all__ = ["evaluate"]

@@ -15,9 +15,9 @@ from transformers import PreTrainedTokenizerBase
 from adasr_trl.config.sections import DataConfig, ModelConfig, StreamingConfig
 from adasr_trl.core.episode import Episode, EpisodeError, read_episodes
 from adasr_trl.core.protocol import Markers, Mode
+from adasr_trl.evaluation.outcome import check_answer
 from adasr_trl.layouts import Layout, build_layout, check_trace
 from adasr_trl.layouts.codec import Codec
-from adasr_trl.metrics import check_answer
 from adasr_trl.models.loading import load_tokenizer
 from adasr_trl.training.mixture import mix, refuse_doubled
 

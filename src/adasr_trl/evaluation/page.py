@@ -11,11 +11,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from adasr_trl.config.eval_section import POOLED, ClockSection
-from adasr_trl.suite.clocks import Ticking
-from adasr_trl.suite.figures import Figures
-from adasr_trl.suite.pairs import Difference
-from adasr_trl.suite.planning import Row, Suite
-from adasr_trl.table import markdown
+from adasr_trl.evaluation.clocks import Ticking
+from adasr_trl.evaluation.pairs import Difference
+from adasr_trl.evaluation.suite import Row, Suite
+from adasr_trl.evaluation.summary import Figures
+from adasr_trl.evaluation.tables import markdown
 
 FEW_PAIRS = 10  # more are shown against the reference alone
 

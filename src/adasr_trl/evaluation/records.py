@@ -27,11 +27,11 @@ from adasr_trl.config.sections import LayoutName, ModelConfig
 from adasr_trl.core.episode import Episode, read_episodes, write_episodes
 from adasr_trl.core.protocol import Mode
 from adasr_trl.core.rollout import Rollout, from_record, to_record
-from adasr_trl.metrics import Outcome, outcome
+from adasr_trl.evaluation.outcome import Outcome, outcome
 
 if TYPE_CHECKING:
     from adasr_trl.engines import Engine
-    from adasr_trl.eval_plan import Planned
+    from adasr_trl.evaluation.plan import Planned
 
 logger = logging.getLogger(__name__)
 

@@ -17,9 +17,9 @@ from adasr_trl.config.eval_section import EvalConfig
 from adasr_trl.config.sections import DataConfig, ModelConfig
 from adasr_trl.core.episode import Episode, EpisodeError, read_episodes
 from adasr_trl.core.files import UserError
-from adasr_trl.eval_plan import Planned, Questions, planned, settings_of
-from adasr_trl.evaluation import Setting
-from adasr_trl.metrics import check_answer
+from adasr_trl.evaluation.outcome import check_answer
+from adasr_trl.evaluation.plan import Planned, Questions, planned, settings_of
+from adasr_trl.evaluation.records import Setting
 
 GREEDY = 0.0
 TABLE, DATA = "table.md", "table.json"

@@ -14,7 +14,7 @@ from pathlib import Path
 from adasr_trl.artifacts.saved_config import load_streaming
 from adasr_trl.config.eval_section import RATES, ClockSection
 from adasr_trl.core.clock import Clock
-from adasr_trl.pacing import Pace, Times
+from adasr_trl.evaluation.arrivals import Pace, Times
 
 
 @dataclass(frozen=True)

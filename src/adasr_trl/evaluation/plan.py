@@ -19,7 +19,7 @@ from adasr_trl.artifacts.saved_config import load_streaming
 from adasr_trl.config.eval_section import EvalConfig, ModeName
 from adasr_trl.config.sections import ModelConfig
 from adasr_trl.core.protocol import Mode
-from adasr_trl.evaluation import EVAL_FOLDER, Setting
+from adasr_trl.evaluation.records import EVAL_FOLDER, Setting
 
 
 def settings_of(config: EvalConfig, modes: Sequence[ModeName]) -> tuple[Setting, ...]:

@@ -15,8 +15,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from adasr_trl.core.protocol import Ending
-from adasr_trl.metrics import Interval, paired_bootstrap, percentile, wilson_interval
-from adasr_trl.suite.judging import Judged, Timed
+from adasr_trl.evaluation.judging import Judged, Timed
+from adasr_trl.evaluation.outcome import Interval, paired_bootstrap, percentile, wilson_interval
 
 Samples = Sequence[Sequence[Judged]]  # the rollouts of each sample, in the same order of questions
 

@@ -23,12 +23,17 @@ from adasr_trl.core.clock import timeline
 from adasr_trl.core.episode import Episode
 from adasr_trl.core.protocol import Ending, Mode, Phase
 from adasr_trl.core.rollout import Rollout
-from adasr_trl.eval_plan import Planned
-from adasr_trl.evaluation import Setting, load_rollouts
-from adasr_trl.lagging import average_lagging, first_answer_seconds, second_delays, word_delays
-from adasr_trl.metrics import outcome
-from adasr_trl.pacing import paced
-from adasr_trl.suite.clocks import Ticking
+from adasr_trl.evaluation.arrivals import paced
+from adasr_trl.evaluation.clocks import Ticking
+from adasr_trl.evaluation.lagging import (
+    average_lagging,
+    first_answer_seconds,
+    second_delays,
+    word_delays,
+)
+from adasr_trl.evaluation.outcome import outcome
+from adasr_trl.evaluation.plan import Planned
+from adasr_trl.evaluation.records import Setting, load_rollouts
 
 if TYPE_CHECKING:
     from adasr_trl.layouts.codec import Codec

@@ -11,9 +11,9 @@ from array import array
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from adasr_trl.metrics import Interval, McNemar, mcnemar, paired_bootstrap
-from adasr_trl.suite.figures import Samples, right_by_question
-from adasr_trl.suite.planning import Row
+from adasr_trl.evaluation.outcome import Interval, McNemar, mcnemar, paired_bootstrap
+from adasr_trl.evaluation.suite import Row
+from adasr_trl.evaluation.summary import Samples, right_by_question
 
 
 @dataclass(frozen=True)

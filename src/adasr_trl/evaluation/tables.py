@@ -18,8 +18,7 @@ from adasr_trl.artifacts.saved_config import load_streaming
 from adasr_trl.core.clock import Clock
 from adasr_trl.core.files import write_text
 from adasr_trl.core.protocol import Mode
-from adasr_trl.evaluation import EVAL_FOLDER, Setting, load_outcomes, recorded_settings
-from adasr_trl.metrics import (
+from adasr_trl.evaluation.outcome import (
     Interval,
     Outcome,
     clustered_bootstrap,
@@ -27,6 +26,7 @@ from adasr_trl.metrics import (
     summarise,
     wilson_interval,
 )
+from adasr_trl.evaluation.records import EVAL_FOLDER, Setting, load_outcomes, recorded_settings
 
 BASELINE = "read-then-think"
 REFERENCE = "sft"

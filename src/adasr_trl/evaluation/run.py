@@ -21,13 +21,13 @@ from adasr_trl.artifacts import directory
 from adasr_trl.config.eval_section import POOLED, EvalConfig
 from adasr_trl.config.sections import DataConfig, ModelConfig
 from adasr_trl.core.files import write_text
-from adasr_trl.evaluation import Engines, Progress, record
-from adasr_trl.suite.clocks import Ticking, clocks_of
-from adasr_trl.suite.figures import Figures, Samples, figures_of
-from adasr_trl.suite.judging import Judge
-from adasr_trl.suite.page import Findings, markdown_of
-from adasr_trl.suite.pairs import Difference, Kept, differences, keep
-from adasr_trl.suite.planning import DATA, TABLE, Row, Suite, plan_suite
+from adasr_trl.evaluation.clocks import Ticking, clocks_of
+from adasr_trl.evaluation.judging import Judge
+from adasr_trl.evaluation.page import Findings, markdown_of
+from adasr_trl.evaluation.pairs import Difference, Kept, differences, keep
+from adasr_trl.evaluation.records import Engines, Progress, record
+from adasr_trl.evaluation.suite import DATA, TABLE, Row, Suite, plan_suite
+from adasr_trl.evaluation.summary import Figures, Samples, figures_of
 
 logger = logging.getLogger(__name__)
 

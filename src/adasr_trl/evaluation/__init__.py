@@ -1,0 +1,1 @@
+"""Evaluation on unseen questions: plan, records, clocks, outcomes, summaries, tables."""
