@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from adasr_trl import card
 from adasr_trl.artifacts.provenance import load_provenance, save_provenance
 from adasr_trl.config.sections import DataConfig, MixturePart
 from adasr_trl.core.episode import AnswerType, Episode, EpisodeError, Source, write_episodes
+from adasr_trl.hub import card
 from adasr_trl.training.mixture import EpisodeFile, mix, mixed_counts
 
 

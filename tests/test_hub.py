@@ -20,16 +20,16 @@ from loopback_hub import LoopbackHub
 
 from adasr_trl import cli
 from adasr_trl.artifacts.provenance import may_be_shared
-from adasr_trl.base_licence import Licence, base_licence
-from adasr_trl.card import Described, evaluations, measured, write_card
 from adasr_trl.config.sections import ModelConfig
 from adasr_trl.core.episode import read_episodes, write_episodes
 from adasr_trl.core.files import UserError
 from adasr_trl.core.protocol import Mode
 from adasr_trl.evaluation.outcome import summarise
 from adasr_trl.evaluation.records import Setting, load_outcomes
+from adasr_trl.hub.card import Described, evaluations, measured, write_card
+from adasr_trl.hub.licence import Licence, base_licence
+from adasr_trl.hub.secret_scan import find_secret
 from adasr_trl.live.reasoner import StreamingReasoner
-from adasr_trl.secret_scan import find_secret
 from adasr_trl.training.probe import compare, load_probe
 
 BASE, ADAPTER, MERGED = "me/base", "me/adapter", "me/merged"

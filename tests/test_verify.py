@@ -15,10 +15,10 @@ from adasr_trl import cli
 from adasr_trl.artifacts.saved_config import load_origin
 from adasr_trl.config.sections import ModelConfig
 from adasr_trl.core.files import UserError
-from adasr_trl.hub import Push, prepare
+from adasr_trl.hub.push import Push, prepare
+from adasr_trl.hub.verify import Form, merged, verify
 from adasr_trl.models.loading import load_model, load_tokenizer, model_is_quantized
 from adasr_trl.training.probe import VERIFY_FILE, compare, load_probe, save_probe
-from adasr_trl.verify import Form, merged, verify
 
 CPU = "cpu"
 

@@ -134,7 +134,7 @@ def _report(options: argparse.Namespace) -> int:
 
 
 def _push(options: argparse.Namespace) -> int:
-    from adasr_trl.hub import Push, preview, push
+    from adasr_trl.hub.push import Push, preview, push
 
     names = ("repo", "private", "merge", "without_eval", "with_records")
     how = Push(**{name: vars(options)[name] for name in names})
@@ -143,7 +143,7 @@ def _push(options: argparse.Namespace) -> int:
 
 
 def _verify(options: argparse.Namespace) -> int:
-    from adasr_trl.verify import Form, verify
+    from adasr_trl.hub.verify import Form, verify
 
     verdict = verify(
         options.model, Form(options.form), device=options.device, revision=options.revision

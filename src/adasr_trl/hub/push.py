@@ -23,11 +23,12 @@ from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi
 from adasr_trl.artifacts import directory
 from adasr_trl.artifacts.provenance import may_be_shared, used
 from adasr_trl.artifacts.saved_config import ORIGIN_FILE, load_origin
-from adasr_trl.base_licence import base_licence
-from adasr_trl.card import Described, evaluations, write_card
 from adasr_trl.core.episode import read_episodes
 from adasr_trl.core.files import UserError
 from adasr_trl.evaluation.records import EPISODES_FILE, EVAL_FOLDER
+from adasr_trl.hub.card import Described, evaluations, write_card
+from adasr_trl.hub.licence import base_licence
+from adasr_trl.hub.secret_scan import find_secret
 from adasr_trl.models.files import (
     ADAPTER_FILES,
     MODEL_FILES,
@@ -37,7 +38,6 @@ from adasr_trl.models.files import (
     hub_errors,
     is_hub_id,
 )
-from adasr_trl.secret_scan import find_secret
 from adasr_trl.training.probe import load_probe
 
 logger = logging.getLogger(__name__)
@@ -175,8 +175,8 @@ def _merged_files(run: Path, files: Mapping[str, Path], folder: Path) -> dict[st
     """The merged model's, written into ``folder`` and compared with what the adapter said."""
     from adasr_trl.artifacts.saved_config import load_streaming
     from adasr_trl.config.sections import ModelConfig
+    from adasr_trl.hub.verify import judge, merged
     from adasr_trl.models.loading import load_model, load_tokenizer
-    from adasr_trl.verify import judge, merged
 
     probe = load_probe(run)
     config = ModelConfig(path=str(run), dtype=probe.dtype)  # type: ignore[arg-type]  # as saved
