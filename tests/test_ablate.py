@@ -10,14 +10,15 @@ import pytest
 from conftest import STREAMING
 from scripted import write
 
-from adasr_trl import ablate, ablation_tables, cli
-from adasr_trl.ablate import AblateSection
-from adasr_trl.ablation_tables import Grid, Table, write_grid
+from adasr_trl import cli
 from adasr_trl.artifacts.saved_config import save_streaming
 from adasr_trl.core.episode import write_episodes
 from adasr_trl.core.protocol import Mode
 from adasr_trl.core.rollout import to_record
 from adasr_trl.evaluation.records import EPISODES_FILE, Setting
+from adasr_trl.experiments import ablate, tables
+from adasr_trl.experiments.ablate import AblateSection
+from adasr_trl.experiments.tables import Grid, Table, write_grid
 from adasr_trl.layouts import build_layout
 from adasr_trl.layouts.codec import Codec
 
@@ -204,7 +205,7 @@ def test_it_can_follow_which_phase_went_right(grid, monkeypatch):
         ("hrpo", 0.0): [True, True, False, None],  # the first three answers of hrpo are right
         ("grpo", 0.0): [None] * 4,
     }
-    real = ablation_tables._outcomes
+    real = tables._outcomes
 
     def outcomes(grid, method, folder, temperature):
         seeds = real(grid, method, folder, temperature)
@@ -214,7 +215,7 @@ def test_it_can_follow_which_phase_went_right(grid, monkeypatch):
             for seed in seeds
         ]
 
-    monkeypatch.setattr(ablation_tables, "_outcomes", outcomes)
+    monkeypatch.setattr(tables, "_outcomes", outcomes)
     text = write_grid([Table("m", "Methods", ("grpo", "hrpo"), phases=True)], grid, None)
     assert "| hrpo | greedy | 0.667 | 1.000 | 1.000 |" in text
     assert "| grpo | greedy | nan" not in text
@@ -222,7 +223,7 @@ def test_it_can_follow_which_phase_went_right(grid, monkeypatch):
 
 def test_the_best_held_out_accuracy_of_each_seed_follows_where_asked(grid):
     for seed, values in ((0, (0.25, 0.5)), (1, (0.75, 0.125))):
-        lines = [json.dumps({ablation_tables.HELD_OUT: x, "step": 5}) + "\n" for x in values]
+        lines = [json.dumps({tables.HELD_OUT: x, "step": 5}) + "\n" for x in values]
         with (grid.run("hrpo", seed) / "metrics.jsonl").open("a", encoding="utf-8") as log:
             log.writelines(lines)
     text = write_grid([Table("m", "Methods", ("grpo", "hrpo"), held_out=True)], grid, None)
@@ -240,6 +241,6 @@ def test_rows_by_tag_follow_where_asked(grid):
 
 
 def test_tables_without_records_say_what_to_run(tmp_path):
-    grid = ablation_tables.Grid(tmp_path, (0,), "adasr ablate")
+    grid = tables.Grid(tmp_path, (0,), "adasr ablate")
     with pytest.raises(ValueError, match="no records; run the grid first"):
         write_grid([Table("m", "Methods", ("hrpo",))], grid, None)

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from adasr_trl import cli, compare
-from adasr_trl.compare import CompareSection
-from adasr_trl.stages import Stage
+from adasr_trl import cli
+from adasr_trl.experiments import compare
+from adasr_trl.experiments.compare import CompareSection
+from adasr_trl.experiments.stages import Stage
 
 SECTION = CompareSection(
     "runs/x", "sft.yaml", "hrpo.yaml", "grpo.yaml", "eval.yaml", {"sft": {"max_steps": 5}}

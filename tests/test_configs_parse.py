@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from adasr_trl import commands
-from adasr_trl.compare import CompareSection
 from adasr_trl.config.loading import load_config, parse_trl
+from adasr_trl.experiments.compare import CompareSection
 from adasr_trl.rewards import build_rewards
 from data_builders.__main__ import main as build
 

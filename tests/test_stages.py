@@ -7,9 +7,9 @@ import sys
 
 import pytest
 
-from adasr_trl import stages
 from adasr_trl.core.files import UserError
-from adasr_trl.stages import Stage, run_all
+from adasr_trl.experiments import stages
+from adasr_trl.experiments.stages import Stage, run_all
 
 
 @pytest.fixture

@@ -16,10 +16,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from adasr_trl.ablation_tables import Grid, Table, write_grid
 from adasr_trl.config.loading import ConfigError, load_config
 from adasr_trl.evaluation.tables import BASELINE, REFERENCE
-from adasr_trl.stages import Stage, eval_stage, run_all, train_stage
+from adasr_trl.experiments.stages import Stage, eval_stage, run_all, train_stage
+from adasr_trl.experiments.tables import Grid, Table, write_grid
 
 logger = logging.getLogger(__name__)
 

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from adasr_trl.config.loading import ConfigError, load_config, split_overrides
 from adasr_trl.evaluation.tables import write_tables
-from adasr_trl.stages import Stage, eval_stage, run_all, train_stage
+from adasr_trl.experiments.stages import Stage, eval_stage, run_all, train_stage
 
 logger = logging.getLogger(__name__)
 

@@ -1,0 +1,1 @@
+"""Runs over seeds: grids of variants, their stages and tables."""
