@@ -12,8 +12,8 @@ from pathlib import Path
 
 import torch
 
-from adasr_trl import cli
-from adasr_trl.combinations import Combination, Sharding, Status, Weights, decide, every_row
+from adasr_trl.cli import main
+from adasr_trl.cli.support_matrix import Combination, Sharding, Status, Weights, decide, every_row
 
 CONFIGS = Path(__file__).parent.parent / "configs" / "deepspeed"
 FILES = {
@@ -44,7 +44,7 @@ def train(root, sharding, command, layout, weights):
         flags += [] if weights is Weights.FULL else ["--lora.r", "4"]
     else:
         flags += ["--model.path", f"{root}/{name}-sft", "--gradient_accumulation_steps", "1"]
-    return cli.main([command, "--config", f"{root}/{command}.yaml", *flags])
+    return main.main([command, "--config", f"{root}/{command}.yaml", *flags])
 
 
 def main(root, sharding):

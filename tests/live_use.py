@@ -11,8 +11,8 @@ import pytest
 from conftest import STREAMING
 from test_reasoner import QUESTION, TEXT
 
-from adasr_trl import cli
 from adasr_trl.artifacts.saved_config import save_streaming
+from adasr_trl.cli import main
 
 
 @pytest.fixture
@@ -47,9 +47,9 @@ def piped(data: bytes):
 def stream(run, *flags, data=None):
     command = ["stream", run, "--question", QUESTION, "--device", "cpu", *flags]
     if data is None:
-        return cli.main(command)
+        return main.main(command)
     with piped(data):
-        return cli.main(command)
+        return main.main(command)
 
 
 def threads_left() -> list[str]:

@@ -20,8 +20,8 @@ from accelerate import DistributedType, PartialState
 from torch.distributed.tensor import DTensor
 from transformers import TrainerCallback
 
-from adasr_trl import cli
 from adasr_trl.artifacts import directory
+from adasr_trl.cli import main
 from adasr_trl.training import callbacks, distributed, sft
 
 CONFIGS = Path(__file__).parent.parent / "configs" / "deepspeed"
@@ -82,7 +82,7 @@ def run(root, kind, out, extra, *more):
     resume = ["--resume"] if "resume" in more else []
     watching = [each for each in more if each != "resume"]
     with patch.object(sft, "callbacks", lambda path: [*plain(path), *watching]):
-        return cli.main([*command, *resume, *extra])
+        return main.main([*command, *resume, *extra])
 
 
 def undo_the_end(out):

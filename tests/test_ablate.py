@@ -10,8 +10,8 @@ import pytest
 from conftest import STREAMING
 from scripted import write
 
-from adasr_trl import cli
 from adasr_trl.artifacts.saved_config import save_streaming
+from adasr_trl.cli import main
 from adasr_trl.core.episode import write_episodes
 from adasr_trl.core.protocol import Mode
 from adasr_trl.core.rollout import to_record
@@ -106,7 +106,7 @@ def test_a_table_of_what_the_grid_does_not_have_is_refused_with_its_line(
         f"variants: {{grpo: {{command: grpo}}}}, tables: [{table}]}}\n",
         encoding="utf-8",
     )
-    assert cli.main(["ablate", "--config", str(config)]) == 2
+    assert main.main(["ablate", "--config", str(config)]) == 2
     error = capsys.readouterr().err
     assert said in error
     assert f"{config}:" in error

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 import workspace
 
-from adasr_trl import cli
+from adasr_trl.cli import main
 from adasr_trl.config.sections import ModelConfig
 from adasr_trl.core.protocol import Markers
 from adasr_trl.models.loading import load_model, load_tokenizer
@@ -47,7 +47,7 @@ def test_hrpo_continues_the_sft_adapter_and_starts_with_its_logits(tmp_path, epi
 
 
 def run(root: Path, command: str, *flags: str) -> int:
-    return cli.main([command, "--config", str(root / f"{command}.yaml"), *flags])
+    return main.main([command, "--config", str(root / f"{command}.yaml"), *flags])
 
 
 def load(path: Path) -> torch.nn.Module:

@@ -180,8 +180,8 @@ def test_a_source_of_both_runs_stands_once_with_the_larger_number(tmp_path):
 def test_a_run_on_a_mixture_notes_its_sources(tmp_path, episodes):
     import workspace
 
-    from adasr_trl import commands
     from adasr_trl.artifacts import directory
+    from adasr_trl.cli import train
 
     workspace.make(tmp_path, episodes)
     for name, part in (("a", episodes[:30]), ("b", episodes[30:48])):
@@ -192,6 +192,6 @@ def test_a_run_on_a_mixture_notes_its_sources(tmp_path, episodes):
     config |= {"max_steps": 1, "eval_strategy": "no"}
     del config["eval_steps"]
     workspace.save(tmp_path, "sft", config)
-    run = commands.run_sft(str(tmp_path / "sft.yaml"), (), directory.Existing.REFUSE)
+    run = train.run_sft(str(tmp_path / "sft.yaml"), (), directory.Existing.REFUSE)
     (source,) = load_provenance(run).data
     assert (source.name, source.licence, source.episodes) == ("ledger", "Apache-2.0", 48)

@@ -11,8 +11,8 @@ import combined
 import pytest
 import workspace
 
-from adasr_trl import cli
-from adasr_trl.combinations import (
+from adasr_trl.cli import main
+from adasr_trl.cli.support_matrix import (
     PLACE,
     Combination,
     Sharding,
@@ -33,7 +33,9 @@ def test_the_pages_table_is_the_codes(tmp_path):
     copy = tmp_path / "MODELS.md"
     copy.write_text(PAGE.read_text(encoding="utf-8"), encoding="utf-8")
     put_between(copy, PLACE, table())
-    assert copy.read_text() == PAGE.read_text(), "python -m adasr_trl.combinations docs/MODELS.md"
+    assert copy.read_text() == PAGE.read_text(), (
+        "python -m adasr_trl.cli.support_matrix docs/MODELS.md"
+    )
 
 
 @pytest.mark.parametrize(
@@ -70,7 +72,7 @@ def root(tmp_path, episodes):
 def test_what_cannot_work_is_refused_with_its_place_before_anything_is_loaded(
     root, capsys, flags, said
 ):
-    assert cli.main(["sft", "--config", str(root / "sft.yaml"), *flags]) == 2
+    assert main.main(["sft", "--config", str(root / "sft.yaml"), *flags]) == 2
     assert said in capsys.readouterr().err
     assert not (root / "sft").exists()
 
@@ -82,7 +84,7 @@ def test_the_line_of_the_file_is_named(root, capsys):
     )
     lines = (root / "sft.yaml").read_text().splitlines()
     line = next(i for i, text in enumerate(lines, 1) if "quantization" in text)
-    assert cli.main(["sft", "--config", str(root / "sft.yaml")]) == 2
+    assert main.main(["sft", "--config", str(root / "sft.yaml")]) == 2
     assert f"sft.yaml:{line}: model.quantization" in capsys.readouterr().err
 
 
@@ -90,7 +92,7 @@ def test_the_line_of_the_file_is_named(root, capsys):
 def base(tmp_path_factory, episodes):
     root = tmp_path_factory.mktemp("combined")
     workspace.make(root, episodes)
-    assert cli.main(["sft", "--config", f"{root}/sft.yaml", "--output_dir", f"{root}/base"]) == 0
+    assert main.main(["sft", "--config", f"{root}/sft.yaml", "--output_dir", f"{root}/base"]) == 0
     (root / "base" / "streaming.json").unlink()  # a pretrained model: it was taught no layout yet
     for name in ("sft", "hrpo"):
         short = {"max_steps": 2, "eval_strategy": "no", "save_strategy": "no"}

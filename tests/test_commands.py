@@ -15,9 +15,9 @@ from safetensors.torch import load_file
 from transformers import TrainerCallback
 from trl import GRPOTrainer
 
-from adasr_trl import cli
 from adasr_trl.artifacts import directory
 from adasr_trl.artifacts.samples import SAMPLES_FILE, read_samples
+from adasr_trl.cli import main
 from adasr_trl.core.protocol import Mode
 from adasr_trl.evaluation import records
 from adasr_trl.evaluation.records import Setting, load_outcomes, load_rollouts
@@ -47,7 +47,7 @@ def root(tmp_path, episodes, finished):
 
 
 def run(command: str, root: Path, *flags: str) -> int:
-    return cli.main([command, "--config", str(root / f"{command}.yaml"), *flags])
+    return main.main([command, "--config", str(root / f"{command}.yaml"), *flags])
 
 
 def weights(run_directory: Path) -> dict[str, torch.Tensor]:

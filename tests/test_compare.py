@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from adasr_trl import cli
+from adasr_trl.cli import main
 from adasr_trl.experiments import compare
 from adasr_trl.experiments.compare import CompareSection
 from adasr_trl.experiments.stages import Stage
@@ -68,6 +68,6 @@ def test_bad_flags_are_refused(tmp_path, capsys, flags, said):
     config.write_text(
         "compare: {output_dir: o, sft: s, hrpo: h, grpo: g, eval: e, quick: {}}", encoding="utf-8"
     )
-    assert cli.main(["compare", "--config", str(config), *flags]) == 2
+    assert main.main(["compare", "--config", str(config), *flags]) == 2
     assert said in capsys.readouterr().err
     assert not (tmp_path / "o").exists()

@@ -15,7 +15,7 @@ import torch
 import workspace
 from safetensors.torch import load_file
 
-from adasr_trl import cli
+from adasr_trl.cli import main
 
 HERE = Path(__file__).parent
 TOLERANCE = 1e-5
@@ -59,7 +59,7 @@ def root(tmp_path_factory, episodes):
     root = tmp_path_factory.mktemp("sharded")
     workspace.make(root, episodes)
     assert (
-        cli.main(["sft", "--config", str(root / "sft.yaml"), "--output_dir", f"{root}/base"]) == 0
+        main.main(["sft", "--config", str(root / "sft.yaml"), "--output_dir", f"{root}/base"]) == 0
     )
     config = workspace.load(root, "sft")
     config |= {"model": {"path": f"{root}/base"}, "max_steps": 3, "save_steps": 1}

@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 import workspace
 
-from adasr_trl import cli
-from adasr_trl.doctor_checks import (
+from adasr_trl.cli import main
+from adasr_trl.cli.doctor_checks import (
     Pace,
     Rolled,
     Traced,
@@ -65,7 +65,7 @@ def root(tmp_path, episodes):
 
 def examine(root, name, *flags):
     before = sorted(root.rglob("*"))
-    status = cli.main(["doctor", "--config", str(root / f"{name}.yaml"), *flags])
+    status = main.main(["doctor", "--config", str(root / f"{name}.yaml"), *flags])
     assert sorted(root.rglob("*")) == before
     return status
 

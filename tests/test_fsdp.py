@@ -15,7 +15,7 @@ import torch
 import workspace
 from test_deepspeed import TOLERANCE, apart, launch, root  # noqa: F401  # a fixture
 
-from adasr_trl import cli
+from adasr_trl.cli import main
 from adasr_trl.core.files import UserError
 from adasr_trl.training.distributed import begin_processes
 
@@ -85,7 +85,7 @@ def test_fsdp_trains_to_the_weights_of_plain_training_and_a_cut_run_resumes_to_t
 def test_fsdp_on_a_cpu_is_refused_rather_than_left_out(tmp_path, episodes, monkeypatch, capsys):
     workspace.make(tmp_path, episodes)
     monkeypatch.setenv("ACCELERATE_USE_FSDP", "true")
-    assert cli.main(["sft", "--config", str(tmp_path / "sft.yaml")]) == 2
+    assert main.main(["sft", "--config", str(tmp_path / "sft.yaml")]) == 2
     assert "error: FSDP: accelerate shards over GPUs only" in capsys.readouterr().err
     assert not (tmp_path / "sft").exists()
 

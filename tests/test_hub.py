@@ -18,8 +18,8 @@ import yaml
 from huggingface_hub import ModelCard, hf_api
 from loopback_hub import LoopbackHub
 
-from adasr_trl import cli
 from adasr_trl.artifacts.provenance import may_be_shared
+from adasr_trl.cli import main
 from adasr_trl.config.sections import ModelConfig
 from adasr_trl.core.episode import read_episodes, write_episodes
 from adasr_trl.core.files import UserError
@@ -84,11 +84,11 @@ def adapter(world, tmp_path):
 
 
 def run(command, root, *flags):
-    return cli.main([command, "--config", str(root / f"{command}.yaml"), *flags])
+    return main.main([command, "--config", str(root / f"{command}.yaml"), *flags])
 
 
 def push(path, repo, *flags):
-    return cli.main(["push", str(path), "--repo", repo, *flags])
+    return main.main(["push", str(path), "--repo", repo, *flags])
 
 
 def refused(capsys, *arguments):
@@ -143,7 +143,7 @@ def test_a_merged_model_replaces_the_adapter_and_reads_the_same(hub, adapter, ca
         hub.repos[MERGED]
     )
     capsys.readouterr()
-    assert cli.main(["verify", MERGED, "--device", "cpu"]) == 0
+    assert main.main(["verify", MERGED, "--device", "cpu"]) == 0
     said = capsys.readouterr().out
     assert "allowed 0.001 for a merged adapter" in said
     assert float(said.split("differ by ")[1].split()[0]) < 1e-5
@@ -412,7 +412,7 @@ def test_a_hub_that_refuses_the_token_or_is_away_is_one_line(hub, adapter, capsy
 
 
 def test_a_repository_that_is_not_there_is_named(hub, capsys):
-    assert cli.main(["verify", "me/nothing"]) == 2
+    assert main.main(["verify", "me/nothing"]) == 2
     assert "me/nothing: cannot be loaded from the Hub" in capsys.readouterr().err
 
 
@@ -432,6 +432,6 @@ def test_weights_that_were_changed_are_not_the_model_that_was_trained(hub, adapt
     path = adapter / "adapter_model.safetensors"
     weights = load_file(path)
     save_file({name: tensor * 1.01 for name, tensor in weights.items()}, path, {"format": "pt"})
-    assert cli.main(["verify", str(adapter), "--device", "cpu"]) == 1
+    assert main.main(["verify", str(adapter), "--device", "cpu"]) == 1
     assert capsys.readouterr().out.startswith("NOT the model that was trained")
     assert torch.is_tensor(load_probe(adapter).logits_TK)

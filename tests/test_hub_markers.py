@@ -7,7 +7,7 @@ from loopback_hub import LoopbackHub
 from test_hub import push, run, use_hub
 from test_markers import base, small  # noqa: F401  # fixtures
 
-from adasr_trl import cli
+from adasr_trl.cli import main
 from adasr_trl.live.reasoner import StreamingReasoner
 from adasr_trl.training.probe import compare, load_probe
 
@@ -45,7 +45,7 @@ def elsewhere(published, tmp_path, monkeypatch):
 
 
 def test_added_markers_verify_from_the_hub(elsewhere, capsys):
-    assert cli.main(["verify", ADAPTER, "--device", "cpu"]) == 0
+    assert main.main(["verify", ADAPTER, "--device", "cpu"]) == 0
     assert "the same model" in capsys.readouterr().out
 
 

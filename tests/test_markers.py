@@ -16,8 +16,8 @@ from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers,
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 from trl import chat_template_utils as templates
 
-from adasr_trl import cli
 from adasr_trl.artifacts.saved_config import load_streaming
+from adasr_trl.cli import main
 from adasr_trl.config.sections import ModelConfig, StreamingConfig
 from adasr_trl.core.protocol import Markers, Mode
 from adasr_trl.layouts import build_layout
@@ -185,7 +185,7 @@ def base(tmp_path_factory, episodes, small):
 
 
 def run(root, command, *flags):
-    return cli.main([command, "--config", str(root / f"{command}.yaml"), *flags])
+    return main.main([command, "--config", str(root / f"{command}.yaml"), *flags])
 
 
 def test_added_tokens_train_their_rows_alone_and_load_again(base, caplog):

@@ -12,7 +12,7 @@ from test_commands import assert_equal, kill_at
 from test_hrpo_parity import SETTINGS, train
 from test_parallel import PARALLEL, full_logps, parts_for
 
-from adasr_trl import cli
+from adasr_trl.cli import main
 from adasr_trl.config.sections import LoraSection, RewardConfig
 from adasr_trl.core.files import UserError
 from adasr_trl.core.protocol import Mode, Phase
@@ -298,7 +298,7 @@ def test_sft_hrpo_and_evaluation_run_in_parallel_and_evaluation_compares_layouts
     configure(tmp_path, layout="parallel")
 
     def run(command, *flags):
-        return cli.main([command, "--config", str(tmp_path / f"{command}.yaml"), *flags])
+        return main.main([command, "--config", str(tmp_path / f"{command}.yaml"), *flags])
 
     assert run("sft") == run("hrpo") == run("eval") == 0
     folder = tmp_path / "hrpo" / "eval"
@@ -320,7 +320,7 @@ def test_an_interrupted_run_resumes_to_the_same_weights(tmp_path, episodes, monk
     configure(tmp_path, layout="parallel")
 
     def run(command, *flags):
-        return cli.main([command, "--config", str(tmp_path / f"{command}.yaml"), *flags])
+        return main.main([command, "--config", str(tmp_path / f"{command}.yaml"), *flags])
 
     whole = ("--output_dir", str(tmp_path / "whole"))
     assert run("sft") == run("hrpo", *whole) == 0
@@ -333,7 +333,7 @@ def test_an_interrupted_run_resumes_to_the_same_weights(tmp_path, episodes, monk
 
 def test_rl_in_another_layout_than_the_model_was_taught_is_refused(tmp_path, episodes, capsys):
     workspace.make(tmp_path, episodes)
-    assert cli.main(["sft", "--config", str(tmp_path / "sft.yaml")]) == 0
+    assert main.main(["sft", "--config", str(tmp_path / "sft.yaml")]) == 0
     configure(tmp_path, layout="parallel")
-    assert cli.main(["hrpo", "--config", str(tmp_path / "hrpo.yaml")]) == 2
+    assert main.main(["hrpo", "--config", str(tmp_path / "hrpo.yaml")]) == 2
     assert "was taught 'interleaved'" in capsys.readouterr().err

@@ -14,8 +14,8 @@ from safetensors.torch import load_file
 from test_adapters import logits
 from test_commands import kill_at
 
-from adasr_trl import cli
 from adasr_trl.artifacts.saved_config import load_origin
+from adasr_trl.cli import main
 from adasr_trl.config.sections import ModelConfig, QuantizationSection
 from adasr_trl.core.protocol import Markers
 from adasr_trl.models.loading import load_model, load_tokenizer, model_is_quantized
@@ -25,7 +25,7 @@ WIDE = {**vars(SCRATCH), "hidden_size": 128, "intermediate_size": 128, "head_dim
 
 
 def run(root: Path, command: str, *flags: str) -> int:
-    return cli.main([command, "--config", str(root / f"{command}.yaml"), *flags])
+    return main.main([command, "--config", str(root / f"{command}.yaml"), *flags])
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +36,7 @@ def root(tmp_path_factory, episodes):
     wide = {"init": "scratch", "scratch": WIDE}
     workspace.save(root, "base", {**workspace.load(root, "sft"), "model": wide})
     base = str(root / "base")
-    assert cli.main(["sft", "--config", f"{base}.yaml", "--output_dir", base]) == 0
+    assert main.main(["sft", "--config", f"{base}.yaml", "--output_dir", base]) == 0
     flags = ("--model", f"{{path: {base}, quantization: {FOUR_BITS}}}", "--lora.r", "4")
     config = {**workspace.load(root, "sft"), "learning_rate": 0.02}
     workspace.save(root, "sft", config)

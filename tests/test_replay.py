@@ -11,8 +11,8 @@ from test_parallel import PARALLEL
 from test_reasoner import EPISODE
 from test_reasoner_served import reasoner_of
 
-from adasr_trl import cli
 from adasr_trl.artifacts.saved_config import save_streaming
+from adasr_trl.cli import main
 from adasr_trl.core.episode import write_episodes
 from adasr_trl.core.files import UserError
 from adasr_trl.live import device_rates
@@ -87,7 +87,7 @@ def run(tmp_path, taught, tokenizer, monkeypatch):
 def test_the_command_prints_a_row_for_every_layout_and_speed(run, capsys):
     write_episodes(run / "eval" / "episodes.jsonl", [EPISODE])
     flags = ["--wpm", "30000", "60000", "--layout", "interleaved", "parallel", "--json"]
-    assert cli.main(["replay", str(run), "--count", "1", *flags]) == 0
+    assert main.main(["replay", str(run), "--count", "1", *flags]) == 0
     found = json.loads(capsys.readouterr().out)
     assert [(row["layout"], row["words_per_minute"]) for row in found["table"]] == [
         *(("interleaved", 30000), ("interleaved", 60000), ("parallel", 30000), ("parallel", 60000)),
@@ -99,11 +99,11 @@ def test_the_command_prints_a_row_for_every_layout_and_speed(run, capsys):
 def test_the_taught_layouts_rates_are_kept_in_the_run(run, tmp_path, capsys):
     write_episodes(tmp_path / "some.jsonl", [EPISODE])
     flags = ["--episodes", str(tmp_path / "some.jsonl"), "--wpm", "60000"]
-    assert cli.main(["replay", str(run), *flags]) == 0
+    assert main.main(["replay", str(run), *flags]) == 0
     assert "| interleaved | 60000 | 1 |" in capsys.readouterr().out
     assert (run / "device.json").is_file()
 
 
 def test_without_episodes_it_says_which_flag_names_them(run, capsys):
-    assert cli.main(["replay", str(run)]) == 2
+    assert main.main(["replay", str(run)]) == 2
     assert "name one with --episodes FILE" in capsys.readouterr().err

@@ -11,11 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
+from adasr_trl.cli.show import plain, render, visible
 from adasr_trl.core.clock import Clock
 from adasr_trl.core.episode import AnswerType, Episode, Source
 from adasr_trl.core.protocol import Ending, Phase
 from adasr_trl.core.rollout import Rollout
-from adasr_trl.show import plain, render, visible
 
 R, S, D = Phase.READ, Phase.STREAM, Phase.DEEP
 
@@ -137,7 +137,7 @@ def test_no_text_raises_or_sends_a_control_character(thought: str, deep: str, an
 
 
 def test_the_command_line_pays_for_rich_only_when_it_shows() -> None:
-    code = "import sys, adasr_trl.show; print('rich' in sys.modules, 'torch' in sys.modules)"
+    code = "import sys, adasr_trl.cli.show; print('rich' in sys.modules, 'torch' in sys.modules)"
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert ran.stdout.split() == ["False", "False"]
 

@@ -10,8 +10,8 @@ import types
 import pytest
 import workspace
 
-from adasr_trl import cli
 from adasr_trl.artifacts import directory
+from adasr_trl.cli import main
 from adasr_trl.core.clock import Clock
 from adasr_trl.core.episode import read_episodes, write_episodes
 from adasr_trl.core.protocol import Mode, Phase
@@ -29,7 +29,7 @@ def trained(tmp_path_factory, episodes):
     sft = workspace.load(root, "sft") | {"eval_strategy": "no", "max_steps": 2}
     del sft["eval_steps"]
     workspace.save(root, "sft", sft)
-    assert cli.main(["sft", "--config", str(root / "sft.yaml")]) == 0
+    assert main.main(["sft", "--config", str(root / "sft.yaml")]) == 0
     for folder in (root / "sft").glob("checkpoint-*"):
         shutil.rmtree(folder)
     return root
@@ -68,7 +68,7 @@ def save(root, model=None, data=None, **changes):
 
 
 def run(root, *flags) -> int:
-    return cli.main(["eval", "--config", str(root / "suite.yaml"), *flags])
+    return main.main(["eval", "--config", str(root / "suite.yaml"), *flags])
 
 
 def table(root):

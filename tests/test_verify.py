@@ -11,8 +11,8 @@ from conftest import STREAMING
 from test_parallel import PARALLEL
 from test_qlora import root  # noqa: F401  # an adapter on weights of 4 bits
 
-from adasr_trl import cli
 from adasr_trl.artifacts.saved_config import load_origin
+from adasr_trl.cli import main
 from adasr_trl.config.sections import ModelConfig
 from adasr_trl.core.files import UserError
 from adasr_trl.hub.push import Push, prepare
@@ -82,7 +82,7 @@ def test_whole_weights_put_into_4_bits_are_judged_by_the_loose_limit(root, capsy
     verdict = verify(str(root / "base"), Form.FOUR_BIT, device=CPU)
     assert verdict.within
     assert 1e-3 < verdict.found.typical < 0.5
-    assert cli.main(["verify", str(root / "base"), "--form", "4bit", "--device", CPU]) == 0
+    assert main.main(["verify", str(root / "base"), "--form", "4bit", "--device", CPU]) == 0
     assert "allowed 0.5 for weights in 4 bits" in capsys.readouterr().out
 
 
@@ -117,4 +117,4 @@ def test_an_adapter_on_a_run_that_trained_all_weights_is_loaded_onto_those(root,
 
 
 def _sft(folder, *flags):
-    return cli.main(["sft", "--config", str(folder / "sft.yaml"), *flags])
+    return main.main(["sft", "--config", str(folder / "sft.yaml"), *flags])

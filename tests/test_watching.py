@@ -7,9 +7,9 @@ import pytest
 import workspace
 from test_show import EPISODE, ROLLOUT
 
-from adasr_trl import cli
 from adasr_trl.artifacts.samples import SAMPLES_FILE, read_samples, to_sample
 from adasr_trl.artifacts.step_log import StepLines
+from adasr_trl.cli import main
 from adasr_trl.config import trackers
 from adasr_trl.core.files import UserError
 from adasr_trl.hrpo import HRPOConfig
@@ -87,13 +87,13 @@ def test_samples_of_a_run_that_is_going_on_are_shown_and_cannot_act_on_the_termi
     kept_run(
         tmp_path, to_sample(ROLLOUT, EPISODE, {"\x1b[2Jglobal accuracy": 1.0, "deep format": None})
     )
-    assert cli.main(["show", str(tmp_path), "--samples", "--count", "1"]) == 0
+    assert main.main(["show", str(tmp_path), "--samples", "--count", "1"]) == 0
     shown = capsys.readouterr().out
     assert "step 2, ledger-7" in shown
     assert "step 1" not in shown
     assert "global accuracy 1.00, deep format unscored" in shown
     assert "\x1b" not in shown
-    assert cli.main(["show", str(tmp_path), "--samples", "--filter", "wrong"]) == 0
+    assert main.main(["show", str(tmp_path), "--samples", "--filter", "wrong"]) == 0
     assert capsys.readouterr().out == ""
 
 
@@ -117,12 +117,12 @@ def trained(tmp_path_factory, episodes):
     """A workspace whose SFT run is complete."""
     root = tmp_path_factory.mktemp("watched")
     workspace.make(root, episodes)
-    assert cli.main(["sft", "--config", str(root / "sft.yaml"), "--max_steps", "1"]) == 0
+    assert main.main(["sft", "--config", str(root / "sft.yaml"), "--max_steps", "1"]) == 0
     return root
 
 
 def hrpo(root, *flags):
-    return cli.main(["hrpo", "--config", str(root / "hrpo.yaml"), "--max_steps", "1", *flags])
+    return main.main(["hrpo", "--config", str(root / "hrpo.yaml"), "--max_steps", "1", *flags])
 
 
 @pytest.mark.parametrize(

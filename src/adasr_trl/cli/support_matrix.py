@@ -3,7 +3,7 @@
     >>> decide(Combination("hrpo", Weights.QLORA, Sharding.ZERO3, "interleaved", "hf")).status
     <Status.REFUSED: 'refused'>
 
-    python -m adasr_trl.combinations docs/MODELS.md      # writes the page's table
+    python -m adasr_trl.cli.support_matrix docs/MODELS.md      # writes the page's table
 
 "Works" is what a test runs: ``tests/test_combinations.py`` trains every such combination of the transformers engine, on CPU
 processes; vLLM's are those that docs/VLLM.md reports. Commands ask here before anything is loaded. What a single setting

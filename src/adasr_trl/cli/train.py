@@ -24,7 +24,7 @@ from adasr_trl.artifacts.provenance import save_provenance
 from adasr_trl.artifacts.samples import SAMPLES_FILE
 from adasr_trl.artifacts.saved_config import STREAMING_FILE, load_streaming
 from adasr_trl.artifacts.step_log import StepLines
-from adasr_trl.combinations import check
+from adasr_trl.cli.support_matrix import check
 from adasr_trl.config.loading import (
     AlarmConfig,
     ConfigError,
