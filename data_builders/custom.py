@@ -21,9 +21,9 @@ from data_builders import align, cut
 from data_builders.align import aligned, needed_units
 from data_builders.draft import Draft, Tracer
 from data_builders.given import given_tracer
-from data_builders.inputs import open_input
 from data_builders.options import add_text_options
-from data_builders.rows import Row
+from data_builders.rows.inputs import open_input
+from data_builders.rows.row import Row
 from data_builders.source import UNSPLIT, BuildError, Rejected, Rows
 
 NAME = "custom"

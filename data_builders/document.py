@@ -19,8 +19,8 @@ from typing import Any
 from adasr_trl.core.episode import read_episodes
 from adasr_trl.core.files import write_text
 from data_builders import build, report
-from data_builders.inputs import open_input
 from data_builders.manifest import read_manifest
+from data_builders.rows.inputs import open_input
 from data_builders.source import BuildError, load_source
 
 DOCUMENT = Path(__file__).parent.parent / "docs" / "DATA.md"

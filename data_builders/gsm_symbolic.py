@@ -17,9 +17,9 @@ from collections.abc import Iterator
 from data_builders import align
 from data_builders.draft import Draft
 from data_builders.gsm8k import draft_row
-from data_builders.inputs import open_input
 from data_builders.options import add_text_options
-from data_builders.rows import Row
+from data_builders.rows.inputs import open_input
+from data_builders.rows.row import Row
 from data_builders.source import BuildError, Rejected, Rows
 from data_builders.templates import TemplateError, fill, read_template
 

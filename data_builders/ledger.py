@@ -27,8 +27,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from adasr_trl.core.episode import AnswerType, Episode, Source
-from data_builders.inputs import Numbers
-from data_builders.rows import Row
+from data_builders.rows.inputs import Numbers
+from data_builders.rows.row import Row
 from data_builders.source import BuildError, Rows
 
 NAME = "ledger"

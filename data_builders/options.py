@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import argparse
 
-from data_builders import cut, rows, shape, split
+from data_builders import cut, shape, split
+from data_builders.rows import row
 
 
 def add_text_options(parser: argparse.ArgumentParser, *, licence: str) -> None:
     """Of a source that reads rows."""
-    rows.add_options(parser, licence=licence)
+    row.add_options(parser, licence=licence)
     add_telling_options(parser)
 
 

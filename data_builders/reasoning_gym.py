@@ -29,9 +29,9 @@ from data_builders.align import aligned
 from data_builders.asking import find_asking
 from data_builders.draft import Draft
 from data_builders.gsm8k import text_key
-from data_builders.inputs import Numbers, open_input
 from data_builders.options import add_telling_options
-from data_builders.rows import Row
+from data_builders.rows.inputs import Numbers, open_input
+from data_builders.rows.row import Row
 from data_builders.source import UNSPLIT, BuildError, Rejected, Rows
 
 NAME = "reasoning_gym"

@@ -24,7 +24,7 @@ from adasr_trl.core.files import UserError
 
 if TYPE_CHECKING:
     from data_builders.draft import Draft
-    from data_builders.rows import Row
+    from data_builders.rows.row import Row
 
 SOURCES = {
     "ledger": "stories in which things change hands, procedural, with exact traces",

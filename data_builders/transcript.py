@@ -25,9 +25,9 @@ from adasr_trl.core.transcripts import (
     whisper_segments,
 )
 from data_builders.draft import Draft
-from data_builders.inputs import open_input
 from data_builders.options import add_text_options
-from data_builders.rows import Row
+from data_builders.rows.inputs import open_input
+from data_builders.rows.row import Row
 from data_builders.source import UNSPLIT, BuildError, Count, Rejected, Rows
 
 NAME = "transcript"

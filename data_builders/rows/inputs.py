@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from data_builders.rows import Row, kind_of
+from data_builders.rows.row import Row, kind_of
 from data_builders.source import BuildError, Rows, Span
 
 

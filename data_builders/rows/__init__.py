@@ -1,0 +1,1 @@
+"""Rows of input files, and the outcome of each."""
