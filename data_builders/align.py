@@ -19,8 +19,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from data_builders.draft import Told, Trace, Tracer
-from data_builders.quantities import (
+from data_builders.text.draft import Told, Trace, Tracer
+from data_builders.text.quantities import (
     Quantity,
     content_stems,
     find_constants,

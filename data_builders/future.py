@@ -18,7 +18,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from data_builders.quantities import (
+from data_builders.text.quantities import (
     Quantity,
     content_stems,
     find_constants,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from data_builders.draft import Told, Trace, Tracer
+from data_builders.text.draft import Told, Trace, Tracer
 
 
 def given_tracer(thoughts: Sequence[str], deep: str) -> Tracer:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 
-from data_builders import cut, shape, split
+from data_builders import split
 from data_builders.rows import row
+from data_builders.text import cut, shape
 
 
 def add_text_options(parser: argparse.ArgumentParser, *, licence: str) -> None:

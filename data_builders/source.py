@@ -23,8 +23,8 @@ from adasr_trl.core.episode import Episode
 from adasr_trl.core.files import UserError
 
 if TYPE_CHECKING:
-    from data_builders.draft import Draft
     from data_builders.rows.row import Row
+    from data_builders.text.draft import Draft
 
 SOURCES = {
     "ledger": "stories in which things change hands, procedural, with exact traces",

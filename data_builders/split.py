@@ -13,8 +13,8 @@ import argparse
 import hashlib
 from collections.abc import Mapping, Set
 
-from data_builders.shape import share
 from data_builders.source import BuildError
+from data_builders.text.shape import share
 
 SPLITS = ("train", "test")
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from adasr_trl.core.chunking import sentence_chunks
 from adasr_trl.core.episode import read_episodes
 from data_builders.__main__ import main
-from data_builders.cut import cut
+from data_builders.text.cut import cut
 
 # Control tokens of Qwen, Llama 3, Mistral and Llama 2, Gemma, and GPT-2 with T5's and ours.
 CONTROL = (

@@ -8,11 +8,11 @@ from building import TOM, episodes, gsm8k, manifest, refused, write_rows
 
 from adasr_trl.core.episode import AnswerType, Source, read_episodes
 from data_builders.__main__ import main
-from data_builders.distractors import draw_distractor
-from data_builders.draft import Draft
 from data_builders.options import add_telling_options
-from data_builders.quantities import content_stems
-from data_builders.shape import shape
+from data_builders.text.distractors import draw_distractor
+from data_builders.text.draft import Draft
+from data_builders.text.quantities import content_stems
+from data_builders.text.shape import shape
 
 ALL_TRAIN = ("--test-share", "0")
 

@@ -16,8 +16,8 @@ import random
 import re
 from dataclasses import dataclass, replace
 
-from data_builders.distractors import draw_distractor
-from data_builders.draft import Draft, Kind, Unit
+from data_builders.text.distractors import draw_distractor
+from data_builders.text.draft import Draft, Kind, Unit
 
 QUESTION_AHEAD = "Solve the problem that follows."  # where no sentence of its own asks
 QUESTION_LAST = "Answer the question at the end of the text."

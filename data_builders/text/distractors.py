@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import random
 
-from data_builders.quantities import content_stems
+from data_builders.text.quantities import content_stems
 
 _PLAIN = (
     "The radio was playing an old song.",

@@ -1,0 +1,1 @@
+"""Text of an episode: draft, shaping, cutting into chunks."""
