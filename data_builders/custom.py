@@ -17,15 +17,15 @@ from itertools import accumulate
 
 from adasr_trl.core.chunking import sentence_chunks
 from adasr_trl.core.episode import AnswerType, Source
-from data_builders import align
-from data_builders.align import aligned, needed_units
-from data_builders.given import given_tracer
 from data_builders.options import add_text_options
 from data_builders.rows.inputs import open_input
 from data_builders.rows.row import Row
 from data_builders.source import UNSPLIT, BuildError, Rejected, Rows
 from data_builders.text import cut
 from data_builders.text.draft import Draft, Tracer
+from data_builders.traces import align
+from data_builders.traces.align import aligned, needed_units
+from data_builders.traces.given import given_tracer
 
 NAME = "custom"
 

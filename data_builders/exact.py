@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from data_builders import gsm_infinite, ledger
-from data_builders.future import Violation, future_facts
+from data_builders.traces.future_facts import Violation, future_facts
 
 _LEDGER_WHO = re.compile(r"does (\w+) have|Follow (\w+)'s")
 _LEDGER_HAS = re.compile(r"(\w+) has (\d+) \w+\.?$")

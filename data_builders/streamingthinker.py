@@ -18,7 +18,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from adasr_trl.core.episode import AnswerType
-from data_builders.given import given_tracer
 from data_builders.gsm8k import text_key
 from data_builders.logicnli import joined_units
 from data_builders.options import add_text_options
@@ -26,6 +25,7 @@ from data_builders.rows.inputs import open_input
 from data_builders.rows.row import Row, source_of
 from data_builders.source import Count, Rejected, Rows
 from data_builders.text.draft import Draft
+from data_builders.traces.given import given_tracer
 
 NAME = "streamingthinker"
 LICENCE = "Apache-2.0"

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 from adasr_trl.core.chunking import sentence_chunks
 from adasr_trl.core.episode import AnswerType, Source
-from data_builders.align import aligned, needed_units
 from data_builders.text.asking import find_asking
 from data_builders.text.draft import Draft
+from data_builders.traces.align import aligned, needed_units
 
 
 @dataclass(frozen=True)

@@ -2,9 +2,9 @@
 
 import pytest
 
-from data_builders.align import ALL_GUARDS, Guards, build_trace, place_steps, read_steps
 from data_builders.text.draft import Told
 from data_builders.text.quantities import find_constants, find_quantities, note_of, plain_numbers
+from data_builders.traces.align import ALL_GUARDS, Guards, build_trace, place_steps, read_steps
 
 CHUNKS = ("Tom has 5 apples.", " He buys 3 pears.", " He eats 2 apples.")
 

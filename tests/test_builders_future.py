@@ -9,7 +9,7 @@ from adasr_trl.core.episode import read_episodes
 from data_builders import ledger
 from data_builders.__main__ import main
 from data_builders.exact import early_facts
-from data_builders.future import future_facts
+from data_builders.traces.future_facts import future_facts
 
 CHUNKS = ("Tom has 5 hens.", " Ann sings.", " He buys 3 more from Bob.")
 

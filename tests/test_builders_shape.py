@@ -125,7 +125,7 @@ def test_a_wrong_number_is_corrected_within_a_few_chunks_and_the_trace_revises_i
 
 
 def test_a_calculation_waits_for_the_corrected_number():
-    from data_builders.align import aligned
+    from data_builders.traces.align import aligned
 
     given = argparse.Namespace(**vars(options("--corrections", "1")), notes=False)
     for guard in ("final_step", "latest_place", "words", "order", "number_words"):

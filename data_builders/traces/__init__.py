@@ -1,0 +1,1 @@
+"""Traces: thoughts aligned with chunks, and facts stated before they are read."""
