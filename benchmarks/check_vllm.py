@@ -37,7 +37,7 @@ from adasr_trl.layouts import Layout, build_layout
 from adasr_trl.layouts.codec import Codec
 from adasr_trl.models.loading import load_model, load_tokenizer
 from adasr_trl.rewards import build_rewards
-from data_builders import ledger
+from data_builders.sources import ledger
 
 STREAMING = StreamingConfig(max_thought_tokens=16, max_deep_tokens=64)
 SCRATCH = ScratchConfig(hidden_size=64, intermediate_size=192, num_hidden_layers=2, head_dim=32)

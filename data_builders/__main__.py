@@ -21,7 +21,7 @@ from adasr_trl.config.values import ConfigError, Entry, read_yaml, unknown_key
 from adasr_trl.core.files import UserError
 from adasr_trl.core.piped import run_piped
 from data_builders import build
-from data_builders.source import SOURCES, BuildError, load_source
+from data_builders.sources.base import SOURCES, BuildError, load_source
 
 PROGRAM = "python -m data_builders"
 USAGE = f"""usage: {PROGRAM} SOURCE --out DIR [options]

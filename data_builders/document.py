@@ -21,7 +21,7 @@ from adasr_trl.core.files import write_text
 from data_builders import build, report
 from data_builders.manifest import read_manifest
 from data_builders.rows.inputs import open_input
-from data_builders.source import BuildError, load_source
+from data_builders.sources.base import BuildError, load_source
 
 DOCUMENT = Path(__file__).parent.parent / "docs" / "DATA.md"
 BEGIN, END = "<!-- figures: make data-docs -->", "<!-- end of figures -->"

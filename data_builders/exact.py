@@ -14,7 +14,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from data_builders import gsm_infinite, ledger
+from data_builders.sources import gsm_infinite, ledger
 from data_builders.traces.future_facts import Violation, future_facts
 
 _LEDGER_WHO = re.compile(r"does (\w+) have|Follow (\w+)'s")

@@ -23,7 +23,7 @@ from typing import Any, Protocol
 from adasr_trl.core import answers, chunking, clock, episode, protocol
 from data_builders.parts import CLOCK, Entry
 from data_builders.rows.inputs import sha256_of
-from data_builders.source import BuildError, Rejected
+from data_builders.sources.base import BuildError, Rejected
 
 FORMAT = 1
 FILE_NAME = "manifest.json"

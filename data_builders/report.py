@@ -23,8 +23,8 @@ from adasr_trl.core.clock import Clock, arrivals
 from adasr_trl.core.episode import Episode, read_episodes
 from data_builders.exact import early_facts
 from data_builders.near import NearIndex
-from data_builders.source import BuildError
-from data_builders.split import SPLITS
+from data_builders.sources.base import BuildError
+from data_builders.sources.split import SPLITS
 
 NEAR = 0.8  # share of a test text's runs from which on it counts as a near-duplicate
 CLOCK = Clock()

@@ -31,8 +31,8 @@ from data_builders import quality
 from data_builders.build import TRACES_FILE
 from data_builders.endpoint import Endpoint, Settings
 from data_builders.quality import Bounds, RejectedTrace, bounds_of, fault_of
-from data_builders.source import BuildError
-from data_builders.split import SPLITS
+from data_builders.sources.base import BuildError
+from data_builders.sources.split import SPLITS
 
 PROMPT = Path(__file__).parent / "prompts" / "teacher.txt"
 CACHE = "replies"

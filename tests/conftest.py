@@ -17,7 +17,7 @@ import pytest
 
 from adasr_trl.config.sections import ModelConfig, ScratchConfig, StreamingConfig
 from adasr_trl.core.episode import Episode
-from data_builders import ledger
+from data_builders.sources import ledger
 
 hypothesis.settings.register_profile("no deadline", deadline=None)  # a busy machine is no error
 hypothesis.settings.load_profile("no deadline")

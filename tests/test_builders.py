@@ -8,7 +8,7 @@ from building import BOAT, TOM, custom, episodes, gsm8k, manifest, refused, writ
 
 from adasr_trl.core.episode import read_episodes
 from data_builders.__main__ import main
-from data_builders.split import test_groups as groups_for_test
+from data_builders.sources.split import test_groups as groups_for_test
 
 
 @pytest.fixture

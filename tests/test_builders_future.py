@@ -6,9 +6,9 @@ import random
 import pytest
 
 from adasr_trl.core.episode import read_episodes
-from data_builders import ledger
 from data_builders.__main__ import main
 from data_builders.exact import early_facts
+from data_builders.sources import ledger
 from data_builders.traces.future_facts import future_facts
 
 CHUNKS = ("Tom has 5 hens.", " Ann sings.", " He buys 3 more from Bob.")

@@ -8,7 +8,7 @@ from building import TOM, episodes, gsm8k, manifest, refused, write_rows
 
 from adasr_trl.core.episode import AnswerType, Source, read_episodes
 from data_builders.__main__ import main
-from data_builders.options import add_telling_options
+from data_builders.sources.options import add_telling_options
 from data_builders.text.distractors import draw_distractor
 from data_builders.text.draft import Draft
 from data_builders.text.quantities import content_stems

@@ -300,7 +300,7 @@ def test_a_task_is_generated_by_its_number(out, monkeypatch):
             return [{"question": text.format(n), "answer": str(2 * n)} for n in (3, 4, 5)]
 
     monkeypatch.setitem(__import__("sys").modules, "reasoning_gym", Fake)
-    from data_builders import reasoning_gym
+    from data_builders.sources import reasoning_gym
 
     reasoning_gym._generator.cache_clear()
     flags = ["--task", "legs", "--count", "3", "--seed", "4", "--out", str(out), *ALL_TRAIN]

@@ -8,8 +8,8 @@ import re
 import pytest
 
 from adasr_trl.core.protocol import Markers, first_marker
-from data_builders import ledger
-from data_builders.source import BuildError
+from data_builders.sources import ledger
+from data_builders.sources.base import BuildError
 
 GAINS, LOSSES = ("buys", "finds", "gets"), ("loses", "sells", "drops")
 

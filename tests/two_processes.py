@@ -23,7 +23,7 @@ from adasr_trl.hrpo import HRPOConfig, HRPOTrainer, scoring
 from adasr_trl.models.loading import load_model, load_tokenizer
 from adasr_trl.rewards import Reward, Scope, build_rewards
 from adasr_trl.rewards.user import UserFunction
-from data_builders import ledger
+from data_builders.sources import ledger
 
 
 def sometimes_unknown(rollout, episode):

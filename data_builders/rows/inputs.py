@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from data_builders.rows.row import Row, kind_of
-from data_builders.source import BuildError, Rows, Span
+from data_builders.sources.base import BuildError, Rows, Span
 
 
 @dataclass(frozen=True)

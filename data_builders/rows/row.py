@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from adasr_trl.core.episode import Source
-from data_builders.source import UNSPLIT, BuildError
+from data_builders.sources.base import UNSPLIT, BuildError
 
 
 @dataclass(frozen=True)

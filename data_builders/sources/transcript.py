@@ -24,10 +24,10 @@ from adasr_trl.core.transcripts import (
     spaced,
     whisper_segments,
 )
-from data_builders.options import add_text_options
 from data_builders.rows.inputs import open_input
 from data_builders.rows.row import Row
-from data_builders.source import UNSPLIT, BuildError, Count, Rejected, Rows
+from data_builders.sources.base import UNSPLIT, BuildError, Count, Rejected, Rows
+from data_builders.sources.options import add_text_options
 from data_builders.text.draft import Draft
 
 NAME = "transcript"

@@ -29,7 +29,7 @@ from dataclasses import dataclass, field
 from adasr_trl.core.episode import AnswerType, Episode, Source
 from data_builders.rows.inputs import Numbers
 from data_builders.rows.row import Row
-from data_builders.source import BuildError, Rows
+from data_builders.sources.base import BuildError, Rows
 
 NAME = "ledger"
 LICENCE = "Apache-2.0"

@@ -13,14 +13,14 @@ import argparse
 from collections.abc import Iterator
 from dataclasses import replace
 
-from data_builders.gsm8k import text_key
-from data_builders.options import add_text_options
 from data_builders.rows.inputs import open_input
 from data_builders.rows.row import Row, source_of
-from data_builders.source import Rejected, Rows
+from data_builders.sources.base import Rejected, Rows
+from data_builders.sources.gsm8k import text_key
+from data_builders.sources.options import add_text_options
+from data_builders.sources.word_problems import Gold, Names, draft_problem
 from data_builders.text.draft import Draft
 from data_builders.traces import align
-from data_builders.word_problems import Gold, Names, draft_problem
 
 NAME = "metamathqa"
 LICENCE = "MIT"

@@ -18,12 +18,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from adasr_trl.core.episode import AnswerType
-from data_builders.gsm8k import text_key
-from data_builders.logicnli import joined_units
-from data_builders.options import add_text_options
 from data_builders.rows.inputs import open_input
 from data_builders.rows.row import Row, source_of
-from data_builders.source import Count, Rejected, Rows
+from data_builders.sources.base import Count, Rejected, Rows
+from data_builders.sources.gsm8k import text_key
+from data_builders.sources.logicnli import joined_units
+from data_builders.sources.options import add_text_options
 from data_builders.text.draft import Draft
 from data_builders.traces.given import given_tracer
 

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from data_builders.expressions import ExpressionError, evaluate
+from data_builders.sources.gsm_symbolic_expressions import ExpressionError, evaluate
 
 ATTEMPTS = 5_000
 _SECTION = re.compile(r"#(init|conditions|answer)\s*:?")

@@ -12,12 +12,12 @@ import argparse
 from collections.abc import Iterator
 
 from adasr_trl.core.episode import AnswerType
-from data_builders.gsm8k import text_key
-from data_builders.logicnli import joined_units
-from data_builders.options import add_text_options
 from data_builders.rows.inputs import open_input
 from data_builders.rows.row import Row, source_of
-from data_builders.source import Rejected, Rows
+from data_builders.sources.base import Rejected, Rows
+from data_builders.sources.gsm8k import text_key
+from data_builders.sources.logicnli import joined_units
+from data_builders.sources.options import add_text_options
 from data_builders.text.draft import Draft
 
 NAME = "folio"

@@ -16,13 +16,13 @@ import argparse
 import hashlib
 from collections.abc import Iterator
 
-from data_builders.options import add_text_options
 from data_builders.rows.inputs import open_input
 from data_builders.rows.row import Row, source_of
-from data_builders.source import Rejected, Rows
+from data_builders.sources.base import Rejected, Rows
+from data_builders.sources.options import add_text_options
+from data_builders.sources.word_problems import Gold, Names, draft_problem
 from data_builders.text.draft import Draft
 from data_builders.traces import align
-from data_builders.word_problems import Gold, Names, draft_problem
 
 NAME = "gsm8k"
 LICENCE = "MIT"

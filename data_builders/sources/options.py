@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import argparse
 
-from data_builders import split
 from data_builders.rows import row
+from data_builders.sources import split
 from data_builders.text import cut, shape
 
 

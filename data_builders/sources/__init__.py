@@ -1,0 +1,1 @@
+"""Sources of episodes: one module a data set."""
