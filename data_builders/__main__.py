@@ -20,7 +20,7 @@ from typing import Any, NoReturn
 from adasr_trl.config.values import ConfigError, Entry, read_yaml, unknown_key
 from adasr_trl.core.files import UserError
 from adasr_trl.core.piped import run_piped
-from data_builders import build
+from data_builders.pipeline import run
 from data_builders.sources.base import SOURCES, BuildError, load_source
 
 PROGRAM = "python -m data_builders"
@@ -61,7 +61,7 @@ def _main(argv: Sequence[str] | None) -> int:
         if options.ephemeral:
             return _run_ephemeral(builder, options, command)
         _refuse_command(command)
-        outcome = build.run(builder, options, _progress())
+        outcome = run.run(builder, options, _progress())
     except BrokenPipeError:
         raise  # whoever read our output has gone
     except (UserError, ConfigError, OSError) as error:
@@ -160,7 +160,7 @@ def _run_ephemeral(builder: str, options: argparse.Namespace, command: list[str]
         )
     with tempfile.TemporaryDirectory(prefix="ephemeral-") as folder:
         options.out = Path(folder) / "data"
-        print(_summary(options.out, build.run(builder, options, _progress()).manifest))
+        print(_summary(options.out, run.run(builder, options, _progress()).manifest))
         filled = [part.replace("{out}", str(options.out)) for part in command]
         return subprocess.run(filled, check=False).returncode
 
@@ -185,7 +185,7 @@ def _parse_options(builder: str, arguments: list[str]) -> argparse.Namespace:
     parser = _Parser(
         prog=f"{PROGRAM} {builder}", description=SOURCES.get(builder), allow_abbrev=False
     )
-    build.add_options(parser)
+    run.add_options(parser)
     load_source(builder).add_options(parser)
     spelled = [re.sub(r"^--[\w-]+", lambda m: m[0].replace("_", "-"), a) for a in arguments]
     options, unknown = parser.parse_known_args(spelled)
@@ -237,7 +237,7 @@ def _located(message: str, settings: dict[str, Entry], overrides: list[str]) -> 
     return message
 
 
-def _progress() -> build.Progress | None:
+def _progress() -> run.Progress | None:
     """A line of progress on a terminal, else None."""
     if not sys.stderr.isatty():
         return None
@@ -270,7 +270,7 @@ def _summary(out: Path, manifest: dict[str, Any]) -> str:
         parts.append(f"  {manifest['rejected']['total']:,} rows rejected ({reasons}); see manifest")
     if manifest["rejected_traces"]:
         reasons = ", ".join(f"{r}: {n:,}" for r, n in manifest["rejected_traces"].items())
-        parts.append(f"  traces kept apart in {build.TRACES_FILE}: {reasons}")
+        parts.append(f"  traces kept apart in {run.TRACES_FILE}: {reasons}")
     return "\n".join(parts)
 
 

@@ -18,8 +18,9 @@ from typing import Any
 
 from adasr_trl.core.episode import read_episodes
 from adasr_trl.core.files import write_text
-from data_builders import build, report
-from data_builders.manifest import read_manifest
+from data_builders import report
+from data_builders.pipeline import run
+from data_builders.pipeline.manifest import read_manifest
 from data_builders.rows.inputs import open_input
 from data_builders.sources.base import BuildError, load_source
 
@@ -157,14 +158,14 @@ def _measure(
     given = [*recipe.options, *(["--input", str(data / recipe.file)] if recipe.file else [])]
     options = parse(recipe.source, [*given, "--out", str(folder / "out")])
     start = time.process_time()
-    build.run(recipe.source, options)
+    run.run(recipe.source, options)
     seconds = time.process_time() - start
     manifest = read_manifest(folder / "out") or {}
     rows = sum(_sizes(manifest).values()) + manifest["rejected"]["total"]
     unchanged = (0, 0)
     if recipe.text is not None:
         last = [*given, "--question", "last", "--keep-untraced", "--out", str(folder / "last")]
-        build.run(recipe.source, parse(recipe.source, last))
+        run.run(recipe.source, parse(recipe.source, last))
         unchanged = _unchanged(recipe, options, folder / "last")
     quality = report.inspect(folder / "out", episodes=0)
     return Figures(recipe, manifest, quality, rows, unchanged, seconds)

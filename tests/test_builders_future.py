@@ -7,7 +7,7 @@ import pytest
 
 from adasr_trl.core.episode import read_episodes
 from data_builders.__main__ import main
-from data_builders.exact import early_facts
+from data_builders.pipeline.exact_checks import early_facts
 from data_builders.sources import ledger
 from data_builders.traces.future_facts import future_facts
 

@@ -9,8 +9,8 @@ import pytest
 from building import TOM, manifest, write_rows
 
 from adasr_trl.core.episode import read_episodes
-from data_builders import build
 from data_builders.__main__ import main
+from data_builders.pipeline import run
 
 ROOT = Path(__file__).parent.parent
 
@@ -25,7 +25,7 @@ def rows(tmp_path):
 
 @pytest.fixture
 def small_parts(monkeypatch):
-    monkeypatch.setattr(build, "PART_ROWS", 20)
+    monkeypatch.setattr(run, "PART_ROWS", 20)
 
 
 def run(rows, out, *more):
@@ -38,7 +38,7 @@ def files(out):
 
 def test_parts_and_processes_change_nothing(rows, tmp_path, monkeypatch):
     assert run(rows, tmp_path / "one") == 0
-    monkeypatch.setattr(build, "PART_ROWS", 20)
+    monkeypatch.setattr(run, "PART_ROWS", 20)
     assert run(rows, tmp_path / "parts") == 0
     assert run(rows, tmp_path / "two", "--processes", "2") == 0
     assert files(tmp_path / "one") == files(tmp_path / "parts") == files(tmp_path / "two")
@@ -52,7 +52,7 @@ def test_an_interrupted_build_goes_on_with_the_parts_that_it_has(
     rows, tmp_path, small_parts, monkeypatch, capsys, kept
 ):
     assert run(rows, tmp_path / "whole") == 0
-    built, real = [], build.build_part
+    built, real = [], run.build_part
 
     def interrupted(job):
         if len(built) == kept:
@@ -60,14 +60,14 @@ def test_an_interrupted_build_goes_on_with_the_parts_that_it_has(
         built.append(job)
         return real(job)
 
-    monkeypatch.setattr(build, "build_part", interrupted)
+    monkeypatch.setattr(run, "build_part", interrupted)
     assert run(rows, tmp_path / "out") == 130
     assert "the same command goes on" in capsys.readouterr().err
     assert not (tmp_path / "out" / "manifest.json").exists()
     times = {path: path.stat().st_mtime_ns for path in tmp_path.glob("out/.build-*/*.json")}
     assert len(times) == kept
-    monkeypatch.setattr(build, "build_part", real)
-    monkeypatch.setattr(build, "_clean", lambda *_: None)
+    monkeypatch.setattr(run, "build_part", real)
+    monkeypatch.setattr(run, "_clean", lambda *_: None)
     assert run(rows, tmp_path / "out") == 0
     assert all(path.stat().st_mtime_ns == time for path, time in times.items())
     monkeypatch.undo()
@@ -78,10 +78,10 @@ def test_an_interrupted_build_goes_on_with_the_parts_that_it_has(
 
 def test_a_part_that_was_cut_short_is_built_again(rows, tmp_path, small_parts, monkeypatch):
     assert run(rows, tmp_path / "whole") == 0
-    real = build._add_up
-    monkeypatch.setattr(build, "_add_up", lambda _: (_ for _ in ()).throw(KeyboardInterrupt))
+    real = run._add_up
+    monkeypatch.setattr(run, "_add_up", lambda _: (_ for _ in ()).throw(KeyboardInterrupt))
     assert run(rows, tmp_path / "out") == 130
-    monkeypatch.setattr(build, "_add_up", real)
+    monkeypatch.setattr(run, "_add_up", real)
     first, second, third = sorted(tmp_path.glob("out/.build-*/0000*.json"))[:3]
     first.write_text("{")
     second.with_suffix(".jsonl").write_text("")
@@ -93,10 +93,10 @@ def test_a_part_that_was_cut_short_is_built_again(rows, tmp_path, small_parts, m
 def test_other_options_use_no_part_of_an_interrupted_build(
     rows, tmp_path, small_parts, monkeypatch
 ):
-    real = build._add_up
-    monkeypatch.setattr(build, "_add_up", lambda _: (_ for _ in ()).throw(KeyboardInterrupt))
+    real = run._add_up
+    monkeypatch.setattr(run, "_add_up", lambda _: (_ for _ in ()).throw(KeyboardInterrupt))
     assert run(rows, tmp_path / "out", "--no-notes") == 130
-    monkeypatch.setattr(build, "_add_up", real)
+    monkeypatch.setattr(run, "_add_up", real)
     assert run(rows, tmp_path / "out") == 0
     assert run(rows, tmp_path / "whole") == 0
     assert files(tmp_path / "out") == files(tmp_path / "whole")

@@ -132,7 +132,7 @@ def test_a_calculation_waits_for_the_corrected_number():
         setattr(given, f"guard_{guard}", True)
     given.max_thought_words, given.max_deep_words = 99, 99
     given.check_future, given.keep_untraced = True, False
-    from data_builders.assemble import assemble
+    from data_builders.pipeline.assemble import assemble
 
     one = draft(
         "Tom has 5 hens.",
@@ -202,7 +202,7 @@ def test_shaped_logic_keeps_its_proof_and_no_fact_from_the_future(out):
     assert main(["gsm_infinite", *flags, "--out", str(out)]) == 0
     found = manifest(out)
     assert found["rejected_traces"] == {}
-    from data_builders.exact import early_facts
+    from data_builders.pipeline.exact_checks import early_facts
 
     unknown = 0
     for episode in episodes(out):

@@ -454,7 +454,7 @@ def infinite(out, *more):
 
 
 def test_a_graph_s_answer_is_what_its_sentences_say(out):
-    from data_builders.exact import values_by_chunk
+    from data_builders.pipeline.exact_checks import values_by_chunk
 
     for episode in infinite(out):
         words = episode.question.rstrip("?").split()

@@ -13,7 +13,7 @@ from adasr_trl.core.episode import AnswerType, Episode, Source, read_episodes
 from data_builders import teacher
 from data_builders.__main__ import main
 from data_builders.endpoint import Endpoint, Settings
-from data_builders.quality import Bounds
+from data_builders.pipeline.quality import Bounds
 from data_builders.sources.base import BuildError
 
 GOOD = "1: Ann owns the boat\n2: <skip>\ndeep: <skip>\nanswer: Ann"

@@ -17,7 +17,7 @@ from itertools import accumulate, pairwise
 from adasr_trl.core.answers import AnswerError, check_gold
 from adasr_trl.core.clock import Clock
 from adasr_trl.core.episode import AnswerType, Episode, EpisodeError
-from data_builders.quality import RejectedTrace, bounds_of, fault_of
+from data_builders.pipeline.quality import RejectedTrace, bounds_of, fault_of
 from data_builders.sources.base import Count, Rejected
 from data_builders.text import cut as cutting
 from data_builders.text.draft import Draft, Kind, Told, Trace, Unit

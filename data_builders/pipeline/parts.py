@@ -19,8 +19,8 @@ from typing import Any, NamedTuple, TextIO
 from adasr_trl.core.clock import Clock, arrivals
 from adasr_trl.core.episode import Episode, to_json
 from adasr_trl.core.protocol import Markers, first_marker
-from data_builders.assemble import assemble
-from data_builders.quality import RejectedTrace
+from data_builders.pipeline.assemble import assemble
+from data_builders.pipeline.quality import RejectedTrace
 from data_builders.sources.base import Count, Rejected, SourceModule, Span, load_source
 from data_builders.text.draft import Draft
 

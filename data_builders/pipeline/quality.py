@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from adasr_trl.core.protocol import Markers, first_marker
-from data_builders.exact import early_facts
+from data_builders.pipeline.exact_checks import early_facts
 
 _MARKERS = Markers()
 

@@ -21,7 +21,7 @@ from types import ModuleType
 from typing import Any, Protocol
 
 from adasr_trl.core import answers, chunking, clock, episode, protocol
-from data_builders.parts import CLOCK, Entry
+from data_builders.pipeline.parts import CLOCK, Entry
 from data_builders.rows.inputs import sha256_of
 from data_builders.sources.base import BuildError, Rejected
 

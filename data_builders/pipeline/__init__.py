@@ -1,0 +1,1 @@
+"""Build of a data set: parts, manifest, quality control."""
