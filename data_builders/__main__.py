@@ -78,18 +78,20 @@ def _main(argv: Sequence[str] | None) -> int:
 
 
 def _inspect(arguments: list[str]) -> int:
-    from data_builders import report
+    from data_builders.tools import quality_report
 
-    parser = _Parser(prog=f"{PROGRAM} inspect", description=report.__doc__, allow_abbrev=False)
-    report.add_options(parser)
+    parser = _Parser(
+        prog=f"{PROGRAM} inspect", description=quality_report.__doc__, allow_abbrev=False
+    )
+    quality_report.add_options(parser)
     options = parser.parse_args(arguments)
-    found = report.inspect(options.directory, episodes=options.episodes, seed=options.seed)
-    print(report.render(found, str(options.directory)))
+    found = quality_report.inspect(options.directory, episodes=options.episodes, seed=options.seed)
+    print(quality_report.render(found, str(options.directory)))
     return 0
 
 
 def _teach(arguments: list[str]) -> int:
-    from data_builders import teacher
+    from data_builders.tools import teacher
 
     parser = _Parser(prog=f"{PROGRAM} teach", description=teacher.__doc__, allow_abbrev=False)
     teacher.add_options(parser)

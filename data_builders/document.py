@@ -18,11 +18,11 @@ from typing import Any
 
 from adasr_trl.core.episode import read_episodes
 from adasr_trl.core.files import write_text
-from data_builders import report
 from data_builders.pipeline import run
 from data_builders.pipeline.manifest import read_manifest
 from data_builders.rows.inputs import open_input
 from data_builders.sources.base import BuildError, load_source
+from data_builders.tools import quality_report
 
 DOCUMENT = Path(__file__).parent.parent / "docs" / "DATA.md"
 BEGIN, END = "<!-- figures: make data-docs -->", "<!-- end of figures -->"
@@ -102,7 +102,7 @@ class Figures:
 
     recipe: Recipe
     manifest: Mapping[str, Any]
-    report: report.Report
+    report: quality_report.Report
     rows: int
     unchanged: tuple[int, int]
     seconds: float
@@ -167,7 +167,7 @@ def _measure(
         last = [*given, "--question", "last", "--keep-untraced", "--out", str(folder / "last")]
         run.run(recipe.source, parse(recipe.source, last))
         unchanged = _unchanged(recipe, options, folder / "last")
-    quality = report.inspect(folder / "out", episodes=0)
+    quality = quality_report.inspect(folder / "out", episodes=0)
     return Figures(recipe, manifest, quality, rows, unchanged, seconds)
 
 

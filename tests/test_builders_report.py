@@ -8,8 +8,8 @@ from building import TOM, gsm8k, write_rows
 
 from adasr_trl.core.episode import AnswerType, Episode, Source, read_episodes, write_episodes
 from data_builders.__main__ import main
-from data_builders.near import NearIndex
-from data_builders.report import inspect
+from data_builders.tools.near import NearIndex
+from data_builders.tools.quality_report import inspect
 
 TEXTS = (
     "Tom has 5 red hens and buys 3 more of them today.",

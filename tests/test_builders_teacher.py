@@ -10,11 +10,11 @@ import pytest
 from building import BOAT, CUSTOM, manifest, write_rows
 
 from adasr_trl.core.episode import AnswerType, Episode, Source, read_episodes
-from data_builders import teacher
 from data_builders.__main__ import main
-from data_builders.endpoint import Endpoint, Settings
 from data_builders.pipeline.quality import Bounds
 from data_builders.sources.base import BuildError
+from data_builders.tools import teacher
+from data_builders.tools.endpoint import Endpoint, Settings
 
 GOOD = "1: Ann owns the boat\n2: <skip>\ndeep: <skip>\nanswer: Ann"
 EPISODE = Episode(
@@ -69,7 +69,7 @@ def quick(monkeypatch):
     async def sleep(seconds):
         waited.append(seconds)
 
-    monkeypatch.setattr("data_builders.endpoint.asyncio.sleep", sleep)
+    monkeypatch.setattr("data_builders.tools.endpoint.asyncio.sleep", sleep)
     return waited
 
 
@@ -224,8 +224,8 @@ def test_the_rate_is_limited(boats, tmp_path, monkeypatch):
     async def sleep(seconds):
         slots.append(round(now[0] + seconds, 3))
 
-    monkeypatch.setattr("data_builders.endpoint.asyncio.sleep", sleep)
-    monkeypatch.setattr("data_builders.endpoint.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("data_builders.tools.endpoint.asyncio.sleep", sleep)
+    monkeypatch.setattr("data_builders.tools.endpoint.time.monotonic", lambda: now[0])
     teach(boats, tmp_path / "out", Server(GOOD), "--requests-per-minute", "30")
     assert sorted(slots) == [2.0 * i for i in range(12)]
 

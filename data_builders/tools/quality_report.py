@@ -21,10 +21,10 @@ from pathlib import Path
 from adasr_trl.core.answers import AnswerError, check_gold
 from adasr_trl.core.clock import Clock, arrivals
 from adasr_trl.core.episode import Episode, read_episodes
-from data_builders.near import NearIndex
 from data_builders.pipeline.exact_checks import early_facts
 from data_builders.sources.base import BuildError
 from data_builders.sources.split import SPLITS
+from data_builders.tools.near import NearIndex
 
 NEAR = 0.8  # share of a test text's runs from which on it counts as a near-duplicate
 CLOCK = Clock()

@@ -1,0 +1,1 @@
+"""Commands beside the build: teacher traces, quality report."""
