@@ -110,7 +110,7 @@ data: install  ## build the episodes
 	@$(BIN)/python -m data_builders $(call config,data,data) $(call args,data)
 
 data-docs: install  ## build every source on the files in DATA=, and write the figures into docs/DATA.md
-	@$(BIN)/python -m data_builders document --data $(DATA)
+	@$(BIN)/python -m tools.data_docs --data $(DATA)
 
 sft: data  ## supervised fine-tuning on the traces
 	@$(TRAIN) sft $(call config,sft,sft) --refresh $(call own,sft) $(peft) $(call args,sft)

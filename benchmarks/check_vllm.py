@@ -97,8 +97,8 @@ class Subject:
         largest = max(self.difference(rollout) for rollout in (*greedy, *sampled))
         close = largest < CLOSE[self.dtype]
         report.add(f"{when}: largest difference of a log-probability", f"{largest:.1e}", close)
-        pairs = zip((*requests, *requests), (*greedy, *sampled), strict=True)
-        obeyed = [self.replayed(request, rollout) == rollout for request, rollout in pairs]
+        asked = zip((*requests, *requests), (*greedy, *sampled), strict=True)
+        obeyed = [self.replayed(request, rollout) == rollout for request, rollout in asked]
         report.share(f"{when}: rollouts that obey the protocol", obeyed)
         thoughts = Counter(
             ending.value for rollout in sampled for ending in rollout.thought_endings

@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Sequence
+from functools import partial
 
 import torch
 
 from benchmarks import parts
-from benchmarks.rollout import DEEP, Work, lengths_of, ours
+from benchmarks.rollout import DEEP, Work, lengths_of
 
 HIDDEN, LAYERS = 128, 4
 LAYOUTS = ("interleaved", "parallel")
@@ -29,7 +30,7 @@ def tokens_of(work: Work) -> int:
 def line_of(kind: str, count: int, work: Work, first: dict[str, float]) -> list[str]:
     """A row of the table; ``first`` has the figures of the row that others are compared with."""
     work.model.eval()
-    seconds = parts.in_turns({name: (lambda name=name: ours(work, name)) for name in LAYOUTS}, 3)
+    seconds = parts.in_turns({name: partial(ours, work, name) for name in LAYOUTS}, 3)
     cells = []
     for name in LAYOUTS:
         each = statistics.median(seconds[name]) / tokens_of(work) * 1e6

@@ -37,7 +37,7 @@ def steps_of(form: str, folder: str) -> list[float]:
     episodes = [parts.episode_of([parts.LONG_SENTENCE] * 8, f"e{n}") for n in range(ROWS * STEPS)]
     rows: Dataset = tokenize(episodes, build_layout(streaming, codec), Mode.STREAMING)
     times = StepTimes()
-    settings = {
+    settings: dict[str, Any] = {
         "output_dir": folder,
         "per_device_train_batch_size": ROWS,
         "max_steps": STEPS,

@@ -18,17 +18,17 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from adasr_trl.config.values import ConfigError, Entry, read_yaml, unknown_key
-from adasr_trl.core.files import UserError
+from adasr_trl.core.errors import UserError
 from adasr_trl.core.piped import run_piped
+from data_builders.errors import BuildError
 from data_builders.pipeline import run
-from data_builders.sources.base import SOURCES, BuildError, load_source
+from data_builders.sources.base import SOURCES, load_source
 
 PROGRAM = "python -m data_builders"
 USAGE = f"""usage: {PROGRAM} SOURCE --out DIR [options]
        {PROGRAM} --config FILE [options]
        {PROGRAM} inspect DIR        the quality report of a build
        {PROGRAM} teach DIR ...      ask a model for traces of its episodes
-       {PROGRAM} document --data D  build every source and write the figures into docs/DATA.md
 
 Builds train.jsonl, test.jsonl and manifest.json. Sources:
 {chr(10).join(f"  {name:16} {what}" for name, what in SOURCES.items())}
@@ -122,22 +122,9 @@ def _teaching_progress() -> Callable[[Any], None]:
     return show
 
 
-def _document(arguments: list[str]) -> int:
-    from data_builders import document
-
-    parser = _Parser(prog=f"{PROGRAM} document", description=document.__doc__, allow_abbrev=False)
-    document.add_options(parser)
-    options = parser.parse_args(arguments)
-    missing = document.run(options.data, options.document, _parse_options)
-    left_out = f"; not built, for lack of the file: {', '.join(missing)}" if missing else ""
-    print(f"{options.document}: written{left_out}")
-    return 0
-
-
 TOOLS: dict[str, Callable[[list[str]], int]] = {
     "inspect": _inspect,
     "teach": _teach,
-    "document": _document,
 }
 
 
@@ -171,19 +158,20 @@ def _parse(arguments: list[str]) -> tuple[str, argparse.Namespace]:
     """The source and its options, those of a configuration file included."""
     if not arguments[0].startswith("-"):
         builder, *rest = arguments
-        return builder, _parse_options(builder, rest)
+        return builder, parse_options(builder, rest)
     first = _Parser(add_help=False, allow_abbrev=False)
     first.add_argument("--config", type=Path, required=True)
     known, rest = first.parse_known_args(arguments)
     settings = _read_config(known.config)
     builder = str(settings.pop("source").value)
     try:
-        return builder, _parse_options(builder, [*_as_arguments(settings), *rest])
+        return builder, parse_options(builder, [*_as_arguments(settings), *rest])
     except BuildError as error:
         raise BuildError(_located(str(error), settings, rest)) from error
 
 
-def _parse_options(builder: str, arguments: list[str]) -> argparse.Namespace:
+def parse_options(builder: str, arguments: list[str]) -> argparse.Namespace:
+    """The options of one source, refused with the nearest known name."""
     parser = _Parser(
         prog=f"{PROGRAM} {builder}", description=SOURCES.get(builder), allow_abbrev=False
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import graphlib
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,85 +15,14 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "src" / "adasr_trl"
 BUILDERS = ROOT / "data_builders"
 
-# Imports go down or stay within a layer. A folder's modules share its name and its layer.
-LAYERS = {
-    **dict.fromkeys(
-        [
-            "protocol",
-            "chunking",
-            "episode",
-            "rollout",
-            "answers",
-            "trace_numbers",
-            "clock",
-            "metrics",
-            "config",
-            "config_sections",
-            "config_values",
-            "files",
-            "mixture",
-            "rundir",
-            "streaming_file",
-            "provenance",
-            "transcripts",
-            "eval_config",
-            "pacing",
-            "lagging",
-            "piped",
-            "samples",
-            "step_lines",
-        ],
-        0,
-    ),
-    **dict.fromkeys(["rewards", "advantages", "shaping"], 1),
-    **dict.fromkeys(["codec", "model", "layouts", "engines", "boundaries", "hub_files"], 2),
-    **dict.fromkeys(
-        [
-            "samplers",
-            "callbacks",
-            "processes",
-            "texts",
-            "training",
-            "probe",
-            "sft",
-            "hrpo",
-            "evaluation",
-            "eval_plan",
-            "reasoner",
-            "background",
-            "live_stream",
-            "profile",
-        ],
-        3,
-    ),
-    **dict.fromkeys(
-        [
-            "report",
-            "table",
-            "live",
-            "hub",
-            "card",
-            "base_licence",
-            "secret_scan",
-            "verify",
-            "doctor",
-            "doctor_checks",
-            "combinations",
-            "reporting",
-            "show",
-            "show_samples",
-            "compare",
-            "stages",
-            "ablate",
-            "ablation_tables",
-            "commands",
-            "suite",
-        ],
-        4,
-    ),
-    **dict.fromkeys(["cli", "__main__"], 5),
-    "__init__": 5,  # may name anything lazily; importing a name from it (__version__) is free
-}
+# A package imports itself and those below it (to its left). Above them all: __init__ and __main__.
+PACKAGES = (
+    *("core", "config", "artifacts", "layouts", "rewards", "models", "engines", "live", "training"),
+    *("hrpo", "evaluation", "hub", "report", "experiments", "cli"),
+)
+BUILDER_PACKAGES = ("errors", "rows", "text", "traces", "sources", "pipeline", "tools")
+SHARED = ("core", "config")  # the packages that the builders may use
+LIGHT = ("core", "config")  # the standard library (and PyYAML) only
 HEAVY = {
     *("torch", "transformers", "trl", "datasets", "peft", "accelerate", "tokenizers"),
     *("matplotlib", "pandas", "numpy", "math_verify", "sympy"),
@@ -146,63 +76,80 @@ def read(path: Path, root: Path) -> list[Import]:
     return imports_of(path.read_text(encoding="utf-8"), package)
 
 
-def layer_name(dotted: str) -> str:
-    """The first path part within adasr_trl, or __init__ for a plain name of the package."""
-    first = [*dotted.split("."), ""][1]
-    module = PACKAGE / first
-    return (
-        first if first and (module.is_dir() or module.with_suffix(".py").is_file()) else "__init__"
-    )
+def place(dotted: str, root: str, packages: tuple[str, ...]) -> int | None:
+    """The place of a module's package in the order, or None outside of it."""
+    first, _, rest = dotted.partition(".")
+    name = rest.partition(".")[0]
+    return packages.index(name) if first == root and name in packages else None
 
 
-def goes_up(importer: int, dotted: str) -> bool:
-    if dotted.split(".")[0] != "adasr_trl":
-        return False
-    name = layer_name(dotted)
-    return name != "__init__" and LAYERS.get(name, 0) > importer
-
-
-def own_name(path: Path) -> str:
-    return Path(path.relative_to(PACKAGE).parts[0]).stem
-
-
-def test_every_module_has_a_layer() -> None:
-    assert {own_name(path) for path in files(PACKAGE)} <= set(LAYERS)
-
-
-@pytest.mark.parametrize("path", files(PACKAGE), ids=lambda path: str(path.relative_to(PACKAGE)))
-def test_imports_go_down_only(path: Path) -> None:
-    upward = [
-        f"{path}:{found.line}: {own_name(path)} imports {found.name}"
-        for found in read(path, PACKAGE.parent)
-        if goes_up(LAYERS.get(own_name(path), 0), found.name)
-    ]
-    assert not upward
+def upward(folder: Path, packages: tuple[str, ...]) -> list[str]:
+    """Every import that goes up."""
+    lines = []
+    for path in files(folder):
+        own = Path(path.relative_to(folder).parts[0]).stem
+        for found in read(path, folder.parent):
+            at = place(found.name, folder.name, packages)
+            if own in packages and at is not None and at > packages.index(own):
+                lines.append(f"{path}:{found.line}: {own} imports {found.name}")
+    return lines
 
 
 @pytest.mark.parametrize(
-    "path",
-    [path for path in files(PACKAGE) if LAYERS.get(own_name(path)) == 0],
-    ids=lambda path: path.name,
-)
-def test_layer_0_loads_the_standard_library_only(path: Path) -> None:
-    allowed = {*sys.stdlib_module_names, "adasr_trl"}
-    loaded = [found for found in read(path, PACKAGE.parent) if found.at_load]
-    assert not [found for found in loaded if found.name.split(".")[0] not in allowed]
-
-
-@pytest.mark.parametrize(
-    "path",
+    ("folder", "packages", "loose"),
     [
-        path
-        for path in files(PACKAGE)
-        if own_name(path) in ("rewards", "cli", "__init__", "__main__")
+        (PACKAGE, PACKAGES, {"__init__", "__main__"}),
+        (BUILDERS, BUILDER_PACKAGES, {"__init__", "__main__", "errors"}),
     ],
-    ids=lambda path: path.name,
+    ids=["adasr_trl", "data_builders"],
 )
-def test_rewards_and_the_command_line_load_nothing_heavy(path: Path) -> None:
-    loaded = [found for found in read(path, PACKAGE.parent) if found.at_load]
-    assert not [found for found in loaded if found.name.split(".")[0] in HEAVY]
+def test_every_module_lies_in_a_package_of_the_list(folder, packages, loose) -> None:
+    assert {path.stem for path in folder.glob("*.py")} == loose
+    assert {path.parent.name for path in folder.glob("*/__init__.py")} == set(packages) - loose
+
+
+@pytest.mark.parametrize(
+    ("folder", "packages"),
+    [(PACKAGE, PACKAGES), (BUILDERS, BUILDER_PACKAGES)],
+    ids=["adasr_trl", "data_builders"],
+)
+def test_imports_go_down_only(folder, packages) -> None:
+    assert not upward(folder, packages)
+
+
+@pytest.mark.parametrize("folder", [PACKAGE, BUILDERS], ids=["adasr_trl", "data_builders"])
+def test_modules_import_each_other_in_no_circle(folder) -> None:
+    graph = {module_of(path, folder.parent): set() for path in files(folder)}
+    for path in files(folder):
+        for found in read(path, folder.parent):
+            target = found.name if found.name in graph else found.name.rpartition(".")[0]
+            if target in graph:
+                graph[module_of(path, folder.parent)].add(target)
+    graph = {module: targets - {module} for module, targets in graph.items()}
+    list(graphlib.TopologicalSorter(graph).static_order())  # raises a CycleError with the modules
+
+
+def module_of(path: Path, root: Path) -> str:
+    parts = path.relative_to(root).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def test_core_and_config_load_the_standard_library_only() -> None:
+    allowed = {*sys.stdlib_module_names, "adasr_trl", "yaml"}
+    found = [
+        (path, one)
+        for name in LIGHT
+        for path in files(PACKAGE / name)
+        for one in read(path, PACKAGE.parent)
+    ]
+    loaded = [(path, one) for path, one in found if one.at_load]
+    assert not [(path, one) for path, one in loaded if one.name.split(".")[0] not in allowed]
+
+
+def test_rewards_and_the_command_line_load_nothing_heavy() -> None:
+    light = [*files(PACKAGE / "rewards"), PACKAGE / "cli" / "main.py", *PACKAGE.glob("*.py")]
+    loaded = [(path, one) for path in light for one in read(path, PACKAGE.parent) if one.at_load]
+    assert not [(path, one) for path, one in loaded if one.name.split(".")[0] in HEAVY]
 
 
 def test_the_package_never_imports_the_builders() -> None:
@@ -210,9 +157,10 @@ def test_the_package_never_imports_the_builders() -> None:
     assert not [(path, one) for path, one in found if one.name.split(".")[0] == "data_builders"]
 
 
-def test_the_builders_import_layer_0_only_and_never_torch() -> None:
+def test_the_builders_import_core_and_config_only_and_never_torch() -> None:
     found = [(path, one) for path in files(BUILDERS) for one in read(path, ROOT)]
-    assert not [(path, one) for path, one in found if goes_up(0, one.name)]
+    own = [(path, one) for path, one in found if one.name.split(".")[0] == "adasr_trl"]
+    assert not [(path, one) for path, one in own if one.name.split(".")[1] not in SHARED]
     assert not [(path, one) for path, one in found if one.name.split(".")[0] == "torch"]
     heavy = [(path, one) for path, one in found if one.name.split(".")[0] in HEAVY]
     assert not [(path, one) for path, one in heavy if one.at_load]
@@ -223,7 +171,7 @@ def test_the_walker_sees_lazy_relative_and_guarded_imports() -> None:
         "from typing import TYPE_CHECKING\n"
         "if TYPE_CHECKING:\n    import torch\n"
         "else:\n    import json\n"
-        "from . import row\nfrom ..clock import Clock\n"
+        "from . import rollout_state\nfrom ..clock import Clock\n"
         "def f():\n    import trl\n"
     )
     assert imports_of(source, "adasr_trl.engines") == [

@@ -18,7 +18,7 @@ from adasr_trl.core.answers import AnswerError, check_gold
 from adasr_trl.core.clock import Clock
 from adasr_trl.core.episode import AnswerType, Episode, EpisodeError
 from data_builders.pipeline.quality import RejectedTrace, bounds_of, fault_of
-from data_builders.sources.base import Count, Rejected
+from data_builders.rows.outcome import Count, Rejected
 from data_builders.text import cut as cutting
 from data_builders.text.draft import Draft, Kind, Told, Trace, Unit
 from data_builders.text.shape import QUESTION_AHEAD, UNKNOWN, Shaped, shape

@@ -21,9 +21,10 @@ from types import ModuleType
 from typing import Any, Protocol
 
 from adasr_trl.core import answers, chunking, clock, episode, protocol
+from data_builders.errors import BuildError
 from data_builders.pipeline.parts import CLOCK, Entry
 from data_builders.rows.inputs import sha256_of
-from data_builders.sources.base import BuildError, Rejected
+from data_builders.rows.outcome import Rejected
 
 FORMAT = 1
 FILE_NAME = "manifest.json"
@@ -189,7 +190,7 @@ def _code_sha256() -> str:
     """The hash of every file that decides what an episode becomes."""
     modules: tuple[ModuleType, ...] = (answers, chunking, clock, episode, protocol)
     shared = [Path(str(module.__file__)) for module in modules]
-    return _sha256([*sorted(Path(__file__).parent.glob("*.py")), *shared])
+    return _sha256([*sorted(Path(__file__).parent.parent.rglob("*.py")), *shared])
 
 
 def _sha256(paths: Iterable[Path]) -> str:

@@ -21,7 +21,9 @@ from adasr_trl.core.episode import Episode, to_json
 from adasr_trl.core.protocol import Markers, first_marker
 from data_builders.pipeline.assemble import assemble
 from data_builders.pipeline.quality import RejectedTrace
-from data_builders.sources.base import Count, Rejected, SourceModule, Span, load_source
+from data_builders.rows.outcome import Count, Rejected
+from data_builders.rows.span import Span
+from data_builders.sources.base import SourceModule, load_source
 from data_builders.text.draft import Draft
 
 MOST_LISTED = 200  # rejected rows that a part names; all are counted

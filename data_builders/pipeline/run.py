@@ -25,10 +25,13 @@ from pathlib import Path
 from typing import IO, Any
 
 from adasr_trl.core.files import atomic_writer
+from data_builders.errors import BuildError
 from data_builders.pipeline import manifest as manifests
 from data_builders.pipeline import quality
 from data_builders.pipeline.parts import Entry, Job, Part, build_part, read_part
-from data_builders.sources.base import UNSPLIT, BuildError, Rejected, load_source
+from data_builders.rows.outcome import Rejected
+from data_builders.rows.row import UNSPLIT
+from data_builders.sources.base import load_source
 from data_builders.sources.split import SPLITS, check_leaks, choose_test_groups
 from data_builders.text import cut
 

@@ -19,8 +19,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from data_builders.errors import BuildError
 from data_builders.rows.row import Row, kind_of
-from data_builders.sources.base import BuildError, Rows, Span
+from data_builders.rows.span import Rows, Span
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from adasr_trl.core.episode import Source
-from data_builders.sources.base import UNSPLIT, BuildError
+from data_builders.errors import BuildError
+
+UNSPLIT = ""  # split of an episode that the hash of its group decides
 
 
 @dataclass(frozen=True)

@@ -15,15 +15,16 @@ from __future__ import annotations
 
 import argparse
 import importlib
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Protocol, cast
 
 from adasr_trl.core.episode import Episode
-from adasr_trl.core.files import UserError
+from data_builders.errors import BuildError
 
 if TYPE_CHECKING:
+    from data_builders.rows.outcome import Count, Rejected
     from data_builders.rows.row import Row
+    from data_builders.rows.span import Rows
     from data_builders.text.draft import Draft
 
 SOURCES = {
@@ -42,59 +43,6 @@ SOURCES = {
     "transcript": "speech with times (segments, SRT, WebVTT) and questions about it",
     "custom": "any JSON, JSON Lines, parquet or Hub set, by the names of its columns",
 }
-UNSPLIT = ""
-
-
-class BuildError(UserError):
-    """A build that cannot go on; the message names the file and line, or the flag."""
-
-
-@dataclass(frozen=True)
-class Rejected:
-    """A row that cannot be used.
-
-    Attributes:
-        row: Where it stands, such as ``gsm8k.jsonl:12``.
-        reason: A short code under which it is counted, such as ``bad_gold``.
-        detail: What is wrong with it, in words.
-    """
-
-    row: str
-    reason: str
-    detail: str
-
-
-@dataclass(frozen=True)
-class Count:
-    """Adds ``by`` to the number that the manifest shows under ``name``."""
-
-    name: str
-    by: int = 1
-
-
-@dataclass(frozen=True)
-class Span:
-    """Some rows of an input that follow each other.
-
-    Attributes:
-        start: The first row; in a JSON Lines file, the byte where it starts.
-        stop: The same of the row behind the last one.
-        line: Line of the first one in a JSON Lines file, else 0.
-    """
-
-    start: int
-    stop: int
-    line: int = 0
-
-
-class Rows(Protocol):
-    """An input, or what is generated in its place."""
-
-    def plan(self, size: int) -> Sequence[Span]:
-        """Spans of at most ``size`` rows that together are the input."""
-
-    def read(self, span: Span) -> Iterator[Row]:
-        """The rows of a span."""
 
 
 class SourceModule(Protocol):
@@ -118,4 +66,4 @@ def load_source(name: str) -> SourceModule:
     """The module of the source ``name``."""
     if name not in SOURCES:
         raise BuildError(f"unknown source {name!r}; known are {', '.join(SOURCES)}.")
-    return cast(SourceModule, importlib.import_module(f"data_builders.{name}"))
+    return cast(SourceModule, importlib.import_module(f"data_builders.sources.{name}"))

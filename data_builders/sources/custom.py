@@ -17,9 +17,11 @@ from itertools import accumulate
 
 from adasr_trl.core.chunking import sentence_chunks
 from adasr_trl.core.episode import AnswerType, Source
+from data_builders.errors import BuildError
 from data_builders.rows.inputs import open_input
-from data_builders.rows.row import Row
-from data_builders.sources.base import UNSPLIT, BuildError, Rejected, Rows
+from data_builders.rows.outcome import Rejected
+from data_builders.rows.row import UNSPLIT, Row
+from data_builders.rows.span import Rows
 from data_builders.sources.options import add_text_options
 from data_builders.text import cut
 from data_builders.text.draft import Draft, Tracer

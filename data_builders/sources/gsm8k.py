@@ -17,8 +17,9 @@ import hashlib
 from collections.abc import Iterator
 
 from data_builders.rows.inputs import open_input
+from data_builders.rows.outcome import Rejected
 from data_builders.rows.row import Row, source_of
-from data_builders.sources.base import Rejected, Rows
+from data_builders.rows.span import Rows
 from data_builders.sources.options import add_text_options
 from data_builders.sources.word_problems import Gold, Names, draft_problem
 from data_builders.text.draft import Draft

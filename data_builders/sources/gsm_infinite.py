@@ -20,9 +20,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from adasr_trl.core.episode import AnswerType, Source
+from data_builders.errors import BuildError
 from data_builders.rows.inputs import Numbers
-from data_builders.rows.row import Row
-from data_builders.sources.base import UNSPLIT, BuildError, Rows
+from data_builders.rows.row import UNSPLIT, Row
+from data_builders.rows.span import Rows
 from data_builders.sources.logicnli import joined_units
 from data_builders.sources.options import add_telling_options
 from data_builders.text.draft import Draft, Told, Trace, Tracer

@@ -14,9 +14,11 @@ import argparse
 import random
 from collections.abc import Iterator
 
+from data_builders.errors import BuildError
 from data_builders.rows.inputs import open_input
+from data_builders.rows.outcome import Rejected
 from data_builders.rows.row import Row
-from data_builders.sources.base import BuildError, Rejected, Rows
+from data_builders.rows.span import Rows
 from data_builders.sources.gsm8k import draft_row
 from data_builders.sources.gsm_symbolic_templates import TemplateError, fill, read_template
 from data_builders.sources.options import add_text_options

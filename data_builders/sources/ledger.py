@@ -27,9 +27,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from adasr_trl.core.episode import AnswerType, Episode, Source
+from data_builders.errors import BuildError
 from data_builders.rows.inputs import Numbers
 from data_builders.rows.row import Row
-from data_builders.sources.base import BuildError, Rows
+from data_builders.rows.span import Rows
 
 NAME = "ledger"
 LICENCE = "Apache-2.0"

@@ -16,7 +16,7 @@ from adasr_trl.core.chunking import sentence_chunks
 from adasr_trl.core.episode import AnswerType
 from data_builders.rows.inputs import open_input
 from data_builders.rows.row import Row, source_of
-from data_builders.sources.base import Rows
+from data_builders.rows.span import Rows
 from data_builders.sources.options import add_text_options
 from data_builders.text.draft import Draft
 

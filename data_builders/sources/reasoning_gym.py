@@ -24,9 +24,11 @@ from typing import Any
 from adasr_trl.core.answers import AnswerError, check_gold
 from adasr_trl.core.chunking import sentence_chunks
 from adasr_trl.core.episode import AnswerType, Source
+from data_builders.errors import BuildError
 from data_builders.rows.inputs import Numbers, open_input
-from data_builders.rows.row import Row
-from data_builders.sources.base import UNSPLIT, BuildError, Rejected, Rows
+from data_builders.rows.outcome import Rejected
+from data_builders.rows.row import UNSPLIT, Row
+from data_builders.rows.span import Rows
 from data_builders.sources.gsm8k import text_key
 from data_builders.sources.options import add_telling_options
 from data_builders.text.asking import find_asking

@@ -13,7 +13,7 @@ import argparse
 import hashlib
 from collections.abc import Mapping, Set
 
-from data_builders.sources.base import BuildError
+from data_builders.errors import BuildError
 from data_builders.text.shape import share
 
 SPLITS = ("train", "test")

@@ -19,8 +19,9 @@ from pathlib import Path
 
 from adasr_trl.core.episode import AnswerType
 from data_builders.rows.inputs import open_input
+from data_builders.rows.outcome import Count, Rejected
 from data_builders.rows.row import Row, source_of
-from data_builders.sources.base import Count, Rejected, Rows
+from data_builders.rows.span import Rows
 from data_builders.sources.gsm8k import text_key
 from data_builders.sources.logicnli import joined_units
 from data_builders.sources.options import add_text_options

@@ -24,9 +24,11 @@ from adasr_trl.core.transcripts import (
     spaced,
     whisper_segments,
 )
+from data_builders.errors import BuildError
 from data_builders.rows.inputs import open_input
-from data_builders.rows.row import Row
-from data_builders.sources.base import UNSPLIT, BuildError, Count, Rejected, Rows
+from data_builders.rows.outcome import Count, Rejected
+from data_builders.rows.row import UNSPLIT, Row
+from data_builders.rows.span import Rows
 from data_builders.sources.options import add_text_options
 from data_builders.text.draft import Draft
 

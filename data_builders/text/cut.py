@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from adasr_trl.core.chunking import chunk
-from data_builders.sources.base import BuildError
+from data_builders.errors import BuildError
 
 SOURCE = "source"
 _TOKENS = re.compile(r"token:([1-9][0-9]{0,8})")

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from adasr_trl.core.files import write_text
-from data_builders.sources.base import BuildError
+from data_builders.errors import BuildError
 
 MILLION = 1_000_000
 MAX_WAIT_SECONDS = 60.0

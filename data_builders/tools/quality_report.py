@@ -21,8 +21,8 @@ from pathlib import Path
 from adasr_trl.core.answers import AnswerError, check_gold
 from adasr_trl.core.clock import Clock, arrivals
 from adasr_trl.core.episode import Episode, read_episodes
+from data_builders.errors import BuildError
 from data_builders.pipeline.exact_checks import early_facts
-from data_builders.sources.base import BuildError
 from data_builders.sources.split import SPLITS
 from data_builders.tools.near import NearIndex
 

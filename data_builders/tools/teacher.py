@@ -26,11 +26,11 @@ from typing import IO, Any
 from adasr_trl.core.answers import is_right
 from adasr_trl.core.episode import AnswerType, Episode, read_episodes, to_json
 from adasr_trl.core.files import atomic_writer, write_text
+from data_builders.errors import BuildError
 from data_builders.pipeline import manifest as manifests
 from data_builders.pipeline import quality
 from data_builders.pipeline.quality import Bounds, RejectedTrace, bounds_of, fault_of
 from data_builders.pipeline.run import TRACES_FILE
-from data_builders.sources.base import BuildError
 from data_builders.sources.split import SPLITS
 from data_builders.tools.endpoint import Endpoint, Settings
 

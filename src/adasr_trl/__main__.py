@@ -2,6 +2,6 @@
 
 import sys
 
-from adasr_trl.cli import main
+from adasr_trl.cli.main import main
 
 sys.exit(main())

@@ -20,7 +20,8 @@ from enum import Enum
 from pathlib import Path
 from typing import IO
 
-from adasr_trl.core.files import UserError, write_text
+from adasr_trl.core.errors import UserError
+from adasr_trl.core.files import write_text
 
 RUN_FILE = "run.json"
 CHECKPOINT_MARK = "whole.json"

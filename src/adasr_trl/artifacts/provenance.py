@@ -21,7 +21,8 @@ from typing import Any
 
 from adasr_trl.artifacts import directory
 from adasr_trl.core.episode import Episode, Source, read_episodes
-from adasr_trl.core.files import UserError, write_text
+from adasr_trl.core.errors import UserError
+from adasr_trl.core.files import write_text
 
 PROVENANCE_FILE = "provenance.json"
 _PACKAGES = ("adasr-trl", "torch", "transformers", "trl", "peft", "accelerate", "bitsandbytes")

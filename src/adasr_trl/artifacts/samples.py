@@ -17,7 +17,7 @@ from pathlib import Path
 
 from adasr_trl.artifacts.step_log import StepLines
 from adasr_trl.core.episode import Episode, EpisodeError, from_json, to_json
-from adasr_trl.core.files import UserError
+from adasr_trl.core.errors import UserError
 from adasr_trl.core.rollout import Rollout, from_record, to_record
 
 SAMPLES_FILE = "samples.jsonl"

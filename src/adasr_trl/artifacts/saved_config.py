@@ -16,7 +16,8 @@ from adasr_trl.config.sections import (
     StreamingConfig,
 )
 from adasr_trl.core.clock import Clock
-from adasr_trl.core.files import UserError, write_text
+from adasr_trl.core.errors import UserError
+from adasr_trl.core.files import write_text
 from adasr_trl.core.protocol import Markers
 
 STREAMING_FILE = "streaming.json"

@@ -17,8 +17,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from adasr_trl.cli import doctor_checks as checks
 from adasr_trl.cli.doctor_checks import Pace, Rolled, Traced
-from adasr_trl.cli.main import doctor_checks as checks
 from adasr_trl.cli.support_matrix import check
 from adasr_trl.cli.train import RL_SECTIONS, SFT_SECTIONS, check_arguments, located, rewards_of
 from adasr_trl.config.loading import LoadedConfig, load_config, parse_trl

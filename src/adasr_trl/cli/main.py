@@ -18,8 +18,8 @@ from typing import Any
 
 from adasr_trl import __version__
 from adasr_trl.artifacts.directory import Existing
-from adasr_trl.cli.main import live_options as live
-from adasr_trl.core.files import UserError
+from adasr_trl.cli import live_options as live
+from adasr_trl.core.errors import UserError
 from adasr_trl.core.piped import run_piped
 
 SUMMARY = "Teach small language models to reason while their input is still arriving."
@@ -157,7 +157,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"adasr-trl {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, summary in TRAINING.items():
-        command = train.add_parser(
+        command = commands.add_parser(
             name,
             help=summary,
             description=summary,
@@ -166,7 +166,7 @@ def _parser() -> argparse.ArgumentParser:
         )
         command.add_argument("--config", required=True, metavar="FILE", help="a YAML file")
         _add_existing(command)
-    compare = train.add_parser(
+    compare = commands.add_parser(
         "compare",
         help="SFT, RL and baselines from one SFT model, and their table",
         epilog="--STAGE.KEY value overrides a stage's file, such as --hrpo.learning_rate 1e-5.",
@@ -176,7 +176,7 @@ def _parser() -> argparse.ArgumentParser:
         "--variants", default="hrpo", help="which RL runs: hrpo, grpo, or both (hrpo,grpo)"
     )
     _add_stages(compare)
-    ablate = train.add_parser(
+    ablate = commands.add_parser(
         "ablate", help="a grid of RL variants over seeds, and its tables", allow_abbrev=False
     )
     _add_stages(ablate)
@@ -185,14 +185,14 @@ def _parser() -> argparse.ArgumentParser:
         "--tables-only", action="store_true", help="from the records, running nothing"
     )
     ablate.add_argument("--page", metavar="FILE", help="put each table into its place in this page")
-    doctor = train.add_parser(
+    doctor = commands.add_parser(
         "doctor",
         help="roll out a little and say whether a run can learn, and what it will take",
         epilog="Any --key value overrides the file. Exit status 3: it cannot learn.",
         allow_abbrev=False,
     )
     doctor.add_argument("--config", required=True, metavar="FILE", help="a YAML file")
-    show = train.add_parser("show", help="print recorded rollouts, coloured by phase")
+    show = commands.add_parser("show", help="print recorded rollouts, coloured by phase")
     show.add_argument("run", help="a run that was evaluated")
     show.add_argument("--count", type=int, default=3, help="how many rollouts")
     show.add_argument("--filter", choices=("all", "right", "wrong"), default="all")
@@ -209,7 +209,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add_report(commands: Any) -> None:
-    report = train.add_parser(
+    report = commands.add_parser(
         "report", help="one self-contained page: table, pictures, and every rollout on a time line"
     )
     report.add_argument(
@@ -237,7 +237,7 @@ def _add_report(commands: Any) -> None:
 
 
 def _add_publishing(commands: Any) -> None:
-    push = train.add_parser("push", help="publish a finished run on the Hub, with a model card")
+    push = commands.add_parser("push", help="publish a finished run on the Hub, with a model card")
     push.add_argument("run", help="a finished run")
     push.add_argument("--repo", required=True, metavar="OWNER/NAME", help="where to")
     for flag, summary in (
@@ -248,7 +248,7 @@ def _add_publishing(commands: Any) -> None:
         ("--with-records", "upload the evaluation's records too, which hold its questions"),
     ):
         push.add_argument(flag, action="store_true", help=summary)
-    verify = train.add_parser(
+    verify = commands.add_parser(
         "verify", help="load a model and compare its logits with those at training's end"
     )
     verify.add_argument("model", help="a run's directory, or OWNER/NAME on the Hub")

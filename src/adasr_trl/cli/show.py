@@ -23,8 +23,9 @@ from typing import TYPE_CHECKING
 from adasr_trl.artifacts.saved_config import load_streaming
 from adasr_trl.core.clock import Clock, arrivals, timeline
 from adasr_trl.core.episode import Episode
-from adasr_trl.core.files import UserError
+from adasr_trl.core.errors import UserError
 from adasr_trl.core.rollout import Rollout
+from adasr_trl.core.safe_text import visible
 from adasr_trl.evaluation.outcome import outcome
 from adasr_trl.live.rendering import (
     FAILED_STYLE,
@@ -38,7 +39,6 @@ from adasr_trl.live.rendering import (
     read_line,
     tail,
     thought_line,
-    visible,
 )
 
 if TYPE_CHECKING:

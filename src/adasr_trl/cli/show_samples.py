@@ -16,8 +16,8 @@ from adasr_trl.artifacts.directory import identity_of
 from adasr_trl.artifacts.samples import Sample, read_samples
 from adasr_trl.cli.show import render
 from adasr_trl.core.clock import Clock
+from adasr_trl.core.safe_text import visible
 from adasr_trl.evaluation.outcome import outcome
-from adasr_trl.live.rendering import visible
 
 
 def show_samples(run: Path, count: int, which: str) -> int:

@@ -3,19 +3,15 @@
     >>> decide(Combination("hrpo", Weights.QLORA, Sharding.ZERO3, "interleaved", "hf")).status
     <Status.REFUSED: 'refused'>
 
-    python -m adasr_trl.cli.support_matrix docs/MODELS.md      # writes the page's table
-
-"Works" is what a test runs: ``tests/test_combinations.py`` trains every such combination of the transformers engine, on CPU
+"Works" is what a test runs: ``tests/cli/test_support_matrix.py`` trains every such combination of the transformers engine, on CPU
 processes; vLLM's are those that docs/VLLM.md reports. Commands ask here before anything is loaded. What a single setting
 forbids (a clip, a number of generations) is checked where that setting is read.
 """
 
 from __future__ import annotations
 
-import itertools
 import logging
 import os
-import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
@@ -23,11 +19,9 @@ from pathlib import Path
 
 from adasr_trl.artifacts.saved_config import load_origin
 from adasr_trl.config.loading import ConfigError, LoadedConfig, ModelConfig, StreamingConfig
-from adasr_trl.core.files import put_between
 
 logger = logging.getLogger(__name__)
 
-PLACE = "combinations"
 ADAPTER_FILE = "adapter_config.json"  # PEFT's name
 
 
@@ -132,7 +126,7 @@ def _fsdp_so_far(c: Combination) -> str:
     if c.command == "sft":
         return (
             "not run on GPUs. accelerate leaves FSDP out on CPU processes (refused here); with accelerate made to take two of "
-            "them for GPUs, training ends at the plain run's weights and resumes to the same (tests/test_fsdp.py)."
+            "them for GPUs, training ends at the plain run's weights and resumes to the same (tests/training/test_fsdp.py)."
         )
     return "FSDP needs GPUs, and none was at hand."
 
@@ -213,41 +207,3 @@ def _sharding(flat: Mapping[str, object], environment: Mapping[str, str]) -> Sha
 
 def _spell(c: Combination) -> str:
     return f"{c.command}, {c.weights.value}, {c.sharding.value}, {c.layout}, engine {c.engine}"
-
-
-def every_row() -> list[tuple[str, str, str, Weights]]:
-    """The table's rows: command, engine, layout, weights. What holds for hrpo holds for grpo, which shares its code."""
-    trained = [("sft", "hf"), ("hrpo", "hf"), ("hrpo", "vllm")]
-    rows = [
-        (*pair, layout, weights)
-        for pair, layout in itertools.product(trained, ("interleaved", "parallel"))
-        for weights in (Weights.FULL, Weights.LORA, Weights.QLORA)
-    ]
-    evaluated = [
-        ("eval", "hf", layout, weights)
-        for layout, weights in itertools.product(("interleaved", "parallel"), Weights)
-    ]
-    return [*rows, ("sft", "hf", "interleaved", Weights.BARE), *evaluated]
-
-
-def table() -> str:
-    """The table in Markdown, with its reasons below it."""
-    notes: dict[str, int] = {}
-    lines = [
-        "| command | engine | layout | weights | " + " | ".join(s.value for s in Sharding) + " |",
-        "|---" * (4 + len(Sharding)) + "|",
-    ]
-    for command, engine, layout, weights in every_row():
-        cells = []
-        for sharding in Sharding:
-            verdict = decide(Combination(command, weights, sharding, layout, engine))
-            number = notes.setdefault(verdict.reason, len(notes) + 1) if verdict.reason else None
-            cells.append(f"{verdict.status.value}{f' ({number})' if number else ''}")
-        name = "hrpo, grpo" if command == "hrpo" else command
-        lines.append(f"| {name} | {engine} | {layout} | {weights.value} | {' | '.join(cells)} |")
-    reasons = [f"{number}. {reason}" for reason, number in notes.items()]
-    return "\n".join([*lines, "", *reasons])
-
-
-if __name__ == "__main__":
-    put_between(Path(sys.argv[1]), PLACE, table())

@@ -170,7 +170,7 @@ def check_arguments(
 
 def run_eval(config: str, overrides: Sequence[str], existing: directory.Existing) -> Path:
     """Answer unseen questions with finished runs; returns the folder of the table."""
-    from adasr_trl.suite import evaluate
+    from adasr_trl.evaluation.run import evaluate
 
     loaded = eval_configs(config, overrides)
     for each in loaded.values():

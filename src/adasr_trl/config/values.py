@@ -21,7 +21,7 @@ from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from adasr_trl.core.files import UserError
+from adasr_trl.core.errors import UserError
 
 if TYPE_CHECKING:
     import yaml

@@ -19,7 +19,8 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
-from adasr_trl.core.files import UserError, atomic_writer
+from adasr_trl.core.errors import UserError
+from adasr_trl.core.files import atomic_writer
 
 SCHEMA = 1
 

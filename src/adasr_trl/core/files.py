@@ -14,6 +14,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
+from adasr_trl.core.errors import UserError
+
 
 @contextmanager
 def atomic_writer(path: Path) -> Iterator[IO[str]]:
@@ -48,7 +50,3 @@ def put_between(page: Path, name: str, text: str) -> None:
             f"{page}: has no place for {name}; put {start} and {end} where it is to go."
         )
     write_text(page, f"{head}{start}\n\n{text}\n\n{end}{tail}")
-
-
-class UserError(ValueError):
-    """Something only the user can mend; the message says what was got, what was expected and what to do."""

@@ -15,7 +15,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from adasr_trl.core.files import UserError
+from adasr_trl.core.errors import UserError
 
 LATEST_SECONDS = 1e9
 _TIMES = re.compile(

@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from adasr_trl.config.sections import StreamingConfig
-from adasr_trl.core.files import UserError
+from adasr_trl.core.errors import UserError
 from adasr_trl.core.protocol import Phase, deep_ending, thought_ending
 from adasr_trl.engines.base import Request, Sampling
 from adasr_trl.engines.rollout_state import Row

@@ -19,7 +19,7 @@ import torch
 from transformers import LogitsProcessorList, PreTrainedModel
 
 from adasr_trl.config.sections import StreamingConfig
-from adasr_trl.core.files import UserError
+from adasr_trl.core.errors import UserError
 from adasr_trl.core.rollout import Rollout
 from adasr_trl.engines.base import Request, Sampling
 from adasr_trl.engines.cache import SlotCache

@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from adasr_trl.core.files import UserError
+from adasr_trl.core.errors import UserError
 from adasr_trl.engines.rollout_state import Row
 
 logger = logging.getLogger(__name__)

@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 
 from adasr_trl.config.sections import StreamingConfig
 from adasr_trl.core.answers import extract
-from adasr_trl.core.files import UserError
+from adasr_trl.core.errors import UserError
 from adasr_trl.core.protocol import (
     Ending,
     Mode,

@@ -17,7 +17,7 @@ from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from adasr_trl.config.sections import LayoutName, ModelConfig, StreamingConfig
-from adasr_trl.core.files import UserError
+from adasr_trl.core.errors import UserError
 from adasr_trl.engines.attention import attending
 from adasr_trl.engines.cache import SlotCache
 from adasr_trl.engines.feeding import Feeder

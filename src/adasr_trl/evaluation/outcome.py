@@ -18,7 +18,7 @@ import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from adasr_trl.core.answers import check_gold, is_right
+from adasr_trl.core.answers import is_right
 from adasr_trl.core.clock import Clock, arrivals, timeline
 from adasr_trl.core.episode import Episode
 from adasr_trl.core.protocol import Ending, Phase
@@ -108,11 +108,6 @@ class Summary:
     answered: float
     out_of_tokens: float
     malformed: float
-
-
-def check_answer(episode: Episode) -> None:
-    """Refuse an episode whose gold answer no prediction could be compared with (ValueError)."""
-    check_gold(episode.answer, episode.answer_type)
 
 
 def outcome(rollout: Rollout, episode: Episode, clock: Clock) -> Outcome:

@@ -15,9 +15,9 @@ from pathlib import Path
 from adasr_trl.artifacts.saved_config import load_streaming
 from adasr_trl.config.eval_section import EvalConfig
 from adasr_trl.config.sections import DataConfig, ModelConfig
+from adasr_trl.core.answers import check_gold
 from adasr_trl.core.episode import Episode, EpisodeError, read_episodes
-from adasr_trl.core.files import UserError
-from adasr_trl.evaluation.outcome import check_answer
+from adasr_trl.core.errors import UserError
 from adasr_trl.evaluation.plan import Planned, Questions, planned, settings_of
 from adasr_trl.evaluation.records import Setting
 
@@ -152,7 +152,7 @@ def _count(path: Path, config: EvalConfig) -> int:
     recorded = [name for name, clock in config.clocks.items() if clock.arrivals == "recorded"]
 
     def check(episode: Episode) -> None:
-        check_answer(episode)
+        check_gold(episode.answer, episode.answer_type)
         if recorded and episode.arrival_seconds is None:
             raise EpisodeError(
                 f"episode {episode.id!r} has no arrival_seconds, which eval.clocks.{recorded[0]}.arrivals: recorded "

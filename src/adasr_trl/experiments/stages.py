@@ -17,7 +17,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
 
-from adasr_trl.core.files import UserError
+from adasr_trl.core.errors import UserError
 
 logger = logging.getLogger(__name__)
 

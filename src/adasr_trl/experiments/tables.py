@@ -19,7 +19,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from adasr_trl.artifacts.directory import RUN_FILE
-from adasr_trl.core.files import UserError, put_between, write_text
+from adasr_trl.core.errors import UserError
+from adasr_trl.core.files import put_between, write_text
 from adasr_trl.core.protocol import Mode
 from adasr_trl.evaluation.outcome import Interval, Outcome, clustered_bootstrap, mcnemar, summarise
 from adasr_trl.evaluation.records import EVAL_FOLDER, Setting, load_outcomes, recorded_settings

@@ -24,7 +24,7 @@ from adasr_trl.artifacts import directory
 from adasr_trl.artifacts.provenance import may_be_shared, used
 from adasr_trl.artifacts.saved_config import ORIGIN_FILE, load_origin
 from adasr_trl.core.episode import read_episodes
-from adasr_trl.core.files import UserError
+from adasr_trl.core.errors import UserError
 from adasr_trl.evaluation.records import EPISODES_FILE, EVAL_FOLDER
 from adasr_trl.hub.card import Described, evaluations, write_card
 from adasr_trl.hub.licence import base_licence

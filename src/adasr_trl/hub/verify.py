@@ -25,7 +25,7 @@ import torch
 
 from adasr_trl.artifacts.saved_config import load_streaming
 from adasr_trl.config.sections import ModelConfig, QuantizationSection
-from adasr_trl.core.files import UserError
+from adasr_trl.core.errors import UserError
 from adasr_trl.models.files import located
 from adasr_trl.models.loading import load_model, load_tokenizer, model_is_quantized
 from adasr_trl.training.probe import (

@@ -18,7 +18,7 @@ from typing import Protocol
 
 from adasr_trl.config.sections import LayoutName, StreamingConfig
 from adasr_trl.core.episode import Episode
-from adasr_trl.core.files import UserError
+from adasr_trl.core.errors import UserError
 from adasr_trl.core.protocol import TAUGHT_MODES, Markers, Mode, Phase, first_marker
 from adasr_trl.layouts.codec import Codec
 

@@ -14,7 +14,7 @@ from functools import cached_property
 
 from transformers import PreTrainedTokenizerBase
 
-from adasr_trl.core.files import UserError
+from adasr_trl.core.errors import UserError
 from adasr_trl.core.protocol import ROLES, Ending, Markers, deep_ending, thought_ending
 
 _SLOT = "QUESTIONGOESHERE"  # stands for the question while the template is rendered

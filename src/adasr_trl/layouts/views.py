@@ -23,7 +23,7 @@ import torch
 from torch import Tensor
 from torch.nn.attention.flex_attention import BlockMask, create_block_mask
 
-from adasr_trl.core.files import UserError
+from adasr_trl.core.errors import UserError
 
 
 def attention(views_BT: Tensor) -> tuple[Tensor, Tensor]:

@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from types import TracebackType
 
-from adasr_trl.core.files import UserError
+from adasr_trl.core.errors import UserError
 from adasr_trl.live.reasoner import Event, StreamingReasoner
 
 

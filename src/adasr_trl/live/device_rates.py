@@ -27,7 +27,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from adasr_trl.core.clock import Clock
-from adasr_trl.core.files import UserError, write_text
+from adasr_trl.core.errors import UserError
+from adasr_trl.core.files import write_text
 from adasr_trl.core.protocol import Phase
 from adasr_trl.core.rollout import Rollout
 

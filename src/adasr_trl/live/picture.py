@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from adasr_trl.core.files import write_text
+from adasr_trl.core.safe_text import visible
 from adasr_trl.live.display_state import Script
-from adasr_trl.live.rendering import Beside, tail, visible, written_column
+from adasr_trl.live.rendering import Beside, tail, written_column
 from adasr_trl.live.screen import Closing, Opening
 
 if TYPE_CHECKING:

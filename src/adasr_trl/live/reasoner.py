@@ -28,7 +28,7 @@ import torch
 from adasr_trl.artifacts.saved_config import load_streaming
 from adasr_trl.config.sections import ModelConfig, StreamingConfig
 from adasr_trl.core.episode import AnswerType, Episode, Source
-from adasr_trl.core.files import UserError
+from adasr_trl.core.errors import UserError
 from adasr_trl.core.protocol import Ending, Mode
 from adasr_trl.engines import HFEngine, Request, Sampling
 from adasr_trl.engines.base import LiveEngine

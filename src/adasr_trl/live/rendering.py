@@ -12,12 +12,12 @@ All words come from somebody else or from a model: they are never markup, contro
 from __future__ import annotations
 
 import textwrap
-import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from adasr_trl.core.protocol import Ending
+from adasr_trl.core.safe_text import visible
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderResult
@@ -28,7 +28,6 @@ READ_STYLE, STREAM_STYLE, DEEP_STYLE = "", "cyan", "magenta"
 SKIP_STYLE, FAILED_STYLE, RIGHT_STYLE = "dim", "bold red", "bold green"
 BESIDE_WIDTH = 96  # narrower terminals show the lines below one another
 LINE_WIDTH = 60  # and still narrower ones no notes at the right edge
-_JOINERS = "\u200c\u200d"  # letters of some scripts and emoji need them; they move nothing
 _WHEN, _LABEL, _NOTE = 9, 6, 22  # columns
 
 
@@ -85,11 +84,6 @@ def written_line(
 def count(tokens: int) -> str:
     """Such as ``1 token``."""
     return f"{tokens} token" if tokens == 1 else f"{tokens} tokens"
-
-
-def visible(text: str) -> str:
-    """``text`` with each control, direction or surrogate character replaced by a picture; newlines stay."""
-    return "".join(_picture(character) for character in text)
 
 
 def plain_line(line: Line, width: int = 100) -> str:
@@ -185,15 +179,3 @@ def _cells(line: Line) -> tuple[Text, Text, Text, Text]:
 
 def _when(seconds: float | None) -> str:
     return "" if seconds is None else f"{seconds:.2f} s"
-
-
-def _picture(character: str) -> str:
-    code = ord(character)
-    if character == "\n" or character in _JOINERS:
-        return character
-    if code < 0x20:
-        return chr(0x2400 + code)
-    if code == 0x7F:
-        return "\u2421"
-    hidden = unicodedata.category(character) in ("Cc", "Cf", "Cs", "Zl", "Zp")
-    return f"<U+{code:04X}>" if hidden else character

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 from adasr_trl.core.clock import Clock, arrivals, timeline
 from adasr_trl.core.episode import Episode, read_episodes
-from adasr_trl.core.files import UserError
+from adasr_trl.core.errors import UserError
 from adasr_trl.core.protocol import Phase
 from adasr_trl.live.sources import Piece, Source, on_time
 

@@ -17,8 +17,9 @@ from dataclasses import asdict, dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol
 
+from adasr_trl.core.safe_text import visible
 from adasr_trl.live.display_state import Script
-from adasr_trl.live.rendering import Beside, Line, count, plain_line, tail, visible
+from adasr_trl.live.rendering import Beside, Line, count, plain_line, tail
 from adasr_trl.live.session import Arrived, Moment
 from adasr_trl.live.stream import Kind
 

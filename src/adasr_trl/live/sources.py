@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from adasr_trl.core.chunking import sentence_chunks, spoken_words, word_chunks
-from adasr_trl.core.files import UserError
+from adasr_trl.core.errors import UserError
 from adasr_trl.core.transcripts import Segment, TranscriptError, in_order, read_transcript, spaced
 
 POLL_SECONDS = 0.1  # how soon a source that waits for text sees that it is to stop

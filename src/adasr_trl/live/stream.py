@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from adasr_trl.core.chunking import SentenceStream
-from adasr_trl.core.files import UserError
+from adasr_trl.core.errors import UserError
 from adasr_trl.core.protocol import Ending, Phase
 from adasr_trl.core.rollout import Rollout
 from adasr_trl.engines import Request, Sampling

@@ -18,7 +18,7 @@ from huggingface_hub.errors import HfHubHTTPError, HFValidationError, Repository
 
 from adasr_trl.artifacts.provenance import PROVENANCE_FILE
 from adasr_trl.artifacts.saved_config import ORIGIN_FILE, STREAMING_FILE
-from adasr_trl.core.files import UserError
+from adasr_trl.core.errors import UserError
 
 ADAPTER_FILES = (
     "adapter_config.json",

@@ -32,7 +32,7 @@ from transformers.integrations import is_deepspeed_zero3_enabled
 from adasr_trl.artifacts.saved_config import load_origin
 from adasr_trl.config.sections import ModelConfig, QuantizationSection, ScratchConfig
 from adasr_trl.core.episode import Episode
-from adasr_trl.core.files import UserError
+from adasr_trl.core.errors import UserError
 from adasr_trl.core.protocol import Markers
 
 END, USER, ASSISTANT = "<end>", "<user>", "<assistant>"

@@ -16,9 +16,10 @@ from pathlib import Path
 
 from adasr_trl.artifacts.directory import RUN_FILE, file_digest
 from adasr_trl.core.episode import Episode
-from adasr_trl.core.files import UserError
+from adasr_trl.core.errors import UserError
 from adasr_trl.core.protocol import Mode
 from adasr_trl.core.rollout import Rollout
+from adasr_trl.core.safe_text import visible
 from adasr_trl.evaluation.records import (
     EPISODES_FILE,
     EVAL_FOLDER,
@@ -26,7 +27,6 @@ from adasr_trl.evaluation.records import (
     load_rollouts,
     recorded_settings,
 )
-from adasr_trl.live.rendering import visible
 
 ORDER = (
     "read-then-think",

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from adasr_trl.core.files import UserError
+from adasr_trl.core.errors import UserError
 from adasr_trl.evaluation.outcome import (
     Interval,
     McNemar,

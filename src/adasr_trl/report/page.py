@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from adasr_trl import __version__
-from adasr_trl.core.files import UserError, write_text
+from adasr_trl.core.errors import UserError
+from adasr_trl.core.files import write_text
 from adasr_trl.evaluation.records import Setting
 from adasr_trl.evaluation.tables import decoding
 from adasr_trl.report.gathering import Method, Wanted, gather

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from adasr_trl.artifacts.saved_config import STREAMING_FILE, load_streaming
 from adasr_trl.core.clock import Clock
-from adasr_trl.core.files import UserError
+from adasr_trl.core.errors import UserError
 
 METRICS_FILE = "metrics.jsonl"
 

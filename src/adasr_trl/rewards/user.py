@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from adasr_trl.config.sections import StreamingConfig
-from adasr_trl.core.files import UserError
+from adasr_trl.core.errors import UserError
 from adasr_trl.rewards.base import Graded, Measured, Reward, Rule, Scope
 
 LARGEST = 3.4e38  # that single precision holds

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from transformers import PreTrainedTokenizerBase
 
 from adasr_trl.config.sections import DataConfig, ModelConfig, StreamingConfig
+from adasr_trl.core.answers import check_gold
 from adasr_trl.core.episode import Episode, EpisodeError, read_episodes
 from adasr_trl.core.protocol import Markers, Mode
-from adasr_trl.evaluation.outcome import check_answer
 from adasr_trl.layouts import Layout, build_layout, check_trace
 from adasr_trl.layouts.codec import Codec
 from adasr_trl.models.loading import load_tokenizer
@@ -47,7 +47,7 @@ def load_data(config: DataConfig, traced_with: Markers | None = None) -> Data:
     """Read and check every episode, its gold answer included; with markers also that it has a trace without them."""
 
     def check(episode: Episode) -> None:
-        check_answer(episode)
+        check_gold(episode.answer, episode.answer_type)
         if traced_with:
             check_trace(episode, traced_with)
 

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from adasr_trl.core.files import UserError
+from adasr_trl.core.errors import UserError
 
 
 def begin_processes(flat: Mapping[str, object]) -> None:

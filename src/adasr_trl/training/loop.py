@@ -19,7 +19,7 @@ from transformers import PrinterCallback, TrainerState
 from adasr_trl.artifacts import directory
 from adasr_trl.artifacts.saved_config import save_origin, save_streaming
 from adasr_trl.config.sections import LoraSection, ModelConfig, StreamingConfig
-from adasr_trl.core.files import UserError
+from adasr_trl.core.errors import UserError
 from adasr_trl.layouts.codec import Codec
 from adasr_trl.training.probe import save_probe
 

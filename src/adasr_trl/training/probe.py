@@ -24,7 +24,7 @@ from transformers import PreTrainedTokenizerBase
 
 from adasr_trl.config.sections import StreamingConfig
 from adasr_trl.core.episode import AnswerType, Episode, Source
-from adasr_trl.core.files import UserError
+from adasr_trl.core.errors import UserError
 from adasr_trl.core.protocol import Mode, Phase
 from adasr_trl.engines.attention import attending
 from adasr_trl.layouts import Encoded, Layout, build_layout

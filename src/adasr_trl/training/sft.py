@@ -21,7 +21,7 @@ from trl.trainer.sft_trainer import DataCollatorForLanguageModeling
 
 from adasr_trl.config.sections import LoraSection
 from adasr_trl.core.episode import Episode
-from adasr_trl.core.files import UserError
+from adasr_trl.core.errors import UserError
 from adasr_trl.core.protocol import TAUGHT_MODES, Mode, Phase
 from adasr_trl.layouts import Layout
 from adasr_trl.layouts.views import Viewed, attention_of

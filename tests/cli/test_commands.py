@@ -1,0 +1,473 @@
+"""The commands as a user runs them: a whole small run, interruptions, and bad input."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+import workspace
+from safetensors.torch import load_file
+from transformers import TrainerCallback
+from trl import GRPOTrainer
+
+from adasr_trl.artifacts import directory
+from adasr_trl.artifacts.samples import SAMPLES_FILE, read_samples
+from adasr_trl.cli.main import main as adasr
+from adasr_trl.core.protocol import Mode
+from adasr_trl.evaluation import records
+from adasr_trl.evaluation.records import Setting, load_outcomes, load_rollouts
+from adasr_trl.training import callbacks, data
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory, episodes):
+    """One SFT run and one HRPO run, complete and uninterrupted."""
+    root = tmp_path_factory.mktemp("finished")
+    workspace.make(root, episodes)
+    assert run("sft", root) == 0
+    assert run("hrpo", root) == 0
+    return root
+
+
+@pytest.fixture
+def root(tmp_path, episodes, finished):
+    """A fresh workspace whose SFT run is the finished one."""
+    workspace.make(tmp_path, episodes)
+    shutil.copytree(finished / "sft", tmp_path / "sft")
+    for folder in (tmp_path / "sft").glob("checkpoint-*"):
+        shutil.rmtree(folder)
+    identity = json.loads((tmp_path / "sft" / "run.json").read_text())
+    assert identity["complete"]
+    return tmp_path
+
+
+def run(command: str, root: Path, *flags: str) -> int:
+    return adasr([command, "--config", str(root / f"{command}.yaml"), *flags])
+
+
+def weights(run_directory: Path) -> dict[str, torch.Tensor]:
+    return load_file(run_directory / "model.safetensors")
+
+
+def assert_equal(a: Path, b: Path) -> None:
+    left, right = weights(a), weights(b)
+    assert left.keys() == right.keys()
+    assert max((left[name] - right[name]).abs().max().item() for name in left) == 0.0
+
+
+def samples(run_directory: Path) -> str:
+    return (run_directory / SAMPLES_FILE).read_text()
+
+
+class Kill(TrainerCallback):
+    """Ends the process's work as abruptly as an exception can, inside a step's end."""
+
+    def __init__(self, step: int) -> None:
+        self.step = step
+
+    def on_step_end(self, args, state, control, **_kwargs):
+        if state.global_step == self.step:
+            raise KeyboardInterrupt
+
+
+def kill_at(monkeypatch, step):
+    plain = callbacks.callbacks
+    for module in ("adasr_trl.training.sft", "adasr_trl.training.callbacks"):
+        monkeypatch.setattr(f"{module}.callbacks", lambda path: [*plain(path), Kill(step)])
+
+
+def test_a_run_directory_holds_all_to_reload_it(finished):
+    names = {path.name for path in (finished / "hrpo").iterdir()}
+    assert {
+        "model.safetensors",
+        "tokenizer.json",
+        "config.yaml",
+        "streaming.json",
+        "metrics.jsonl",
+        "run.json",
+    } <= names
+
+
+def test_each_step_is_logged_once_with_its_phases(finished):
+    lines = [json.loads(line) for line in (finished / "hrpo" / "metrics.jsonl").open()]
+    steps = [line["step"] for line in lines if "streaming/tokens" in line]
+    assert steps == [1, 2, 3, 4]
+    logged = next(line for line in lines if "streaming/tokens" in line)
+    for key in (
+        "reward/global", "zero_std_groups/deep", "deep/tokens", "streaming/skip_rate",
+        "ending/answered", "ending/out_of_tokens", "ending/malformed", "latency_seconds",
+    ):  # fmt: skip
+        assert key in logged
+    assert "reward" not in logged
+
+
+def test_sft_that_was_interrupted_resumes_to_the_same_weights(
+    tmp_path, episodes, finished, monkeypatch, capsys
+):
+    workspace.make(tmp_path, episodes)
+    with monkeypatch.context() as patch:
+        kill_at(patch, 5)
+        assert run("sft", tmp_path) == 130
+    assert "--resume" in capsys.readouterr().err
+    assert run("sft", tmp_path, "--resume") == 0
+    assert_equal(tmp_path / "sft", finished / "sft")
+
+
+def test_hrpo_that_was_interrupted_resumes_to_the_same_weights(root, finished, monkeypatch):
+    with monkeypatch.context() as patch:
+        kill_at(patch, 3)
+        assert run("hrpo", root) == 130
+    assert run("hrpo", root, "--resume") == 0
+    assert_equal(root / "hrpo", finished / "hrpo")
+    assert samples(root / "hrpo") == samples(finished / "hrpo")
+
+
+def test_samples_are_of_the_first_step_and_of_every_nth_one_and_of_different_questions(finished):
+    kept = list(read_samples(finished / "hrpo"))
+    assert [sample.step for sample in kept] == [1, 1, 2, 2, 4, 4]
+    assert kept[0].episode.id != kept[1].episode.id  # two groups a step
+    assert kept[0].rollout.episode_id == kept[0].episode.id
+    assert all(next(iter(sample.rewards)) == "global accuracy" for sample in kept)
+
+
+FORM = (
+    "--granularity",
+    "sentence",
+    "--local_weight_end",
+    "0.1",
+    "--group_filter.max_resamples",
+    "2",
+)
+
+
+def test_every_form_resumes_to_the_same_weights(root, monkeypatch):
+    assert run("hrpo", root, *FORM, "--output_dir", str(root / "whole")) == 0
+    with monkeypatch.context() as patch:
+        kill_at(patch, 2)
+        assert run("hrpo", root, *FORM) == 130
+    assert run("hrpo", root, *FORM, "--resume") == 0
+    assert_equal(root / "hrpo", root / "whole")
+    lines = [json.loads(x) for x in (root / "hrpo" / "metrics.jsonl").read_text().splitlines()]
+    assert any(line.get("groups/redrawn", 0) > 0 for line in lines)
+
+
+def test_an_alarm_that_ends_the_training_leaves_the_run_unfinished_and_says_why(root, capsys):
+    """The model has hardly learnt anything, so its thoughts run into the cap and no answer is right."""
+    assert run("hrpo", root, "--alarms.patience", "2", "--alarms.stop", "true") == 2
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert said.startswith("error: ")
+    assert "stopped: alarm: " in said
+    assert "--overwrite" in said
+    assert not directory.is_complete(root / "hrpo")
+
+
+def test_filtering_on_the_shaped_reward_warns_and_says_why(root, caplog):
+    assert run("hrpo", root, "--group_filter.criterion", "reward") == 0
+    assert "keeps all-wrong groups" in caplog.text
+
+
+def test_read_then_think_can_be_trained_as_a_baseline(root):
+    rewards = "[{name: accuracy, scope: global}, {name: format, scope: deep, weight: 0.25}]"
+    assert run("hrpo", root, "--mode", "read_then_think", "--rewards", rewards) == 0
+    lines = [json.loads(x) for x in (root / "hrpo" / "metrics.jsonl").read_text().splitlines()]
+    assert lines[0]["streaming/tokens"] == 0.0
+    assert "streaming/skip_rate" not in lines[0]
+
+
+def test_a_checkpoint_that_was_cut_short_is_not_resumed_from(root, finished, monkeypatch):
+    with monkeypatch.context() as patch:
+        kill_at(patch, 3)
+        run("hrpo", root)
+    newest = directory.latest_checkpoint(root / "hrpo")
+    (newest / directory.CHECKPOINT_MARK).unlink()
+    (newest / "optimizer.pt").write_bytes(b"half")
+    assert run("hrpo", root, "--resume") == 0
+    assert not newest.exists() or (newest / directory.CHECKPOINT_MARK).is_file()
+    assert_equal(root / "hrpo", finished / "hrpo")
+
+
+def test_a_checkpoint_that_lost_a_file_is_not_resumed_from(root, finished, monkeypatch):
+    with monkeypatch.context() as patch:
+        kill_at(patch, 3)
+        run("hrpo", root)
+    newest = directory.latest_checkpoint(root / "hrpo")
+    (newest / "optimizer.pt").unlink()  # as a deletion does that a kill cut short
+    assert directory.latest_checkpoint(root / "hrpo") != newest
+    assert not newest.exists()
+    assert run("hrpo", root, "--resume") == 0
+    assert_equal(root / "hrpo", finished / "hrpo")
+
+
+def test_a_run_killed_behind_its_last_step_only_saves_on_resume(root, finished, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(directory, "finish", lambda _path: (_ for _ in ()).throw(KeyboardInterrupt))
+        assert run("hrpo", root) == 130
+    directory._unlock(root / "hrpo")
+    with monkeypatch.context() as patch:
+        patch.setattr(
+            GRPOTrainer, "train", lambda *_a, **_k: pytest.fail("trained a step too many")
+        )
+        assert run("hrpo", root, "--resume") == 0
+    assert_equal(root / "hrpo", finished / "hrpo")
+
+
+@pytest.mark.parametrize(
+    ("command", "flags"),
+    [
+        ("sft", ("--train_sampling_strategy", "group_by_length")),
+        ("hrpo", ("--data.max_train_episodes", "4")),
+    ],
+)
+def test_a_run_interrupted_in_its_second_epoch_resumes_to_the_same_weights(
+    root, monkeypatch, command, flags
+):
+    # 40 episodes in batches of 4, and 4 episodes in batches of 2 groups
+    steps = {"sft": ("--max_steps", "16", "--save_steps", "1"), "hrpo": ("--max_steps", "5")}[
+        command
+    ]
+    flags = (
+        *flags,
+        *steps,
+        "--eval_strategy",
+        "no",
+        "--data.held_out",
+        "0",
+        "--shuffle_dataset",
+        "true",
+    )
+    flags = flags if command == "hrpo" else flags[:-2]
+    assert run(command, root, *flags, "--output_dir", str(root / "whole")) == 0
+    with monkeypatch.context() as patch:
+        kill_at(patch, {"sft": 15, "hrpo": 4}[command])
+        assert run(command, root, *flags, "--output_dir", str(root / "cut")) == 130
+    directory._unlock(root / "cut")
+    assert run(command, root, *flags, "--output_dir", str(root / "cut"), "--resume") == 0
+    assert_equal(root / "cut", root / "whole")
+
+
+def test_a_log_line_that_was_cut_short_does_not_stop_a_resume(root, monkeypatch):
+    with monkeypatch.context() as patch:
+        kill_at(patch, 3)
+        run("hrpo", root)
+    with (root / "hrpo" / "metrics.jsonl").open("a") as log:
+        log.write('{"step": 2, "lo')
+    assert run("hrpo", root, "--resume") == 0
+    steps = [json.loads(line)["step"] for line in (root / "hrpo" / "metrics.jsonl").open()]
+    assert sorted(set(steps)) == [1, 2, 3, 4]
+
+
+def test_a_second_process_may_not_work_on_the_same_run(root, monkeypatch):
+    with monkeypatch.context() as patch:
+        kill_at(patch, 2)
+        run("hrpo", root)
+    code = (
+        "import sys; from pathlib import Path; from adasr_trl.artifacts import directory; import json;"
+        "p = Path(sys.argv[1]); i = json.loads((p / 'run.json').read_text())['identity'];"
+        "rundir.take(p, i, directory.Existing.RESUME)"
+    )
+    held = subprocess.run(
+        [sys.executable, "-c", code, str(root / "hrpo")], capture_output=True, text=True
+    )
+    assert "another process is working on this run" in held.stderr
+    directory._unlock(root / "hrpo")
+    subprocess.run([sys.executable, "-c", code, str(root / "hrpo")], check=True)
+
+
+def test_a_complete_run_is_not_repeated(root, finished, monkeypatch):
+    monkeypatch.setattr(data, "load_data", lambda _config: pytest.fail("was repeated"))
+    assert run("sft", finished, "--resume") == 0
+
+
+def test_evaluation_records_every_token_and_goes_on_where_it_stopped(finished, monkeypatch):
+    monkeypatch.setattr(records, "BATCH", 2)
+    assert run("eval", finished) == 0
+    folder = finished / "hrpo" / "eval"
+    setting = Setting(Mode.STREAMING, 1.0)
+    first = (folder / setting.file).read_bytes()
+    tokens = [rollout.token_ids for rollout, _ in load_rollouts(folder, setting)]
+    rollouts = [rollout for rollout, _ in load_rollouts(folder, setting)]
+    assert len(rollouts) == 6
+    assert all(len(r.token_ids) == len(r.phases) == len(r.logprobs) for r in rollouts)
+    assert len(load_outcomes(folder, Setting(Mode.READ_THEN_THINK, 0.0))) == 6
+
+    (folder / setting.file).rename((folder / setting.file).with_suffix(".partial"))
+    partial = (folder / setting.file).with_suffix(".partial")
+    partial.write_bytes(first[: int(len(first) * 0.6)])  # cut inside a line
+    record = json.loads((folder / "run.json").read_text())
+    (folder / "run.json").write_text(json.dumps({**record, "complete": False}))
+    assert run("eval", finished, "--resume") == 0
+    assert [rollout.token_ids for rollout, _ in load_rollouts(folder, setting)] == tokens
+
+
+def test_records_of_a_full_disk_are_never_taken_for_whole(finished, monkeypatch, capsys):
+    folder = finished / "hrpo" / "eval"
+    if folder.exists():
+        shutil.rmtree(folder)
+
+    def full(_rollout):
+        raise OSError(28, "No space left on device", "records")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(records, "to_record", full)
+        assert run("eval", finished) == 2
+    assert "No space left on device" in capsys.readouterr().err
+    assert not list(folder.glob("*temperature*.jsonl"))
+    assert not directory.is_complete(folder)
+    assert run("eval", finished, "--resume") == 0
+
+
+def refused(capsys, command, root, *flags):
+    status = run(command, root, *flags)
+    error = capsys.readouterr().err
+    assert status == 2
+    assert error.count("\n") <= 2, error
+    return error
+
+
+def change(root, name, **keys):
+    workspace.save(root, name, {**workspace.load(root, name), **keys})
+
+
+def test_a_missing_configuration_is_named(root, capsys):
+    (root / "hrpo.yaml").unlink()
+    assert "hrpo.yaml" in refused(capsys, "hrpo", root)
+
+
+def test_an_unknown_key_is_named_with_its_line(root, capsys):
+    change(root, "hrpo", lokal_weight=0.5)
+    error = refused(capsys, "hrpo", root)
+    assert "lokal_weight" in error
+    assert "local_weight" in error
+    assert "hrpo.yaml:" in error
+
+
+def test_a_wrong_type_is_named_with_its_line(root, capsys):
+    change(root, "hrpo", max_steps="many")
+    error = refused(capsys, "hrpo", root)
+    assert "max_steps" in error
+    assert "many" in error
+
+
+PENALTY = ("--rewards.1.name", "accuracy", "--rewards.3.name", "repetition", "--rewards.3.scope",
+           "streaming", "--rewards.1.weight", "1", "--rewards.3.settings", "{}")  # fmt: skip
+NO_LOCAL = ("--rewards.2.weight", "0", "--rewards.3.weight", "0")
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (("--num_generations", "5"), "5"),
+        (("--streaming.max_thought_tokens", "0"), "max_thought_tokens"),
+        (("--local_weight", "1.5"), "local_weight"),
+        (("--rewards.0.name", "acuracy"), "acuracy"),
+        (("--rewards.1.scope", "global"), "format has scope deep or streaming, not global"),
+        (("--rewards.0.weight", "0", "--rewards.1.weight", "0", *NO_LOCAL), "every weight is 0"),
+        (("--rewards.3.settings.cost", "money"), "tokens or latency"),
+        (("--rewards.3.name", "repetition", "--rewards.3.settings", "{}"), "give accuracy"),
+        (("--rewards.0.name", "no_module:f"), "cannot be imported"),
+        (("--granularity", "word"), "granularity"),
+        (("--granularity", "sentence", "--mode", "read_then_think"), "no thought after a chunk"),
+        (("--mode", "read_then_think"), "needs thoughts"),
+        (("--local_weight_end", "-0.1"), "local_weight_end"),
+        (("--local_weight", "0.5", "--rewards", "[{name: accuracy, scope: global}]"), "no reward"),
+        (("--local_weight", "0", "--rewards", "[{name: accuracy, scope: deep}]"), "scope global"),
+        (("--num_generations", "1"), "num_generations"),
+        (("--rewards.1.weight", "0", "--granularity", "sentence"), "no reward has scope streaming"),
+        (("--multi_objective_aggregation", "normalize_then_sum", *PENALTY), "apart from accuracy"),
+        (
+            ("--multi_objective_aggregation", "normalize_then_sum", "--local_min_std", "1"),
+            "min_std",
+        ),
+        (("--scale_rewards", "none", "--local_min_std", "0.1"), "local_min_std"),
+        (("--group_filter.max_resamples", "0"), "max_resamples"),
+        (("--group_filter.criterion", "luck"), "accuracy or reward"),
+        (("--alarms.patience", "0"), "patience"),
+        (("--rewards", "[]"), "rewards"),
+        (("--mixing", "concave"), "mixing"),
+        (("--model.path", "runs/none/sft"), "runs/none/sft"),
+        (("--data.train", "none.jsonl"), "none.jsonl"),
+        (("--no_such_key", "1"), "no_such_key"),
+        (("--steps_per_generation", "4", "--generation_batch_size", "null"), "save_steps"),
+        (("--save_strategy", "epoch", "--generation_batch_size", "24"), "save_strategy"),
+        (("--save_total_limit", "1"), "save_total_limit"),
+        (("--eval_strategy", "steps", "--data.held_out", "0"), "held_out"),
+        (("--lora.r", "4", "--repetition_penalty", "1.3"), "repetition_penalty"),
+        (("--streaming.instruction", "Think."), "was taught"),
+    ],
+)
+def test_bad_settings_are_refused_before_anything_is_written(root, capsys, flags, said):
+    assert said in refused(capsys, "hrpo", root, *flags)
+    assert not (root / "hrpo").exists()
+
+
+EPISODE = {
+    "schema": 1,
+    "id": "x",
+    "group": "x",
+    "question": "How many?",
+    "chunks": ["Tom has 5 coins."],
+    "answer": "5",
+    "answer_type": "number",
+    "thoughts": ["Tom 5"],
+    "deep": "",
+    "source": {"name": "mine", "revision": "1", "licence": "MIT", "split": "train"},
+}
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("{not json", "train.jsonl:7: invalid JSON"),
+        ('{"schema": 1, "id": "x"}', "train.jsonl:7: "),
+        (EPISODE | {"answer": "many"}, "train.jsonl:7: "),
+        (EPISODE | {"thoughts": None, "deep": None}, "train.jsonl:7: episode 'x' has no trace"),
+        (EPISODE | {"deep": "5 <EOT>"}, "train.jsonl:7: episode 'x': its trace holds the marker"),
+        (EPISODE | {"question": " "}, "train.jsonl:7: question is empty"),
+        (EPISODE | {"chunks": [], "thoughts": []}, "train.jsonl:7: chunks is empty"),
+    ],
+)
+def test_a_bad_line_of_the_data_is_named_before_anything_is_written(root, capsys, line, said):
+    lines = (root / "train.jsonl").read_text().splitlines()
+    lines[6] = line if isinstance(line, str) else json.dumps(line)
+    (root / "train.jsonl").write_text("\n".join(lines) + "\n")
+    assert said in refused(capsys, "sft", root, "--output_dir", str(root / "new"))
+    assert not (root / "new").exists()
+
+
+def test_an_empty_data_file_is_refused(root, capsys):
+    (root / "train.jsonl").write_text("")
+    assert "no episode" in refused(capsys, "sft", root, "--output_dir", str(root / "new"))
+
+
+def test_another_runs_directory_is_refused_and_overwrite_moves_it_aside(root, capsys):
+    assert "--overwrite" in refused(capsys, "sft", root)
+    assert "holds another run" in refused(capsys, "sft", root, "--learning_rate", "1", "--resume")
+    flags = ("--learning_rate", "1e-3", "--max_steps", "1", "--overwrite")
+    assert run("sft", root, *flags) == 0
+    assert directory.is_complete(root / "sft.previous")
+    assert directory.is_complete(root / "sft")
+
+
+def test_a_directory_with_other_files_is_never_taken(root, capsys):
+    (root / "hrpo").mkdir()
+    (root / "hrpo" / "thesis.tex").write_text("text")
+    assert "not empty" in refused(capsys, "hrpo", root)
+    assert (root / "hrpo" / "thesis.tex").read_text() == "text"
+
+
+def test_a_chat_template_that_cannot_render_a_prompt_is_refused_by_name(root, capsys):
+    template = root / "sft" / "chat_template.jinja"
+    template.write_text("{{ raise_exception('needs a system message') }}")
+    assert "chat template" in refused(capsys, "hrpo", root)
+    assert not (root / "hrpo").exists()
+
+
+def test_an_episode_longer_than_the_prompts_cap_is_refused(root, capsys):
+    error = refused(capsys, "hrpo", root, "--streaming.max_prompt_tokens", "20")
+    assert "max_prompt_tokens" in error
+    assert "ledger-train" in error

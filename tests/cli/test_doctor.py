@@ -1,0 +1,105 @@
+"""adasr doctor: what can learn passes, what cannot is refused with what to change, and nothing is written."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import workspace
+
+from adasr_trl.cli.doctor_checks import (
+    Pace,
+    Rolled,
+    Traced,
+    hours,
+    rollouts_faults,
+    traces_faults,
+    versions,
+)
+from adasr_trl.cli.main import main as adasr
+
+HEALTHY = Rolled(
+    rollouts=32, groups=4, protocol=0.9, capped=0.0, answered=0.8, clipped=0.1, accuracy=0.5, parsed=1.0,
+    signal=0.75, all_right=0.25, read=100, streaming=30, deep=10,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"protocol": 0.0}, "adasr sft first"),
+        ({"clipped": 1.0}, "max_deep_tokens"),
+        ({"parsed": 0.0}, "answer_type"),
+        ({"signal": 0.0, "accuracy": 0.0}, "0% of the answers are right"),
+        ({"signal": 0.0, "all_right": 1.0}, "nothing to learn"),
+    ],
+)
+def test_each_way_not_to_learn_is_named_with_what_to_change(changes, said):
+    assert rollouts_faults(HEALTHY) == []
+    (fault,) = rollouts_faults(replace(HEALTHY, **changes))
+    assert said in fault
+
+
+def test_traces_that_the_caps_would_cut_are_refused():
+    traces = Traced(episodes=10, capped=0.1, clipped=0.1, read=50, streaming=20, deep=9)
+    assert traces_faults(traces) == []
+    assert "max_thought_tokens" in traces_faults(replace(traces, capped=0.6))[0]
+    assert "max_deep_tokens" in traces_faults(replace(traces, clipped=0.6))[0]
+
+
+def test_hours_are_steps_times_what_a_step_was_measured_to_take():
+    """24 rollouts a step at half a second each, and 4 micro-batches of 3 s: 24 s a step; 150 steps are an hour."""
+    assert hours(Pace(rollout=16.0, rollouts=32, micro=3.0), 150, 24, 4) == 1.0
+
+
+def test_versions_outside_the_tested_range_are_found():
+    found = versions(["pytest>=1", "pytest<1", "no-such-package==1"])
+    assert [inside for _, _, inside in found] == [True, False]
+
+
+@pytest.fixture
+def root(tmp_path, episodes):
+    workspace.make(tmp_path, episodes)
+    return tmp_path
+
+
+def examine(root, name, *flags):
+    before = sorted(root.rglob("*"))
+    status = adasr(["doctor", "--config", str(root / f"{name}.yaml"), *flags])
+    assert sorted(root.rglob("*")) == before
+    return status
+
+
+def test_an_untrained_model_cannot_learn_by_rl_and_its_sft_can(root, capsys):
+    scratch = workspace.load(root, "sft")["model"]
+    workspace.save(root, "hrpo", {**workspace.load(root, "hrpo"), "model": scratch})
+    assert examine(root, "hrpo") == 3
+    said = capsys.readouterr().out
+    assert "of the thoughts end as the protocol asks" in said
+    assert "adasr sft" in said
+    assert examine(root, "sft", "--lora.r", "4") == 3  # its caps are for short tests
+    assert "deep parts are longer than streaming.max_deep_tokens" in capsys.readouterr().out
+    assert examine(root, "sft", "--lora.r", "4", "--streaming.max_deep_tokens", "60") == 0
+    said = capsys.readouterr().out
+    assert said.endswith("This run can learn.\n")
+    assert "minutes for 6 steps" in said
+    assert examine(root, "sft", "--streaming.max_thought_tokens", "1") == 3
+
+
+def test_a_model_whose_groups_have_right_and_wrong_answers_can_learn(
+    root, tokenizer, taught, capsys, monkeypatch
+):
+    by_length = lambda rollout, _: len(rollout.token_ids) % 3 == 0  # noqa: E731 - it keeps the protocol, and is never right
+    monkeypatch.setattr("adasr_trl.hrpo.scoring.answered_right", by_length)
+    taught.save_pretrained(root / "sft")
+    tokenizer.save_pretrained(root / "sft")
+    assert examine(root, "hrpo", "--num_generations", "8") == 0
+    said = capsys.readouterr().out
+    assert "rollouts: 32 in 4 groups" in said
+    assert "all 48 gold answers can" in said
+    assert "minutes for 4 steps" in said
+
+
+def test_a_wrong_configuration_is_refused_as_by_the_run_itself(root, capsys):
+    assert examine(root, "hrpo", "--num_generations", "5") == 2
+    assert "5" in capsys.readouterr().err

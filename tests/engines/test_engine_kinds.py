@@ -1,0 +1,114 @@
+"""The engine with other models than a plain one in float32: adapters, 16 bits, autocast, 4 bits, ZeRO-3."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from conftest import STREAMING
+from peft import LoraConfig, get_peft_model
+
+from adasr_trl.core.protocol import Phase
+from adasr_trl.engines import HFEngine, Request, Sampling
+from adasr_trl.layouts import build_layout
+from adasr_trl.layouts.codec import Codec
+
+
+@pytest.fixture
+def parts(tokenizer):
+    codec = Codec(tokenizer, STREAMING.markers)
+    return codec, build_layout(STREAMING, codec), STREAMING
+
+
+def rolled(model, parts, episodes):
+    requests = [Request(episodes[n % 2], n) for n in range(8)]
+    return HFEngine(model, *parts).rollout(requests, Sampling(1.0))
+
+
+def apart(model, rollouts):
+    """The largest difference of a recorded log-probability from that of one forward of the same model."""
+    worst = 0.0
+    for each in rollouts:
+        with torch.no_grad():
+            logits = model(input_ids=torch.tensor([each.token_ids])).logits[0].float()
+        logp = torch.log_softmax(logits, dim=-1)
+        for t, phase in enumerate(each.phases):
+            if phase is not Phase.READ:
+                found = logp[t - 1, each.token_ids[t]].item()
+                worst = max(worst, abs(found - each.logprobs[t]))
+    return worst
+
+
+def adapted(model):
+    config = LoraConfig(r=4, target_modules=["q_proj", "down_proj"], init_lora_weights=False)
+    torch.manual_seed(1)
+    return get_peft_model(model, config)
+
+
+def test_rollouts_of_an_adapter_are_those_of_the_merged_model(model, parts, episodes):
+    with_adapter = adapted(model)
+    found = rolled(with_adapter, parts, episodes)
+    assert apart(with_adapter.eval(), found) < 1e-4
+    merged = with_adapter.merge_and_unload()
+    assert [r.token_ids for r in rolled(merged, parts, episodes)] == [r.token_ids for r in found]
+
+
+def test_in_16_bits_log_probabilities_are_as_near_as_16_bits_allow(model, parts, episodes):
+    """A bfloat16 has 8 bits of mantissa; logits here are around 10."""
+    half = model.to(torch.bfloat16)
+    assert apart(half.eval(), rolled(half, parts, episodes)) < 0.5
+
+
+def test_under_autocast_rollouts_run_as_the_training_forward_does(model, parts, episodes):
+    with torch.autocast("cpu", torch.bfloat16):
+        found = rolled(model, parts, episodes)
+        near = apart(model.eval(), found)
+    assert near < 0.5
+    assert near > 0  # it was in 16 bits
+
+
+def test_with_4_bit_weights_log_probabilities_are_those_of_one_forward(model, parts, episodes):
+    import bitsandbytes as bnb
+
+    for layer in model.model.layers:
+        for block, name in ((layer.mlp, "gate_proj"), (layer.self_attn, "q_proj")):
+            linear = getattr(block, name)
+            four = bnb.nn.Linear4bit(
+                linear.in_features, linear.out_features, bias=False, quant_type="nf4"
+            )
+            four.load_state_dict({"weight": linear.weight.data})
+            four.support_avx512bf16_for_cpu = False
+            setattr(block, name, four.to("cpu"))
+    with_adapter = adapted(model)
+    found = rolled(with_adapter, parts, episodes)
+    assert apart(with_adapter.eval(), found) < 1e-3
+    assert model.model.layers[0].mlp.gate_proj.weight.dtype is torch.uint8
+
+
+def test_zero_3_gathers_the_weights_for_rollouts_and_trains_to_the_same_ones(tmp_path):
+    script = Path(__file__).parents[1] / "support" / "zero3.py"
+    alone = {"RANK": "0", "LOCAL_RANK": "0", "WORLD_SIZE": "1", "MASTER_ADDR": "127.0.0.1"}
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = {"MASTER_PORT": str(free.getsockname()[1])}
+    for kind, more in (("plain", {}), ("zero3", alone | port)):
+        environment = (
+            os.environ | more | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+        )
+        done = subprocess.run(
+            [sys.executable, str(script), str(tmp_path), kind],
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr[-3000:]
+    plain, zero3 = (torch.load(tmp_path / f"{kind}.pt") for kind in ("plain", "zero3"))
+    assert [ids for _, ids, _ in zero3["records"]] == [ids for _, ids, _ in plain["records"]]
+    for name, weight in plain["weights"].items():
+        assert torch.allclose(zero3["weights"][name].float(), weight, atol=1e-5), name

@@ -1,0 +1,358 @@
+"""``adasr eval`` over runs, sets of questions, modes, samples and clocks, as a user runs it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+import types
+
+import pytest
+import workspace
+
+from adasr_trl.artifacts import directory
+from adasr_trl.cli.main import main as adasr
+from adasr_trl.core.clock import Clock
+from adasr_trl.core.episode import read_episodes, write_episodes
+from adasr_trl.core.protocol import Mode, Phase
+from adasr_trl.evaluation import records
+from adasr_trl.evaluation.records import Setting, load_outcomes, load_rollouts
+
+MODES = ["streaming", "forced_skip", "no_deep"]
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory, episodes):
+    """One small SFT run."""
+    root = tmp_path_factory.mktemp("trained")
+    workspace.make(root, episodes)
+    sft = workspace.load(root, "sft") | {"eval_strategy": "no", "max_steps": 2}
+    del sft["eval_steps"]
+    workspace.save(root, "sft", sft)
+    assert adasr(["sft", "--config", str(root / "sft.yaml")]) == 0
+    for folder in (root / "sft").glob("checkpoint-*"):
+        shutil.rmtree(folder)
+    return root
+
+
+@pytest.fixture
+def root(trained, tmp_path, episodes):
+    """Two runs, which are the same one, and two sets of questions."""
+    for name in ("one", "two"):
+        shutil.copytree(trained / "sft", tmp_path / name)
+    write_episodes(tmp_path / "test.jsonl", episodes[48:52])
+    write_episodes(tmp_path / "far.jsonl", episodes[52:55])
+    save(tmp_path)
+    return tmp_path
+
+
+def save(root, model=None, data=None, **changes):
+    section = {
+        "runs": {"one": str(root / "one"), "two": str(root / "two")},
+        "run_modes": {"two": ["read_then_think"]},
+        "tests": {"far": str(root / "far.jsonl")},
+        "output_dir": str(root / "table"),
+        "modes": MODES,
+        "temperatures": [0.0, 1.0],
+        "samples": 2,
+        "resamples": 20,
+        **changes,
+    }
+    files = {"train": str(root / "train.jsonl"), "test": str(root / "test.jsonl")}
+    config = {
+        "data": files | (data or {}),
+        "eval": {key: value for key, value in section.items() if value is not None},
+        **({"model": model} if model else {}),
+    }
+    workspace.save(root, "suite", config)
+
+
+def run(root, *flags) -> int:
+    return adasr(["eval", "--config", str(root / "suite.yaml"), *flags])
+
+
+def table(root):
+    return json.loads((root / "table" / "table.json").read_text(encoding="utf-8"))
+
+
+def tokens(folder, setting):
+    return [rollout.token_ids for rollout, _ in load_rollouts(folder, setting)]
+
+
+def test_a_suite_records_every_rollout_and_its_table_is_recomputed_from_them(root, capsys):
+    assert run(root) == 0
+    assert f"\n{root / 'table'}\n" in capsys.readouterr().out
+    found = table(root)
+    assert {row["test"] for row in found["rows"]} == {"test", "far", "all"}
+    assert len(found["rows"]) == 3 * (3 + 1) * 2
+    for row in found["rows"]:
+        files = [f"{row['mode']}-temperature-{row['temperature']:g}.jsonl"]
+        if row["temperature"]:
+            files.append(files[0].replace(".jsonl", ".sample-1.jsonl"))
+        folders = {"test": ["eval"], "far": ["eval-far"], "all": ["eval", "eval-far"]}[row["test"]]
+        records, right = [], 0
+        for folder in (root / row["run"] / name for name in folders):
+            gold = [json.loads(line) for line in (folder / "episodes.jsonl").open()]
+            for file in files:
+                lines = [json.loads(line) for line in (folder / file).open()]
+                assert [r["episode_id"] for r in lines] == [e["id"] for e in gold]
+                records += lines
+                right += sum(
+                    r["ending"] == "answered" and r["answer"] == e["answer"]
+                    for r, e in zip(lines, gold, strict=True)
+                )
+        count = len(records)
+        assert row["questions"] * row["samples"] == count
+        assert row["accuracy"]["mean"] == pytest.approx(right / count)
+        for name, letter in (("streaming_tokens", "S"), ("deep_tokens", "D")):
+            written = sum(record["phases"].count(letter) for record in records)
+            assert row[name] == pytest.approx(written / count)
+        answered = sum(record["ending"] == "answered" for record in records)
+        assert row["answered"] == pytest.approx(answered / count)
+        if row["mode"] != "streaming":
+            continue
+        skips = [r["thought_endings"].count("skip") / len(r["thought_endings"]) for r in records]
+        assert row["skip_rate"] == pytest.approx(sum(skips) / count)
+    pairs = found["differences"]
+    assert (
+        len(pairs) == 3 * 2 * 6
+    )  # of four lines, at two temperatures, for three sets of questions
+
+
+def test_one_run_goes_on_as_ever_and_gets_the_table_too(root):
+    save(root, runs=None, run_modes=None, tests=None, output_dir=None, samples=1)
+    assert run(root, "--model.path", str(root / "one")) == 0
+    folder = root / "one" / "eval"
+    rows = json.loads((folder / "table.json").read_text())["rows"]
+    assert [(row["run"], row["mode"], row["temperature"]) for row in rows[:2]] == [
+        ("one", "streaming", 0.0),
+        ("one", "streaming", 1.0),
+    ]
+    outcomes = load_outcomes(folder, Setting(Mode.STREAMING, 0.0))
+    by = rows[0]["clocks"]["own"]
+    seconds = [outcome.latency_seconds for outcome in outcomes]
+    assert by["answer_seconds"]["mean"] == pytest.approx(sum(seconds) / len(seconds))
+    assert "| one | no deep | greedy |" in (folder / "table.md").read_text()
+
+
+def test_the_first_sample_is_the_only_one_of_before_and_batches_do_not_matter(root, monkeypatch):
+    save(root, runs=None, run_modes=None, tests=None, output_dir=None, samples=1)
+    assert run(root, "--model.path", str(root / "two"), "--eval.modes", "[streaming]") == 0
+    save(root, run_modes={"two": ["streaming"]})
+    monkeypatch.setattr(records, "BATCH", 1)
+    before = (root / "two" / "eval" / "streaming-temperature-1.jsonl").read_bytes()
+    assert run(root, "--resume") == 0
+    assert (root / "two" / "eval" / "streaming-temperature-1.jsonl").read_bytes() == before
+    first, second = (
+        tokens(root / "one" / "eval", Setting(Mode.STREAMING, 1.0, None, sample))
+        for sample in (0, 1)
+    )
+    assert first == tokens(root / "two" / "eval", Setting(Mode.STREAMING, 1.0))
+    assert first != second
+    assert (
+        len({records._seed(0, e, s) for e in read_episodes(root / "test.jsonl") for s in (0, 1)})
+        == 8
+    )
+
+
+def test_forced_tokens_are_no_tokens_of_the_model(root):
+    assert run(root) == 0
+    folder = root / "one" / "eval"
+    for rollout, _ in load_rollouts(folder, Setting(Mode.FORCED_SKIP, 1.0)):
+        assert rollout.tokens_in(Phase.STREAM) == 0
+    streaming = tokens(folder, Setting(Mode.STREAMING, 0.0))
+    no_deep = tokens(folder, Setting(Mode.NO_DEEP, 0.0))
+    episodes = list(read_episodes(folder / "episodes.jsonl"))
+    for (rollout, _), other, whole, episode in zip(
+        load_rollouts(folder, Setting(Mode.NO_DEEP, 0.0)), no_deep, streaming, episodes, strict=True
+    ):
+        deep = rollout.chunk_of_token.index(len(episode.chunks))
+        assert other[:deep] == whole[:deep]  # the thoughts are the same ones
+
+
+def test_an_interrupted_suite_goes_on_where_it_stopped(root, monkeypatch, capsys):
+    monkeypatch.setattr(records, "BATCH", 2)
+    monkeypatch.setattr(records, "time", types.SimpleNamespace(monotonic=lambda: 0.0))
+    plain, written = records.to_record, []
+
+    def stop_at_the_tenth(rollout):
+        written.append(rollout)
+        if len(written) == 30:
+            raise KeyboardInterrupt
+        return plain(rollout)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(records, "to_record", stop_at_the_tenth)
+        assert run(root) == 130
+    assert "--resume" in capsys.readouterr().err
+    assert not (root / "table").exists()
+    written.clear()
+    monkeypatch.setattr(records, "to_record", lambda r: written.append(r) or plain(r))
+    assert run(root, "--resume") == 0
+    # 7 questions; one has 3 modes with 3 rollouts each, two has 1: 84. What was written before the last write stays.
+    assert 84 - 29 <= len(written) <= 84 - 29 + 3
+    shutil.rmtree(root / "table")
+    written.clear()
+    assert run(root, "--resume") == 0
+    assert not written
+
+
+def test_another_clock_rolls_nothing_out_again(root, monkeypatch):
+    assert run(root) == 0
+    own = {key(row): row for row in table(root)["rows"]}
+    monkeypatch.setattr(records, "_engine", lambda *_: pytest.fail("a model was loaded"))
+    clocks = {
+        "own": {},
+        "fast": {"words_per_minute": 1500, "arrivals": "words"},
+        "late": {"jitter": 0.5, "burst": 3},
+        "free": {"seconds_per_token": 0.0, "prefill_seconds_per_token": 0.0},
+        "fixed": {
+            "seconds_per_token": 0.0,
+            "prefill_seconds_per_token": 0.0,
+            "seconds_per_read": 0.25,
+            "words_per_minute": 1,
+        },
+    }
+    save(root, clocks=clocks)
+    assert run(root, "--resume") == 0
+    for row in table(root)["rows"]:
+        assert row["clocks"]["own"] == own[key(row)]["clocks"]["own"]
+        assert row["clocks"]["free"]["end_seconds"]["mean"] == pytest.approx(0.0)
+        if row["mode"] != "read_then_think":  # the last chunk's read, and the transition's
+            assert row["clocks"]["fixed"]["end_seconds"]["mean"] == pytest.approx(0.5)
+        backlog = {name: by["backlog_seconds"] for name, by in row["clocks"].items()}
+        assert backlog["fast"] >= backlog["own"] - 1e-9
+        assert backlog["late"] >= 0
+
+
+def key(row):
+    return row["test"], row["run"], row["mode"], row["temperature"]
+
+
+def test_a_finished_suite_is_not_repeated(root, monkeypatch, capsys):
+    assert run(root) == 0
+    monkeypatch.setattr("adasr_trl.evaluation.run.find", lambda _suite: pytest.fail("was repeated"))
+    capsys.readouterr()
+    assert run(root, "--resume") == 0
+    assert capsys.readouterr().out == f"{root / 'table'}\n"
+
+
+def test_measured_rates_are_those_of_each_runs_model(root, monkeypatch):
+    asked = []
+
+    def load_or_measure(path):
+        asked.append(path.name)
+        return 0.5 if path.name == "one" else 0.25
+
+    standin = types.ModuleType("adasr_trl.live.device_rates")
+    standin.load_or_measure = load_or_measure
+    standin.clock_of = lambda profile, clock: Clock(clock.words_per_minute, profile, 0.0)
+    monkeypatch.setitem(sys.modules, "adasr_trl.live.device_rates", standin)
+    save(root, clocks={"here": {"device": "measured", "words_per_minute": 90}}, tests=None)
+    assert run(root) == 0
+    assert asked == ["one", "two"]
+    found = table(root)
+    rates = {run: clocks["here"]["seconds_per_token"] for run, clocks in found["clocks"].items()}
+    assert rates == {"one": 0.5, "two": 0.25}
+    assert "two as measured: 250 ms a written token" in (root / "table" / "table.md").read_text()
+    row = next(row for row in found["rows"] if row["mode"] == "read_then_think")
+    assert row["clocks"]["here"]["end_seconds"]["mean"] == pytest.approx(0.25 * row["deep_tokens"])
+
+
+def spoil(root, name, **keys):
+    path = root / name / "streaming.json"
+    data = json.loads(path.read_text())
+    path.write_text(json.dumps(data | {"clock": data["clock"] | keys}))
+
+
+def unfinished(root):
+    (root / "two" / "run.json").unlink()
+
+
+BAD = [
+    ({}, unfinished, "two: not a finished run"),
+    ({"runs": {"one": "nowhere"}, "run_modes": None}, None, "nowhere: not a finished run"),
+    ({"tests": {"far": "nowhere.jsonl"}}, None, "nowhere.jsonl: no such file"),
+    ({"tests": {"test": "far.jsonl"}}, None, "which the table gives to data.test"),
+    ({"tests": {"all": "far.jsonl"}}, None, "which the table gives to all questions together"),
+    ({"tests": {"a/b": "far.jsonl"}}, None, "the name 'a/b'; expected letters"),
+    ({"output_dir": None}, None, "eval.output_dir is missing"),
+    ({"run_modes": {"three": ["streaming"]}}, None, "'three', which is no run; eval.runs has one, two"),
+    ({"reference": "three"}, None, "eval.reference: got 'three', which is no run"),
+    ({"samples": 0}, None, "eval.samples: got 0; expected 1 or more"),
+    ({"samples": 2, "temperatures": [0.0]}, None, "with greedy decoding alone"),
+    ({"modes": ["no_deeper"]}, None, "expected streaming or read_then_think or forced_skip or no_deep"),
+    ({"clocks": {"x": {"burst": 0}}}, None, "burst: got 0; expected 1 or more"),
+    ({"clocks": {"x": {"jitter": -1}}}, None, "jitter: got -1; expected 0"),
+    ({"clocks": {"x": {"words_per_minute": 0}}}, None, "words_per_minute: got 0; expected above 0"),
+    ({"clocks": {"x": {"seconds_per_token": -1}}}, None, "seconds_per_token: got -1"),
+    ({"clocks": {"x": {"seconds_per_read": -1}}}, None, "seconds_per_read: got -1"),
+    ({"clocks": {"x": {"device": "measured", "seconds_per_token": 1}}}, None, "remove one of them"),
+    ({"clocks": {"x": {"device": "measured", "seconds_per_read": 1}}}, None, "remove one of them"),
+    ({"clocks": {"x": {"speed": 1}}}, None, "unknown key eval.clocks.x.speed"),
+    ({"clocks": {"x": {"arrivals": "recorded"}}}, None, "eval.clocks.x.arrivals: recorded needs"),
+    ({"model": {"path": "one"}}, None, "model.path: got 'one' beside eval.runs"),
+    (
+        {},
+        lambda root: spoil(root, "two", words_per_minute=99.0),
+        "words_per_minute is not set, and one has 150 in its streaming.json, two 99; set it",
+    ),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("changes", "before", "message"), BAD, ids=[each[2] for each in BAD])
+def test_what_cannot_be_evaluated_is_refused_before_a_model_is_loaded(
+    root, monkeypatch, capsys, changes, before, message
+):
+    monkeypatch.setattr(records, "_engine", lambda *_: pytest.fail("a model was loaded"))
+    monkeypatch.chdir(root)
+    save(root, **changes)
+    if before:
+        before(root)
+    assert run(root) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert "Traceback" not in error
+    assert not list(root.glob("*/eval*"))
+
+
+def test_the_table_of_another_command_is_not_replaced(root, monkeypatch, capsys):
+    monkeypatch.setattr(records, "_engine", lambda *_: pytest.fail("a model was loaded"))
+    (root / "table").mkdir()
+    (root / "table" / "table.json").write_text('{"lines": []}')
+    assert run(root) == 2
+    assert "table.json is the table of another command" in capsys.readouterr().err
+    assert (root / "table" / "table.json").read_text() == '{"lines": []}'
+
+
+def test_two_names_of_one_thing_are_refused(root, capsys):
+    save(root, runs={"a": str(root / "one"), "b": str(root / "two" / ".." / "one")}, run_modes=None)
+    assert run(root) == 2
+    assert "eval.runs: a and b are both" in capsys.readouterr().err
+    save(root, tests={"again": str(root / "test.jsonl")})
+    assert run(root) == 2
+    assert "eval.tests: test and again are both" in capsys.readouterr().err
+
+
+def test_records_that_are_there_are_never_overwritten_unasked(root, capsys):
+    save(root, tests=None)
+    assert run(root) == 0
+    assert run(root) == 2
+    assert "holds this run already; --resume" in capsys.readouterr().err
+    assert run(root, "--resume", "--eval.seed", "1") == 2
+    assert "eval.seed differs" in capsys.readouterr().err
+    assert directory.is_complete(root / "one" / "eval")
+
+
+@pytest.mark.parametrize("spoilt", ['{"episode_id": "x"}\n', "{\n", ""])
+def test_a_record_that_was_spoilt_is_named(root, capsys, spoilt):
+    save(root, runs={"one": str(root / "one")}, run_modes=None, tests=None, modes=["no_deep"])
+    assert run(root) == 0
+    file = root / "one" / "eval" / "no_deep-temperature-0.jsonl"
+    lines = file.read_text().splitlines(keepends=True)
+    file.write_text("".join([*lines[:-1], spoilt]))
+    shutil.rmtree(root / "table")
+    assert run(root, "--resume") == 2
+    assert f"{file}:4: not a record (" in capsys.readouterr().err
+    file.unlink()
+    assert run(root, "--resume") == 0

@@ -1,0 +1,277 @@
+"""Markers and chat templates on tokenizers of other families: checked at the start, added only where asked for.
+
+The tokenizers have each family's control tokens and chat template (TRL's copies) over a small vocabulary.
+"""
+
+from __future__ import annotations
+
+import copy
+import shutil
+
+import pytest
+import torch
+import workspace
+from conftest import STREAMING
+from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
+from transformers import AutoTokenizer, PreTrainedTokenizerFast
+from trl import chat_template_utils as templates
+
+from adasr_trl.artifacts.saved_config import load_streaming
+from adasr_trl.cli.main import main as adasr
+from adasr_trl.config.sections import ModelConfig, StreamingConfig
+from adasr_trl.core.protocol import Markers, Mode
+from adasr_trl.layouts import build_layout
+from adasr_trl.layouts.codec import Codec, MarkerError, ThinkingError
+from adasr_trl.live.reasoner import StreamingReasoner
+from adasr_trl.models.loading import load_model, load_tokenizer
+
+SMOLLM2 = (
+    "{% for message in messages %}{% if loop.first and messages[0]['role'] != 'system' %}<|im_start|>system\n"
+    "You are a helpful assistant<|im_end|>\n{% endif %}<|im_start|>{{ message['role'] }}\n{{ message['content'] }}"
+    "<|im_end|>\n{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
+SWITCHED = (  # as Qwen3's: thinking is on unless it is switched off, and then an empty thought stands in the prompt
+    "{% for message in messages %}<|im_start|>{{ message.role }}\n{{ message.content }}<|im_end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n"
+    "{% if enable_thinking is defined and enable_thinking is false %}<think>\n\n</think>\n\n{% endif %}{% endif %}"
+)
+CHATML = ("<|im_start|>", "<|im_end|>")
+QWEN3 = (*CHATML, "<think>", "</think>")
+LLAMA3 = ("<|begin_of_text|>", "<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>")
+GEMMA = ("<bos>", "<start_of_turn>", "<end_of_turn>")
+NO_THINKING = "{% set enable_thinking = false %}" + templates.qwen3_chat_template
+FAMILIES = {
+    "qwen3, thinking": (templates.qwen3_chat_template, QWEN3, "<|im_start|>assistant\n"),
+    "qwen3, not thinking": (NO_THINKING, QWEN3, "<think>\n\n</think>\n\n"),
+    "llama3": (templates.llama3_chat_template, LLAMA3, "assistant<|end_header_id|>\n\n"),
+    "smollm2": (SMOLLM2, CHATML, "<|im_start|>assistant\n"),
+    "gemma": (templates.gemma_chat_template, GEMMA, "<start_of_turn>model\n"),
+}
+PLAIN = Markers("<<", ">>", "~~", "##", "||")
+THINK = Markers("<<", ">>", "~~", "<think>", "</think>")  # as configs/qwen3-*
+
+
+@pytest.fixture(scope="module")
+def small():
+    """A byte-level tokenizer of 300 tokens without special ones; text stays as it is."""
+    made = Tokenizer(models.BPE())
+    made.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    made.decoder = decoders.ByteLevel()
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    trainer = trainers.BpeTrainer(vocab_size=300, initial_alphabet=alphabet, show_progress=False)
+    made.train_from_iterator(["Tom has 5 coins. How many coins does Tom have?"] * 9, trainer)
+    return PreTrainedTokenizerFast(tokenizer_object=made)
+
+
+def of_family(tokenizer, name):
+    template, control, _ = FAMILIES[name]
+    made = copy.deepcopy(tokenizer)
+    made.add_tokens(list(control), special_tokens=False)
+    made.add_special_tokens({"eos_token": control[1], "bos_token": control[0]})
+    made.chat_template = template
+    return made
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_a_prompt_is_what_the_families_own_template_renders(small, name):
+    made = of_family(small, name)
+    codec = Codec(made, PLAIN)
+    message = [{"role": "user", "content": "How many?"}]
+    whole = made.apply_chat_template(message, add_generation_prompt=True, tokenize=False)
+    assert codec.decode(codec.prompt("How many?")) == whole
+    assert codec.decode(codec.prompt("How many?")).endswith(FAMILIES[name][2])
+
+
+@pytest.mark.parametrize(
+    ("thinking", "opened"),
+    [(None, ""), (True, ""), (False, "<think>\n\n</think>\n\n")],
+)
+def test_thinking_on_or_off_is_what_the_template_makes_of_it(small, thinking, opened):
+    made = of_family(small, "qwen3, thinking")
+    made.chat_template = SWITCHED
+    codec = Codec(made, PLAIN, thinking)
+    asked = "<|im_start|>user\nHow many?<|im_end|>\n<|im_start|>assistant\n"
+    assert codec.decode(codec.prompt("How many?")) == asked + opened
+
+
+@pytest.mark.parametrize("thinking", [True, False])
+@pytest.mark.parametrize("template", [SMOLLM2, None])
+def test_thinking_is_refused_by_name_where_the_template_does_not_know_it(small, template, thinking):
+    made = of_family(small, "smollm2")
+    made.chat_template = template
+    said = f"streaming.thinking: got {str(thinking).lower()}, but the chat template of .* does not"
+    with pytest.raises(ThinkingError, match=said):
+        Codec(made, PLAIN, thinking).prompt("How many?")
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+@pytest.mark.parametrize("markers", [PLAIN, Markers()])
+def test_plain_markers_pass_the_check_and_add_nothing_to_the_vocabulary(small, name, markers):
+    made = of_family(small, name)
+    size = len(made)
+    Codec(made, markers).check_markers()
+    assert len(made) == size
+
+
+def test_an_existing_token_that_fits_is_a_marker_and_data_never_yields_it(small):
+    codec = Codec(of_family(small, "qwen3, thinking"), THINK)
+    codec.check_markers()
+    (ends,) = codec.marker("reasoning_end")
+    assert ends not in codec.encode_data("Say </think> aloud.")
+    assert codec.decode(codec.encode_data("Say </think> aloud.")) == "Say </think> aloud."
+
+
+@pytest.mark.parametrize(
+    ("markers", "said"),
+    [
+        ({"skip": "<|im_end|>"}, "streaming.markers.skip: '<|im_end|>' holds the tokenizer's end"),
+        ({"chunk_end": "ﬁ"}, "streaming.markers.chunk_end: 'ﬁ' behind a word is read back as"),
+    ],
+)
+def test_a_marker_that_would_not_be_found_again_is_refused(small, markers, said):
+    made = of_family(small, "qwen3, thinking")
+    if "chunk_end" in markers:  # a tokenizer that rewrites text, as NFKC does
+        made.backend_tokenizer.normalizer = normalizers.NFKC()
+    with pytest.raises(MarkerError) as error:
+        Codec(made, Markers(**markers)).check_markers()
+    assert said in str(error.value)
+
+
+@pytest.mark.parametrize("layout", ["interleaved", "parallel"])
+def test_a_template_that_strips_thoughts_from_history_changes_nothing(small, episodes, layout):
+    """Rendered again, Qwen3's template drops what was thought; here every turn's ids only follow those before."""
+    name = "qwen3, thinking"
+    made, message = of_family(small, name), [{"role": "user", "content": "Q"}]
+    answered = [
+        *message,
+        {"role": "assistant", "content": "<think>\nThought\n</think>\n\n8"},
+        *message,
+    ]
+    assert "Thought" not in made.apply_chat_template(answered, tokenize=False)
+
+    streaming = StreamingConfig(layout=layout, markers=PLAIN)
+    codec = Codec(made, PLAIN)
+    built = build_layout(streaming, codec)
+    encoded = built.encode(episodes[0], Mode.STREAMING)
+    asked, header = codec.prompt_parts(episodes[0].question)
+    start = asked + header if layout == "interleaved" else asked
+    assert encoded.token_ids[: len(start)] == start
+    text = codec.decode(encoded.token_ids)
+    for thought in episodes[0].thoughts:
+        assert thought in text  # all of them are still there
+    given = [token for turn in built.turns(episodes[0], Mode.STREAMING) for token in turn.token_ids]
+    rest = iter(encoded.token_ids)
+    assert all(token in rest for token in given)  # in this order: nothing was rendered again
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory, episodes, small):
+    """A pretrained model of another family, whose tokenizer knows no marker of ours."""
+    root = tmp_path_factory.mktemp("family")
+    workspace.make(root, episodes)
+    made = of_family(small, "smollm2")
+    model = load_model(ModelConfig(init="scratch"), made, seed=0)
+    model.save_pretrained(root / "base")
+    made.save_pretrained(root / "base")
+    markers = {
+        "chunk_end": "[next]", "thought_end": "[ok]", "skip": "[none]", "stream_end": "[all]", "reasoning_end": "[so]",
+    }  # fmt: skip
+    for name in ("sft", "hrpo"):
+        config = workspace.load(root, name)
+        streaming = {**config["streaming"], "markers": {**markers, "add_tokens": True}}
+        changes = {"streaming": streaming, "max_steps": 2, "learning_rate": 0.01}
+        workspace.save(root, name, config | changes)
+    return root
+
+
+def run(root, command, *flags):
+    return adasr([command, "--config", str(root / f"{command}.yaml"), *flags])
+
+
+def test_added_tokens_train_their_rows_alone_and_load_again(base, caplog):
+    flags = ("--model", f"{{path: {base}/base}}", "--lora.r", "4")
+    assert run(base, "sft", *flags) == 0
+    assert "vLLM and llama.cpp do not load" in caplog.text
+    config = ModelConfig(path=str(base / "sft"))
+    markers = load_streaming(base / "sft").markers
+    tokenizer = load_tokenizer(config, markers, ())
+    codec = Codec(tokenizer, markers)
+    rows = codec.added_marker_ids()
+    assert len(rows) == 5
+    assert [len(codec.marker(role)) for role in ("skip", "thought_end")] == [1, 1]
+    before = load_model(ModelConfig(path=str(base / "base")), tokenizer, seed=42)  # SFT's
+    after = load_model(config, tokenizer, seed=1).merge_and_unload()
+    old, new = (each.get_input_embeddings().weight for each in (before, after))
+    kept = [row for row in range(len(tokenizer)) if row not in rows]
+    assert torch.equal(old[kept], new[kept])
+    assert 0.005 < (old[rows] - new[rows]).abs().max() < 0.05  # two steps of 0.01
+    assert torch.equal(after.lm_head.weight, new)  # the head is tied to it
+    again = load_model(config, tokenizer, seed=2).merge_and_unload()
+    assert torch.equal(again.get_input_embeddings().weight, new)  # nothing of a new draw is left
+    assert run(base, "hrpo") == 0
+    assert load_streaming(base / "hrpo").markers == markers
+
+
+def test_added_tokens_are_refused_with_vllm(base, capsys):
+    assert run(base, "hrpo", "--engine", "vllm", "--output_dir", str(base / "v")) == 2
+    assert "streaming.markers.add_tokens: got true, but vLLM" in capsys.readouterr().err
+
+
+def test_a_bad_marker_is_named_with_its_line(base, capsys):
+    flags = ("--model", f"{{path: {base}/base}}", "--output_dir", str(base / "bad"))
+    assert run(base, "sft", *flags, "--streaming.markers.skip", "<|im_end|>") == 2
+    assert (
+        "--streaming.markers.skip: streaming.markers.skip: '<|im_end|>'" in capsys.readouterr().err
+    )
+    assert not (base / "bad").exists()
+
+
+def test_markers_in_the_data_are_text_and_said(base, caplog):
+    flags = ("--model", f"{{path: {base}/base}}", "--output_dir", str(base / "said"))
+    markers = (
+        "{chunk_end: ';;', thought_end: '>>', skip: '~~', stream_end: '##', reasoning_end: coins}"
+    )
+    assert run(base, "sft", *flags, "--streaming.markers", markers) in (0, 2)
+    said = [r.message for r in caplog.records if "streaming.markers" in r.message]
+    assert any("'coins' stands in the question or input of" in message for message in said)
+
+
+def test_markers_of_the_scratch_tokenizer_pass(tokenizer):
+    Codec(tokenizer, STREAMING.markers).check_markers()
+
+
+def test_thinking_that_the_template_does_not_know_is_named_with_its_line(base, capsys):
+    flags = ("--model", f"{{path: {base}/base}}", "--output_dir", str(base / "bad"))
+    assert run(base, "sft", *flags, "--streaming.thinking", "false") == 2
+    assert (
+        "error: command line --streaming.thinking: streaming.thinking: got false, but the chat template of"
+        in capsys.readouterr().err
+    )
+
+
+def test_thinking_is_kept_with_the_model_and_another_setting_refused(base, tmp_path, capsys):
+    made = AutoTokenizer.from_pretrained(base / "base")
+    made.chat_template = SWITCHED
+    shutil.copytree(base / "base", tmp_path / "switched")
+    made.save_pretrained(tmp_path / "switched")
+    flags = (
+        "--model",
+        f"{{path: {tmp_path}/switched}}",
+        "--max_steps",
+        "1",
+        "--eval_strategy",
+        "no",
+    )
+    off = ("--streaming.thinking", "false", "--output_dir", str(tmp_path / "off"))
+    assert run(base, "sft", *flags, *off) == 0
+    streaming = load_streaming(tmp_path / "off")
+    assert streaming.thinking is False
+    reasoner = StreamingReasoner.from_pretrained(tmp_path / "off", device="cpu")
+    stream = reasoner.start("How many?")
+    stream.feed("Tom has 5 coins.")
+    stream.finish()
+    assert "<think>" in made.decode(stream.rollout.token_ids[: stream.rollout.prompt_length])
+    capsys.readouterr()
+    on = ("--model.path", str(tmp_path / "off"), "--output_dir", str(tmp_path / "rl"))
+    assert run(base, "hrpo", *on, "--streaming.thinking", "true") == 2
+    assert "streaming.thinking: got true, but the model in" in capsys.readouterr().err

@@ -1,0 +1,60 @@
+"""A run, a story, and adasr stream called as from a shell."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import threading
+
+import pytest
+from conftest import STREAMING
+from test_reasoner import QUESTION, TEXT
+
+from adasr_trl.artifacts.saved_config import save_streaming
+from adasr_trl.cli.main import main as adasr
+
+
+@pytest.fixture
+def run(tmp_path, taught, tokenizer):
+    """A whole model's directory."""
+    taught.save_pretrained(tmp_path / "run")
+    tokenizer.save_pretrained(tmp_path / "run")
+    save_streaming(tmp_path / "run", STREAMING)
+    return str(tmp_path / "run")
+
+
+@pytest.fixture
+def story(tmp_path):
+    path = tmp_path / "story.txt"
+    path.write_text(TEXT)
+    return str(path)
+
+
+@contextlib.contextmanager
+def piped(data: bytes):
+    """Standard input is a pipe that holds ``data`` and is closed."""
+    reading, writing = os.pipe()
+    threading.Thread(target=lambda: (os.write(writing, data), os.close(writing))).start()
+    kept, sys.stdin = sys.stdin, os.fdopen(reading)
+    try:
+        yield
+    finally:
+        sys.stdin.close()
+        sys.stdin = kept
+
+
+def stream(run, *flags, data=None):
+    command = ["stream", run, "--question", QUESTION, "--device", "cpu", *flags]
+    if data is None:
+        return adasr(command)
+    with piped(data):
+        return adasr(command)
+
+
+def threads_left() -> list[str]:
+    """The threads of a stream that do not end within seconds of it."""
+    own = [each for each in threading.enumerate() if each.name.startswith("adasr")]
+    for each in own:
+        each.join(timeout=10)
+    return [each.name for each in own if each.is_alive()]

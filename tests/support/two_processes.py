@@ -1,0 +1,153 @@
+"""Trains a tiny model in several forms, in as many processes as it was launched with, and writes what happened.
+
+    python tests/support/two_processes.py OUT                                         # one process
+    python -m torch.distributed.run --nproc_per_node 2 tests/support/two_processes.py OUT
+
+Not a test: ``test_two_processes`` launches it both ways and compares. Whether an answer counts as right is decided by
+its length here, so that an untrained model has right and wrong ones.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from conftest import SCRATCH, STREAMING
+
+from adasr_trl.config.sections import GroupFilter, ModelConfig, RewardConfig
+from adasr_trl.hrpo import HRPOConfig, HRPOTrainer, scoring
+from adasr_trl.models.loading import load_model, load_tokenizer
+from adasr_trl.rewards import Reward, Scope, build_rewards
+from adasr_trl.rewards.user import UserFunction
+from data_builders.sources import ledger
+
+
+def sometimes_unknown(rollout, episode):
+    """None for two of five rollouts."""
+    count = len(rollout.token_ids) % 5
+    return None if count < 2 else count / 4
+
+
+def unknown(rollout, episode):
+    return None
+
+
+LOCAL = [
+    RewardConfig("accuracy", "global"),
+    RewardConfig("format", "streaming", 0.25, {"partial_credit": True}),
+    RewardConfig("adaptive_thinking", "streaming"),
+    RewardConfig("adaptive_thinking", "deep", 1.0, {"cost": "latency"}),
+]
+FORMS = {
+    "whole": ({"num_generations": 4}, None),
+    "sentence": ({"num_generations": 8, "granularity": "sentence"}, None),
+    "unknown": (
+        {"num_generations": 8, "multi_objective_aggregation": "normalize_then_sum"},
+        None,
+    ),
+    "parallel": ({"num_generations": 8}, None),
+    "filter": ({"num_generations": 8}, GroupFilter(max_resamples=2, drop_all_right=True)),
+}
+
+
+def rewards_of(name):
+    rewards = build_rewards(LOCAL, STREAMING)
+    if name != "unknown":
+        return rewards
+    return (
+        *rewards,
+        Reward("some", Scope.STREAMING, 1.0, UserFunction("some", sometimes_unknown), STREAMING),
+        Reward("none", Scope.DEEP, 1.0, UserFunction("none", unknown), STREAMING),
+    )
+
+
+class Recorder(HRPOTrainer):
+    """Keeps every row's ids and advantages."""
+
+    def _generate_and_score_completions(self, inputs):
+        output = super()._generate_and_score_completions(inputs)
+        self.records = getattr(self, "records", [])
+        for row, line in zip(self.draw.rows, output["advantages"], strict=True):
+            rollout = row.graded.rollout
+            written = len(rollout.token_ids) - rollout.prompt_length
+            self.records.append((rollout.episode_id, rollout.token_ids, line[:written].tolist()))
+        self.redrawn = getattr(self, "redrawn", 0) + self.draw.redrawn
+        return output
+
+
+def parts_of(out, layout="interleaved", **changes):
+    """What a trainer is made of: model, tokenizer, episodes, arguments and streaming configuration."""
+    parser = argparse.ArgumentParser()
+    ledger.add_options(parser)
+    options = parser.parse_args(["--train-count", "60", "--test-count", "1"])
+    episodes = [e for e in ledger.build(options) if e.source.split == "train"]
+    config = ModelConfig(init="scratch", scratch=SCRATCH)
+    tokenizer = load_tokenizer(config, STREAMING.markers, episodes)
+    torch.manual_seed(0)
+    model = load_model(config, tokenizer, seed=0)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            if parameter.dim() > 1:
+                parameter.mul_(6.0)
+    args = HRPOConfig(
+        str(out),
+        generation_batch_size=24,  # with G = 8 the second group is split over two processes
+        per_device_train_batch_size=4,
+        gradient_accumulation_steps=6 // processes(),
+        max_steps=3,
+        learning_rate=0.1,
+        optim="sgd",  # Adam divides by the gradient's own size: rounding of the smallest ones becomes a step
+        save_strategy="no",
+        report_to="none",
+        use_cpu=True,
+        bf16=False,
+        disable_tqdm=True,
+        gradient_checkpointing=False,
+        seed=5,
+        **changes,
+    )
+    return model, tokenizer, episodes, args, replace(STREAMING, layout=layout)
+
+
+def main(out):
+    torch.set_num_threads(1)
+    for name, (changes, group_filter) in FORMS.items():
+        every = 13 if group_filter else 3  # rarely right: all-wrong groups to draw again
+        scoring.answered_right = lambda rollout, _, n=every: len(rollout.token_ids) % n == 0
+        layout = "parallel" if name == "parallel" else "interleaved"
+        model, tokenizer, episodes, args, streaming = parts_of(out / name, layout, **changes)
+        before = {key: value.clone() for key, value in model.state_dict().items()}
+        trainer = Recorder(
+            model,
+            args=args,
+            episodes=episodes,
+            streaming=streaming,
+            rewards=rewards_of(name),
+            group_filter=group_filter,
+            processing_class=tokenizer,
+        )
+        trainer.train()
+        rank = trainer.accelerator.process_index
+        weights = trainer.accelerator.unwrap_model(trainer.model).state_dict()
+        moved = max((weights[key] - before[key]).abs().max().item() for key in weights)
+        found = {
+            "records": trainer.records,
+            "weights": weights,
+            "moved": moved,
+            "redrawn": trainer.redrawn,
+        }
+        torch.save(found, out / f"{name}-{rank}.pt")
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
+
+
+def processes():
+    return int(os.environ.get("WORLD_SIZE", "1"))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

@@ -1,0 +1,72 @@
+"""Two processes against one on the same rollouts: the same advantages to the bit, the same weights to float rounding."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from two_processes import FORMS
+
+ROOT = Path(__file__).parents[2]
+SUPPORT = ROOT / "tests" / "support"
+TOLERANCE = 5e-7  # gradients of 24 rows are summed in one order by one process, in another by two
+
+
+def launch(out, *launcher):
+    out.mkdir()
+    paths = [str(SUPPORT), str(ROOT), str(ROOT / "src")]
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join(paths),
+        "OMP_NUM_THREADS": "1",
+        "GLOO_SOCKET_IFNAME": "lo",
+    }
+    command = [sys.executable, *launcher, str(SUPPORT / "two_processes.py"), str(out)]
+    done = subprocess.run(
+        command, env=environment, capture_output=True, text=True, timeout=240, check=False
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    return out
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    base = tmp_path_factory.mktemp("processes")
+    one = launch(base / "one")
+    flags = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
+    return one, launch(base / "two", *flags)
+
+
+def load(folder, name, rank=0):
+    return torch.load(folder / f"{name}-{rank}.pt", weights_only=True)
+
+
+@pytest.mark.parametrize("name", list(FORMS))
+def test_the_rollouts_and_advantages_of_two_processes_are_those_of_one(runs, name):
+    one, two = load(runs[0], name), [load(runs[1], name, rank) for rank in (0, 1)]
+    whole = one["records"]
+    halves = [found["records"] for found in two]
+    steps = len(whole) // 24
+    joined = [row for s in range(steps) for half in halves for row in half[s * 12 : (s + 1) * 12]]
+    assert len(whole) == len(joined) == 72
+    assert [row[:2] for row in joined] == [row[:2] for row in whole]  # the same rollouts
+    assert [row[2] for row in joined] == [row[2] for row in whole]  # the same advantages
+    assert any(value != 0.0 for row in whole for value in row[2])
+    assert [found["redrawn"] for found in two] == [one["redrawn"]] * 2
+
+
+@pytest.mark.parametrize("name", list(FORMS))
+def test_the_weights_after_three_steps_are_the_same(runs, name):
+    one, two = load(runs[0], name), load(runs[1], name)
+    pairs = [(one["weights"][key], two["weights"][key]) for key in one["weights"]]
+    difference = max((a - b).abs().max().item() for a, b in pairs)
+    assert one["moved"] > 1e-3
+    assert difference < TOLERANCE
+
+
+def test_the_filter_drew_groups_again(runs):
+    assert load(runs[0], "filter")["redrawn"] > 0

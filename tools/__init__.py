@@ -1,0 +1,1 @@
+"""Writers of the documentation: of the repository, not of the wheel."""

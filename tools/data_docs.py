@@ -1,0 +1,264 @@
+"""Builds every source on the files at hand and writes the figures into docs/DATA.md.
+
+    python -m tools.data_docs --data DIR      (make data-docs DATA=DIR)
+
+``RECIPES`` says which file of DIR is built by which source. The document keeps its words; what stands between the two
+marks is written anew. A file that is not there is named as not built. Builds go into a temporary folder and away again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from adasr_trl.core.episode import read_episodes
+from adasr_trl.core.files import write_text
+from data_builders.__main__ import parse_options
+from data_builders.errors import BuildError
+from data_builders.pipeline.manifest import read_manifest
+from data_builders.pipeline.run import run as build
+from data_builders.rows.inputs import open_input
+from data_builders.sources.base import load_source
+from data_builders.tools import quality_report
+
+SUMMARY = "Build every source on the files at hand and write the figures into docs/DATA.md."
+DOCUMENT = Path(__file__).parent.parent / "docs" / "DATA.md"
+BEGIN, END = "<!-- figures: make data-docs -->", "<!-- end of figures -->"
+
+Columns = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """One build of the document.
+
+    Attributes:
+        source: Which source.
+        file: Its input in the folder; "" for one that makes its rows.
+        options: Beside the defaults.
+        text: What of a row is streamed when the question stands in the text or behind it; None where rows are made.
+    """
+
+    source: str
+    file: str
+    options: tuple[str, ...] = ()
+    text: Callable[[Columns], str] | None = None
+
+
+def _question(row: Columns) -> str:
+    return str(row["question"])
+
+
+def _abstract(row: Columns) -> str:
+    return "\n".join(row["CONTEXTS"]) + f" {row['QUESTION'].strip()}"
+
+
+def _problem(row: Columns) -> str:
+    return str(row.get("query") or row["question"])
+
+
+def _body(row: Columns) -> str:
+    return f"{row['Body']} {row['Question'].strip()}"
+
+
+RECIPES = (
+    Recipe("ledger", "", ("--train-count", "2000", "--test-count", "200")),
+    Recipe("gsm_infinite", "", ("--count", "1000")),
+    Recipe("gsm8k", "gsm8k.jsonl", text=_question),
+    Recipe(
+        "gsm_symbolic",
+        "gsm_symbolic_p1_gen.jsonl",
+        ("--licence", "Apple sample code"),
+        text=_question,
+    ),
+    Recipe("metamathqa", "metamathqa_sample.jsonl", ("--test-share", "0"), text=_problem),
+    Recipe(
+        "metamathqa", "metamath_gsm8k_backward.jsonl", ("--licence", "Apache-2.0"), text=_problem
+    ),
+    Recipe("svamp", "svamp.jsonl", text=_body),
+    Recipe("prosqa", "prosqa.jsonl", text=_question),
+    Recipe("pubmedqa", "pubmedqa.jsonl", text=_abstract),
+    Recipe("reasoning_gym", "rg_gsm_symbolic.jsonl"),
+    Recipe("reasoning_gym", "rg_family_relationships.jsonl"),
+    Recipe("reasoning_gym", "rg_knights_knaves.jsonl"),
+    Recipe("streamingthinker", "streamingthinker_examples.jsonl", ("--test-share", "0")),
+)
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What one recipe gave.
+
+    Attributes:
+        recipe: Which.
+        manifest: Of its build.
+        report: The quality report.
+        rows: Rows of the input.
+        unchanged: Rows whose joined chunks equal their text, and how many were compared.
+        seconds: Processor time of the build.
+    """
+
+    recipe: Recipe
+    manifest: Mapping[str, Any]
+    report: quality_report.Report
+    rows: int
+    unchanged: tuple[int, int]
+    seconds: float
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Write the figures; return the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m tools.data_docs", description=SUMMARY)
+    parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="folder of inputs")
+    parser.add_argument(
+        "--document", type=Path, default=DOCUMENT, metavar="FILE", help="default: docs/DATA.md"
+    )
+    options = parser.parse_args(argv)
+    try:
+        missing = write_figures(options.data, options.document)
+    except BuildError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    left_out = f"; not built, for lack of the file: {', '.join(missing)}" if missing else ""
+    print(f"{options.document}: written{left_out}")
+    return 0
+
+
+def write_figures(data: Path, document: Path) -> list[str]:
+    """Write the figures into ``document``; return the files that were not there."""
+    head, tail = _around(document)
+    found, missing = [], []
+    for recipe in RECIPES:
+        if recipe.file and not (data / recipe.file).is_file():
+            missing.append(recipe.file)
+            continue
+        with tempfile.TemporaryDirectory() as folder:
+            found.append(_measure(recipe, data, Path(folder)))
+    lines = [*_counts_table(found), "", *_trace_table(found), "", *_checks_table(found), ""]
+    if missing:
+        lines += [f"Not built, for lack of the file: {', '.join(missing)}.", ""]
+    write_text(document, f"{head}{BEGIN}\n\n" + "\n".join(lines) + f"\n{END}{tail}")
+    return missing
+
+
+def _around(document: Path) -> tuple[str, str]:
+    try:
+        text = document.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise BuildError(f"--document {document}: no such file.") from None
+    head, begin, rest = text.partition(BEGIN)
+    _, end, tail = rest.partition(END)
+    if not begin or not end:
+        raise BuildError(f"--document {document}: expected the lines {BEGIN} and {END} in it.")
+    return head, tail
+
+
+def _measure(recipe: Recipe, data: Path, folder: Path) -> Figures:
+    given = [*recipe.options, *(["--input", str(data / recipe.file)] if recipe.file else [])]
+    options = parse_options(recipe.source, [*given, "--out", str(folder / "out")])
+    start = time.process_time()
+    build(recipe.source, options)
+    seconds = time.process_time() - start
+    manifest = read_manifest(folder / "out") or {}
+    rows = sum(_sizes(manifest).values()) + manifest["rejected"]["total"]
+    unchanged = (0, 0)
+    if recipe.text is not None:
+        last = [*given, "--question", "last", "--keep-untraced", "--out", str(folder / "last")]
+        build(recipe.source, parse_options(recipe.source, last))
+        unchanged = _unchanged(recipe, options, folder / "last")
+    quality = quality_report.inspect(folder / "out", episodes=0)
+    return Figures(recipe, manifest, quality, rows, unchanged, seconds)
+
+
+def _unchanged(recipe: Recipe, options: argparse.Namespace, folder: Path) -> tuple[int, int]:
+    """How many episodes stream their row's text to the letter."""
+    told: dict[str, str] = {}
+    for path in (folder / "train.jsonl", folder / "test.jsonl"):
+        told |= {e.id: e.text for e in read_episodes(path)} if path.is_file() else {}
+    rows = load_source(recipe.source).open_rows(options) if recipe.file else None
+    texts: set[str] = set()
+    for span in rows.plan(1000) if rows else ():
+        for row in open_input(argparse.Namespace(hub=None, input=options.input)).read(span):
+            texts.add(recipe.text(row.columns) if recipe.text else "")
+    return sum(text in texts for text in told.values()), len(told)
+
+
+def _sizes(manifest: Mapping[str, Any]) -> dict[str, int]:
+    names = ("train.jsonl", "test.jsonl")
+    return {
+        name: manifest["files"][name]["episodes"] for name in names if name in manifest["files"]
+    }
+
+
+def _counts_table(found: Sequence[Figures]) -> Iterator[str]:
+    yield "| source | input | licence | train | test | groups | rejected rows, by reason |"
+    yield "|---|---|---|---|---|---|---|"
+    for one in found:
+        sizes, reasons = _sizes(one.manifest), one.manifest["rejected"]["by_reason"]
+        why = ", ".join(f"{reason} {count:,}" for reason, count in reasons.items()) or "none"
+        cells = (
+            one.recipe.source,
+            one.recipe.file or "generated",
+            one.manifest["source"]["licence"],
+            f"{sizes.get('train.jsonl', 0):,}",
+            f"{sizes.get('test.jsonl', 0):,}",
+            f"{one.manifest['statistics']['groups']:,}",
+            why,
+        )
+        yield f"| {' | '.join(cells)} |"
+
+
+def _trace_table(found: Sequence[Figures]) -> Iterator[str]:
+    yield "| input | chunks | stream, s | answer types | traced | skips | steps streamed |"
+    yield "|---|---|---|---|---|---|---|"
+    for one in found:
+        figures, counts = one.manifest["statistics"], one.manifest["counts"]
+        streamed, deep = counts.get("steps_streamed", 0), counts.get("steps_deep", 0)
+        skips = figures["skip_share"]
+        cells = (
+            one.recipe.file or one.recipe.source,
+            f"{figures['chunks']['mean']:.1f}",
+            f"{figures['stream_seconds']['mean']:.1f}",
+            ", ".join(figures["answer_types"]),
+            f"{figures['trace_share']:.0%}",
+            "" if skips is None else f"{skips:.0%}",
+            f"{streamed / (streamed + deep):.0%}" if streamed + deep else "",
+        )
+        yield f"| {' | '.join(cells)} |"
+
+
+def _checks_table(found: Sequence[Figures]) -> Iterator[str]:
+    yield (
+        "| input | gold answers that parse | text unchanged | traces kept apart | facts from the future | groups in "
+        "both splits | near-duplicates | episodes a second |"
+    )
+    yield "|---|---|---|---|---|---|---|---|"
+    for one in found:
+        total = sum(_sizes(one.manifest).values())
+        apart = one.manifest["rejected_traces"]
+        same, compared = one.unchanged
+        cells = (
+            one.recipe.file or one.recipe.source,
+            f"{total - len(one.report.unparsed):,} of {total:,}",
+            f"{same:,} of {compared:,}" if compared else "",
+            ", ".join(f"{reason} {count}" for reason, count in apart.items()) or "none",
+            f"{len(one.report.early)} of {one.report.traced:,}",
+            f"{len(one.report.shared_groups)}",
+            f"{len(one.report.near)}",
+            f"{_rounded(total / max(one.seconds, 1e-9))}" if total > 100 else "",
+        )
+        yield f"| {' | '.join(cells)} |"
+
+
+def _rounded(rate: float) -> str:
+    return f"{round(rate, -2):,.0f}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
