@@ -15,7 +15,7 @@ from functools import partial
 import torch
 
 from benchmarks import parts
-from benchmarks.rollout import DEEP, Work, lengths_of
+from benchmarks.rollout import DEEP, Work, lengths_of, ours
 
 HIDDEN, LAYERS = 128, 4
 LAYOUTS = ("interleaved", "parallel")

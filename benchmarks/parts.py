@@ -76,7 +76,7 @@ def end_ids(codec: Codec) -> list[int]:
 
 
 def in_turns(
-    work: Mapping[str, Callable[[], None]], repeats: int = REPEATS, warm_up: bool = True
+    work: Mapping[str, Callable[[], object]], repeats: int = REPEATS, warm_up: bool = True
 ) -> dict[str, list[float]]:
     """CPU seconds of each, measured one after the other, ``repeats`` times."""
     seconds: dict[str, list[float]] = {name: [] for name in work}

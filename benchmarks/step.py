@@ -44,7 +44,7 @@ REWARDS = (
 )
 
 
-class StepTimes(TrainerCallback):  # transformers is untyped
+class StepTimes(TrainerCallback):
     """CPU seconds of each optimizer step."""
 
     def __init__(self) -> None:
@@ -72,7 +72,7 @@ def rolled(work: Work) -> list[Rollout]:
     streaming = work.streaming("interleaved")
     layout = build_layout(streaming, work.codec)
     engine: HFEngine = PlannedEngine(work.model, work.codec, layout, streaming)
-    engine.lengths = work.lengths
+    engine.lengths = work.lengths  # type: ignore[attr-defined]
     pen = Pen(work)
     found = engine.rollout(work.requests, Sampling(1.0))
     pen.lift()

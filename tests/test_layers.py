@@ -178,6 +178,6 @@ def test_the_walker_sees_lazy_relative_and_guarded_imports() -> None:
         Import("typing.TYPE_CHECKING", 1, True),
         Import("json", 5, True),
         Import("adasr_trl.engines.rollout_state", 6, True),
-        Import("adasr_trl.core.clock.Clock", 7, True),
+        Import("adasr_trl.clock.Clock", 7, True),
         Import("trl", 9, False),
     ]

@@ -268,7 +268,7 @@ def test_a_second_process_may_not_work_on_the_same_run(root, monkeypatch):
     code = (
         "import sys; from pathlib import Path; from adasr_trl.artifacts import directory; import json;"
         "p = Path(sys.argv[1]); i = json.loads((p / 'run.json').read_text())['identity'];"
-        "rundir.take(p, i, directory.Existing.RESUME)"
+        "directory.take(p, i, directory.Existing.RESUME)"
     )
     held = subprocess.run(
         [sys.executable, "-c", code, str(root / "hrpo")], capture_output=True, text=True

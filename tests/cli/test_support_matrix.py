@@ -12,16 +12,9 @@ import pytest
 import workspace
 
 from adasr_trl.cli.main import main as adasr
-from adasr_trl.cli.support_matrix import (
-    PLACE,
-    Combination,
-    Sharding,
-    Status,
-    Weights,
-    decide,
-    table,
-)
+from adasr_trl.cli.support_matrix import Combination, Sharding, Status, Weights, decide
 from adasr_trl.core.files import put_between
+from tools.support_table import PLACE, table
 
 ROOT = Path(__file__).parents[2]
 SUPPORT = ROOT / "tests" / "support"
@@ -34,9 +27,7 @@ def test_the_pages_table_is_the_codes(tmp_path):
     copy = tmp_path / "MODELS.md"
     copy.write_text(PAGE.read_text(encoding="utf-8"), encoding="utf-8")
     put_between(copy, PLACE, table())
-    assert copy.read_text() == PAGE.read_text(), (
-        "python -m adasr_trl.cli.support_matrix docs/MODELS.md"
-    )
+    assert copy.read_text() == PAGE.read_text(), "python -m tools.support_table docs/MODELS.md"
 
 
 @pytest.mark.parametrize(
@@ -106,7 +97,7 @@ def base(tmp_path_factory, episodes):
 def test_every_combination_that_is_said_to_work_trains_in_two_processes(base, sharding):
     rows = list(combined.rows_of(sharding))
     assert len(rows) == (8 if "ZERO3" in sharding.name else 12)
-    paths = [str(SUPPORT), str(ROOT), str(ROOT / "src")]
+    paths = [str(SUPPORT), str(ROOT / "tests"), str(ROOT), str(ROOT / "src")]
     environment = {
         **os.environ,
         "PYTHONPATH": os.pathsep.join(paths),

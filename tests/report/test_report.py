@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 import reported
 
-from adasr_trl.cli import main
+from adasr_trl.cli.main import main
 from adasr_trl.core.errors import UserError
 from adasr_trl.report import Options, Wanted, write_report
 

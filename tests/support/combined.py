@@ -13,7 +13,8 @@ from pathlib import Path
 import torch
 
 from adasr_trl.cli.main import main as adasr
-from adasr_trl.cli.support_matrix import Combination, Sharding, Status, Weights, decide, every_row
+from adasr_trl.cli.support_matrix import Combination, Sharding, Status, Weights, decide
+from tools.support_table import every_row
 
 CONFIGS = Path(__file__).parents[2] / "configs" / "deepspeed"
 FILES = {

@@ -26,7 +26,7 @@ LORA = ("--lora.r", "4", "--lora.dropout", "0.1")
 
 def launch(root: Path, kind: str, processes: int, *extra: str) -> Path:
     name = f"{kind}-{processes}-{len(list(root.iterdir()))}"
-    paths = [str(SUPPORT), str(ROOT), str(ROOT / "src")]
+    paths = [str(SUPPORT), str(ROOT / "tests"), str(ROOT), str(ROOT / "src")]
     environment = {
         **os.environ,
         "PYTHONPATH": os.pathsep.join(paths),

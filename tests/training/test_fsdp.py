@@ -29,7 +29,7 @@ def launch_fsdp(root, *extra):  # noqa: F811  # the directory, not the fixture
     name = f"fsdp-{len(list(root.iterdir()))}"
     environment = {
         **os.environ,
-        "PYTHONPATH": os.pathsep.join(map(str, (SUPPORT, ROOT, ROOT / "src"))),
+        "PYTHONPATH": os.pathsep.join(map(str, (SUPPORT, ROOT / "tests", ROOT, ROOT / "src"))),
         "OMP_NUM_THREADS": "1",
         "GLOO_SOCKET_IFNAME": "lo",
         "ACCELERATE_USE_CPU": "true",

@@ -18,7 +18,7 @@ TOLERANCE = 5e-7  # gradients of 24 rows are summed in one order by one process,
 
 def launch(out, *launcher):
     out.mkdir()
-    paths = [str(SUPPORT), str(ROOT), str(ROOT / "src")]
+    paths = [str(SUPPORT), str(ROOT / "tests"), str(ROOT), str(ROOT / "src")]
     environment = {
         **os.environ,
         "PYTHONPATH": os.pathsep.join(paths),
