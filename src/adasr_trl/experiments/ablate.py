@@ -1,7 +1,7 @@
 """A grid of RL variants over seeds, each from its seed's SFT model, and the tables that compare them.
 
     adasr ablate --config configs/tiny/ablate.yaml --seeds 3
-    adasr ablate --config configs/tiny/ablate.yaml --tables-only --page docs/RESULTS.md
+    adasr ablate --config configs/tiny/ablate.yaml --tables-only --page docs/results/tiny.md
 
 Runs are commands of their own, as in ``compare``, so an interrupted grid goes on where it stopped. Tables are made from
 the records of the evaluations alone: ``--tables-only`` makes them again without a model.
