@@ -16,7 +16,8 @@ from transformers import TrainerCallback
 from trl import GRPOTrainer
 
 from adasr_trl.artifacts import directory
-from adasr_trl.artifacts.samples import SAMPLES_FILE, read_samples
+from adasr_trl.artifacts.names import CHECKPOINT_MARK, SAMPLES_FILE
+from adasr_trl.artifacts.samples import read_samples
 from adasr_trl.cli.main import main as adasr
 from adasr_trl.core.protocol import Mode
 from adasr_trl.evaluation import records
@@ -184,10 +185,10 @@ def test_a_checkpoint_that_was_cut_short_is_not_resumed_from(root, finished, mon
         kill_at(patch, 3)
         run("hrpo", root)
     newest = directory.latest_checkpoint(root / "hrpo")
-    (newest / directory.CHECKPOINT_MARK).unlink()
+    (newest / CHECKPOINT_MARK).unlink()
     (newest / "optimizer.pt").write_bytes(b"half")
     assert run("hrpo", root, "--resume") == 0
-    assert not newest.exists() or (newest / directory.CHECKPOINT_MARK).is_file()
+    assert not newest.exists() or (newest / CHECKPOINT_MARK).is_file()
     assert_equal(root / "hrpo", finished / "hrpo")
 
 

@@ -8,7 +8,8 @@ import sys
 import pytest
 from test_show import EPISODE, ROLLOUT
 
-from adasr_trl.artifacts.samples import SAMPLES_FILE, to_sample
+from adasr_trl.artifacts.names import SAMPLES_FILE
+from adasr_trl.artifacts.samples import to_sample
 from adasr_trl.artifacts.step_log import StepLines
 from data_builders.__main__ import main
 

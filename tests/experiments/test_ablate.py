@@ -10,12 +10,13 @@ import pytest
 from conftest import STREAMING
 from scripted import write
 
+from adasr_trl.artifacts.names import EPISODES_FILE
 from adasr_trl.artifacts.saved_config import save_streaming
 from adasr_trl.cli.main import main as adasr
 from adasr_trl.core.episode import write_episodes
 from adasr_trl.core.protocol import Mode
 from adasr_trl.core.rollout import to_record
-from adasr_trl.evaluation.records import EPISODES_FILE, Setting
+from adasr_trl.evaluation.records import Setting
 from adasr_trl.experiments import ablate, tables
 from adasr_trl.experiments.ablate import AblateSection
 from adasr_trl.experiments.tables import Grid, Table, write_grid

@@ -7,7 +7,8 @@ import pytest
 import workspace
 from test_show import EPISODE, ROLLOUT
 
-from adasr_trl.artifacts.samples import SAMPLES_FILE, read_samples, to_sample
+from adasr_trl.artifacts.names import SAMPLES_FILE
+from adasr_trl.artifacts.samples import read_samples, to_sample
 from adasr_trl.artifacts.step_log import StepLines
 from adasr_trl.cli.main import main as adasr
 from adasr_trl.config import trackers

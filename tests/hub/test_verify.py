@@ -11,6 +11,7 @@ from conftest import STREAMING
 from test_parallel import PARALLEL
 from test_qlora import root  # noqa: F401  # an adapter on weights of 4 bits
 
+from adasr_trl.artifacts.names import VERIFY_FILE
 from adasr_trl.artifacts.saved_config import load_origin
 from adasr_trl.cli.main import main as adasr
 from adasr_trl.config.sections import ModelConfig
@@ -18,7 +19,7 @@ from adasr_trl.core.errors import UserError
 from adasr_trl.hub.push import Push, prepare
 from adasr_trl.hub.verify import Form, merged, verify
 from adasr_trl.models.loading import load_model, load_tokenizer, model_is_quantized
-from adasr_trl.training.probe import VERIFY_FILE, compare, load_probe, save_probe
+from adasr_trl.training.probe import compare, load_probe, save_probe
 
 CPU = "cpu"
 

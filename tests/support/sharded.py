@@ -21,6 +21,7 @@ from torch.distributed.tensor import DTensor
 from transformers import TrainerCallback
 
 from adasr_trl.artifacts import directory
+from adasr_trl.artifacts.names import RUN_FILE
 from adasr_trl.cli.main import main as adasr
 from adasr_trl.training import callbacks, distributed, sft
 
@@ -88,8 +89,8 @@ def run(root, kind, out, extra, *more):
 def undo_the_end(out):
     """As if the run had been killed behind its last checkpoint, before it saved the model."""
     if os.environ.get("RANK", "0") == "0":
-        record = json.loads((out / directory.RUN_FILE).read_text())
-        (out / directory.RUN_FILE).write_text(json.dumps({**record, "complete": False}))
+        record = json.loads((out / RUN_FILE).read_text())
+        (out / RUN_FILE).write_text(json.dumps({**record, "complete": False}))
         for file in out.glob("*.safetensors"):
             file.unlink()
     if torch.distributed.is_initialized():

@@ -14,6 +14,7 @@ import workspace
 from test_commands import assert_equal, samples
 
 from adasr_trl.artifacts import directory
+from adasr_trl.artifacts.names import CHECKPOINT_MARK
 
 pytestmark = pytest.mark.slow
 
@@ -52,7 +53,7 @@ def kill_when(arguments: list[str], condition) -> None:
 
 
 def whole(out: Path, step: int) -> bool:
-    return (out / f"checkpoint-{step}" / directory.CHECKPOINT_MARK).is_file()
+    return (out / f"checkpoint-{step}" / CHECKPOINT_MARK).is_file()
 
 
 def being_written(out: Path, step: int) -> bool:

@@ -20,12 +20,10 @@ from enum import Enum
 from pathlib import Path
 from typing import IO
 
+from adasr_trl.artifacts.names import CHECKPOINT_MARK, LOCK_FILE, RUN_FILE
 from adasr_trl.core.errors import UserError
 from adasr_trl.core.files import write_text
 
-RUN_FILE = "run.json"
-CHECKPOINT_MARK = "whole.json"
-LOCK_FILE = ".lock"
 _LOCKS: dict[Path, IO[str]] = {}  # runs that this process is working on
 
 

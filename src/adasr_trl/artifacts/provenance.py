@@ -20,11 +20,11 @@ from pathlib import Path
 from typing import Any
 
 from adasr_trl.artifacts import directory
+from adasr_trl.artifacts.names import PROVENANCE_FILE, RUN_FILE
 from adasr_trl.core.episode import Episode, Source, read_episodes
 from adasr_trl.core.errors import UserError
 from adasr_trl.core.files import write_text
 
-PROVENANCE_FILE = "provenance.json"
 _PACKAGES = ("adasr-trl", "torch", "transformers", "trl", "peft", "accelerate", "bitsandbytes")
 # Beginnings, in lower case with dashes, of licences under which changed rows may be passed on.
 _SHAREABLE = (
@@ -113,7 +113,7 @@ def may_be_shared(licence: str) -> bool:
 
 
 def _is_run(path: Path) -> bool:
-    return (path / PROVENANCE_FILE).is_file() or (path / directory.RUN_FILE).is_file()
+    return (path / PROVENANCE_FILE).is_file() or (path / RUN_FILE).is_file()
 
 
 def _reconstructed(run: Path) -> Provenance:

@@ -15,12 +15,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from adasr_trl.artifacts.names import SAMPLES_FILE
 from adasr_trl.artifacts.step_log import StepLines
 from adasr_trl.core.episode import Episode, EpisodeError, from_json, to_json
 from adasr_trl.core.errors import UserError
 from adasr_trl.core.rollout import Rollout, from_record, to_record
-
-SAMPLES_FILE = "samples.jsonl"
 
 
 @dataclass(frozen=True)

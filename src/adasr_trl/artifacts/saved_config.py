@@ -9,6 +9,7 @@ import dataclasses
 import json
 from pathlib import Path
 
+from adasr_trl.artifacts.names import ADAPTER_CONFIG, ORIGIN_FILE, STREAMING_FILE
 from adasr_trl.config.sections import (
     ModelConfig,
     QuantizationSection,
@@ -19,10 +20,6 @@ from adasr_trl.core.clock import Clock
 from adasr_trl.core.errors import UserError
 from adasr_trl.core.files import write_text
 from adasr_trl.core.protocol import Markers
-
-STREAMING_FILE = "streaming.json"
-ORIGIN_FILE = "origin.json"
-_ADAPTER = "adapter_config.json"  # PEFT's name
 
 
 def save_streaming(directory: Path, streaming: StreamingConfig) -> None:
@@ -36,7 +33,7 @@ def save_origin(directory: Path, model: ModelConfig) -> None:
     """Write how the weights below an adapter were loaded: path, revision, GGUF file, precision, quantisation."""
     before = Path(model.path or "")
     base = load_origin(before) if model.path else None
-    if (directory / _ADAPTER).is_file() and not (before / _ADAPTER).is_file():
+    if (directory / ADAPTER_CONFIG).is_file() and not (before / ADAPTER_CONFIG).is_file():
         base = None  # the adapter lies on the weights that were trained there, not on those before them
     origin = base or model
     if base and model.quantization:

@@ -20,6 +20,7 @@ import itertools
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from adasr_trl.artifacts.names import EVAL_FOLDER
 from adasr_trl.artifacts.saved_config import load_streaming
 from adasr_trl.core.clock import Clock, arrivals, timeline
 from adasr_trl.core.episode import Episode
@@ -115,7 +116,7 @@ def show_run(run: Path, count: int, which: str, file: str | None) -> int:
     from rich.console import Console
     from rich.text import Text
 
-    from adasr_trl.evaluation.records import EVAL_FOLDER, load_rollouts, recorded_settings
+    from adasr_trl.evaluation.records import load_rollouts, recorded_settings
 
     folder = run / EVAL_FOLDER
     settings = [each for each in recorded_settings(folder) if file in (None, each.file)]

@@ -17,12 +17,11 @@ from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
+from adasr_trl.artifacts.names import ADAPTER_CONFIG
 from adasr_trl.artifacts.saved_config import load_origin
 from adasr_trl.config.loading import ConfigError, LoadedConfig, ModelConfig, StreamingConfig
 
 logger = logging.getLogger(__name__)
-
-ADAPTER_FILE = "adapter_config.json"  # PEFT's name
 
 
 class Weights(Enum):
@@ -182,7 +181,7 @@ def combination_of(loaded: LoadedConfig, command: str) -> Combination:
 
 def _weights(model: ModelConfig, has_section: bool) -> Weights:
     folder = Path(model.path or "")
-    adapter = has_section or (folder / ADAPTER_FILE).is_file()
+    adapter = has_section or (folder / ADAPTER_CONFIG).is_file()
     origin = load_origin(folder) if model.quantization is None else None
     if (origin or model).is_quantized:
         return Weights.QLORA if adapter else Weights.BARE

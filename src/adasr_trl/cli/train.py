@@ -20,9 +20,15 @@ import yaml
 
 from adasr_trl import __version__
 from adasr_trl.artifacts import directory
+from adasr_trl.artifacts.names import (
+    ADAPTER_CONFIG,
+    CONFIG_FILE,
+    RUN_FILE,
+    SAMPLES_FILE,
+    STREAMING_FILE,
+)
 from adasr_trl.artifacts.provenance import save_provenance
-from adasr_trl.artifacts.samples import SAMPLES_FILE
-from adasr_trl.artifacts.saved_config import STREAMING_FILE, load_streaming
+from adasr_trl.artifacts.saved_config import load_streaming
 from adasr_trl.artifacts.step_log import StepLines
 from adasr_trl.cli.support_matrix import check
 from adasr_trl.config.loading import (
@@ -47,7 +53,6 @@ from adasr_trl.rewards import Reward, RewardError, build_rewards, source_digests
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
-CONFIG_FILE = "config.yaml"
 _SHARED = {"model": ModelConfig, "data": DataConfig, "streaming": StreamingConfig}
 SFT_SECTIONS: Mapping[str, Any] = {**_SHARED, "lora": LoraSection | None}
 RL_SECTIONS: Mapping[str, Any] = {
@@ -313,11 +318,11 @@ def _check_model(loaded: LoadedConfig, model: ModelConfig) -> None:
         raise ConfigError(
             f"{where}: model.path: no directory {model.path!r}; train it first, or name a Hub id."
         )
-    if (path / directory.RUN_FILE).is_file() and not directory.is_complete(path):
+    if (path / RUN_FILE).is_file() and not directory.is_complete(path):
         raise ConfigError(
             f"{where}: model.path: the run {model.path} is not finished; finish it with --resume."
         )
-    if (path / "adapter_config.json").is_file() and loaded.section("lora") is not None:
+    if (path / ADAPTER_CONFIG).is_file() and loaded.section("lora") is not None:
         raise ConfigError(
             f"{loaded.line_of('lora')}: lora: the model in {model.path} has an adapter, which goes on being trained; "
             f"remove the section."

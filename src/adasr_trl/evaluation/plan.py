@@ -15,11 +15,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from adasr_trl.artifacts import directory
+from adasr_trl.artifacts.names import eval_folder
 from adasr_trl.artifacts.saved_config import load_streaming
 from adasr_trl.config.eval_section import EvalConfig, ModeName
 from adasr_trl.config.sections import ModelConfig
 from adasr_trl.core.protocol import Mode
-from adasr_trl.evaluation.records import EVAL_FOLDER, Setting
+from adasr_trl.evaluation.records import Setting
 
 
 def settings_of(config: EvalConfig, modes: Sequence[ModeName]) -> tuple[Setting, ...]:
@@ -73,8 +74,7 @@ class Planned:
     @property
     def folder(self) -> Path:
         """Where the records go."""
-        name = self.questions.name
-        return self.run / (f"{EVAL_FOLDER}-{name}" if name else EVAL_FOLDER)
+        return self.run / eval_folder(self.questions.name)
 
     @property
     def missing(self) -> tuple[Setting, ...]:

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from adasr_trl.artifacts import directory
+from adasr_trl.artifacts.names import EPISODES_FILE
 from adasr_trl.artifacts.saved_config import load_streaming
 from adasr_trl.config.sections import LayoutName, ModelConfig
 from adasr_trl.core.episode import Episode, read_episodes, write_episodes
@@ -35,8 +36,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-EVAL_FOLDER = "eval"
-EPISODES_FILE = "episodes.jsonl"
 BATCH = 128  # questions between two writes
 
 

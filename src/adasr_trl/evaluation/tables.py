@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from adasr_trl.artifacts.names import EVAL_FOLDER
 from adasr_trl.artifacts.saved_config import load_streaming
 from adasr_trl.core.clock import Clock
 from adasr_trl.core.files import write_text
@@ -26,7 +27,7 @@ from adasr_trl.evaluation.outcome import (
     summarise,
     wilson_interval,
 )
-from adasr_trl.evaluation.records import EVAL_FOLDER, Setting, load_outcomes, recorded_settings
+from adasr_trl.evaluation.records import Setting, load_outcomes, recorded_settings
 
 BASELINE = "read-then-think"
 REFERENCE = "sft"

@@ -18,15 +18,14 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from adasr_trl.artifacts.directory import RUN_FILE
+from adasr_trl.artifacts.names import METRICS_FILE, RUN_FILE, eval_folder
 from adasr_trl.core.errors import UserError
 from adasr_trl.core.files import put_between, write_text
 from adasr_trl.core.protocol import Mode
 from adasr_trl.evaluation.outcome import Interval, Outcome, clustered_bootstrap, mcnemar, summarise
-from adasr_trl.evaluation.records import EVAL_FOLDER, Setting, load_outcomes, recorded_settings
+from adasr_trl.evaluation.records import Setting, load_outcomes, recorded_settings
 from adasr_trl.evaluation.tables import BASELINE, Seeds, accuracy_of, decoding, markdown, tag_table
 
-METRICS_FILE = "metrics.jsonl"
 BINS = 5  # of a curve
 HELD_OUT = "eval_rewards/accuracy_global/mean"
 CURVES = (
@@ -116,7 +115,7 @@ def write_grid(tables: Sequence[Table], grid: Grid, page: Path | None) -> str:
 
 
 def _text(table: Table, grid: Grid) -> str:
-    folder = EVAL_FOLDER + (f"-{table.test}" if table.test else "")
+    folder = eval_folder(table.test)
     reference = grid.run(table.reference, grid.seeds[0]) / folder
     temperatures = [
         each.temperature

@@ -17,12 +17,13 @@ from pathlib import Path
 from huggingface_hub import ModelCardData
 
 from adasr_trl.artifacts.directory import identity_of, is_complete
+from adasr_trl.artifacts.names import EVAL_FOLDER
 from adasr_trl.artifacts.provenance import DataUsed, load_provenance
 from adasr_trl.artifacts.saved_config import load_origin, load_streaming
 from adasr_trl.config.sections import ModelConfig, StreamingConfig
 from adasr_trl.core.protocol import Mode
 from adasr_trl.evaluation.outcome import Summary, summarise
-from adasr_trl.evaluation.records import EVAL_FOLDER, Setting, load_outcomes, recorded_settings
+from adasr_trl.evaluation.records import Setting, load_outcomes, recorded_settings
 from adasr_trl.evaluation.tables import decoding, markdown
 from adasr_trl.hub.licence import Licence
 

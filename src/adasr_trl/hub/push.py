@@ -21,11 +21,11 @@ from typing import Any
 from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi
 
 from adasr_trl.artifacts import directory
+from adasr_trl.artifacts.names import ADAPTER_CONFIG, EPISODES_FILE, EVAL_FOLDER, ORIGIN_FILE
 from adasr_trl.artifacts.provenance import may_be_shared, used
-from adasr_trl.artifacts.saved_config import ORIGIN_FILE, load_origin
+from adasr_trl.artifacts.saved_config import load_origin
 from adasr_trl.core.episode import read_episodes
 from adasr_trl.core.errors import UserError
-from adasr_trl.evaluation.records import EPISODES_FILE, EVAL_FOLDER
 from adasr_trl.hub.card import Described, evaluations, write_card
 from adasr_trl.hub.licence import base_licence
 from adasr_trl.hub.secret_scan import find_secret
@@ -43,7 +43,6 @@ from adasr_trl.training.probe import load_probe
 logger = logging.getLogger(__name__)
 
 CARD_FILE = "README.md"
-ADAPTER_CONFIG = "adapter_config.json"
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from adasr_trl.artifacts.names import EPISODES_FILE, EVAL_FOLDER
 from adasr_trl.core.clock import Clock, arrivals, timeline
 from adasr_trl.core.episode import Episode, read_episodes
 from adasr_trl.core.errors import UserError
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 WITHIN_SHARE, WITHIN_SECONDS = 0.2, 0.005
-EPISODES = Path("eval") / "episodes.jsonl"
+EPISODES = Path(EVAL_FOLDER) / EPISODES_FILE
 _HEAD = (
     "| layout | words a minute | questions | measured, s | predicted, s | off by, ms | within 20 % or 5 ms "
     "| first token, s | predicted, s |"

@@ -16,12 +16,18 @@ import httpx2
 from huggingface_hub import snapshot_download
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError, RepositoryNotFoundError
 
-from adasr_trl.artifacts.provenance import PROVENANCE_FILE
-from adasr_trl.artifacts.saved_config import ORIGIN_FILE, STREAMING_FILE
+from adasr_trl.artifacts.names import (
+    ADAPTER_CONFIG,
+    CONFIG_FILE,
+    ORIGIN_FILE,
+    PROVENANCE_FILE,
+    STREAMING_FILE,
+    VERIFY_FILE,
+)
 from adasr_trl.core.errors import UserError
 
 ADAPTER_FILES = (
-    "adapter_config.json",
+    ADAPTER_CONFIG,
     "adapter_model*.safetensors",
     "adapter_model.safetensors.index.json",
 )
@@ -35,7 +41,7 @@ TOKENIZER_FILES = (
     "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "chat_template.jinja",
     "vocab.json", "merges.txt", "tokenizer.model",
 )  # fmt: skip
-OWN_FILES = (STREAMING_FILE, ORIGIN_FILE, PROVENANCE_FILE, "verify.safetensors", "config.yaml")
+OWN_FILES = (STREAMING_FILE, ORIGIN_FILE, PROVENANCE_FILE, VERIFY_FILE, CONFIG_FILE)
 # Never any other file: transformers' training_args.bin is a pickle, and may hold a token.
 MODEL_FILES = (*ADAPTER_FILES, *WEIGHT_FILES, *TOKENIZER_FILES, *OWN_FILES)
 

@@ -29,6 +29,7 @@ from transformers import (
 )
 from transformers.integrations import is_deepspeed_zero3_enabled
 
+from adasr_trl.artifacts.names import ADAPTER_CONFIG
 from adasr_trl.artifacts.saved_config import load_origin
 from adasr_trl.config.sections import ModelConfig, QuantizationSection, ScratchConfig
 from adasr_trl.core.episode import Episode
@@ -62,7 +63,7 @@ def load_model(
     set_seed(seed)
     if config.init == "scratch":
         return Qwen3ForCausalLM(_qwen3(config.scratch, tokenizer))
-    adapter = Path(config.path or "") / "adapter_config.json"
+    adapter = Path(config.path or "") / ADAPTER_CONFIG
     if not adapter.is_file():
         return _with_rows(_pretrained(config), tokenizer)
     from peft import PeftModel

@@ -14,19 +14,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from adasr_trl.artifacts.directory import RUN_FILE, file_digest
+from adasr_trl.artifacts.directory import file_digest
+from adasr_trl.artifacts.names import EPISODES_FILE, EVAL_FOLDER, RUN_FILE, eval_folder
 from adasr_trl.core.episode import Episode
 from adasr_trl.core.errors import UserError
 from adasr_trl.core.protocol import Mode
 from adasr_trl.core.rollout import Rollout
 from adasr_trl.core.safe_text import visible
-from adasr_trl.evaluation.records import (
-    EPISODES_FILE,
-    EVAL_FOLDER,
-    Setting,
-    load_rollouts,
-    recorded_settings,
-)
+from adasr_trl.evaluation.records import Setting, load_rollouts, recorded_settings
 
 ORDER = (
     "read-then-think",
@@ -53,7 +48,7 @@ class Wanted:
     @property
     def folder(self) -> str:
         """Where a run keeps them."""
-        return f"{EVAL_FOLDER}-{self.name}" if self.name else EVAL_FOLDER
+        return eval_folder(self.name or "")
 
 
 @dataclass(frozen=True)

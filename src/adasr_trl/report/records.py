@@ -6,11 +6,10 @@ import json
 import math
 from pathlib import Path
 
-from adasr_trl.artifacts.saved_config import STREAMING_FILE, load_streaming
+from adasr_trl.artifacts.names import METRICS_FILE, STREAMING_FILE
+from adasr_trl.artifacts.saved_config import load_streaming
 from adasr_trl.core.clock import Clock
 from adasr_trl.core.errors import UserError
-
-METRICS_FILE = "metrics.jsonl"
 
 
 def clock_of(run: Path) -> Clock:

@@ -12,13 +12,13 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import TypedDict
 
+from adasr_trl.artifacts.names import EPISODES_FILE
 from adasr_trl.core.clock import Clock, arrivals, timeline
 from adasr_trl.core.episode import Episode, read_episodes
 from adasr_trl.core.protocol import Phase
 from adasr_trl.core.rollout import Rollout
 from adasr_trl.core.safe_text import visible
 from adasr_trl.evaluation.outcome import outcome
-from adasr_trl.evaluation.records import EPISODES_FILE
 from adasr_trl.report.gathering import Method
 from adasr_trl.report.records import clock_of
 

@@ -16,11 +16,11 @@ from accelerate import PartialState
 from transformers import TrainerCallback
 
 from adasr_trl.artifacts import directory
+from adasr_trl.artifacts.names import METRICS_FILE
 from adasr_trl.artifacts.step_log import StepLines
 
 logger = logging.getLogger(__name__)
 
-METRICS_FILE = "metrics.jsonl"
 
 # Label, form, and each key with its name. The loss of RL says nothing: advantages are centred.
 _Group = tuple[str, str, tuple[tuple[str, str], ...]]

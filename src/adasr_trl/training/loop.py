@@ -17,6 +17,7 @@ from typing import Any
 from transformers import PrinterCallback, TrainerState
 
 from adasr_trl.artifacts import directory
+from adasr_trl.artifacts.names import CHECKPOINT_MARK
 from adasr_trl.artifacts.saved_config import save_origin, save_streaming
 from adasr_trl.config.sections import LoraSection, ModelConfig, StreamingConfig
 from adasr_trl.core.errors import UserError
@@ -151,7 +152,7 @@ def _copy_model(checkpoint: Path, run: Path) -> None:
     for file in checkpoint.iterdir():
         if file.suffix in (".safetensors", ".json", ".jinja", ".txt") and file.name not in (
             TRAINER_STATE,
-            directory.CHECKPOINT_MARK,
+            CHECKPOINT_MARK,
         ):
             shutil.copy2(file, run / file.name)
 

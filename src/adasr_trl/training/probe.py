@@ -22,6 +22,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
+from adasr_trl.artifacts.names import VERIFY_FILE
 from adasr_trl.config.sections import StreamingConfig
 from adasr_trl.core.episode import AnswerType, Episode, Source
 from adasr_trl.core.errors import UserError
@@ -32,7 +33,6 @@ from adasr_trl.layouts.codec import Codec
 from adasr_trl.layouts.views import attention
 from adasr_trl.models.loading import model_is_quantized
 
-VERIFY_FILE = "verify.safetensors"
 KEPT_LOGITS = 4096  # of one position
 _EPISODE = Episode(
     id="probe",

@@ -1,0 +1,22 @@
+"""Names of the files in a run directory, each written here alone."""
+
+from __future__ import annotations
+
+RUN_FILE = "run.json"  # identity and state of the run
+CONFIG_FILE = "config.yaml"  # the resolved configuration
+STREAMING_FILE = "streaming.json"  # the protocol that the model was trained on
+ORIGIN_FILE = "origin.json"  # the pretrained model below an adapter
+PROVENANCE_FILE = "provenance.json"  # command, versions and data
+METRICS_FILE = "metrics.jsonl"  # logged numbers, one line a step
+SAMPLES_FILE = "samples.jsonl"  # sample rollouts of the training
+VERIFY_FILE = "verify.safetensors"  # logits at training's end
+ADAPTER_CONFIG = "adapter_config.json"  # PEFT's name
+CHECKPOINT_MARK = "whole.json"  # written into a checkpoint behind everything else
+LOCK_FILE = ".lock"  # held by the process that works on the run
+EVAL_FOLDER = "eval"
+EPISODES_FILE = "episodes.jsonl"  # the questions of an evaluation
+
+
+def eval_folder(name: str = "") -> str:
+    """Folder of an evaluation's records in a run; ``name`` is that of its questions, "" for the main ones."""
+    return f"{EVAL_FOLDER}-{name}" if name else EVAL_FOLDER
