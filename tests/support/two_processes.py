@@ -93,23 +93,22 @@ def parts_of(out, layout="interleaved", **changes):
         for parameter in model.parameters():
             if parameter.dim() > 1:
                 parameter.mul_(6.0)
-    args = HRPOConfig(
-        str(out),
-        generation_batch_size=24,  # with G = 8 the second group is split over two processes
-        per_device_train_batch_size=4,
-        gradient_accumulation_steps=6 // processes(),
-        max_steps=3,
-        learning_rate=0.1,
-        optim="sgd",  # Adam divides by the gradient's own size: rounding of the smallest ones becomes a step
-        save_strategy="no",
-        report_to="none",
-        use_cpu=True,
-        bf16=False,
-        disable_tqdm=True,
-        gradient_checkpointing=False,
-        seed=5,
-        **changes,
-    )
+    settings = {
+        "generation_batch_size": 24,  # with G = 8 the second group is split over two processes
+        "per_device_train_batch_size": 4,
+        "gradient_accumulation_steps": 6 // processes(),
+        "max_steps": 3,
+        "learning_rate": 0.1,
+        "optim": "sgd",  # Adam divides by the gradient's own size: rounding of the smallest ones becomes a step
+        "save_strategy": "no",
+        "report_to": "none",
+        "use_cpu": True,
+        "bf16": False,
+        "disable_tqdm": True,
+        "gradient_checkpointing": False,
+        "seed": 5,
+    }
+    args = HRPOConfig(str(out), **settings | changes)
     return model, tokenizer, episodes, args, replace(STREAMING, layout=layout)
 
 

@@ -1,5 +1,7 @@
 """Trains a tiny model with DeepSpeed's ZeRO-3, or without, and writes its rollouts and weights.
 
+Three optimizer steps use the first generation batch, the fourth a second one that the updated weights roll out.
+
     python tests/support/zero3.py OUT {zero3,plain}
 
 Not a test: ``test_engine_kinds`` launches it both ways and compares. DeepSpeed stays in a process of its own, since it
@@ -12,7 +14,10 @@ import sys
 from pathlib import Path
 
 import torch
-from two_processes import Recorder, parts_of, rewards_of
+from two_processes import parts_of, rewards_of
+
+from adasr_trl.core.rollout import to_record
+from adasr_trl.hrpo import HRPOTrainer
 
 ZERO3 = {
     "zero_optimization": {
@@ -28,6 +33,19 @@ ZERO3 = {
 }
 
 
+class GenerationRecorder(HRPOTrainer):
+    """Keeps each generation batch: its rollouts, and the whole weights that rolled them out."""
+
+    def _generate_and_score_completions(self, inputs):
+        self.generations = getattr(self, "generations", [])
+        weights = self.accelerator.get_state_dict(self.deepspeed or self.model)
+        weights = {name: weight.clone() for name, weight in weights.items()}  # training goes on
+        output = super()._generate_and_score_completions(inputs)
+        records = [to_record(row.graded.rollout) for row in self.draw.rows]
+        self.generations.append({"records": records, "weights": weights})
+        return output
+
+
 def begin_deepspeed():
     import deepspeed
 
@@ -40,8 +58,9 @@ def main(out, kind):
     if kind == "zero3":
         begin_deepspeed()
     changes = {"deepspeed": ZERO3} if kind == "zero3" else {}
-    model, tokenizer, episodes, args, streaming = parts_of(out / kind, num_generations=4, **changes)
-    trainer = Recorder(
+    changes |= {"num_generations": 4, "num_iterations": 3, "max_steps": 4, "learning_rate": 1.0}
+    model, tokenizer, episodes, args, streaming = parts_of(out / kind, **changes)
+    trainer = GenerationRecorder(
         model,
         args=args,
         episodes=episodes,
@@ -50,8 +69,7 @@ def main(out, kind):
         processing_class=tokenizer,
     )
     trainer.train()
-    weights = trainer.accelerator.get_state_dict(trainer.deepspeed or trainer.model)
-    torch.save({"records": trainer.records, "weights": weights}, out / f"{kind}.pt")
+    torch.save(trainer.generations, out / f"{kind}.pt")
     if torch.distributed.is_initialized():
         torch.distributed.destroy_process_group()
 
