@@ -18,7 +18,7 @@ from adasr_trl.evaluation.records import Setting, load_outcomes
 MEASURES: dict[str, Callable[[Outcome], float]] = {
     "accuracy, points": lambda one: 100.0 * one.right,
     "total tokens": lambda one: float(one.total_tokens),
-    "latency, s": lambda one: one.latency_seconds,
+    "latency, s": lambda one: one.answer_latency_seconds,
 }
 
 

@@ -101,7 +101,7 @@ def test_each_step_is_logged_once_with_its_phases(finished):
     logged = next(line for line in lines if "streaming/tokens" in line)
     for key in (
         "reward/global", "zero_std_groups/deep", "deep/tokens", "streaming/skip_rate",
-        "ending/answered", "ending/out_of_tokens", "ending/malformed", "latency_seconds",
+        "ending/answered", "ending/out_of_tokens", "ending/malformed", "answer_latency_seconds",
     ):  # fmt: skip
         assert key in logged
     assert "reward" not in logged

@@ -59,7 +59,7 @@ def test_a_read_has_a_fixed_cost_beside_that_of_its_tokens() -> None:
         clock=Clock(seconds_per_token=1.0, prefill_seconds_per_token=0.1, seconds_per_read=0.25),
     )
     assert line.finish_seconds == pytest.approx((6.25, 7.25, 14.75))
-    assert line.to_answer_seconds == pytest.approx(10.2)
+    assert line.answer_latency_seconds == pytest.approx(10.2)
 
 
 def test_a_worked_example() -> None:
@@ -82,7 +82,7 @@ def test_a_worked_example() -> None:
     assert line.start_seconds == pytest.approx((2.0, 6.0, 10.0))
     assert line.finish_seconds == pytest.approx((6.0, 7.5, 14.5))
     assert line.backlog_seconds == pytest.approx(4.5)
-    assert line.to_answer_seconds == pytest.approx(9.7)
+    assert line.answer_latency_seconds == pytest.approx(9.7)
     assert line.to_end_seconds == pytest.approx(10.7)
     assert line.thinking_seconds == pytest.approx(14.0)
     assert line.overlap == pytest.approx(4 / 14)
@@ -117,7 +117,7 @@ def test_the_same_example_in_the_parallel_layout_reads_beside_the_writing() -> N
     line = timeline(rollout, (2.0, 4.0, 10.0), clock)
     assert line.start_seconds == pytest.approx((3.0, 6.0, 10.5))
     assert line.finish_seconds == pytest.approx((6.0, 7.0, 14.5))
-    assert line.to_answer_seconds == pytest.approx(9.5)
+    assert line.answer_latency_seconds == pytest.approx(9.5)
     assert line.to_end_seconds == pytest.approx(10.5)
 
 
@@ -126,13 +126,15 @@ def test_one_device_reads_and_writes_in_turn_whatever_the_layout() -> None:
     clock = Clock(seconds_per_token=1.0, prefill_seconds_per_token=0.1, reads_beside=False)
     in_turn = timeline(beside(rollout), (2.0, 4.0, 10.0), clock)
     assert in_turn == timeline(rollout, (2.0, 4.0, 10.0), clock)
-    assert in_turn.to_answer_seconds == pytest.approx(9.7)  # as in the worked example
+    assert in_turn.answer_latency_seconds == pytest.approx(9.7)  # as in the worked example
 
 
 def test_with_nothing_to_write_the_parallel_layout_waits_for_the_end_of_the_stream() -> None:
     rollout = beside(build([5, 5, 2], [0, 0, 1], answer_tokens=1))
     clock = Clock(seconds_per_token=1.0, prefill_seconds_per_token=0.1)
-    assert timeline(rollout, (2.0, 10.0), clock).to_answer_seconds == pytest.approx(0.5 + 0.2 + 1)
+    assert timeline(rollout, (2.0, 10.0), clock).answer_latency_seconds == pytest.approx(
+        0.5 + 0.2 + 1
+    )
 
 
 @pytest.mark.parametrize("parallel", [False, True])
@@ -159,7 +161,7 @@ def test_a_forced_end_marker_is_read_behind_its_thought_and_delays_nothing_befor
     before, after = (timeline(each, (2.0, 20.0), clock) for each in (rollout, forced))
     assert after.start_seconds == before.start_seconds
     assert after.finish_seconds[0] - before.finish_seconds[0] == pytest.approx(0.2)
-    assert after.to_answer_seconds == pytest.approx(before.to_answer_seconds)
+    assert after.answer_latency_seconds == pytest.approx(before.answer_latency_seconds)
 
 
 def test_thinking_that_fits_between_arrivals_costs_only_its_last_thought() -> None:
@@ -170,7 +172,7 @@ def test_thinking_that_fits_between_arrivals_costs_only_its_last_thought() -> No
         clock=Clock(prefill_seconds_per_token=0.0),
     )
     assert line.backlog_seconds == pytest.approx(10 * 0.03)
-    assert line.to_answer_seconds == pytest.approx(30 * 0.03)
+    assert line.answer_latency_seconds == pytest.approx(30 * 0.03)
 
 
 def test_thinking_slower_than_the_input_piles_up_into_the_backlog() -> None:
@@ -191,7 +193,7 @@ def test_read_then_think_reads_while_the_input_arrives_and_waits_for_all_its_thi
         clock=Clock(seconds_per_token=0.1, prefill_seconds_per_token=0.01),
     )
     assert line.finish_seconds == pytest.approx((6.0, 11.0, 16.0))
-    assert line.to_answer_seconds == pytest.approx(1.0 + 0.04 + 5.0)
+    assert line.answer_latency_seconds == pytest.approx(1.0 + 0.04 + 5.0)
 
 
 def test_without_recorded_times_chunks_arrive_at_reading_speed() -> None:
@@ -255,7 +257,7 @@ def test_the_timeline_agrees_with_a_simulation_tick_by_tick(seed: int) -> None:
     line = timeline(rollout, tuple(tick * TICK for tick in arrived), clock)
     done = simulate(rollout, arrived, read_ticks, write_ticks)
     assert line.backlog_seconds == pytest.approx(done["backlog"] * TICK)
-    assert line.to_answer_seconds == pytest.approx(done["answer"] * TICK)
+    assert line.answer_latency_seconds == pytest.approx(done["answer"] * TICK)
     assert line.to_end_seconds == pytest.approx(done["end"] * TICK)
 
 

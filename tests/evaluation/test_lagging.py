@@ -64,4 +64,6 @@ def test_the_first_token_of_the_answer_comes_before_its_last() -> None:
     rollout = build([10, 5, 5, 2], [3, 1, 4, 6], answer_tokens=5)
     line = timeline(rollout, (2.0, 4.0, 10.0), CLOCK)
     assert first_answer_seconds(rollout, line, CLOCK, 4) == pytest.approx(8.7)
-    assert first_answer_seconds(rollout, line, CLOCK, 5) == pytest.approx(line.to_answer_seconds)
+    assert first_answer_seconds(rollout, line, CLOCK, 5) == pytest.approx(
+        line.answer_latency_seconds
+    )

@@ -182,7 +182,7 @@ def test_an_outcome_holds_tokens_seconds_and_the_verdict() -> None:
     assert (found.streaming_tokens, found.deep_tokens, found.total_tokens) == (3, 3, 6)
     assert found.skip_rate == 0.5
     assert found.backlog_seconds == pytest.approx(0.11)
-    assert found.latency_seconds == pytest.approx(0.32)
+    assert found.answer_latency_seconds == pytest.approx(0.32)
     assert (found.ending, found.tags) == (Ending.ANSWERED, ("deep",))
 
 
@@ -242,7 +242,7 @@ def test_a_summary_is_the_means_of_all_outcomes_wrong_ones_included() -> None:
     assert (found.n, found.accuracy) == (4, 0.5)
     assert (found.accuracy_low, found.accuracy_high) == wilson_interval(2, 4)
     assert (found.streaming_tokens, found.deep_tokens, found.total_tokens) == (15, 35, 50)
-    assert (found.latency_seconds, found.latency_median) == (4.0, 2.5)
+    assert (found.answer_latency_seconds, found.latency_median) == (4.0, 2.5)
     assert found.latency_p95 == pytest.approx(3.0 + 0.85 * 7.0)  # position 3 * 0.95 = 2.85
     assert (found.answered, found.malformed, found.out_of_tokens) == (0.5, 0.25, 0.25)
     assert found.skip_rate == 0.5

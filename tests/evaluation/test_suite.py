@@ -130,7 +130,7 @@ def test_one_run_goes_on_as_ever_and_gets_the_table_too(root):
     ]
     outcomes = load_outcomes(folder, Setting(Mode.STREAMING, 0.0))
     by = rows[0]["clocks"]["own"]
-    seconds = [outcome.latency_seconds for outcome in outcomes]
+    seconds = [outcome.answer_latency_seconds for outcome in outcomes]
     assert by["answer_seconds"]["mean"] == pytest.approx(sum(seconds) / len(seconds))
     assert "| one | no deep | greedy |" in (folder / "table.md").read_text()
 

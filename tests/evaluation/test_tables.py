@@ -24,7 +24,7 @@ def outcomes(pattern: str, deep: int, seconds: float) -> list[Outcome]:
             deep_tokens=deep + 4 * (k % 2),
             total_tokens=10 + deep + 4 * (k % 2),
             skip_rate=0.5,
-            latency_seconds=seconds,
+            answer_latency_seconds=seconds,
             backlog_seconds=0.1,
             overlap=0.5,
             ending=Ending.ANSWERED,

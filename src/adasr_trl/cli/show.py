@@ -88,7 +88,7 @@ def _tail(rollout: Rollout, episode: Episode, clock: Clock) -> list[Line]:
     label, mark, style = (
         ("right", "✓", RIGHT_STYLE) if judged.right else ("wrong", "✗", FAILED_STYLE)
     )
-    end = arrivals(episode, clock)[-1] + judged.latency_seconds
+    end = arrivals(episode, clock)[-1] + judged.answer_latency_seconds
     return [
         deep_line(rollout.deep, rollout.ending, judged.deep_tokens, None),
         answer_line(rollout.answer or "", end),
@@ -100,7 +100,7 @@ def _footer(rollout: Rollout, episode: Episode, clock: Clock) -> str:
     judged = outcome(rollout, episode, clock)
     return (
         f"streaming {count(judged.streaming_tokens)}, deep {count(judged.deep_tokens)}, "
-        f"backlog {judged.backlog_seconds:.2f} s, wait {judged.latency_seconds:.2f} s"
+        f"backlog {judged.backlog_seconds:.2f} s, wait {judged.answer_latency_seconds:.2f} s"
     )
 
 

@@ -1,6 +1,6 @@
 """When chunks arrive, how fast tokens are written, and how long the user waits.
 
-    >>> timeline(rollout, arrivals(episode, Clock()), Clock()).to_answer_seconds
+    >>> timeline(rollout, arrivals(episode, Clock()), Clock()).answer_latency_seconds
     0.21
 
 Ours, exact form of the paper's accounting: thought k of n_k tokens starts at s_k = max(a_k, f_{k-1}) and ends at
@@ -64,7 +64,7 @@ class Timeline:
         start_seconds: When work on chunk k began (s_k). (C)
         finish_seconds: When thought k was finished (f_k). (C)
         backlog_seconds: Work left when the last chunk had arrived.
-        to_answer_seconds: From the last chunk's arrival to the last token of the answer's value.
+        answer_latency_seconds: From the last chunk's arrival to the last token of the answer's value.
         to_end_seconds: The same to the last token of all.
         thinking_seconds: Time that was spent writing, thoughts and deep part.
         hidden_seconds: The part of it before the last chunk had arrived.
@@ -74,7 +74,7 @@ class Timeline:
     start_seconds: tuple[float, ...]
     finish_seconds: tuple[float, ...]
     backlog_seconds: float
-    to_answer_seconds: float
+    answer_latency_seconds: float
     to_end_seconds: float
     thinking_seconds: float
     hidden_seconds: float
@@ -151,7 +151,7 @@ def timeline(rollout: Rollout, arrival_seconds: tuple[float, ...], clock: Clock)
         start_seconds=tuple(starts),
         finish_seconds=tuple(finishes),
         backlog_seconds=backlog,
-        to_answer_seconds=transition + rollout.answer_tokens * clock.seconds_per_token,
+        answer_latency_seconds=transition + rollout.answer_tokens * clock.seconds_per_token,
         to_end_seconds=transition + deep,
         thinking_seconds=sum(writing[:chunk_count]) + deep,
         hidden_seconds=sum(hidden),

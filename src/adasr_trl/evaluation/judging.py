@@ -198,7 +198,7 @@ def _time(
     return Timed(
         backlog_seconds=line.backlog_seconds,
         first_seconds=first_answer_seconds(rollout, line, clock, first),
-        answer_seconds=line.to_answer_seconds,
+        answer_seconds=line.answer_latency_seconds,
         end_seconds=line.to_end_seconds,
         overlap=line.overlap,
         lagging=average_lagging(delays, length, len(delays)),

@@ -65,7 +65,7 @@ class Outcome:
         deep_tokens: Sampled tokens of the deep part, the answer and the end of sequence included.
         total_tokens: The sum of both: the compute.
         skip_rate: Share of chunks after which the model skipped.
-        latency_seconds: From the last chunk's arrival to the answer's value (``to_answer_seconds``).
+        answer_latency_seconds: From the last chunk's arrival to the last token of the answer's value.
         backlog_seconds: Thinking left when the last chunk had arrived; part of the latency.
         overlap: Share of the time spent writing that was hidden behind reading.
         ending: How the rollout ended.
@@ -80,7 +80,7 @@ class Outcome:
     deep_tokens: int
     total_tokens: int
     skip_rate: float
-    latency_seconds: float
+    answer_latency_seconds: float
     backlog_seconds: float
     overlap: float
     ending: Ending
@@ -100,7 +100,7 @@ class Summary:
     deep_tokens: float
     total_tokens: float
     skip_rate: float
-    latency_seconds: float
+    answer_latency_seconds: float
     latency_median: float
     latency_p95: float
     backlog_seconds: float
@@ -128,7 +128,7 @@ def outcome(rollout: Rollout, episode: Episode, clock: Clock) -> Outcome:
         deep_tokens=deep,
         total_tokens=streaming + deep,
         skip_rate=rollout.skip_rate,
-        latency_seconds=played.to_answer_seconds,
+        answer_latency_seconds=played.answer_latency_seconds,
         backlog_seconds=played.backlog_seconds,
         overlap=played.overlap,
         ending=rollout.ending,
@@ -144,7 +144,7 @@ def summarise(outcomes: Iterable[Outcome]) -> Summary:
         raise ValueError("got no outcome to summarise; evaluate at least one episode.")
     n, right = len(outcomes), sum(one.right for one in outcomes)
     low, high = wilson_interval(right, n)
-    latencies = [one.latency_seconds for one in outcomes]
+    latencies = [one.answer_latency_seconds for one in outcomes]
     endings = [one.ending for one in outcomes]
     return Summary(
         n=n,
@@ -155,7 +155,7 @@ def summarise(outcomes: Iterable[Outcome]) -> Summary:
         deep_tokens=statistics.fmean(one.deep_tokens for one in outcomes),
         total_tokens=statistics.fmean(one.total_tokens for one in outcomes),
         skip_rate=statistics.fmean(one.skip_rate for one in outcomes),
-        latency_seconds=statistics.fmean(latencies),
+        answer_latency_seconds=statistics.fmean(latencies),
         latency_median=statistics.median(latencies),
         latency_p95=percentile(latencies, 95),
         backlog_seconds=statistics.fmean(one.backlog_seconds for one in outcomes),

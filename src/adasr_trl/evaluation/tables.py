@@ -48,7 +48,7 @@ class Line:
     total_tokens: float
     skip_rate: float
     answered: float
-    latency_seconds: float
+    answer_latency_seconds: float
     latency_p95: float
 
 
@@ -117,7 +117,7 @@ def _line(method: str, temperature: float, seeds: Seeds) -> Line:
         total_tokens=summary.total_tokens,
         skip_rate=summary.skip_rate,
         answered=summary.answered,
-        latency_seconds=summary.latency_seconds,
+        answer_latency_seconds=summary.answer_latency_seconds,
         latency_p95=summary.latency_p95,
     )
 
@@ -149,7 +149,9 @@ def _heading(questions: int, seeds: int, clock: Clock) -> str:
 
 
 def _method_table(lines: Sequence[Line]) -> str:
-    baseline = {line.temperature: line.latency_seconds for line in lines if line.method == BASELINE}
+    baseline = {
+        line.temperature: line.answer_latency_seconds for line in lines if line.method == BASELINE
+    }
     rows = []
     for line in lines:
         rows.append(
@@ -162,9 +164,9 @@ def _method_table(lines: Sequence[Line]) -> str:
                 f"{line.total_tokens:.1f}",
                 f"{line.skip_rate:.2f}",
                 f"{line.answered:.3f}",
-                f"{line.latency_seconds:.2f}",
+                f"{line.answer_latency_seconds:.2f}",
                 f"{line.latency_p95:.2f}",
-                f"{baseline[line.temperature] / line.latency_seconds:.1f}x",
+                f"{baseline[line.temperature] / line.answer_latency_seconds:.1f}x",
             ]
         )
     header = (
@@ -205,7 +207,7 @@ def tag_table(outcomes: Mapping[tuple[str, float], Seeds], chosen: float) -> str
                     f"{_mean(tagged, lambda each: each.right):.3f}",
                     f"{_mean(tagged, lambda each: each.streaming_tokens):.1f}",
                     f"{_mean(tagged, lambda each: each.deep_tokens):.1f}",
-                    f"{_mean(tagged, lambda each: each.latency_seconds):.2f}",
+                    f"{_mean(tagged, lambda each: each.answer_latency_seconds):.2f}",
                 ]
             )
     header = (

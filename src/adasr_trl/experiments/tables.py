@@ -184,7 +184,7 @@ def _row(method: str, temperature: float, seeds: Seeds) -> list[str]:
         f"{summary.total_tokens:.1f}",
         f"{summary.skip_rate:.2f}",
         f"{summary.answered:.3f}",
-        f"{summary.latency_seconds:.2f}",
+        f"{summary.answer_latency_seconds:.2f}",
     ]
 
 
@@ -216,7 +216,7 @@ def _difference(
         f"{test.n01} / {test.n10}",
         f"{test.p:.2g}",
         f"{paired(lambda one: float(one.total_tokens), 100 / mean):+.1f}",
-        f"{paired(lambda one: one.latency_seconds, 1):+.2f}",
+        f"{paired(lambda one: one.answer_latency_seconds, 1):+.2f}",
     ]
 
 

@@ -1,6 +1,6 @@
 """What HRPO logs beside TRL's metrics: lengths, endings, skip rate and latency by phase, rewards by scope, groups.
 
-accuracy, streaming/tokens, deep/tokens, streaming/skip_rate, ending/answered ..., latency_seconds,
+accuracy, streaming/tokens, deep/tokens, streaming/skip_rate, ending/answered ..., answer_latency_seconds,
 reward/global, zero_std_groups/global ..., groups/all_wrong, groups/no_signal ...,
 flat/reward (TRL's own, of the sum of all rewards)
 """
@@ -38,7 +38,7 @@ def phase_metrics(rows: Sequence[Row], clock: Clock) -> dict[str, tuple[float, i
         "streaming/malformed": _sum(ending is Ending.MALFORMED for ending in thoughts),
         "deep/tokens": _sum(rollout.tokens_in(Phase.DEEP) for rollout in rollouts),
         "deep/tokens_needs_deep": _sum(each.rollout.tokens_in(Phase.DEEP) for each in deep),
-        "latency_seconds": _sum(line.to_answer_seconds for line in lines),
+        "answer_latency_seconds": _sum(line.answer_latency_seconds for line in lines),
         "backlog_seconds": _sum(line.backlog_seconds for line in lines),
     }
     for ending in (Ending.ANSWERED, Ending.OUT_OF_TOKENS, Ending.MALFORMED):

@@ -223,7 +223,7 @@ def _row(setting: Setting, summary: Summary) -> list[str]:
         f"{summary.total_tokens:.1f}",
         f"{summary.skip_rate:.2f}",
         f"{summary.answered:.3f}",
-        f"{summary.latency_seconds:.2f}",
+        f"{summary.answer_latency_seconds:.2f}",
         f"{summary.latency_p95:.2f}",
     ]
 

@@ -157,7 +157,7 @@ def play(
     return Replayed(
         episode=episode.id,
         measured_seconds=waited.seconds,
-        predicted_seconds=line.to_answer_seconds,
+        predicted_seconds=line.answer_latency_seconds,
         first_measured_seconds=waited.first_seconds,
         first_predicted_seconds=first,
         backlog_seconds=line.backlog_seconds,

@@ -122,6 +122,6 @@ def _difference(method: Method, base: Method, outcomes: Mapping[str, Seeds]) -> 
         name=method.name,
         points=gained("right", 100.0),
         tokens=gained("total_tokens", 1.0),
-        latency=gained("latency_seconds", 1.0),
+        latency=gained("answer_latency_seconds", 1.0),
         test=mcnemar([a.right for a, _ in flat], [b.right for _, b in flat]),
     )

@@ -74,7 +74,7 @@ class AdaptiveThinking(Rule):
             return lengths(graded, scope)
         clock = streaming.clock
         line = timeline(graded.rollout, arrivals(graded.episode, clock), clock)
-        return Measured(line.to_answer_seconds)
+        return Measured(line.answer_latency_seconds)
 
     @property
     def margin(self) -> float:
