@@ -21,9 +21,9 @@ from dataclasses import dataclass
 from adasr_trl.core.answers import is_right
 from adasr_trl.core.clock import Clock, arrivals, timeline
 from adasr_trl.core.episode import Episode
+from adasr_trl.core.number_reading import latest_number
 from adasr_trl.core.protocol import Ending, Phase
 from adasr_trl.core.rollout import Rollout
-from adasr_trl.core.trace_numbers import latest_number
 
 
 @dataclass(frozen=True)

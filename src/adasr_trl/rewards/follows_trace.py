@@ -14,8 +14,8 @@ from typing import ClassVar
 from adasr_trl.config.sections import StreamingConfig
 from adasr_trl.core.answers import extract
 from adasr_trl.core.episode import AnswerType
+from adasr_trl.core.number_reading import last_numbers, latest_number
 from adasr_trl.core.protocol import Ending
-from adasr_trl.core.trace_numbers import last_numbers, latest_number
 from adasr_trl.rewards.base import Graded, Measured, Rule, Scope
 
 

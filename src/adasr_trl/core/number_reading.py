@@ -1,0 +1,212 @@
+r"""Quantities in prose, read whole or not at all.
+
+    >>> [quantity.value for quantity in quantities("2½ cups, 1,00,000 rupees and 1.5 x 10^3 m")]
+    [Fraction(5, 2), Fraction(100000, 1), Fraction(1500, 1)]
+    >>> quantities("at 10:30")[0].value is None
+    True
+
+A quantity is the longest expression around its digits: sign (also in words), digit groups of several conventions,
+decimals, fractions, powers of ten, magnitudes ("5 million"). An expression that is not understood has no value: a part
+of it never stands for the whole. Units and percent signs do not count. Numbers written as words are not read.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import lru_cache
+
+# ruff: noqa: RUF001, RUF002 - typographic signs are meant
+MAX_DIGITS = 100  # of one quantity, in characters
+MAGNITUDES = {
+    "dozen": 12,
+    "hundred": 10**2,
+    "k": 10**3,
+    "thousand": 10**3,
+    "lakh": 10**5,
+    "million": 10**6,
+    "crore": 10**7,
+    "billion": 10**9,
+    "trillion": 10**12,
+}
+_HALVES = {"half": Fraction(1, 2), "third": Fraction(1, 3), "quarter": Fraction(1, 4)}
+_DASHES = "‐‑‒–−﹣－"  # em dashes separate, these are signs or hyphens
+_SUPERSCRIPT = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺", "0123456789-+")
+
+_GROUPED = (  # conventions for groups of digits; \d{2} groups are Indian
+    r"(?!0)[0-9]{1,3}(?:(?:,|\{,\}|\\,|,\\!)[0-9]{3})++(?![0-9])(?:\.[0-9]++)?"
+    r"|(?!0)[0-9]{1,2}(?:,[0-9]{2}(?=,)){1,9},[0-9]{3}(?![0-9])(?:\.[0-9]++)?"
+    r"|(?!0)[0-9]{1,3}(?:[ '_][0-9]{3})++(?![0-9])(?:[.,][0-9]++)?"
+    r"|(?!0)[0-9]{1,3}(?:\.[0-9]{3})++,[0-9]++|(?!0)[0-9]{1,3}(?:\.[0-9]{3}){2,}+(?![0-9])"
+)
+_DECIMAL_COMMA = r"(?:0,[0-9]{3}|[0-9]++,(?:[0-9]{1,2}|[0-9]{4,}))(?![0-9])"
+_DECIMAL = rf"{_GROUPED}|{_DECIMAL_COMMA}|[0-9]++(?:\.[0-9]++)?|\.[0-9]++"
+_VALUE = rf"(?:{_DECIMAL})(?:[eE][-+]?[0-9]{{1,3}}(?![0-9A-Za-z]))?"
+_VULGAR = "[¼½¾⅐-⅞]"
+_QUANTITY = re.compile(
+    rf"""(?:\b(?P<sign_word>[Nn]egative|[Mm]inus)\s)?(?:(?<![\w)\]}}])(?P<sign>[-+]))?
+    (?:(?P<currency>\\?[$£€¥₹]|Rs\.?)\s?(?P<minus>-)?)?(?<![A-Za-z0-9_])(?<![0-9]\.)
+    (?: (?:(?P<whole>[0-9]++)\s?)? \\[dtc]?frac\s?
+        (?: \{{\s?(?P<latex_top>-?(?:{_VALUE}))\s?\}}\s?\{{\s?(?P<latex_bottom>-?(?:{_VALUE}))\s?\}}
+          | (?P<short_top>[0-9])\s?(?P<short_bottom>[0-9]) )
+      | (?P<mixed>[0-9]++)\s(?:and\s)?(?P<mixed_top>[0-9]++)/(?P<mixed_bottom>[0-9]++)
+      | (?:(?P<vulgar_whole>[0-9]++)\s?)?(?P<vulgar>{_VULGAR})
+      | (?P<top>{_VALUE})(?:\s?/\s?(?P<bottom>{_VALUE}))? )
+    (?:\sand\s(?:a|one)\s(?P<half>half|third|quarter)\b)?
+    (?:(?P<superscript>[⁻⁺]?[⁰¹²³⁴⁵⁶⁷⁸⁹]{{1,3}}))?
+    (?:\s?(?:[x×*·]|\\times|\\cdot)\s?10
+       (?:\s?\^\s?\{{?(?P<ten>[-+]?[0-9]{{1,3}})\}}?|(?P<ten_superscript>[⁻⁺]?[⁰¹²³⁴⁵⁶⁷⁸⁹]{{1,3}})))?
+    (?P<magnitudes>[kK](?![A-Za-z0-9])
+       |(?i:(?:[\s-](?:hundred|thousand|lakh|million|crore|billion|trillion|dozen)s?(?![A-Za-z])){{1,2}}+))?""",
+    re.VERBOSE,
+)
+# What follows and makes another value of a number: a time, a date, a version, a range, a product, a part of a whole.
+_CHANGED_BEHIND = re.compile(
+    r"""\s?[:/]\s?[0-9] | [.,'_][0-9] | \s?-\s?[0-9] | \^(?!\s*\{?\\circ) | ⁄ | [⁰¹²³⁴⁵⁶⁷⁸⁹‰]
+    | [A-Za-z][0-9] | [A-Za-z]{1,2}'?[0-9] | \s++[0-9] | '\s?[0-9]
+    | \)?\s?[*·x]{1,2}\s?[0-9(] | \)?\s?(?:[+×÷±]|\+-|plus|minus|times|less|divided\sby|multiplied\sby)(?![A-Za-z])
+    | \s?(?:squared|cubed|factorial|\(?mod|choose|or\sso|point|per\smille|bps|basis\spoints?)\b | -?ish\b
+    | \s?(?:to|through|or|and|versus|vs\.?|nor|&|,|;|\|)\s?(?:about\s|maybe\s|perhaps\s)?[-$£€¥]?[0-9.]*[0-9]
+    | (?:\s?-?|\sand\s\w+\s)(?:half|halves|thirds?|quarters?|fourths?|fifths?|sixths?|sevenths?|eighths?|ninths?
+             |(?:ten|hundred|thousand|million)ths?)\b
+    | [xyznijabc](?![A-Za-z]) | \s(?:[xyznij]|pi)(?![A-Za-z']) | \s?(?:π|\\pi)
+    | \s(?:\w+\s)?below\s(?:zero|0) | \s?(?:%|percent|per\scent)\sof\b
+    """,
+    re.VERBOSE,
+)
+_CURRENCY_BEHIND = re.compile(
+    r"\s?(?:m|b|bn|tn|mn|mio|mrd|lakhs|crores)(?![A-Za-z])", re.IGNORECASE
+)
+# A second quantity with a unit: "5 feet 6 inches", "3 dollars and 50 cents", "5 apples or 6 pears".
+_COMPOUND_BEHIND = re.compile(
+    r"\s?(?!(?:of|out|from|since|because|per|in|at|on|by|for|than|not|as|after|when|if|with|is|are|was|left)\b)"
+    r"[A-Za-z°\"'′″]{1,12}\.?(?:,?\s(?:and|or|to)(?!\snot\b))?,?\s?[-$£€¥]?[0-9]"
+)
+# What stands before and makes another value, or a bound, of a number.
+_CHANGED_BEFORE = re.compile(
+    r"""(?: \b(?:not|never|no|neither|nor|cannot|without|unlike|except|than|under|over|below|above|between|beyond|point
+        |at\sleast|at\smost|up\sto|half(?:\sof)?|third\sof|quarter\sof|twice|double|triple|thrice|almost|nearly|but|square\sroot\sof
+        |root\sof|sqrt|log|ln|sin|cos|exp|abs|minus|negative|plus|times|divided\sby|dozen|hundred|thousand|million
+        |and|or|either
+        |(?:twen|thir|for|fif|six|seven|eigh|nine)ty|one|two|three|four|five|six|seven|eight|nine|ten)
+      | [½¼¾]\sof | n't | [<>≤≥≠√∛±—―] | [A-Za-z0-9]- | [A-Za-z]\( | -\s?\(? | \)\s?[*·×x/+-]{1,2}\s? | [0-9]\s?(?:[:/x×*·^'.,;|&+-]|to|through|vs\.?|versus)
+      | [0-9] | [-+]\s | \\sqrt\{? | \\(?:leq?|geq?|neq?|pm) )
+    \s?(?:the\s|a\s|an\s|about\s|exactly\s|actually\s|really\s|equal\sto\s|be\s|[*"'(\\$]){0,3}$""",
+    re.VERBOSE | re.IGNORECASE,
+)
+_PLAIN_NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
+_BEFORE = 40  # characters before a quantity that are looked at
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """A quantity in a text: its value, or None where it is not understood, and its offsets."""
+
+    value: Fraction | None
+    start: int
+    end: int
+
+
+def plain(text: str) -> str:
+    """The text with digits, dashes and full-width characters of all scripts in ASCII; no offset changes."""
+    return text if text.isascii() else "".join(map(_plain_character, text))
+
+
+@lru_cache(maxsize=4096)
+def _plain_character(character: str) -> str:
+    if unicodedata.category(character) == "Nd":
+        return str(unicodedata.digit(character))
+    if character in _DASHES:
+        return "-"
+    if "！" <= character <= "～":  # full-width forms of ASCII
+        return chr(ord(character) - 0xFEE0)
+    if unicodedata.category(character) == "Zs":
+        return " "
+    return {"٫": ".", "٬": ",", "’": "'", "∕": "/", "。": ".", "、": ","}.get(character, character)
+
+
+def quantities(text: str) -> list[Quantity]:
+    """All quantities of a text in order."""
+    text = plain(text)
+    return [_quantity(match, text) for match in _QUANTITY.finditer(text)]
+
+
+def without_quantities(text: str) -> str:
+    """The text without its quantities."""
+    return _QUANTITY.sub("", plain(text))
+
+
+def _quantity(match: re.Match[str], text: str) -> Quantity:
+    before, behind = text[max(0, match.start() - _BEFORE) : match.start()], text[match.end() :]
+    is_whole = not (
+        _CHANGED_BEHIND.match(behind)
+        or _COMPOUND_BEHIND.match(behind)
+        or _CHANGED_BEFORE.search(before)
+        or (match["currency"] and _CURRENCY_BEHIND.match(behind))
+        or ("," in match.group() and before.rstrip().endswith(("(", "[")) and behind[:1] in ")]")
+    )
+    return Quantity(_value(match) if is_whole else None, match.start(), match.end())
+
+
+def _value(match: re.Match[str]) -> Fraction | None:
+    """The exact value of a match; None for a denominator of zero or far too many digits."""
+    if len(match.group()) > MAX_DIGITS:
+        return None
+    parts = match.groupdict()
+    if parts["vulgar"]:
+        top, bottom = _vulgar(parts["vulgar"]), Fraction(1)
+    else:
+        top = _exact(next(part for name, part in parts.items() if part and name.endswith("top")))
+        bottom = _exact(
+            next((part for name, part in parts.items() if part and name.endswith("bottom")), "1")
+        )
+    if bottom == 0:
+        return None
+    value = _exact(parts["whole"] or parts["mixed"] or parts["vulgar_whole"] or "0") + top / bottom
+    value += _HALVES[parts["half"]] if parts["half"] else 0
+    if parts["superscript"]:
+        power = int(parts["superscript"].translate(_SUPERSCRIPT))
+        if abs(power) > 10 or value == 0 or len(match.group()) > 20:
+            return None
+        value **= power
+    ten = parts["ten"] or (parts["ten_superscript"] or "0").translate(_SUPERSCRIPT)
+    value *= Fraction(10) ** int(ten)
+    for magnitude in re.findall("[a-z]+", (parts["magnitudes"] or "").lower()):
+        value *= MAGNITUDES[magnitude if magnitude == "k" else magnitude.removesuffix("s")]
+    is_negative = parts["sign"] == "-" or parts["minus"] or parts["sign_word"]
+    return -value if is_negative else value
+
+
+def _vulgar(character: str) -> Fraction:
+    """The value of "½", from its decomposition "1⁄2"."""
+    top, _, bottom = unicodedata.normalize("NFKC", character).partition("⁄")
+    return Fraction(int(top), int(bottom))
+
+
+def _exact(digits: str) -> Fraction:
+    """The value of digits in any convention of ``_VALUE``."""
+    mantissa, _, exponent = digits.lower().partition("e")
+    mantissa = re.sub(r"[{}\\! '_]", "", mantissa)
+    if re.fullmatch(
+        r"-?(?:[0-9]{1,3}(?:\.[0-9]{3})+,[0-9]+|0,[0-9]{3}|[0-9]+,(?:[0-9]{1,2}|[0-9]{4,}))",
+        mantissa,
+    ):
+        mantissa = mantissa.replace(".", "").replace(",", ".")  # decimal comma
+    elif mantissa.count(".") > 1:
+        mantissa = mantissa.replace(".", "")  # groups with stops
+    return Fraction(mantissa.replace(",", "")) * Fraction(10) ** int(exponent or 0)
+
+
+def last_numbers(thoughts: Sequence[str]) -> list[str | None]:
+    """The last number of each thought, as it is written."""
+    numbers = [_PLAIN_NUMBER.findall(thought) for thought in thoughts]
+    return [values[-1] if values else None for values in numbers]
+
+
+def latest_number(thoughts: Sequence[str]) -> Fraction | None:
+    """The last number that any of the thoughts has."""
+    values = [value for value in last_numbers(thoughts) if value is not None]
+    return Fraction(values[-1]) if values else None
