@@ -83,7 +83,7 @@ def test_a_worked_example() -> None:
     assert line.finish_seconds == pytest.approx((6.0, 7.5, 14.5))
     assert line.backlog_seconds == pytest.approx(4.5)
     assert line.answer_latency_seconds == pytest.approx(9.7)
-    assert line.to_end_seconds == pytest.approx(10.7)
+    assert line.end_latency_seconds == pytest.approx(10.7)
     assert line.thinking_seconds == pytest.approx(14.0)
     assert line.overlap == pytest.approx(4 / 14)
 
@@ -118,7 +118,7 @@ def test_the_same_example_in_the_parallel_layout_reads_beside_the_writing() -> N
     assert line.start_seconds == pytest.approx((3.0, 6.0, 10.5))
     assert line.finish_seconds == pytest.approx((6.0, 7.0, 14.5))
     assert line.answer_latency_seconds == pytest.approx(9.5)
-    assert line.to_end_seconds == pytest.approx(10.5)
+    assert line.end_latency_seconds == pytest.approx(10.5)
 
 
 def test_one_device_reads_and_writes_in_turn_whatever_the_layout() -> None:
@@ -258,15 +258,15 @@ def test_the_timeline_agrees_with_a_simulation_tick_by_tick(seed: int) -> None:
     done = simulate(rollout, arrived, read_ticks, write_ticks)
     assert line.backlog_seconds == pytest.approx(done["backlog"] * TICK)
     assert line.answer_latency_seconds == pytest.approx(done["answer"] * TICK)
-    assert line.to_end_seconds == pytest.approx(done["end"] * TICK)
+    assert line.end_latency_seconds == pytest.approx(done["end"] * TICK)
 
 
 @pytest.mark.parametrize(
     ("rates", "message"),
     [
         ({"words_per_minute": 0}, "words_per_minute: got 0"),
-        ({"seconds_per_token": -0.1}, "must be 0 or more"),
-        ({"prefill_seconds_per_token": -0.1}, "must be 0 or more"),
+        ({"seconds_per_token": -0.1}, "expected 0 or more"),
+        ({"prefill_seconds_per_token": -0.1}, "expected 0 or more"),
         ({"seconds_per_read": -0.1}, "seconds_per_read: got -0.1"),
     ],
 )

@@ -169,7 +169,7 @@ def test_a_thousand_random_episodes_take_as_long_as_their_events() -> None:
         finish = max(at for (_, chunk, _), at in work if chunk < len(arrived))
         assert line.backlog_seconds == pytest.approx(finish - last, abs=1e-9), seed
         assert line.answer_latency_seconds == pytest.approx(answered - last), seed
-        assert line.to_end_seconds == pytest.approx(times[-1] - last), seed
+        assert line.end_latency_seconds == pytest.approx(times[-1] - last), seed
         rates = {"wrote": clock.seconds_per_token, "forced": clock.prefill_seconds_per_token}
         thinking = [(at - rates[kind], at) for (kind, *_), at in work if kind != "read"]
         hidden = sum(min(end, last) - min(start, last) for start, end in thinking)

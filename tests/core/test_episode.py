@@ -84,7 +84,7 @@ def test_optional_keys_may_be_missing() -> None:
         (changed(arrival_seconds=[1]), "arrival_seconds has 1 entries for 2 chunks"),
         (changed(arrival_seconds=[2, 1]), "arrival_seconds must start at 0 or later"),
         (changed(arrival_seconds=[-1, 1]), "arrival_seconds must start at 0 or later"),
-        (changed(arrival_seconds=[1, True]), "arrival_seconds must hold numbers"),
+        (changed(arrival_seconds=[1, True]), "arrival_seconds[1] is bool, expected int or float."),
         (changed(arrival_seconds=[1, float("nan")]), "arrival_seconds must be finite"),
         (changed(arrival_seconds=[1, float("inf")]), "arrival_seconds must be finite"),
         (changed(thinking="no"), "unknown key 'thinking'; known are answer, answer_type"),

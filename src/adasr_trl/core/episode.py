@@ -4,8 +4,8 @@
      "chunks": ["Tom has 5 apples.", " He buys 3."], "answer": "8", "answer_type": "number",
      "thoughts": ["Tom 5", "Tom 5 + 3 = 8"], "deep": "", "source": {"name": "ledger", ...}}
 
-Reading validates every line and names file and line. How text is cut into chunks is in ``chunking``; whether an
-answer is right is in ``answers``.
+Reading validates every line; an error names file and line. Cutting of text is in ``chunking``, judging of answers in
+``answers``.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import dataclasses
 import json
 import math
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ SCHEMA = 1
 
 
 class AnswerType(Enum):
-    """How an answer is compared with the gold one (see ``answers``)."""
+    """Comparison of an answer with the gold one (see ``answers``)."""
 
     NUMBER = "number"
     CHOICE = "choice"
@@ -34,12 +34,12 @@ class AnswerType(Enum):
 
 
 class EpisodeError(UserError):
-    """An episode that cannot be used; the message names where it stands and what to do."""
+    """An unusable episode; the message names its place and the remedy."""
 
 
 @dataclass(frozen=True)
 class Source:
-    """Where an episode comes from; the licence goes into the model card."""
+    """Provenance of an episode; the licence goes into the model card."""
 
     name: str
     revision: str
@@ -49,20 +49,20 @@ class Source:
 
 @dataclass(frozen=True)
 class Episode:
-    """One question with its streamed input.
+    """One question with its streamed input of C chunks.
 
     Attributes:
         id: Unique within a file.
         group: Leak-safe split key: episodes of one group never stand in both train and test.
-        question: Known before the input arrives; may be plain words such as "Answer the last sentence."
-        chunks: What arrives, in order. Loss-free: joined they are the input text.
+        question: Known before the input arrives; may be an instruction such as "Answer the last sentence."
+        chunks: The input in order of arrival. Loss-free: joined they are the input text. (C)
         answer: The gold answer.
-        answer_type: How predictions are compared with it.
-        arrival_seconds: When each chunk has arrived completely, or None to let the clock set it.
-        thoughts: A teacher's thought for each chunk ("" is a skip), or None.
-        deep: A teacher's deep reasoning without the answer ("" for none), or None.
-        tags: Free labels for breaking results down, such as "deep" for episodes that need deep work (ours).
+        answer_type: Comparison of predictions with the gold answer.
         source: Provenance.
+        arrival_seconds: Time of each chunk's complete arrival; None leaves it to the clock. (C)
+        thoughts: A teacher's thought for each chunk ("" is a skip), or None. (C)
+        deep: A teacher's deep reasoning without the answer ("" for none), or None.
+        tags: Free labels for breaking results down, such as "deep" for episodes with work at the end (our choice).
     """
 
     id: str
@@ -75,10 +75,10 @@ class Episode:
     arrival_seconds: tuple[float, ...] | None = None
     thoughts: tuple[str, ...] | None = None
     deep: str | None = None
-    tags: tuple[str, ...] = field(default=())
+    tags: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        """Refuse what no part downstream could use."""
+        """Validate all fields; an EpisodeError names the first wrong one."""
         for name in ("id", "group", "question", "answer"):
             if not getattr(self, name).strip():
                 raise EpisodeError(f"{name} is empty; every episode needs one.")
@@ -86,8 +86,11 @@ class Episode:
             raise EpisodeError("chunks is empty; an episode streams at least one chunk.")
         if blank := [i for i, chunk in enumerate(self.chunks) if not chunk.strip()]:
             raise EpisodeError(f"chunks[{blank[0]}] is blank; join it with a neighbour.")
-        self._check_per_chunk("thoughts", self.thoughts)
-        self._check_per_chunk("arrival_seconds", self.arrival_seconds)
+        for name in ("thoughts", "arrival_seconds"):
+            if (values := getattr(self, name)) is not None and len(values) != len(self.chunks):
+                raise EpisodeError(
+                    f"{name} has {len(values)} entries for {len(self.chunks)} chunks; give one a chunk."
+                )
         if (self.thoughts is None) != (self.deep is None):
             raise EpisodeError("thoughts and deep form one trace: give both or neither (null).")
         seconds = self.arrival_seconds or ()
@@ -96,12 +99,6 @@ class Episode:
         if any(later < earlier for earlier, later in zip((0.0, *seconds), seconds, strict=False)):
             raise EpisodeError("arrival_seconds must start at 0 or later and never decrease.")
         self._check_encodable()
-
-    def _check_per_chunk(self, name: str, values: tuple[object, ...] | None) -> None:
-        if values is not None and len(values) != len(self.chunks):
-            raise EpisodeError(
-                f"{name} has {len(values)} entries for {len(self.chunks)} chunks; give one a chunk."
-            )
 
     def _check_encodable(self) -> None:
         try:
@@ -121,30 +118,18 @@ class Episode:
 
 def to_json(episode: Episode) -> str:
     """One line of JSON, without its newline."""
-    record = {
-        "schema": SCHEMA,
-        "id": episode.id,
-        "group": episode.group,
-        "question": episode.question,
-        "chunks": episode.chunks,
-        "answer": episode.answer,
-        "answer_type": episode.answer_type.value,
-        "arrival_seconds": episode.arrival_seconds,
-        "thoughts": episode.thoughts,
-        "deep": episode.deep,
-        "tags": episode.tags,
-        "source": {
-            "name": episode.source.name,
-            "revision": episode.source.revision,
-            "licence": episode.source.licence,
-            "split": episode.source.split,
-        },
-    }
-    return json.dumps(record, ensure_ascii=False)
+    fields = dict(vars(episode))
+    del fields["source"]  # the last key of a line
+    fields |= {"answer_type": episode.answer_type.value, "source": vars(episode.source)}
+    return json.dumps({"schema": SCHEMA, **fields}, ensure_ascii=False)
 
 
 def from_json(line: str) -> Episode:
-    """The episode on one line of JSON; an EpisodeError says what is wrong with it."""
+    """The episode on one line of JSON.
+
+    Raises:
+        EpisodeError: Invalid JSON, another schema, an unknown or missing key, or a wrong value.
+    """
     try:
         record = json.loads(line)
     except json.JSONDecodeError as error:
@@ -161,20 +146,21 @@ def from_json(line: str) -> Episode:
             f"unknown key {unknown[0]!r}; known are {', '.join(sorted(_KNOWN_KEYS))}."
         )
     source = _get(record, "source", dict)
+    seconds = _list(record, "arrival_seconds", (int, float))
     return Episode(
         id=_get(record, "id", str),
         group=_get(record, "group", str),
         question=_get(record, "question", str),
-        chunks=_strings(record, "chunks") or (),
+        chunks=_list(record, "chunks", (str,)) or (),
         answer=_get(record, "answer", str),
         answer_type=_answer_type(record),
         source=Source(
-            **{name: _get(source, name, str) for name in ("name", "revision", "licence", "split")}
+            **{entry.name: _get(source, entry.name, str) for entry in dataclasses.fields(Source)}
         ),
-        arrival_seconds=_seconds(record),
-        thoughts=_strings(record, "thoughts"),
+        arrival_seconds=seconds and tuple(map(float, seconds)),
+        thoughts=_list(record, "thoughts", (str,)),
         deep=None if record.get("deep") is None else _get(record, "deep", str),
-        tags=_strings(record, "tags") or (),
+        tags=_list(record, "tags", (str,)) or (),
     )
 
 
@@ -185,16 +171,16 @@ def read_episodes(
 
     Args:
         path: The file.
-        check: What else an episode must pass; a ValueError of it is reported with the line.
+        check: A further check of each episode; its ValueError is reported with the line.
 
     Raises:
-        EpisodeError: A file that is missing or empty, a line that is no valid episode, an id that occurs twice.
+        EpisodeError: A missing or empty file, an invalid line, an id used twice.
     """
     path = Path(path)
     if not path.is_file():
         raise EpisodeError(f"{path}: no such file; build it with python -m data_builders.")
     first_line_of: dict[str, int] = {}
-    # Bytes that are not UTF-8 become surrogates, which Episode refuses: so the error names the line.
+    # Bytes outside UTF-8 become surrogates, and Episode refuses these: the error then names the line.
     with path.open(encoding="utf-8", errors="surrogateescape") as lines:
         for number, line in enumerate(lines, start=1):
             if not line.strip():
@@ -212,9 +198,7 @@ def read_episodes(
             first_line_of[episode.id] = number
             yield episode
     if not first_line_of:
-        raise EpisodeError(
-            f"{path}: the file holds no episode; build it with python -m data_builders."
-        )
+        raise EpisodeError(f"{path}: the file holds no episode; build it with data_builders.")
 
 
 def write_episodes(path: str | Path, episodes: Iterable[Episode]) -> int:
@@ -239,28 +223,20 @@ def _get(record: dict[str, Any], key: str, kind: type) -> Any:
     return value
 
 
-def _strings(record: dict[str, Any], key: str) -> tuple[str, ...] | None:
+def _list(record: dict[str, Any], key: str, kinds: tuple[type, ...]) -> tuple[Any, ...] | None:
     if record.get(key) is None:
         return None
     values = _get(record, key, list)
-    if bad := [i for i, value in enumerate(values) if not isinstance(value, str)]:
-        raise EpisodeError(f"{key}[{bad[0]}] is {type(values[bad[0]]).__name__}, expected str.")
+    for index, value in enumerate(values):
+        if type(value) not in kinds:  # exactly: JSON's true is a bool, and an int for isinstance
+            expected = " or ".join(kind.__name__ for kind in kinds)
+            raise EpisodeError(f"{key}[{index}] is {type(value).__name__}, expected {expected}.")
     return tuple(values)
-
-
-def _seconds(record: dict[str, Any]) -> tuple[float, ...] | None:
-    if record.get("arrival_seconds") is None:
-        return None
-    values = _get(record, "arrival_seconds", list)
-    if not all(isinstance(value, (int, float)) and not isinstance(value, bool) for value in values):
-        raise EpisodeError("arrival_seconds must hold numbers of seconds only.")
-    return tuple(float(value) for value in values)
 
 
 def _answer_type(record: dict[str, Any]) -> AnswerType:
     value = _get(record, "answer_type", str)
-    try:
-        return AnswerType(value)
-    except ValueError:
-        known = ", ".join(kind.value for kind in AnswerType)
-        raise EpisodeError(f"answer_type is {value!r}, expected one of {known}.") from None
+    known = [kind.value for kind in AnswerType]
+    if value not in known:
+        raise EpisodeError(f"answer_type is {value!r}, expected one of {', '.join(known)}.")
+    return AnswerType(value)

@@ -4,4 +4,4 @@ from __future__ import annotations
 
 
 class UserError(ValueError):
-    """Something only the user can fix; the message says what was got, what was expected and what to do."""
+    """A fault of the user's input; the message gives the value, the expected one and the remedy."""

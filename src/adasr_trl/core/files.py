@@ -1,9 +1,9 @@
-r"""Files that are whole or absent: written beside their name, then moved over it.
+r"""Atomic files: written beside their name, then moved over it.
 
     >>> with atomic_writer(Path("records.jsonl")) as out:
     ...     out.write("{}\n")
 
-A full disk, an error or a kill leaves the old file (or none) in place, never half of the new one.
+A full disk, an error or a kill leaves the old file (or none), never half of the new one.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from adasr_trl.core.errors import UserError
 
 @contextmanager
 def atomic_writer(path: Path) -> Iterator[IO[str]]:
-    """Open a temporary neighbour of ``path`` for text; on success it takes the name, on an error it goes away."""
+    """A temporary text file that replaces ``path`` on success and is removed on an error."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
@@ -34,19 +34,16 @@ def atomic_writer(path: Path) -> Iterator[IO[str]]:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write one whole file, or leave the old one."""
+    """Write one file atomically."""
     with atomic_writer(path) as out:
         out.write(text)
 
 
 def put_between(page: Path, name: str, text: str) -> None:
-    """Replace what stands between ``<!-- NAME -->`` and ``<!-- end of NAME -->`` in a file."""
+    """Replace the text between ``<!-- NAME -->`` and ``<!-- end of NAME -->``; both must be in the file."""
     start, end = f"<!-- {name} -->", f"<!-- end of {name} -->"
-    whole = page.read_text(encoding="utf-8")
-    head, found, rest = whole.partition(start)
-    _, closed, tail = rest.partition(end)
-    if not found or not closed:
-        raise UserError(
-            f"{page}: has no place for {name}; put {start} and {end} where it is to go."
-        )
+    head, opening, rest = page.read_text(encoding="utf-8").partition(start)
+    _, closing, tail = rest.partition(end)
+    if not opening or not closing:
+        raise UserError(f"{page}: has no place for {name}; add {start} and {end} to the page.")
     write_text(page, f"{head}{start}\n\n{text}\n\n{end}{tail}")

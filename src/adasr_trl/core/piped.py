@@ -1,4 +1,4 @@
-"""A command line whose output somebody may stop reading.
+"""Command lines with a closed output pipe.
 
 >>> run_piped(lambda: print("done") or 0)
 done
@@ -12,18 +12,18 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-NOBODY_READS = 141  # 128 + SIGPIPE, as a shell counts
+PIPE_CLOSED = 141  # 128 + SIGPIPE, as a shell counts
 
 
 def run_piped(command: Callable[[], int]) -> int:
-    """Run a command line; where nobody reads its output any more (``| head``), end as quietly as SIGPIPE would.
+    """Run a command line; a closed output pipe (``| head``) ends it as quietly as SIGPIPE does.
 
-    Its output may also be closed from the start (``>&-``): Python then has no stream at all to write to.
+    The output may be closed from the start (``>&-``): Python then has no stream at all.
     """
     for name in ("stdout", "stderr"):
         if vars(sys)[name] is None:
-            unread = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115  # for good
-            setattr(sys, name, unread)
+            sink = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115  # until the end
+            setattr(sys, name, sink)
     try:
         try:
             return command()
@@ -31,4 +31,4 @@ def run_piped(command: Callable[[], int]) -> int:
             sys.stdout.flush()
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes once more
-        return NOBODY_READS
+        return PIPE_CLOSED

@@ -1,17 +1,17 @@
-"""The grammar of a streamed episode: phases, markers, and how a segment of text ends.
+"""Grammar of a streamed episode: phases, markers, and the ending of a segment.
 
-The model reads chunks and writes segments. After each chunk it writes a thought, which ends with
-``thought_end``, or the single marker ``skip``. After the last chunk it writes the deep part: reasoning,
-``reasoning_end``, the answer, and the tokenizer's end-of-sequence token.
+The model reads chunks and writes segments. After each chunk: a thought and ``thought_end``, or the single marker
+``skip``. After the last chunk: the deep part, made of reasoning, ``reasoning_end``, the answer, and the tokenizer's
+end-of-sequence token.
 
     >>> thought_ending(" Tom 5 + 3 = 8<EOT>", Markers())
     <Ending.THOUGHT: 'thought'>
     >>> thought_ending(" Tom 5 + 3 =", Markers()) is None  # still being written
     True
 
-Only text that the model wrote is parsed here. Token ids, caps and sampling belong to the engines. The markers
-are StreamingThinker's (arXiv 2510.17238) and ``<skip>`` is AdaSR's (arXiv 2606.14694); ``stream_end``, which
-tells the model that nothing more will arrive, is ours.
+Only the model's own text is parsed here. Token ids, caps and sampling belong to the engines. Source: StreamingThinker
+(arXiv 2510.17238) for the markers, AdaSR (arXiv 2606.14694) for ``<skip>``. ``stream_end``, the sign that nothing more
+will arrive, is our choice.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from enum import Enum, IntEnum
 
 
 class Phase(IntEnum):
-    """What a token is: given to the model, streaming thought, or deep reasoning with the answer."""
+    """Part of a token: given to the model, streaming thought, or deep reasoning with the answer."""
 
     READ = 0
     STREAM = 1
@@ -29,7 +29,7 @@ class Phase(IntEnum):
 
 
 class Ending(Enum):
-    """How a thought ended (the first four but ANSWERED) or a rollout (the last three)."""
+    """Ending of a thought (all but ANSWERED) or of a rollout (the last three)."""
 
     THOUGHT = "thought"
     SKIP = "skip"
@@ -39,11 +39,11 @@ class Ending(Enum):
 
 
 class Mode(Enum):
-    """How a question is put: think while the input arrives, or read everything first and think then (the baseline).
+    """Thinking while the input arrives, or after all of it (``READ_THEN_THINK``, the baseline).
 
-    The last two take a streaming model's parts away, to see what each is worth (ours): ``FORCED_SKIP`` gives it the skip
-    marker after each chunk, so that all thinking is left to the deep part; ``NO_DEEP`` gives it ``reasoning_end`` behind
-    the last thought, so that it answers from its thoughts alone. What is given is READ.
+    Two ablations of a streaming model (our choice): ``FORCED_SKIP`` gives the skip marker after each chunk and leaves all
+    thinking to the deep part. ``NO_DEEP`` gives ``reasoning_end`` behind the last thought: the answer rests on the
+    thoughts alone. Given markers are READ.
     """
 
     STREAMING = "streaming"
@@ -53,17 +53,15 @@ class Mode(Enum):
 
 
 TAUGHT_MODES = (Mode.STREAMING, Mode.READ_THEN_THINK)  # the others are only measured
-
-
 ROLES = ("chunk_end", "thought_end", "skip", "stream_end", "reasoning_end")
 
 
 @dataclass(frozen=True)
 class Markers:
-    """The string of each role. Any plain text will do; no string may contain another.
+    """The string of each role. Any plain text is allowed; no string may contain another.
 
-    ``add_tokens`` makes each a token of its own where the vocabulary has none: one token a marker, but an adapter then
-    carries rows of the embedding, which vLLM and llama.cpp do not load.
+    ``add_tokens`` adds a vocabulary token for each missing marker. An adapter then carries embedding rows, and vLLM and
+    llama.cpp do not load those.
     """
 
     chunk_end: str = "<EOS>"
@@ -74,7 +72,7 @@ class Markers:
     add_tokens: bool = False
 
     def __post_init__(self) -> None:
-        """Refuse markers that could not be told apart."""
+        """Refuse blank markers, and one marker inside another (ValueError)."""
         table: dict[str, str] = {role: vars(self)[role] for role in ROLES}
         for role, text in table.items():
             if not text or text != text.strip():
@@ -91,33 +89,33 @@ class Markers:
 
     def all(self) -> tuple[str, ...]:
         """Every marker string, in the order of the fields."""
-        return (self.chunk_end, self.thought_end, self.skip, self.stream_end, self.reasoning_end)
+        return tuple(vars(self)[role] for role in ROLES)
 
 
 def first_marker(text: str, markers: Markers) -> tuple[str, int] | None:
-    """The marker that starts first in ``text`` and where, or None."""
-    found = [(text.find(marker), marker) for marker in markers.all() if marker in text]
-    if not found:
+    """The first marker in ``text`` and its start, or None."""
+    starts = [(text.find(marker), marker) for marker in markers.all() if marker in text]
+    if not starts:
         return None
-    start, marker = min(found)
+    start, marker = min(starts)
     return marker, start
 
 
 def thought_ending(text: str, markers: Markers, *, eos: bool = False) -> Ending | None:
-    r"""How the thought ``text`` ended, or None while it is still being written.
+    r"""Ending of the thought ``text``, or None while it is still being written.
 
     Call it after every token: a marker then ends inside the last token. A merge across the marker's edge may
-    leave white space behind it (``<EOT>\n`` as one token); anything else there is malformed.
+    leave white space behind it (``<EOT>\n`` as one token); any other text there is malformed.
 
     Args:
-        text: All that the model wrote since the chunk, decoded.
+        text: The model's text since the chunk, decoded.
         markers: The run's markers.
-        eos: Whether the last token was the end-of-sequence token, which no thought may contain.
+        eos: Whether the last token was the end-of-sequence token; no thought may contain it.
     """
-    found = first_marker(text, markers)
-    if found is None:
+    first = first_marker(text, markers)
+    if first is None:
         return Ending.MALFORMED if eos else None
-    marker, start = found
+    marker, start = first
     body, rest = text[:start].strip(), text[start + len(marker) :].strip()
     if rest or eos:
         return Ending.MALFORMED
@@ -129,15 +127,15 @@ def thought_ending(text: str, markers: Markers, *, eos: bool = False) -> Ending 
 
 
 def thought_text(text: str, markers: Markers) -> str:
-    """The words of a thought: ``text`` up to its first marker, edges stripped."""
-    found = first_marker(text, markers)
-    return (text if found is None else text[: found[1]]).strip()
+    """The words before the first marker of ``text``, edges stripped."""
+    first = first_marker(text, markers)
+    return (text if first is None else text[: first[1]]).strip()
 
 
 def deep_ending(text: str, markers: Markers, *, eos: bool = False) -> Ending | None:
-    """How the deep part ``text`` ended, or None while it is still being written.
+    """Ending of the deep part ``text``, or None while it is still being written.
 
-    ANSWERED needs exactly one ``reasoning_end``, an answer behind it, and a sampled end of sequence.
+    ANSWERED requires exactly one ``reasoning_end``, an answer behind it, and a sampled end of sequence.
     """
     reasoning, separator, answer = text.partition(markers.reasoning_end)
     if first_marker(reasoning, markers) or first_marker(answer, markers):
@@ -148,6 +146,6 @@ def deep_ending(text: str, markers: Markers, *, eos: bool = False) -> Ending | N
 
 
 def split_deep(text: str, markers: Markers) -> tuple[str, str | None]:
-    """The deep part as (reasoning, answer); the answer is None before ``reasoning_end`` was written."""
+    """The deep part as (reasoning, answer); the answer is None without ``reasoning_end``."""
     reasoning, separator, answer = text.partition(markers.reasoning_end)
     return reasoning.strip(), answer.strip() if separator else None

@@ -1,4 +1,4 @@
-"""A rollout: one sampled trajectory as token ids with phases, and how each part ended.
+"""Rollout: one sampled trajectory as token ids with phases, and the ending of each part.
 
     >>> rollout.tokens_in(Phase.STREAM), rollout.ending
     (31, <Ending.ANSWERED: 'answered'>)
@@ -8,8 +8,9 @@ Rewards, metrics, the clock and the reports read this object, never decoded text
 
 from __future__ import annotations
 
-import json
+import dataclasses
 from dataclasses import dataclass
+from typing import Any
 
 from adasr_trl.core.protocol import Ending, Phase
 
@@ -19,20 +20,18 @@ class Rollout:
     """One trajectory over T tokens and C chunks.
 
     Attributes:
-        episode_id: The episode it answers.
-        prompt_length: How many leading READ tokens form the prompt in TRL's sense.
-        token_ids: All tokens, given and written. (T)
-        phases: The phase of each token; READ for all that was not sampled, forced markers included. (T)
-        chunk_of_token: The chunk a token belongs to: -1 for the prompt, k for chunk k and its thought, C for the
-            transition and the deep part. (T)
-        thought_endings: How each thought ended; empty where the layout gives none (read-then-think). (C)
-        ending: How the whole ended. ANSWERED if and only if the last token is a sampled end of sequence.
-        logprobs: Log-probability of each token under the temperature-scaled policy that sampled it, 0 for READ
-            tokens; None where it was not recorded. (T)
-        thoughts: The words of each thought, without markers. (C)
-        deep: The words of the deep reasoning.
-        answer: The text behind ``reasoning_end``, or None if it was never written.
-        answer_tokens: DEEP tokens up to the answer's value, at most all of them; all where there is no value.
+        episode_id: The episode's id.
+        prompt_length: Number of leading READ tokens that form the prompt in TRL's sense.
+        token_ids: All tokens, given and sampled. (T)
+        phases: Phase of each token; READ for every token that was not sampled, forced markers included. (T)
+        chunk_of_token: -1 for the prompt, k for chunk k and its thought, C for the transition and the deep part. (T)
+        thought_endings: Ending of each thought; empty in read-then-think. (C)
+        ending: Ending of the whole. ANSWERED if and only if the last token is a sampled end of sequence.
+        logprobs: Log-probabilities under the temperature-scaled sampling policy, 0 for READ; None if not recorded. (T)
+        thoughts: Words of each thought, without markers. (C)
+        deep: Words of the deep reasoning; raw, so a malformed rollout may hold a marker here.
+        answer: The text behind ``reasoning_end``, raw likewise; None without ``reasoning_end``.
+        answer_tokens: DEEP tokens up to the end of the answer's value; all DEEP tokens without a value.
     """
 
     episode_id: str
@@ -49,7 +48,7 @@ class Rollout:
     answer_tokens: int
 
     def tokens_in(self, phase: Phase) -> int:
-        """How many tokens are of ``phase``."""
+        """Number of tokens of one phase."""
         return self.phases.count(phase)
 
     def thought_tokens(self) -> tuple[int, ...]:
@@ -62,19 +61,20 @@ class Rollout:
 
     @property
     def reads_beside(self) -> bool:
-        """Whether the input lies in the prompt (parallel layout), so that reading it never waits for a thought."""
+        """Whether the input lies in the prompt (parallel layout), so that reading never waits for a thought."""
         return self.chunk_of_token[self.prompt_length - 1] >= 0
 
     @property
     def skip_rate(self) -> float:
-        """Share of chunks after which the model chose to skip; 0 without thoughts."""
+        """Share of chunks with a skip in place of a thought; 0 without thoughts."""
         if not self.thought_endings:
             return 0.0
         return self.thought_endings.count(Ending.SKIP) / len(self.thought_endings)
 
 
 def to_record(rollout: Rollout) -> dict[str, object]:
-    """A JSON-ready record: every token's phase, every ending."""
+    """A JSON-ready record: phases as one letter a token, log-probabilities to six digits."""
+    logprobs = rollout.logprobs
     return {
         "episode_id": rollout.episode_id,
         "ending": rollout.ending.value,
@@ -87,26 +87,19 @@ def to_record(rollout: Rollout) -> dict[str, object]:
         "token_ids": rollout.token_ids,
         "phases": "".join(phase.name[0] for phase in rollout.phases),
         "chunk_of_token": rollout.chunk_of_token,
-        "logprobs": None if rollout.logprobs is None else [round(x, 6) for x in rollout.logprobs],
+        "logprobs": None if logprobs is None else [round(value, 6) for value in logprobs],
     }
 
 
 def from_record(record: dict[str, object]) -> Rollout:
-    """The rollout of ``to_record``; a KeyError or ValueError names what is missing or wrong."""
-    data = json.loads(json.dumps(record))
+    """The rollout of ``to_record``; a KeyError or ValueError names the missing or wrong part."""
+    fields: dict[str, Any] = {
+        entry.name: record[entry.name] for entry in dataclasses.fields(Rollout)
+    }
     phase_of = {phase.name[0]: phase for phase in Phase}
-    logprobs = data["logprobs"]
-    return Rollout(
-        episode_id=data["episode_id"],
-        prompt_length=data["prompt_length"],
-        token_ids=tuple(data["token_ids"]),
-        phases=tuple(phase_of[letter] for letter in data["phases"]),
-        chunk_of_token=tuple(data["chunk_of_token"]),
-        thought_endings=tuple(Ending(value) for value in data["thought_endings"]),
-        ending=Ending(data["ending"]),
-        logprobs=None if logprobs is None else tuple(logprobs),
-        thoughts=tuple(data["thoughts"]),
-        deep=data["deep"],
-        answer=data["answer"],
-        answer_tokens=data["answer_tokens"],
-    )
+    fields |= {
+        "phases": [phase_of[letter] for letter in fields["phases"]],
+        "thought_endings": [Ending(value) for value in fields["thought_endings"]],
+        "ending": Ending(fields["ending"]),
+    }
+    return Rollout(**{n: tuple(v) if isinstance(v, list) else v for n, v in fields.items()})

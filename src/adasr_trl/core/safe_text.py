@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import unicodedata
 
-_JOINERS = "\u200c\u200d"  # letters of some scripts and emoji need them; they move nothing
+_JOINERS = "\u200c\u200d"  # parts of letters and emoji in some scripts; harmless
 
 
 def visible(text: str) -> str:
-    """``text`` with each control, direction or surrogate character replaced by a picture; newlines stay."""
+    """``text`` with a picture for each control, direction or surrogate character; newlines stay."""
     return "".join(_picture(character) for character in text)
 
 

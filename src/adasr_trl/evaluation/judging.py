@@ -199,7 +199,7 @@ def _time(
         backlog_seconds=line.backlog_seconds,
         first_seconds=first_answer_seconds(rollout, line, clock, first),
         answer_seconds=line.answer_latency_seconds,
-        end_seconds=line.to_end_seconds,
+        end_seconds=line.end_latency_seconds,
         overlap=line.overlap,
         lagging=average_lagging(delays, length, len(delays)),
         adaptive_lagging=_adaptive(delays, length, reference),

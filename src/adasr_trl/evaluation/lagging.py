@@ -73,7 +73,7 @@ def second_delays(rollout: Rollout, line: Timeline, clock: Clock) -> list[float]
     delays: list[float] = []
     for count, finish in zip(rollout.thought_tokens(), line.finish_seconds, strict=False):
         delays += _until(finish, count, clock)
-    end = line.arrival_seconds[-1] + line.to_end_seconds
+    end = line.arrival_seconds[-1] + line.end_latency_seconds
     return delays + _until(end, rollout.tokens_in(Phase.DEEP), clock)
 
 
@@ -87,7 +87,7 @@ def first_answer_seconds(rollout: Rollout, line: Timeline, clock: Clock, first_t
         first_token: Which of the DEEP tokens is the answer's first, counted from 1; the last where there is no answer.
     """
     behind = rollout.tokens_in(Phase.DEEP) - first_token
-    return line.to_end_seconds - behind * clock.seconds_per_token
+    return line.end_latency_seconds - behind * clock.seconds_per_token
 
 
 def _until(end: float, count: int, clock: Clock) -> list[float]:

@@ -153,7 +153,7 @@ def play(
     first = None
     if waited.first_seconds is not None and stream.reasoning_tokens is not None:
         behind = rollout.tokens_in(Phase.DEEP) - stream.reasoning_tokens - 1
-        first = line.to_end_seconds - behind * clock.seconds_per_token
+        first = line.end_latency_seconds - behind * clock.seconds_per_token
     return Replayed(
         episode=episode.id,
         measured_seconds=waited.seconds,

@@ -112,9 +112,9 @@ def _trajectory(rollout: Rollout, episode: Episode, clock: Clock) -> Trajectory:
         "ending": rollout.ending.value,
         "right": judged.right,
         "backlog": round(played.backlog_seconds, 3),
-        "deepStart": round(played.to_end_seconds - deep_tokens * clock.seconds_per_token, 3),
+        "deepStart": round(played.end_latency_seconds - deep_tokens * clock.seconds_per_token, 3),
         "wait": round(played.answer_latency_seconds, 3),
-        "end": round(played.to_end_seconds, 3),
+        "end": round(played.end_latency_seconds, 3),
         "overlap": round(played.overlap, 3),
     }
 
