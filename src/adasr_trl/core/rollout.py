@@ -93,13 +93,11 @@ def to_record(rollout: Rollout) -> dict[str, object]:
 
 def from_record(record: dict[str, object]) -> Rollout:
     """The rollout of ``to_record``; a KeyError or ValueError names the missing or wrong part."""
-    fields: dict[str, Any] = {
-        entry.name: record[entry.name] for entry in dataclasses.fields(Rollout)
-    }
+    data: dict[str, Any] = {}
+    for entry in dataclasses.fields(Rollout):
+        value = record[entry.name]
+        data[entry.name] = tuple(value) if isinstance(value, list) else value
     phase_of = {phase.name[0]: phase for phase in Phase}
-    fields |= {
-        "phases": [phase_of[letter] for letter in fields["phases"]],
-        "thought_endings": [Ending(value) for value in fields["thought_endings"]],
-        "ending": Ending(fields["ending"]),
-    }
-    return Rollout(**{n: tuple(v) if isinstance(v, list) else v for n, v in fields.items()})
+    data["phases"] = tuple(phase_of[letter] for letter in data["phases"])
+    data["thought_endings"] = tuple(Ending(value) for value in data["thought_endings"])
+    return Rollout(**{**data, "ending": Ending(data["ending"])})
