@@ -25,8 +25,8 @@ from trl import GRPOConfig, GRPOTrainer
 
 from adasr_trl.config.sections import RewardConfig
 from adasr_trl.core.rollout import Rollout
-from adasr_trl.engines import HFEngine, Request, Sampling
-from adasr_trl.hrpo import HRPOConfig, HRPOTrainer, rolling
+from adasr_trl.engines import HFEngine, Request, Sampling, hf
+from adasr_trl.hrpo import HRPOConfig, HRPOTrainer
 from adasr_trl.hrpo.trl_batch import trl_rollouts
 from adasr_trl.layouts import build_layout
 from adasr_trl.rewards import build_rewards
@@ -114,7 +114,7 @@ def steps_of(form: str, work: Work, rollouts: Sequence[Rollout], folder: str) ->
 
     episodes = list({r.episode.id: r.episode for r in work.requests}.values())
     streaming = work.streaming("interleaved")
-    with mock.patch.object(rolling, "HFEngine", return_value=Recorded()):
+    with mock.patch.object(hf, "HFEngine", return_value=Recorded()):
         trainer = HRPOTrainer(
             work.model,
             args=HRPOConfig(**settings(folder, granularity=form)),

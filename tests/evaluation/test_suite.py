@@ -15,6 +15,7 @@ from adasr_trl.cli.main import main as adasr
 from adasr_trl.core.clock import Clock
 from adasr_trl.core.episode import read_episodes, write_episodes
 from adasr_trl.core.protocol import Mode, Phase
+from adasr_trl.engines import registry
 from adasr_trl.evaluation import records
 from adasr_trl.evaluation.records import Setting, load_outcomes, load_rollouts
 
@@ -200,7 +201,7 @@ def test_an_interrupted_suite_goes_on_where_it_stopped(root, monkeypatch, capsys
 def test_another_clock_rolls_nothing_out_again(root, monkeypatch):
     assert run(root) == 0
     own = {key(row): row for row in table(root)["rows"]}
-    monkeypatch.setattr(records, "_engine", lambda *_: pytest.fail("a model was loaded"))
+    monkeypatch.setattr(registry, "local_engine", lambda *_: pytest.fail("a model was loaded"))
     clocks = {
         "own": {},
         "fast": {"words_per_minute": 1500, "arrivals": "words"},
@@ -304,7 +305,7 @@ BAD = [
 def test_what_cannot_be_evaluated_is_refused_before_a_model_is_loaded(
     root, monkeypatch, capsys, changes, before, message
 ):
-    monkeypatch.setattr(records, "_engine", lambda *_: pytest.fail("a model was loaded"))
+    monkeypatch.setattr(registry, "local_engine", lambda *_: pytest.fail("a model was loaded"))
     monkeypatch.chdir(root)
     save(root, **changes)
     if before:
@@ -317,7 +318,7 @@ def test_what_cannot_be_evaluated_is_refused_before_a_model_is_loaded(
 
 
 def test_the_table_of_another_command_is_not_replaced(root, monkeypatch, capsys):
-    monkeypatch.setattr(records, "_engine", lambda *_: pytest.fail("a model was loaded"))
+    monkeypatch.setattr(registry, "local_engine", lambda *_: pytest.fail("a model was loaded"))
     (root / "table").mkdir()
     (root / "table" / "table.json").write_text('{"lines": []}')
     assert run(root) == 2

@@ -14,7 +14,8 @@ from scripted import group_of_four, write
 from test_hrpo_parity import REWARDS, SETTINGS
 
 from adasr_trl.config.sections import GroupFilter
-from adasr_trl.hrpo import HRPOConfig, HRPOTrainer, rolling
+from adasr_trl.engines import hf
+from adasr_trl.hrpo import HRPOConfig, HRPOTrainer
 from adasr_trl.hrpo.advantages import Granularity, Scopes, Settings, scoped
 from adasr_trl.hrpo.group_filter import drawn, sums, to_redraw, verdicts
 from adasr_trl.hrpo.scoring import Scores
@@ -169,7 +170,7 @@ class Engine:
 @pytest.fixture
 def engine(tokenizer, episodes, monkeypatch):
     engine = Engine(tokenizer, episodes)
-    monkeypatch.setattr(rolling, "HFEngine", lambda *_args: engine)
+    monkeypatch.setattr(hf, "HFEngine", lambda *_args: engine)
     return engine
 
 

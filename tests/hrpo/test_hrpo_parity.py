@@ -13,7 +13,8 @@ from trl import GRPOConfig, GRPOTrainer
 
 from adasr_trl.config.sections import RewardConfig
 from adasr_trl.core.protocol import Phase
-from adasr_trl.hrpo import HRPOConfig, HRPOTrainer, rolling
+from adasr_trl.engines import hf
+from adasr_trl.hrpo import HRPOConfig, HRPOTrainer
 from adasr_trl.hrpo.advantages import Granularity
 from adasr_trl.hrpo.group_rewards import adaptive_thinking
 from adasr_trl.hrpo.trl_batch import padded_tokens, trl_dataset, trl_rollouts
@@ -75,7 +76,7 @@ class Script:
 @pytest.fixture
 def script(tokenizer, episodes, monkeypatch):
     script = Script(tokenizer, episodes[:6])
-    monkeypatch.setattr(rolling, "HFEngine", lambda *_args: script)
+    monkeypatch.setattr(hf, "HFEngine", lambda *_args: script)
     return script
 
 

@@ -21,7 +21,7 @@ from adasr_trl.cli import doctor_checks as checks
 from adasr_trl.cli.doctor_checks import Pace, Rolled, Traced
 from adasr_trl.cli.support_matrix import check
 from adasr_trl.cli.train import RL_SECTIONS, SFT_SECTIONS, check_arguments, located, rewards_of
-from adasr_trl.config.loading import LoadedConfig, load_config, parse_trl
+from adasr_trl.config.loading import LoadedConfig, ModelConfig, load_config, parse_trl
 from adasr_trl.config.values import read_yaml
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def _examine_rl(config: str, overrides: Sequence[str]) -> tuple[list[str], list[
     model = _load(loaded, texts, args)
     room = Room(streaming.decode_batch)
     started = time.monotonic()
-    draw = _draw(model, texts, args, rewards, room)
+    draw = _draw(model, loaded.section("model"), texts, args, rewards, room)
     seconds = time.monotonic() - started
     found = summarise(draw)
     micro = _micro_batch_seconds(
@@ -132,15 +132,21 @@ def _load(loaded: LoadedConfig, texts: Texts, args: Any) -> Any:
     return model.to(args.device)
 
 
-def _draw(model: Any, texts: Texts, args: Any, rewards: Any, room: Any) -> Draw:
+def _draw(
+    model: Any, config: ModelConfig, texts: Texts, args: Any, rewards: Any, room: Any
+) -> Draw:
     """Some groups, rolled out and scored as the trainer would."""
     from accelerate import Accelerator
 
     from adasr_trl.core.protocol import Mode
-    from adasr_trl.engines import HFEngine, Sampling
+    from adasr_trl.engines import Sampling
+    from adasr_trl.engines.registry import local_engine
     from adasr_trl.hrpo.drawing import Drawer, Occasion
+    from adasr_trl.models.loading import Policy
 
-    engine = HFEngine(model, texts.codec, texts.layout, texts.streaming, room)
+    policy = Policy(config, texts.streaming, texts.tokenizer)
+    policy.model = model
+    engine = local_engine(policy, room)
     train, size = texts.data.train, args.num_generations
     asked = train[:: max(1, len(train) // GROUPS)][:GROUPS]
     drawer = Drawer(train, tuple(rewards), engine.rollout, Mode(args.mode), args.is_flat)

@@ -20,6 +20,7 @@ from pathlib import Path
 from adasr_trl.artifacts.names import ADAPTER_CONFIG
 from adasr_trl.artifacts.saved_config import load_origin
 from adasr_trl.config.loading import ConfigError, LoadedConfig, ModelConfig, StreamingConfig
+from adasr_trl.engines.registry import DEFAULT_ENGINE, ENGINES, EngineInfo
 
 logger = logging.getLogger(__name__)
 
@@ -60,7 +61,12 @@ class Combination:
     weights: Weights
     sharding: Sharding
     layout: str
-    engine: str = "hf"
+    engine: str = DEFAULT_ENGINE
+
+    @property
+    def info(self) -> EngineInfo:
+        """The engine's abilities; a name outside the list is refused where TRL's arguments are parsed."""
+        return ENGINES.get(self.engine, ENGINES[DEFAULT_ENGINE])
 
 
 @dataclass(frozen=True)
@@ -75,11 +81,6 @@ class Verdict:
 _NO_ADAPTER = (
     "model.quantization",
     "weights of 4 bits cannot be trained themselves; add a lora section, or remove quantization.",
-)
-_PARALLEL_VLLM = (
-    "engine",
-    "the parallel layout needs an attention of its own, which vLLM does not have; use engine: hf, or "
-    "streaming.layout: interleaved.",
 )
 _ZERO3_4BIT = (
     "deepspeed",
@@ -110,14 +111,9 @@ def decide(combination: Combination) -> Verdict:
             return Verdict(Status.REFUSED, key, reason)
     if combination.sharding is Sharding.FSDP:
         return Verdict(Status.UNTESTED, "fsdp", _fsdp_so_far(combination))
-    if combination.engine == "vllm" and (
-        combination.sharding is not Sharding.PLAIN or combination.weights is Weights.QLORA
-    ):
-        return Verdict(
-            Status.UNTESTED,
-            "engine",
-            "vLLM was tried in one process, on whole weights only (docs/VLLM.md).",
-        )
+    plain = combination.sharding is Sharding.PLAIN and combination.weights is not Weights.QLORA
+    if combination.info.untested and not plain:
+        return Verdict(Status.UNTESTED, "engine", combination.info.untested)
     return Verdict(Status.WORKS)
 
 
@@ -136,10 +132,10 @@ def _refusals(c: Combination) -> Iterator[tuple[bool, tuple[str, str]]]:
     fsdp = c.sharding is Sharding.FSDP
     yield not trains and c.sharding is not Sharding.PLAIN, _EVAL_SHARDED
     yield trains and c.weights is Weights.BARE, _NO_ADAPTER
-    yield c.engine == "vllm" and c.layout == "parallel", _PARALLEL_VLLM
+    yield c.layout not in c.info.layouts, ("engine", c.info.other_layouts)
     yield four and c.sharding in (Sharding.ZERO3, Sharding.ZERO3_OFFLOAD), _ZERO3_4BIT
     yield four and fsdp, _FSDP_4BIT
-    yield fsdp and rolls_out and c.engine == "hf", _FSDP_ROLLOUTS
+    yield fsdp and rolls_out and c.info.uses_trainer_model, _FSDP_ROLLOUTS
 
 
 def check(loaded: LoadedConfig, command: str) -> None:
@@ -150,14 +146,14 @@ def check(loaded: LoadedConfig, command: str) -> None:
         named = f"{verdict.key}: " if verdict.key else ""
         raise ConfigError(f"{loaded.line_of(verdict.key)}: {named}{verdict.reason}")
     gathers = loaded.flat.get("ds3_gather_for_generation", True)
-    if not gathers and combination.engine == "hf" and command in ("grpo", "hrpo"):
+    if not gathers and combination.info.uses_trainer_model and command in ("grpo", "hrpo"):
         key = "ds3_gather_for_generation"
         raise ConfigError(
             f"{loaded.line_of(key)}: {key}: got false, but each process writes another number of tokens and must have all "
             f"weights while it does; remove it, or use engine: vllm."
         )
     streaming = loaded.sections.get("streaming")
-    if streaming and streaming.markers.add_tokens and combination.engine == "vllm":
+    if streaming and streaming.markers.add_tokens and combination.info.needs_vllm:
         key = "streaming.markers.add_tokens"
         raise ConfigError(
             f"{loaded.line_of(key)}: {key}: got true, but vLLM loads the base model, without the added rows; use engine: hf, "
@@ -175,7 +171,7 @@ def combination_of(loaded: LoadedConfig, command: str) -> Combination:
         weights=_weights(loaded.section("model"), loaded.sections.get("lora") is not None),
         sharding=_sharding(loaded.flat, os.environ),
         layout=streaming.layout if streaming else "interleaved",
-        engine=str(loaded.flat.get("engine", "hf")),
+        engine=str(loaded.flat.get("engine", DEFAULT_ENGINE)),
     )
 
 

@@ -1,8 +1,32 @@
-"""Engines turn episodes and sampling settings into rollouts; they know token ids, not rewards."""
+"""Engines turn episodes and sampling settings into rollouts; they know token ids, not rewards.
 
-from adasr_trl.engines.base import Engine, Request, Sampling
-from adasr_trl.engines.hf import HFEngine
-from adasr_trl.engines.memory import Room
-from adasr_trl.engines.vllm import VLLMEngine
+``registry`` lists them by name and ability. The names below are loaded on first use.
+"""
 
-__all__ = ["Engine", "HFEngine", "Request", "Room", "Sampling", "VLLMEngine"]
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from adasr_trl.engines.base import Engine as Engine
+    from adasr_trl.engines.base import Request as Request
+    from adasr_trl.engines.base import Sampling as Sampling
+    from adasr_trl.engines.hf import HFEngine as HFEngine
+    from adasr_trl.engines.memory import Room as Room
+    from adasr_trl.engines.vllm import VLLMEngine as VLLMEngine
+
+_HOMES = {
+    "Engine": "base",
+    "HFEngine": "hf",
+    "Request": "base",
+    "Room": "memory",
+    "Sampling": "base",
+    "VLLMEngine": "vllm",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'adasr_trl.engines' has no attribute {name!r}")
+    return getattr(importlib.import_module(f"adasr_trl.engines.{_HOMES[name]}"), name)

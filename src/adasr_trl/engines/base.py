@@ -67,3 +67,6 @@ class LiveEngine(Protocol):
     def advance(self, row: Row, memory: Any, sampling: Sampling, /) -> None:
         """Read and write on until the row waits for more of its stream, or is done."""
         ...
+
+
+Generate = Callable[[Sequence[Request], Sampling], list[Rollout]]  # a trainer's rollout function

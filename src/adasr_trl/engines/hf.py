@@ -10,10 +10,12 @@ goes to the next request.
 
 from __future__ import annotations
 
+import logging
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from transformers import LogitsProcessorList, PreTrainedModel
@@ -21,7 +23,7 @@ from transformers import LogitsProcessorList, PreTrainedModel
 from adasr_trl.config.sections import StreamingConfig
 from adasr_trl.core.errors import UserError
 from adasr_trl.core.rollout import Rollout
-from adasr_trl.engines.base import Request, Sampling
+from adasr_trl.engines.base import Generate, Request, Sampling
 from adasr_trl.engines.cache import SlotCache
 from adasr_trl.engines.feeding import Feeder
 from adasr_trl.engines.memory import Room, bytes_per_token, is_out_of_memory
@@ -29,6 +31,8 @@ from adasr_trl.engines.rollout_state import Row
 from adasr_trl.engines.sampling import draw, processors, uniform
 from adasr_trl.layouts.base import Layout, Turn
 from adasr_trl.layouts.codec import Codec
+
+logger = logging.getLogger(__name__)
 
 LIVE_BLOCK = 2048  # tokens of input read in one step where there is no other row to hold up
 
@@ -198,3 +202,29 @@ def check_attention(model: PreTrainedModel) -> None:
             f"model: {config.model_type} has layers without full attention (sliding window or "
             f"recurrent), which streaming rollouts do not serve; use a model with full attention."
         )
+
+
+def for_training(
+    trainer: Any, codec: Codec, layout: Layout, streaming: StreamingConfig, room: Room
+) -> Generate:
+    """Rollouts with the trainer's own model, for ``engine: hf``."""
+    from trl.models import unwrap_model_for_generation
+
+    why = (
+        "the parallel layout has an attention of its own"
+        if streaming.layout == "parallel"
+        else "the default; each rollout is repeatable from its seed"
+    )
+    logger.info("rollouts: transformers (engine: hf): %s", why)
+
+    def generate(requests: Sequence[Request], sampling: Sampling) -> list[Rollout]:
+        unwrapped = unwrap_model_for_generation(
+            trainer.model_wrapped,
+            trainer.accelerator,
+            gather_deepspeed3_params=trainer.args.ds3_gather_for_generation,
+            gradient_checkpointing_kwargs=trainer.args.gradient_checkpointing_kwargs,
+        )
+        with unwrapped as model:
+            return HFEngine(model, codec, layout, streaming, room).rollout(requests, sampling)
+
+    return generate

@@ -12,6 +12,7 @@ what it sampled from, so TRL's importance-sampling correction applies.
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -25,11 +26,14 @@ from accelerate.utils import broadcast_object_list, gather_object
 from adasr_trl.config.sections import StreamingConfig
 from adasr_trl.core.protocol import Phase
 from adasr_trl.core.rollout import Rollout
-from adasr_trl.engines.base import Request, Sampling
+from adasr_trl.engines.base import Generate, Request, Sampling
+from adasr_trl.engines.memory import Room
 from adasr_trl.engines.rollout_state import Row
 from adasr_trl.engines.sampling import uniform
 from adasr_trl.layouts.base import Layout
 from adasr_trl.layouts.codec import Codec
+
+logger = logging.getLogger(__name__)
 
 CONNECTIONS = 64  # to a server at once, as many as TRL's client opens
 
@@ -214,3 +218,24 @@ def _from_output(output: Any) -> Written:
     ids = list(output.token_ids)
     found = [entry[token_id].logprob for token_id, entry in zip(ids, output.logprobs, strict=True)]
     return Written(ids, [math.nan if lp is None else lp for lp in found])
+
+
+def for_training(
+    trainer: Any, codec: Codec, layout: Layout, streaming: StreamingConfig, room: Room
+) -> Generate:
+    """Rollouts by TRL's vLLM client, which gets the trainer's weights once a step, for ``engine: vllm``."""
+    del room  # vLLM has a cache of its own
+    logger.info(
+        "rollouts: vLLM, %s (engine: vllm); TRL's importance-sampling correction is %s",
+        trainer.args.vllm_mode,
+        "on" if trainer.args.vllm_importance_sampling_correction else "off",
+    )
+    engine = VLLMEngine(trainer.vllm_generation, codec, layout, streaming)
+
+    def generate(requests: Sequence[Request], sampling: Sampling) -> list[Rollout]:
+        if trainer.state.global_step != trainer._last_loaded_step:
+            trainer.vllm_generation.sync_weights()
+            trainer._last_loaded_step = trainer.state.global_step
+        return engine.rollout(requests, sampling)
+
+    return generate

@@ -14,10 +14,8 @@ import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from adasr_trl.artifacts.saved_config import load_streaming
 from adasr_trl.core.chunking import spoken_words
 from adasr_trl.core.clock import timeline
 from adasr_trl.core.episode import Episode
@@ -145,12 +143,9 @@ class Judge:
 
     @cached_property
     def _codec(self) -> Codec:
-        from adasr_trl.layouts.codec import Codec
-        from adasr_trl.models.loading import load_tokenizer
+        from adasr_trl.models.loading import load_policy
 
-        model = self._plan.model
-        markers = load_streaming(Path(model.path or "")).markers
-        return Codec(load_tokenizer(model, markers, ()), markers)
+        return load_policy(self._plan.model).codec
 
 
 def first_answer_token(rollout: Rollout, mode: Mode, codec: Codec) -> int:

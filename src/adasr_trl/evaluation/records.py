@@ -10,7 +10,6 @@ Rollouts depend on question, seed and sample alone. Several runs, and tables, ar
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import itertools
 import json
@@ -87,8 +86,11 @@ class Engines:
 
     def of(self, layout: LayoutName | None) -> Engine:
         """The engine of a layout; None is the one that the model was taught."""
+        from adasr_trl.engines.registry import local_engine
+        from adasr_trl.models.loading import load_policy
+
         if layout not in self._loaded:
-            self._loaded[layout] = _engine(self._model, layout)
+            self._loaded[layout] = local_engine(load_policy(self._model, layout))
         return self._loaded[layout]
 
 
@@ -161,21 +163,6 @@ def load_outcomes(folder: Path, setting: Setting) -> list[Outcome]:
 def _temperatures(folder: Path) -> list[float]:
     names = [path.stem.partition(".sample-")[0] for path in folder.glob("*-temperature-*.jsonl")]
     return sorted({float(name.rpartition("-temperature-")[2]) for name in names})
-
-
-def _engine(model: ModelConfig, layout: LayoutName | None) -> Engine:
-    from adasr_trl.engines import HFEngine
-    from adasr_trl.engines.selfcheck import load_model_for
-    from adasr_trl.layouts import build_layout
-    from adasr_trl.layouts.codec import Codec
-    from adasr_trl.models.loading import load_tokenizer
-
-    streaming = load_streaming(Path(model.path or ""))
-    streaming = dataclasses.replace(streaming, layout=layout or streaming.layout)
-    tokenizer = load_tokenizer(model, streaming.markers, ())
-    codec = Codec(tokenizer, streaming.markers, streaming.thinking)
-    loaded = load_model_for(streaming, model, tokenizer, seed=0)
-    return HFEngine(loaded, codec, build_layout(streaming, codec), streaming)
 
 
 def _roll_out(plan: Planned, setting: Setting, engines: Engines, progress: Progress) -> None:

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from trl import GRPOConfig
 
 from adasr_trl.core.protocol import TAUGHT_MODES, Mode
+from adasr_trl.engines.registry import DEFAULT_ENGINE, ENGINES
 from adasr_trl.hrpo.advantages import Granularity, Mixing, Normalisation, Settings, local_weight_at
 from adasr_trl.rewards import Reward, Scope
 
@@ -25,7 +26,7 @@ _CHOICES = {
     "mixing": tuple(each.value for each in Mixing),
     "local_weight_schedule": ("linear", "cosine"),
     "mode": tuple(each.value for each in TAUGHT_MODES),
-    "engine": ("hf", "vllm"),
+    "engine": tuple(ENGINES),
 }
 
 
@@ -68,7 +69,7 @@ class HRPOConfig(GRPOConfig):
         },
     )
     engine: str = field(
-        default="hf",
+        default=DEFAULT_ENGINE,
         metadata={"help": "What rolls out: hf (transformers), or vllm (interleaved layout only)."},
     )
     sample_steps: int = field(
@@ -85,25 +86,24 @@ class HRPOConfig(GRPOConfig):
             raise ValueError(
                 f"num_generations: got {self.num_generations}; an advantage is relative to its group: use 2 or more."
             )
-        if self.use_vllm and self.engine != "vllm":  # type: ignore[has-type]  # TRL is untyped
-            raise ValueError("use_vllm: got true, but engine is hf; set engine: vllm instead.")
-        self.use_vllm = self.engine == "vllm"
-        super().__post_init__()
         for name, known in _CHOICES.items():
             if getattr(self, name) not in known:
                 raise ValueError(
                     f"{name}: got {getattr(self, name)!r}; expected {' or '.join(known)}."
                 )
+        needs_vllm = ENGINES[self.engine].needs_vllm
+        if self.use_vllm and not needs_vllm:  # type: ignore[has-type]  # TRL is untyped
+            raise ValueError(
+                f"use_vllm: got true, but engine is {self.engine}; set engine: vllm instead."
+            )
+        self.use_vllm = needs_vllm
+        super().__post_init__()
         self._refuse_weights()
         if self.mode == Mode.READ_THEN_THINK.value and self.granularity == "sentence":
             raise ValueError(
                 "granularity: got sentence, but mode read_then_think writes no thought after a chunk; use stage."
             )
-        if (
-            self.engine == "vllm"
-            and self.vllm_mode == "colocate"
-            and self.vllm_tensor_parallel_size > 1
-        ):
+        if needs_vllm and self.vllm_mode == "colocate" and self.vllm_tensor_parallel_size > 1:
             raise ValueError(
                 f"vllm_tensor_parallel_size: got {self.vllm_tensor_parallel_size}; rollouts of one process are its own "
                 f"in colocate mode: use 1, or vllm_mode: server."
@@ -136,11 +136,9 @@ class HRPOConfig(GRPOConfig):
 
     def check_layout(self, layout: str) -> None:
         """Refuse a layout that the engine cannot serve (ValueError)."""
-        if self.engine == "vllm" and layout == "parallel":
-            raise ValueError(
-                "engine: got vllm, but the parallel layout needs an attention of its own, which vLLM does not have; "
-                "use engine: hf, or streaming.layout: interleaved."
-            )
+        reason = ENGINES[self.engine].refusal(layout)
+        if reason:
+            raise ValueError(f"engine: got {self.engine}, but {reason}")
 
     def check_rewards(self, rewards: Sequence[Reward]) -> None:
         """Refuse rewards that these settings could not use (ValueError)."""

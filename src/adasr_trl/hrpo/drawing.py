@@ -14,9 +14,9 @@ from adasr_trl.config.sections import GroupFilter
 from adasr_trl.core.episode import Episode
 from adasr_trl.core.protocol import Mode
 from adasr_trl.engines import Request, Sampling
+from adasr_trl.engines.base import Generate
 from adasr_trl.hrpo.advantages import Normalisation, Settings
 from adasr_trl.hrpo.group_filter import Draw, Verdicts, drawn, sums, verdicts
-from adasr_trl.hrpo.rolling import Roller
 from adasr_trl.hrpo.scoring import Row, Scores, grade, scopes_of, score
 from adasr_trl.hrpo.trl_batch import other_episode, row_seed
 from adasr_trl.rewards import Reward
@@ -57,7 +57,7 @@ class Drawer:
 
     pool: Sequence[Episode]
     rewards: Sequence[Reward]
-    roll: Roller
+    roll: Generate
     mode: Mode
     flat: bool
 

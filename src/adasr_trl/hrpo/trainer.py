@@ -20,13 +20,13 @@ from adasr_trl.config.sections import GroupFilter, StreamingConfig
 from adasr_trl.core.episode import Episode, from_json
 from adasr_trl.core.protocol import Mode
 from adasr_trl.engines import Room, Sampling
+from adasr_trl.engines.registry import ENGINES
 from adasr_trl.hrpo import advantages, trl_batch
 from adasr_trl.hrpo.config import HRPOConfig
 from adasr_trl.hrpo.credit import disagreement
 from adasr_trl.hrpo.drawing import Drawer, Occasion
 from adasr_trl.hrpo.group_filter import Draw, warn_of_criterion
 from adasr_trl.hrpo.logs import log_draw, replace_flat
-from adasr_trl.hrpo.rolling import roller_of
 from adasr_trl.hrpo.scoring import scopes_of
 from adasr_trl.hrpo.streaming_attention import ViewedGRPOTrainer
 from adasr_trl.layouts import build_layout
@@ -84,7 +84,8 @@ class HRPOTrainer(ViewedGRPOTrainer):
         self._streaming, self._room = streaming, Room(streaming.decode_batch)
         self._codec = Codec(self.processing_class, streaming.markers, streaming.thinking)
         self._layout = build_layout(streaming, self._codec)
-        roll = roller_of(self, self._codec, self._layout, streaming, self._room)
+        parts = (self._codec, self._layout, streaming, self._room)
+        roll = ENGINES[args.engine].for_training(self, *parts)
         self._drawer = Drawer(episodes, self.rewards, roll, Mode(args.mode), args.is_flat)
 
     def _get_train_sampler(self, dataset: Any = None) -> Any:

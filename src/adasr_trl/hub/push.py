@@ -172,15 +172,13 @@ def _model_files(run: Path, *, adapter: bool) -> dict[str, Path]:
 
 def _merged_files(run: Path, files: Mapping[str, Path], folder: Path) -> dict[str, Path]:
     """The merged model's, written into ``folder`` and compared with what the adapter said."""
-    from adasr_trl.artifacts.saved_config import load_streaming
     from adasr_trl.config.sections import ModelConfig
     from adasr_trl.hub.verify import judge, merged
-    from adasr_trl.models.loading import load_model, load_tokenizer
+    from adasr_trl.models.loading import load_policy
 
     probe = load_probe(run)
     config = ModelConfig(path=str(run), dtype=probe.dtype)  # type: ignore[arg-type]  # as saved
-    tokenizer = load_tokenizer(config, load_streaming(run).markers, ())
-    model = merged(load_model(config, tokenizer, seed=0), run)
+    model = merged(load_policy(config).model, run)
     verdict = judge(probe, model)
     logger.info("merged: %s", verdict)
     if not verdict.within:

@@ -23,11 +23,10 @@ from typing import Any
 
 import torch
 
-from adasr_trl.artifacts.saved_config import load_streaming
 from adasr_trl.config.sections import ModelConfig, QuantizationSection
 from adasr_trl.core.errors import UserError
 from adasr_trl.models.files import located
-from adasr_trl.models.loading import load_model, load_tokenizer, model_is_quantized
+from adasr_trl.models.loading import load_policy, model_is_quantized
 from adasr_trl.training.probe import (
     Difference,
     Probe,
@@ -107,9 +106,7 @@ def verify(
     config = ModelConfig(path=str(directory), dtype=probe.dtype)  # type: ignore[arg-type]  # as saved
     if form is Form.FOUR_BIT and not probe.four_bit:
         config = dataclasses.replace(config, quantization=QuantizationSection())
-    tokenizer = load_tokenizer(config, load_streaming(directory).markers, ())
-    model = load_model(config, tokenizer, seed=0)
-    model = model.to(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    model = load_policy(config).model.to(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     if form is Form.MERGED:
         if not is_adapter(model):
             raise UserError(f"{path}: holds a whole model, and no adapter that could be merged.")

@@ -25,22 +25,20 @@ from pathlib import Path
 
 import torch
 
-from adasr_trl.artifacts.saved_config import load_streaming
-from adasr_trl.config.sections import ModelConfig, StreamingConfig
+from adasr_trl.config.sections import ModelConfig
 from adasr_trl.core.episode import AnswerType, Episode, Source
 from adasr_trl.core.errors import UserError
 from adasr_trl.core.protocol import Ending, Mode
-from adasr_trl.engines import HFEngine, Request, Sampling
+from adasr_trl.engines import Request, Sampling
 from adasr_trl.engines.base import LiveEngine
 from adasr_trl.engines.completion import CompletionEngine, Server
-from adasr_trl.engines.selfcheck import load_model_for
-from adasr_trl.layouts import Layout, build_layout
-from adasr_trl.layouts.codec import Codec
+from adasr_trl.engines.registry import local_engine
+from adasr_trl.layouts import Layout
 from adasr_trl.live.stream import Event as Event
 from adasr_trl.live.stream import Kind as Kind
 from adasr_trl.live.stream import LiveStream
 from adasr_trl.models.files import located
-from adasr_trl.models.loading import load_tokenizer
+from adasr_trl.models.loading import load_policy
 
 
 @dataclass(frozen=True)
@@ -96,16 +94,11 @@ class StreamingReasoner:
         Raises:
             UserError: Neither a finished run nor a pushed one.
         """
-        directory = located(path, revision)
-        taught = load_streaming(directory)
-        streaming = StreamingConfig(**{**vars(taught), "layout": layout or taught.layout})
-        config = ModelConfig(path=str(directory), dtype=dtype)  # type: ignore[arg-type]  # a user's word
-        tokenizer = load_tokenizer(config, streaming.markers, ())
-        codec = Codec(tokenizer, streaming.markers, streaming.thinking)
-        built = build_layout(streaming, codec)
-        model = load_model_for(streaming, config, tokenizer, seed=0)
-        model = model.to(device or ("cuda" if torch.cuda.is_available() else "cpu")).eval()
-        return cls(HFEngine(model, codec, built, streaming), built, sampling)
+        config = ModelConfig(path=str(located(path, revision)), dtype=dtype)  # type: ignore[arg-type]  # a user's word
+        policy = load_policy(config, layout)  # type: ignore[arg-type]  # a user's word
+        engine = local_engine(policy)
+        policy.model.to(device or ("cuda" if torch.cuda.is_available() else "cpu")).eval()
+        return cls(engine, policy.layout, sampling)
 
     @classmethod
     def from_server(
@@ -129,11 +122,8 @@ class StreamingReasoner:
         Raises:
             UserError: No such server, or a model that was taught the parallel layout.
         """
-        directory = located(path)
-        streaming = load_streaming(directory)
-        tokenizer = load_tokenizer(ModelConfig(path=str(directory)), streaming.markers, ())
-        codec = Codec(tokenizer, streaming.markers, streaming.thinking)
-        engine = CompletionEngine(Server(url, model, api_key), codec, streaming)
+        policy = load_policy(ModelConfig(path=str(located(path))))
+        engine = CompletionEngine(Server(url, model, api_key), policy.codec, policy.streaming)
         return cls(engine, engine.layout, sampling)
 
     @property

@@ -13,6 +13,8 @@ import dataclasses
 import json
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import torch
@@ -30,11 +32,19 @@ from transformers import (
 from transformers.integrations import is_deepspeed_zero3_enabled
 
 from adasr_trl.artifacts.names import ADAPTER_CONFIG
-from adasr_trl.artifacts.saved_config import load_origin
-from adasr_trl.config.sections import ModelConfig, QuantizationSection, ScratchConfig
+from adasr_trl.artifacts.saved_config import load_origin, load_streaming
+from adasr_trl.config.sections import (
+    LayoutName,
+    ModelConfig,
+    QuantizationSection,
+    ScratchConfig,
+    StreamingConfig,
+)
 from adasr_trl.core.episode import Episode
 from adasr_trl.core.errors import UserError
 from adasr_trl.core.protocol import Markers
+from adasr_trl.layouts import Layout, build_layout
+from adasr_trl.layouts.codec import Codec
 
 END, USER, ASSISTANT = "<end>", "<user>", "<assistant>"
 _TEMPLATE = (
@@ -98,6 +108,51 @@ def whole_weights(model: PreTrainedModel) -> Iterator[None]:
 def model_is_quantized(model: PreTrainedModel) -> bool:
     """Whether a loaded model has weights in 4 bits."""
     return bool(getattr(model, "is_loaded_in_4bit", False))  # set on quantised models only
+
+
+@dataclass
+class Policy:
+    """A trained model with its protocol; the weights load on first use.
+
+    Attributes:
+        config: Source and precision of the weights.
+        streaming: Protocol that the model was trained on.
+        tokenizer: The model's own.
+    """
+
+    config: ModelConfig
+    streaming: StreamingConfig
+    tokenizer: PreTrainedTokenizerBase
+
+    @cached_property
+    def codec(self) -> Codec:
+        """Tokenizer with markers and chat template."""
+        return Codec(self.tokenizer, self.streaming.markers, self.streaming.thinking)
+
+    @cached_property
+    def layout(self) -> Layout:
+        """Layout of episodes in the model's context."""
+        return build_layout(self.streaming, self.codec)
+
+    @cached_property
+    def model(self) -> PreTrainedModel:
+        """The weights, an adapter included; whether they obey the layout is checked by engines."""
+        return load_model(self.config, self.tokenizer, seed=0)
+
+
+def load_policy(config: ModelConfig, layout: LayoutName | None = None) -> Policy:
+    """Load a run's directory ``config.path``, its tokenizer at once, its weights later.
+
+    Args:
+        config: Source and precision of the weights.
+        layout: Layout in place of the trained one.
+
+    Raises:
+        UserError: The directory is no finished run.
+    """
+    streaming = load_streaming(Path(config.path or ""))
+    streaming = dataclasses.replace(streaming, layout=layout or streaming.layout)
+    return Policy(config, streaming, load_tokenizer(config, streaming.markers, ()))
 
 
 def train_tokenizer(

@@ -1,0 +1,98 @@
+"""Engines by name, with their abilities. A new engine is one module and one entry of ``ENGINES``.
+
+    >>> ENGINES["vllm"].refusal("parallel")
+    'the parallel layout needs an attention of its own, which vLLM does not have; ...'
+    >>> generate = ENGINES["hf"].for_training(trainer, codec, layout, streaming, room)
+
+The module defines ``for_training`` with these arguments and a ``Generate`` as its result. No engine is imported before
+it is used, so that a configuration is checked without torch.
+"""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from adasr_trl.engines.base import Generate
+    from adasr_trl.engines.hf import HFEngine
+    from adasr_trl.engines.memory import Room
+    from adasr_trl.models.loading import Policy
+
+DEFAULT_ENGINE = "hf"
+
+
+@dataclass(frozen=True)
+class EngineInfo:
+    """Abilities of one engine.
+
+    Attributes:
+        name: Value of ``engine`` in a configuration.
+        label: Name in messages.
+        module: Module of its ``for_training``.
+        uses_trainer_model: Whether a rollout is a forward of the trainer's own (sharded, quantised) model.
+        needs_vllm: Whether TRL's vLLM client has to be started (``use_vllm``).
+        layouts: Layouts that it serves.
+        other_layouts: Reason against the other layouts, with a remedy.
+        untested: Reason for a warning on sharded or 4-bit weights; "" where tests train on them.
+    """
+
+    name: str
+    label: str
+    module: str
+    uses_trainer_model: bool
+    needs_vllm: bool
+    layouts: tuple[str, ...] = ("interleaved", "parallel")
+    other_layouts: str = ""
+    untested: str = ""
+
+    def refusal(self, layout: str) -> str | None:
+        """Reason against a layout, or None where the engine serves it."""
+        return None if layout in self.layouts else self.other_layouts
+
+    def for_training(self, *arguments: Any) -> Generate:
+        """The trainer's rollout function, on its weights of the moment; arguments as in the module's docstring."""
+        generate: Generate = importlib.import_module(self.module).for_training(*arguments)
+        return generate
+
+
+ENGINES = {
+    engine.name: engine
+    for engine in (
+        EngineInfo(
+            name="hf",
+            label="transformers",
+            module="adasr_trl.engines.hf",
+            uses_trainer_model=True,
+            needs_vllm=False,
+        ),
+        EngineInfo(
+            name="vllm",
+            label="vLLM",
+            module="adasr_trl.engines.vllm",
+            uses_trainer_model=False,
+            needs_vllm=True,
+            layouts=("interleaved",),
+            other_layouts="the parallel layout needs an attention of its own, which vLLM does not have; use engine: hf, "
+            "or streaming.layout: interleaved.",
+            untested="vLLM was tried in one process, on whole weights only (docs/VLLM.md).",
+        ),
+    )
+}
+
+
+def local_engine(policy: Policy, room: Room | None = None) -> HFEngine:
+    """The engine of evaluation, doctor and live use: forwards of a model in this process.
+
+    Raises:
+        UserError: The model cannot be rolled out in the policy's layout.
+    """
+    from adasr_trl.engines.hf import HFEngine
+    from adasr_trl.engines.selfcheck import check_model
+    from adasr_trl.models.loading import whole_weights
+
+    engine = HFEngine(policy.model, policy.codec, policy.layout, policy.streaming, room)
+    with whole_weights(policy.model):
+        check_model(policy.model, policy.streaming.layout)
+    return engine

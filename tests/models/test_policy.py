@@ -1,0 +1,57 @@
+"""A policy: one way to load a run, with the layout, markers and thinking that it was trained with."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import replace
+from types import SimpleNamespace
+
+import pytest
+from conftest import STREAMING
+
+from adasr_trl.artifacts.saved_config import save_streaming
+from adasr_trl.config.sections import ModelConfig
+from adasr_trl.core.errors import UserError
+from adasr_trl.evaluation.judging import Judge
+from adasr_trl.layouts.codec import Codec
+from adasr_trl.models.loading import load_policy
+
+# As Qwen3's: an empty thought stands in the prompt where thinking is switched off.
+SWITCHED = (
+    "{% for message in messages %}{{ '<user>' + message['content'] }}{% endfor %}<assistant>"
+    "{% if enable_thinking is defined and enable_thinking is false %}<think></think>{% endif %}"
+)
+
+
+@pytest.fixture
+def config(tmp_path, tokenizer, model):
+    switched = copy.deepcopy(tokenizer)
+    switched.chat_template = SWITCHED
+    switched.save_pretrained(tmp_path)
+    model.save_pretrained(tmp_path)
+    save_streaming(tmp_path, replace(STREAMING, thinking=False))
+    return ModelConfig(path=str(tmp_path))
+
+
+def test_a_policy_is_in_the_layout_asked_for_else_in_the_trained_one(config) -> None:
+    assert load_policy(config).layout.name == "interleaved"
+    assert load_policy(config, "parallel").layout.name == "parallel"
+
+
+def test_the_weights_are_loaded_once_and_only_when_they_are_used(config) -> None:
+    policy = load_policy(config)
+    assert "model" not in vars(policy)
+    assert policy.model is policy.model
+
+
+def test_an_unfinished_run_is_refused(tmp_path) -> None:
+    with pytest.raises(UserError, match="not a finished run"):
+        load_policy(ModelConfig(path=str(tmp_path / "none")))
+
+
+def test_records_are_judged_with_the_prompt_that_the_model_had(config) -> None:
+    plan = SimpleNamespace(model=config)
+    codec = Judge(plan, {})._codec
+    assert codec.decode(codec.prompt("How many?")).endswith("<think></think>")
+    without = Codec(codec.tokenizer, STREAMING.markers)
+    assert codec.prompt("How many?") != without.prompt("How many?")
