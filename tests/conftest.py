@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 
 os.environ.update(
@@ -15,24 +14,13 @@ os.environ.update(
 import hypothesis
 import pytest
 
-from adasr_trl.config.sections import ModelConfig, ScratchConfig, StreamingConfig
+from adasr_trl.config.sections import ModelConfig
 from adasr_trl.core.episode import Episode
-from data_builders.sources import ledger
+from support.settings import SCRATCH, STREAMING
+from support.tiny_model import ledger_episodes, small_model, teach
 
 hypothesis.settings.register_profile("no deadline", deadline=None)  # a busy machine is no error
 hypothesis.settings.load_profile("no deadline")
-
-STREAMING = StreamingConfig(max_thought_tokens=12, max_deep_tokens=24, decode_batch=8, read_block=3)
-SCRATCH = ScratchConfig(
-    hidden_size=32,
-    intermediate_size=64,
-    num_hidden_layers=2,
-    num_attention_heads=2,
-    num_key_value_heads=1,
-    head_dim=16,
-    vocab_size=420,
-    max_position_embeddings=512,
-)
 
 
 @pytest.fixture(autouse=True)
@@ -45,10 +33,7 @@ def _own_home(tmp_path: object, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="session")
 def episodes() -> list[Episode]:
     """60 ledger episodes."""
-    parser = argparse.ArgumentParser()
-    ledger.add_options(parser)
-    options = parser.parse_args(["--train-count", "60", "--test-count", "1"])
-    return [episode for episode in ledger.build(options) if episode.source.split == "train"]
+    return ledger_episodes()
 
 
 @pytest.fixture(scope="session")
@@ -60,52 +45,10 @@ def tokenizer(episodes: list[Episode]) -> object:
     return load_tokenizer(config, STREAMING.markers, episodes)
 
 
-def small_model(tokenizer: object) -> object:
-    """A small random model; sharp enough that its samples differ."""
-    import torch
-
-    from adasr_trl.models.loading import load_model
-
-    torch.set_num_threads(1)
-    model = load_model(ModelConfig(init="scratch", scratch=SCRATCH), tokenizer, seed=0)
-    with torch.no_grad():
-        for parameter in model.parameters():
-            if parameter.dim() > 1:
-                parameter.mul_(6.0)
-    return model
-
-
 @pytest.fixture
 def model(tokenizer: object) -> object:
     """The same for every test."""
     return small_model(tokenizer)
-
-
-def teach(tokenizer: object, episodes: list[Episode], steps: int = 60) -> dict[str, object]:
-    """The small model's weights after quick steps on the traces of these 60 episodes."""
-    import torch
-
-    from adasr_trl.core.protocol import Mode, Phase
-    from adasr_trl.layouts import build_layout
-    from adasr_trl.layouts.codec import Codec
-
-    layout = build_layout(STREAMING, Codec(tokenizer, STREAMING.markers))
-    model = small_model(tokenizer)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3)
-    for step in range(steps):
-        batch = [layout.encode(e, Mode.STREAMING) for e in episodes[step % 15 * 4 :][:4]]
-        width = max(len(each.token_ids) for each in batch)
-        ids = torch.zeros(4, width, dtype=torch.long)
-        labels = torch.full((4, width), -100)
-        for row, each in enumerate(batch):
-            n = len(each.token_ids)
-            ids[row, :n] = torch.tensor(each.token_ids)
-            written = torch.tensor(each.phases) != Phase.READ
-            labels[row, :n][written] = ids[row, :n][written]
-        model(input_ids=ids, labels=labels).loss.backward()
-        optimizer.step()
-        optimizer.zero_grad()
-    return model.state_dict()
 
 
 @pytest.fixture(scope="session")

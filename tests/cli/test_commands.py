@@ -6,23 +6,19 @@ import json
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
-import torch
-import workspace
-from safetensors.torch import load_file
-from transformers import TrainerCallback
 from trl import GRPOTrainer
 
 from adasr_trl.artifacts import directory
-from adasr_trl.artifacts.names import CHECKPOINT_MARK, SAMPLES_FILE
+from adasr_trl.artifacts.names import CHECKPOINT_MARK
 from adasr_trl.artifacts.samples import read_samples
-from adasr_trl.cli.main import main as adasr
 from adasr_trl.core.protocol import Mode
 from adasr_trl.evaluation import records
 from adasr_trl.evaluation.records import Setting, load_outcomes, load_rollouts
-from adasr_trl.training import callbacks, data
+from adasr_trl.training import data
+from support import workspace
+from support.runs import assert_equal, kill_at, run, samples
 
 
 @pytest.fixture(scope="module")
@@ -45,41 +41,6 @@ def root(tmp_path, episodes, finished):
     identity = json.loads((tmp_path / "sft" / "run.json").read_text())
     assert identity["complete"]
     return tmp_path
-
-
-def run(command: str, root: Path, *flags: str) -> int:
-    return adasr([command, "--config", str(root / f"{command}.yaml"), *flags])
-
-
-def weights(run_directory: Path) -> dict[str, torch.Tensor]:
-    return load_file(run_directory / "model.safetensors")
-
-
-def assert_equal(a: Path, b: Path) -> None:
-    left, right = weights(a), weights(b)
-    assert left.keys() == right.keys()
-    assert max((left[name] - right[name]).abs().max().item() for name in left) == 0.0
-
-
-def samples(run_directory: Path) -> str:
-    return (run_directory / SAMPLES_FILE).read_text()
-
-
-class Kill(TrainerCallback):
-    """Ends the process's work as abruptly as an exception can, inside a step's end."""
-
-    def __init__(self, step: int) -> None:
-        self.step = step
-
-    def on_step_end(self, args, state, control, **_kwargs):
-        if state.global_step == self.step:
-            raise KeyboardInterrupt
-
-
-def kill_at(monkeypatch, step):
-    plain = callbacks.callbacks
-    for module in ("adasr_trl.training.sft", "adasr_trl.training.callbacks"):
-        monkeypatch.setattr(f"{module}.callbacks", lambda path: [*plain(path), Kill(step)])
 
 
 def test_a_run_directory_holds_all_to_reload_it(finished):

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-import workspace
 
 from adasr_trl.cli.doctor_checks import (
     Pace,
@@ -17,6 +16,7 @@ from adasr_trl.cli.doctor_checks import (
     versions,
 )
 from adasr_trl.cli.main import main as adasr
+from support import workspace
 
 HEALTHY = Rolled(
     rollouts=32, groups=4, protocol=0.9, capped=0.0, answered=0.8, clipped=0.1, accuracy=0.5, parsed=1.0,

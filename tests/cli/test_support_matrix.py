@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
-import combined
 import pytest
-import workspace
 
 from adasr_trl.cli.main import main as adasr
 from adasr_trl.cli.support_matrix import Combination, Sharding, Status, Weights, decide
 from adasr_trl.core.files import put_between
+from support import combined, workspace
+from support.launching import TORCHRUN, launch_script
 from tools.support_table import PLACE, table
 
 ROOT = Path(__file__).parents[2]
-SUPPORT = ROOT / "tests" / "support"
 PAGE = ROOT / "docs" / "MODELS.md"
 ZERO3 = str(combined.CONFIGS / "zero3.yaml")
 BITS = "{init: pretrained, path: a/b, quantization: {kind: nf4}}"
@@ -97,24 +93,13 @@ def base(tmp_path_factory, episodes):
 def test_every_combination_that_is_said_to_work_trains_in_two_processes(base, sharding):
     rows = list(combined.rows_of(sharding))
     assert len(rows) == (8 if "ZERO3" in sharding.name else 12)
-    paths = [str(SUPPORT), str(ROOT / "tests"), str(ROOT), str(ROOT / "src")]
-    environment = {
-        **os.environ,
-        "PYTHONPATH": os.pathsep.join(paths),
-        "GLOO_SOCKET_IFNAME": "lo",
-        "TORCH_EXTENSIONS_DIR": str(base / "extensions"),  # what DeepSpeed compiles, once
-    }
-    launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
-    command = [*launcher, str(SUPPORT / "combined.py"), str(base), sharding.name]
-    done = subprocess.run(
-        [sys.executable, *command],
-        env=environment,
-        capture_output=True,
-        text=True,
+    launch_script(
+        "combined",
+        *(base, sharding.name),
+        launcher=(*TORCHRUN, 2),
         timeout=600,
-        check=False,
+        TORCH_EXTENSIONS_DIR=str(base / "extensions"),  # what DeepSpeed compiles, once
     )
-    assert done.returncode == 0, done.stderr[-3000:]
     for command_name, layout, weights in rows:
         run = base / f"{sharding.name}-{layout}-{weights.name}-{command_name}"
         assert list(run.glob("*model.safetensors")), run

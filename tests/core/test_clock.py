@@ -7,8 +7,9 @@ import pytest
 
 from adasr_trl.core.clock import Clock, Timeline, arrivals, timeline
 from adasr_trl.core.episode import AnswerType, Episode, Source
-from adasr_trl.core.protocol import Ending, Phase
+from adasr_trl.core.protocol import Phase
 from adasr_trl.core.rollout import Rollout
+from support.timelines import beside, build
 
 TICK = 0.01
 
@@ -18,29 +19,6 @@ def played(
 ) -> Timeline:
     """The timeline of a rollout with so many read and written tokens per chunk; the last entry is the deep part."""
     return timeline(build(read, written, answer_tokens), tuple(arrived), clock)
-
-
-def build(read: list[int], written: list[int], answer_tokens: int) -> Rollout:
-    """A rollout with a prompt of 3 tokens."""
-    deep = len(read) - 1
-    parts = [(Phase.READ, -1)] * 3
-    for k in range(len(read)):
-        parts += [(Phase.READ, k)] * read[k]
-        parts += [(Phase.DEEP if k == deep else Phase.STREAM, k)] * written[k]
-    return Rollout(
-        episode_id="a",
-        prompt_length=3,
-        token_ids=tuple(range(len(parts))),
-        phases=tuple(phase for phase, _ in parts),
-        chunk_of_token=tuple(chunk for _, chunk in parts),
-        thought_endings=(Ending.THOUGHT,) * deep,
-        ending=Ending.ANSWERED,
-        logprobs=None,
-        thoughts=("x",) * deep,
-        deep="x",
-        answer="8",
-        answer_tokens=answer_tokens,
-    )
 
 
 def test_a_read_has_a_fixed_cost_beside_that_of_its_tokens() -> None:
@@ -86,20 +64,6 @@ def test_a_worked_example() -> None:
     assert line.end_latency_seconds == pytest.approx(10.7)
     assert line.thinking_seconds == pytest.approx(14.0)
     assert line.overlap == pytest.approx(4 / 14)
-
-
-def beside(rollout: Rollout) -> Rollout:
-    """The same in the parallel layout: all that is read lies in the prompt."""
-    columns = sorted(
-        zip(rollout.phases, rollout.chunk_of_token, strict=True),
-        key=lambda column: column[0] is not Phase.READ,
-    )
-    return dataclasses.replace(
-        rollout,
-        prompt_length=rollout.phases.count(Phase.READ),
-        phases=tuple(phase for phase, _ in columns),
-        chunk_of_token=tuple(chunk for _, chunk in columns),
-    )
 
 
 def test_the_same_example_in_the_parallel_layout_reads_beside_the_writing() -> None:

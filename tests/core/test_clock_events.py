@@ -13,7 +13,6 @@ import random
 from dataclasses import dataclass, field
 
 import pytest
-from test_clock import beside, build
 
 from adasr_trl.core.clock import Clock, timeline
 from adasr_trl.core.episode import AnswerType, Episode, Source
@@ -21,6 +20,7 @@ from adasr_trl.core.protocol import Phase
 from adasr_trl.core.rollout import Rollout
 from adasr_trl.evaluation.arrivals import Pace, paced
 from adasr_trl.evaluation.lagging import second_delays
+from support.timelines import beside, build
 
 EPISODES = 1000
 

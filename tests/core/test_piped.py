@@ -6,12 +6,12 @@ import subprocess
 import sys
 
 import pytest
-from test_show import EPISODE, ROLLOUT
 
 from adasr_trl.artifacts.names import SAMPLES_FILE
 from adasr_trl.artifacts.samples import to_sample
 from adasr_trl.artifacts.step_log import StepLines
 from data_builders.__main__ import main
+from support.example_rollout import EPISODE, ROLLOUT
 
 
 def ended(arguments, stdout=None):

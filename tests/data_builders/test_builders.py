@@ -4,11 +4,11 @@ import sys
 import types
 
 import pytest
-from building import BOAT, TOM, custom, episodes, gsm8k, manifest, refused, write_rows
 
 from adasr_trl.core.episode import read_episodes
 from data_builders.__main__ import main
 from data_builders.sources.split import test_groups as groups_for_test
+from support.building import BOAT, TOM, custom, episodes, gsm8k, manifest, refused, write_rows
 
 
 @pytest.fixture

@@ -5,8 +5,8 @@ import re
 from pathlib import Path
 
 import pytest
-from building import TOM, refused, write_rows
 
+from support.building import TOM, refused, write_rows
 from tools import data_docs as document
 from tools.data_docs import main
 

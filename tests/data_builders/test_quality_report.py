@@ -4,12 +4,12 @@ import json
 from dataclasses import replace
 
 import pytest
-from building import TOM, gsm8k, write_rows
 
 from adasr_trl.core.episode import AnswerType, Episode, Source, read_episodes, write_episodes
 from data_builders.__main__ import main
 from data_builders.tools.near import NearIndex
 from data_builders.tools.quality_report import inspect
+from support.building import TOM, gsm8k, write_rows
 
 TEXTS = (
     "Tom has 5 red hens and buys 3 more of them today.",

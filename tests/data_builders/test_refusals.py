@@ -7,9 +7,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from building import BOAT, TOM, custom, gsm8k, manifest, refused, write_rows
 
 from data_builders.__main__ import main
+from support.building import BOAT, TOM, custom, gsm8k, manifest, refused, write_rows
 
 
 @pytest.fixture

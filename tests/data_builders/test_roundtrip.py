@@ -6,7 +6,6 @@ import json
 import time
 
 import pytest
-from building import refused, write_rows
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -14,6 +13,7 @@ from adasr_trl.core.chunking import sentence_chunks
 from adasr_trl.core.episode import read_episodes
 from data_builders.__main__ import main
 from data_builders.text.cut import cut
+from support.building import refused, write_rows
 
 # Control tokens of Qwen, Llama 3, Mistral and Llama 2, Gemma, and GPT-2 with T5's and ours.
 CONTROL = (

@@ -6,11 +6,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from building import TOM, manifest, write_rows
 
 from adasr_trl.core.episode import read_episodes
 from data_builders.__main__ import main
 from data_builders.pipeline import run as build
+from support.building import TOM, manifest, write_rows
 
 ROOT = Path(__file__).parents[2]
 

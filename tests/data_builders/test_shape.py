@@ -4,7 +4,6 @@ import argparse
 import random
 
 import pytest
-from building import TOM, episodes, gsm8k, manifest, refused, write_rows
 
 from adasr_trl.core.episode import AnswerType, Source, read_episodes
 from data_builders.__main__ import main
@@ -13,6 +12,7 @@ from data_builders.text.distractors import draw_distractor
 from data_builders.text.draft import Draft
 from data_builders.text.quantities import content_stems
 from data_builders.text.shape import shape
+from support.building import TOM, episodes, gsm8k, manifest, refused, write_rows
 
 ALL_TRAIN = ("--test-share", "0")
 

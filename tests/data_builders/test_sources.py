@@ -3,10 +3,10 @@
 import json
 
 import pytest
-from building import TOM, manifest, refused, write_rows
 
 from adasr_trl.core.episode import AnswerType, read_episodes
 from data_builders.__main__ import main
+from support.building import TOM, manifest, refused, write_rows
 
 ALL_TRAIN = ("--test-share", "0")
 

@@ -7,7 +7,6 @@ import time
 
 import httpx2
 import pytest
-from building import BOAT, CUSTOM, manifest, write_rows
 
 from adasr_trl.core.episode import AnswerType, Episode, Source, read_episodes
 from data_builders.__main__ import main
@@ -15,6 +14,7 @@ from data_builders.errors import BuildError
 from data_builders.pipeline.quality import Bounds
 from data_builders.tools import teacher
 from data_builders.tools.endpoint import Endpoint, Settings
+from support.building import BOAT, CUSTOM, manifest, write_rows
 
 GOOD = "1: Ann owns the boat\n2: <skip>\ndeep: <skip>\nanswer: Ann"
 EPISODE = Episode(

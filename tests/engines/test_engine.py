@@ -6,8 +6,6 @@ import dataclasses
 
 import pytest
 import torch
-from conftest import STREAMING
-from scripted import play
 
 from adasr_trl.core.errors import UserError
 from adasr_trl.core.protocol import Ending, Mode, Phase
@@ -16,6 +14,8 @@ from adasr_trl.engines.rollout_state import Row
 from adasr_trl.engines.sampling import draw, processors, uniform
 from adasr_trl.layouts import build_layout
 from adasr_trl.layouts.codec import Codec
+from support.scripted import play
+from support.settings import STREAMING
 
 
 @pytest.fixture
@@ -73,7 +73,7 @@ def test_a_rollout_does_not_depend_on_its_neighbours(
 def test_recorded_log_probabilities_equal_trls_training_forward(
     taught, parts, tokenizer, episodes, tmp_path
 ):
-    from test_hrpo_parity import hrpo
+    from support.hrpo_training import hrpo
 
     trainer = hrpo(taught, tokenizer, episodes, tmp_path, temperature=0.8, beta=0.0)
     rows = [row for row in trainer.train_dataset.select([0, 1]) for _ in range(4)]

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import socket
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 import torch
-from conftest import STREAMING
 from peft import LoraConfig, get_peft_model
 
 from adasr_trl.core.protocol import Phase
@@ -18,6 +13,8 @@ from adasr_trl.core.rollout import from_record
 from adasr_trl.engines import HFEngine, Request, Sampling
 from adasr_trl.layouts import build_layout
 from adasr_trl.layouts.codec import Codec
+from support.launching import launch_script
+from support.settings import STREAMING
 
 
 @pytest.fixture
@@ -93,27 +90,12 @@ def test_with_4_bit_weights_log_probabilities_are_those_of_one_forward(model, pa
 
 def run_zero3(folder, kind):
     """The generation batches of ``zero3`` in a process of its own."""
-    root = Path(__file__).parents[2]
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     alone = {"RANK": "0", "LOCAL_RANK": "0", "WORLD_SIZE": "1", "MASTER_ADDR": "127.0.0.1"}
-    paths = [root / "tests" / "support", root / "tests", root, root / "src"]
-    environment = {
-        **os.environ,
-        **(alone | {"MASTER_PORT": str(port)} if kind == "zero3" else {}),
-        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
-        "PYTHONPATH": os.pathsep.join(map(str, paths)),
-    }
-    script = root / "tests" / "support" / "zero3.py"
-    done = subprocess.run(
-        [sys.executable, str(script), str(folder), kind],
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
+    environment = alone | {"MASTER_PORT": str(port)} if kind == "zero3" else {}
+    launch_script("zero3", folder, kind, **environment)
     return torch.load(folder / f"{kind}.pt", weights_only=True)
 
 

@@ -7,7 +7,6 @@ import logging
 
 import pytest
 import torch
-from conftest import STREAMING
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from adasr_trl.core.errors import UserError
@@ -15,6 +14,7 @@ from adasr_trl.engines import HFEngine, Request, Room, Sampling
 from adasr_trl.engines.memory import bytes_per_token
 from adasr_trl.layouts import build_layout
 from adasr_trl.layouts.codec import Codec
+from support.settings import STREAMING
 
 
 @pytest.fixture(params=["interleaved", "parallel"])

@@ -6,7 +6,6 @@ import dataclasses
 
 import pytest
 import torch
-from conftest import STREAMING
 
 from adasr_trl.core.protocol import Phase
 from adasr_trl.engines import HFEngine, Request, Sampling
@@ -15,6 +14,7 @@ from adasr_trl.engines.sampling import uniform
 from adasr_trl.layouts import build_layout
 from adasr_trl.layouts.codec import Codec
 from adasr_trl.layouts.views import attention
+from support.settings import STREAMING
 
 SHORT = dataclasses.replace(STREAMING, max_thought_tokens=4, max_deep_tokens=8)
 NEAR = 1e-5  # of a boundary between two tokens: there rounding may decide

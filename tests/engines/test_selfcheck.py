@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import pytest
 import torch
-from families import BAD, GOOD, build
-from test_parallel import PARALLEL, parts_for
 from transformers import AttentionInterface
 
 from adasr_trl.core.errors import UserError
@@ -14,6 +12,9 @@ from adasr_trl.engines import selfcheck
 from adasr_trl.engines.attention import SLOTS
 from adasr_trl.engines.selfcheck import check_model
 from adasr_trl.layouts.views import Viewed, attention
+from support.families import BAD, GOOD, build
+from support.parallel_layout import parts_for
+from support.settings import PARALLEL
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])

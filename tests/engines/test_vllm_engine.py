@@ -10,9 +10,6 @@ import time
 
 import pytest
 import torch
-import vllm_standin as standin
-from conftest import STREAMING as USUAL
-from conftest import teach
 from trl.trainer import grpo_trainer
 
 from adasr_trl.core.errors import UserError
@@ -23,6 +20,9 @@ from adasr_trl.engines.rollout_state import Row
 from adasr_trl.hrpo import HRPOConfig
 from adasr_trl.layouts import build_layout
 from adasr_trl.layouts.codec import Codec
+from support import vllm_standin as standin
+from support.settings import STREAMING as USUAL
+from support.tiny_model import teach
 
 STREAMING = dataclasses.replace(USUAL, max_thought_tokens=6)
 GREEDY = Sampling(0.0)
@@ -338,7 +338,7 @@ class Generation:
 def test_the_trainer_syncs_weights_before_each_draw_and_trl_corrects_for_the_difference(
     taught, tokenizer, episodes, tmp_path, monkeypatch
 ):
-    from test_hrpo_parity import hrpo
+    from support.hrpo_training import hrpo
 
     monkeypatch.setattr(grpo_trainer, "VLLMGeneration", Generation)
     trainer = hrpo(taught, tokenizer, episodes, tmp_path, engine="vllm", logging_steps=1)

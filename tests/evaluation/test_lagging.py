@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from test_clock import beside, build
 
 from adasr_trl.core.clock import Clock, timeline
 from adasr_trl.evaluation.lagging import (
@@ -12,6 +11,7 @@ from adasr_trl.evaluation.lagging import (
     second_delays,
     word_delays,
 )
+from support.timelines import beside, build
 
 CLOCK = Clock(seconds_per_token=1.0, prefill_seconds_per_token=0.1)
 

@@ -6,9 +6,6 @@ import dataclasses
 
 import pytest
 import torch
-from conftest import STREAMING
-from scripted import play
-from test_parallel import full_logps
 
 from adasr_trl.core.errors import UserError
 from adasr_trl.core.protocol import Ending, Mode, Phase
@@ -17,6 +14,9 @@ from adasr_trl.engines.rollout_state import Row
 from adasr_trl.evaluation.judging import first_answer_token
 from adasr_trl.layouts import build_layout
 from adasr_trl.layouts.codec import Codec
+from support.parallel_layout import full_logps
+from support.scripted import play
+from support.settings import STREAMING
 
 LAYOUTS = ("interleaved", "parallel")
 

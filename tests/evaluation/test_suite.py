@@ -8,7 +8,6 @@ import sys
 import types
 
 import pytest
-import workspace
 
 from adasr_trl.artifacts import directory
 from adasr_trl.cli.main import main as adasr
@@ -18,6 +17,7 @@ from adasr_trl.core.protocol import Mode, Phase
 from adasr_trl.engines import registry
 from adasr_trl.evaluation import records
 from adasr_trl.evaluation.records import Setting, load_outcomes, load_rollouts
+from support import workspace
 
 MODES = ["streaming", "forced_skip", "no_deep"]
 

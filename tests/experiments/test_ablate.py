@@ -7,8 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from conftest import STREAMING
-from scripted import write
 
 from adasr_trl.artifacts.names import EPISODES_FILE
 from adasr_trl.artifacts.saved_config import save_streaming
@@ -22,6 +20,8 @@ from adasr_trl.experiments.ablate import AblateSection
 from adasr_trl.experiments.tables import Grid, Table, write_grid
 from adasr_trl.layouts import build_layout
 from adasr_trl.layouts.codec import Codec
+from support.scripted import write
+from support.settings import STREAMING
 
 SECTION = AblateSection(
     output_dir="runs/x",

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import pytest
-from conftest import STREAMING
-from scripted import write
 
 from adasr_trl.core.protocol import Ending, Phase
 from adasr_trl.hrpo.boundary_tokens import boundary_tokens
 from adasr_trl.layouts import build_layout
 from adasr_trl.layouts.codec import Codec
+from support.scripted import write
+from support.settings import STREAMING
 
 
 @pytest.fixture

@@ -5,8 +5,6 @@ from __future__ import annotations
 from types import SimpleNamespace
 
 import torch
-from conftest import STREAMING
-from scripted import write
 
 from adasr_trl.config.sections import RewardConfig
 from adasr_trl.core.episode import AnswerType, Episode, Source
@@ -17,6 +15,8 @@ from adasr_trl.hrpo.scoring import grade, score
 from adasr_trl.layouts import build_layout
 from adasr_trl.layouts.codec import Codec
 from adasr_trl.rewards import build_rewards
+from support.scripted import write
+from support.settings import STREAMING
 
 ALONE = SimpleNamespace(
     device=torch.device("cpu"), gather=lambda x: x, pad_across_processes=lambda x, **_: x

@@ -7,11 +7,8 @@ import math
 
 import pytest
 import torch
-from conftest import STREAMING
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scripted import group_of_four, write
-from test_hrpo_parity import REWARDS, SETTINGS
 
 from adasr_trl.config.sections import GroupFilter
 from adasr_trl.engines import hf
@@ -21,6 +18,9 @@ from adasr_trl.hrpo.group_filter import drawn, sums, to_redraw, verdicts
 from adasr_trl.hrpo.scoring import Scores
 from adasr_trl.layouts import build_layout
 from adasr_trl.layouts.codec import Codec
+from support.hrpo_training import REWARDS, SETTINGS
+from support.scripted import group_of_four, write
+from support.settings import STREAMING
 
 NAN = math.nan
 FORMS = [["global", "deep"], ["streaming", "streaming"]]

@@ -7,31 +7,21 @@ from collections.abc import Iterator
 
 import pytest
 import torch
-from conftest import STREAMING
-from scripted import group_of_four
 from trl import GRPOConfig, GRPOTrainer
 
 from adasr_trl.config.sections import RewardConfig
 from adasr_trl.core.protocol import Phase
 from adasr_trl.engines import hf
-from adasr_trl.hrpo import HRPOConfig, HRPOTrainer
 from adasr_trl.hrpo.advantages import Granularity
 from adasr_trl.hrpo.group_rewards import adaptive_thinking
 from adasr_trl.hrpo.trl_batch import padded_tokens, trl_dataset, trl_rollouts
 from adasr_trl.layouts import build_layout
 from adasr_trl.layouts.codec import Codec
 from adasr_trl.rewards import Graded, answered_right, build_rewards
+from support.hrpo_training import REWARDS, SETTINGS, hrpo, train
+from support.scripted import group_of_four
+from support.settings import STREAMING
 
-REWARDS = build_rewards(
-    [
-        RewardConfig("accuracy", "global", 1.0),
-        RewardConfig("format", "streaming", 0.25),
-        RewardConfig("format", "deep", 0.25),
-        RewardConfig("adaptive_thinking", "streaming", 0.5, {"strength": 0.5}),
-        RewardConfig("adaptive_thinking", "deep", 1.0, {"cost": "latency"}),
-    ],
-    STREAMING,
-)
 OVERALL = build_rewards(
     [
         RewardConfig("accuracy", "global", 1.0),
@@ -39,23 +29,6 @@ OVERALL = build_rewards(
     ],
     STREAMING,
 )
-SETTINGS = {
-    "num_generations": 4,
-    "generation_batch_size": 8,
-    "per_device_train_batch_size": 4,
-    "gradient_accumulation_steps": 2,
-    "max_steps": 3,
-    "learning_rate": 1e-3,
-    "lr_scheduler_type": "constant",
-    "shuffle_dataset": False,
-    "save_strategy": "no",
-    "report_to": "none",
-    "use_cpu": True,
-    "bf16": False,
-    "disable_tqdm": True,
-    "gradient_checkpointing": False,
-    "seed": 5,
-}
 
 
 class Script:
@@ -78,17 +51,6 @@ def script(tokenizer, episodes, monkeypatch):
     script = Script(tokenizer, episodes[:6])
     monkeypatch.setattr(hf, "HFEngine", lambda *_args: script)
     return script
-
-
-def hrpo(model, tokenizer, episodes, out, rewards=REWARDS, **changes):
-    return HRPOTrainer(
-        copy.deepcopy(model),
-        args=HRPOConfig(str(out), **{**SETTINGS, **changes}),
-        episodes=episodes[:6],
-        streaming=STREAMING,
-        rewards=rewards,
-        processing_class=tokenizer,
-    )
 
 
 def grpo(model, tokenizer, episodes, out, script, rewards, **changes):
@@ -130,11 +92,6 @@ def grpo(model, tokenizer, episodes, out, script, rewards, **changes):
         processing_class=tokenizer,
         rollout_func=rollout_func,
     )
-
-
-def train(trainer):
-    torch.manual_seed(0)  # TRL shuffles a generation batch by the global random state
-    trainer.train()
 
 
 def largest_difference(a, b):

@@ -6,9 +6,6 @@ import dataclasses
 
 import pytest
 import torch
-from conftest import STREAMING
-from scripted import write
-from test_reward_properties import ALONE, EPISODE
 
 from adasr_trl.config.sections import RewardConfig
 from adasr_trl.hrpo.advantages import Granularity, Settings, relative
@@ -16,6 +13,9 @@ from adasr_trl.hrpo.scoring import grade, scopes_of, score
 from adasr_trl.layouts import build_layout
 from adasr_trl.layouts.codec import Codec
 from adasr_trl.rewards import build_rewards
+from support.group_scoring import ALONE, EPISODE
+from support.scripted import write
+from support.settings import STREAMING
 
 SENTENCE = Settings(3, granularity=Granularity.SENTENCE)
 

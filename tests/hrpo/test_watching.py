@@ -4,8 +4,6 @@ import json
 import shutil
 
 import pytest
-import workspace
-from test_show import EPISODE, ROLLOUT
 
 from adasr_trl.artifacts.names import SAMPLES_FILE
 from adasr_trl.artifacts.samples import read_samples, to_sample
@@ -16,6 +14,8 @@ from adasr_trl.core.errors import UserError
 from adasr_trl.hrpo import HRPOConfig
 from adasr_trl.hrpo.sample_callback import spread
 from adasr_trl.training.callbacks import spell
+from support import workspace
+from support.example_rollout import EPISODE, ROLLOUT
 
 LOGS = {
     "loss": 0.0123,

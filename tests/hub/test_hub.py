@@ -13,10 +13,8 @@ import sys
 import huggingface_hub.constants as hub_constants
 import pytest
 import torch
-import workspace
 import yaml
-from huggingface_hub import ModelCard, hf_api
-from loopback_hub import LoopbackHub
+from huggingface_hub import ModelCard
 
 from adasr_trl.artifacts.provenance import may_be_shared
 from adasr_trl.cli.main import main as adasr
@@ -31,21 +29,12 @@ from adasr_trl.hub.licence import Licence, base_licence
 from adasr_trl.hub.secret_scan import find_secret
 from adasr_trl.live.reasoner import StreamingReasoner
 from adasr_trl.training.probe import compare, load_probe
+from support import workspace
+from support.hub_use import push, use_hub
+from support.loopback_hub import LoopbackHub
+from support.runs import run
 
 BASE, ADAPTER, MERGED = "me/base", "me/adapter", "me/merged"
-# Everything about the Hub that huggingface_hub reads from the environment when it is imported.
-AT_HUB = {"HF_HUB_OFFLINE": False, "HF_HUB_DISABLE_XET": True}
-
-
-def use_hub(monkeypatch, hub, cache):
-    for name, value in AT_HUB.items():
-        monkeypatch.setattr(hub_constants, name, value)
-    monkeypatch.setattr(hub_constants, "ENDPOINT", hub.url)
-    template = hub.url + "/{repo_id}/resolve/{revision}/{filename}"
-    monkeypatch.setattr(hub_constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
-    monkeypatch.setattr(hub_constants, "HF_HUB_CACHE", str(cache))
-    monkeypatch.setattr(hf_api.api, "endpoint", hub.url)
-    monkeypatch.setenv("HF_TOKEN", "not-a-real-token")
 
 
 @pytest.fixture(scope="module")
@@ -81,14 +70,6 @@ def adapter(world, tmp_path):
     """A copy of the adapter's run."""
     root, _ = world
     return shutil.copytree(root / "sft", tmp_path / "run")
-
-
-def run(command, root, *flags):
-    return adasr([command, "--config", str(root / f"{command}.yaml"), *flags])
-
-
-def push(path, repo, *flags):
-    return adasr(["push", str(path), "--repo", repo, *flags])
 
 
 def refused(capsys, *arguments):

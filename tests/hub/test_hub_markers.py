@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 import pytest
-from loopback_hub import LoopbackHub
-from test_hub import push, run, use_hub
-from test_markers import base, small  # noqa: F401  # fixtures
 
 from adasr_trl.cli.main import main as adasr
 from adasr_trl.live.reasoner import StreamingReasoner
 from adasr_trl.training.probe import compare, load_probe
+from support.hub_use import push, use_hub
+from support.loopback_hub import LoopbackHub
+from support.other_families import make_base
+from support.runs import run
 
 BASE, ADAPTER = "me/family", "me/markers"
 
 
 @pytest.fixture(scope="module")
-def published(base, tmp_path_factory):  # noqa: F811  # the fixture above
+def base(tmp_path_factory, episodes):
+    """A pretrained model of another family, whose tokenizer knows no marker of ours."""
+    root = tmp_path_factory.mktemp("family")
+    make_base(root, episodes)
+    return root
+
+
+@pytest.fixture(scope="module")
+def published(base, tmp_path_factory):
     """An adapter run with added markers on a base of the Hub, pushed there; yields its directory and the Hub."""
     with LoopbackHub() as hub, pytest.MonkeyPatch.context() as patch:
         use_hub(patch, hub, tmp_path_factory.mktemp("first-cache"))

@@ -6,10 +6,6 @@ import dataclasses
 
 import pytest
 import torch
-import workspace
-from conftest import STREAMING
-from test_parallel import PARALLEL
-from test_qlora import root  # noqa: F401  # an adapter on weights of 4 bits
 
 from adasr_trl.artifacts.names import VERIFY_FILE
 from adasr_trl.artifacts.saved_config import load_origin
@@ -20,8 +16,19 @@ from adasr_trl.hub.push import Push, prepare
 from adasr_trl.hub.verify import Form, merged, verify
 from adasr_trl.models.loading import load_model, load_tokenizer, model_is_quantized
 from adasr_trl.training.probe import compare, load_probe, save_probe
+from support import workspace
+from support.four_bits import make_runs
+from support.settings import PARALLEL, STREAMING
 
 CPU = "cpu"
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory, episodes):
+    """A base model, and an SFT run with an adapter on its weights in 4 bits."""
+    root = tmp_path_factory.mktemp("qlora")
+    make_runs(root, episodes)
+    return root
 
 
 @pytest.mark.parametrize("streaming", [STREAMING, PARALLEL], ids=["interleaved", "parallel"])
@@ -57,7 +64,7 @@ def test_a_large_vocabulary_is_kept_in_part_and_a_change_of_the_rest_is_seen(
     assert compare(probe, model).largest > 1e-3
 
 
-def test_an_adapter_on_4_bits_comes_back_the_same(root):  # noqa: F811
+def test_an_adapter_on_4_bits_comes_back_the_same(root):
     saved = verify(str(root / "sft"), Form.SAVED, device=CPU)
     assert load_probe(root / "sft").four_bit
     assert saved.limit.largest == 1e-5
@@ -66,7 +73,7 @@ def test_an_adapter_on_4_bits_comes_back_the_same(root):  # noqa: F811
     assert found.typical < 0.01  # TRL's adapter computes in bfloat16, merged weights do not
 
 
-def test_merging_an_adapter_on_4_bits_is_exact_but_for_the_adapters_own_precision(root, tmp_path):  # noqa: F811
+def test_merging_an_adapter_on_4_bits_is_exact_but_for_the_adapters_own_precision(root, tmp_path):
     config = ModelConfig(path=str(root / "sft"))
     tokenizer = load_tokenizer(config, STREAMING.markers, ())
     packed = load_model(config, tokenizer, seed=0)
@@ -79,7 +86,7 @@ def test_merging_an_adapter_on_4_bits_is_exact_but_for_the_adapters_own_precisio
     assert compare(load_probe(tmp_path), whole).largest < 1e-4
 
 
-def test_whole_weights_put_into_4_bits_are_judged_by_the_loose_limit(root, capsys):  # noqa: F811
+def test_whole_weights_put_into_4_bits_are_judged_by_the_loose_limit(root, capsys):
     verdict = verify(str(root / "base"), Form.FOUR_BIT, device=CPU)
     assert verdict.within
     assert 1e-3 < verdict.found.typical < 0.5
@@ -87,7 +94,7 @@ def test_whole_weights_put_into_4_bits_are_judged_by_the_loose_limit(root, capsy
     assert "allowed 0.5 for weights in 4 bits" in capsys.readouterr().out
 
 
-def test_an_adapter_trained_on_4_bits_can_be_published_merged(root, tmp_path):  # noqa: F811
+def test_an_adapter_trained_on_4_bits_can_be_published_merged(root, tmp_path):
     how = Push("me/merged", merge=True, without_eval=True)
     prepared = prepare(root / "sft", how, tmp_path, ask_hub=False)
     assert "model.safetensors" in prepared.files
@@ -97,7 +104,7 @@ def test_an_adapter_trained_on_4_bits_can_be_published_merged(root, tmp_path):  
     assert "library_name: transformers" in prepared.card
 
 
-def test_an_adapter_on_a_run_that_trained_all_weights_is_loaded_onto_those(root, tmp_path):  # noqa: F811
+def test_an_adapter_on_a_run_that_trained_all_weights_is_loaded_onto_those(root, tmp_path):
     """Not onto the model that this run had started from."""
     workspace_config = workspace.load(root, "sft")
     data = workspace_config["data"]

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 
-from conftest import STREAMING
-from scripted import group_of_four, write
-from test_parallel import PARALLEL, parts_for
-
 from adasr_trl.core.protocol import Mode, Phase
 from adasr_trl.layouts import build_layout
 from adasr_trl.layouts.convert import converted
+from support.parallel_layout import parts_for
+from support.scripted import group_of_four, write
+from support.settings import PARALLEL, STREAMING
 
 
 def test_a_rollout_says_the_same_in_both_layouts(tokenizer, episodes):

@@ -5,71 +5,36 @@ The tokenizers have each family's control tokens and chat template (TRL's copies
 
 from __future__ import annotations
 
-import copy
 import shutil
 
 import pytest
 import torch
-import workspace
-from conftest import STREAMING
-from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
-from transformers import AutoTokenizer, PreTrainedTokenizerFast
-from trl import chat_template_utils as templates
+from tokenizers import normalizers
+from transformers import AutoTokenizer
 
 from adasr_trl.artifacts.saved_config import load_streaming
-from adasr_trl.cli.main import main as adasr
 from adasr_trl.config.sections import ModelConfig, StreamingConfig
 from adasr_trl.core.protocol import Markers, Mode
 from adasr_trl.layouts import build_layout
 from adasr_trl.layouts.codec import Codec, MarkerError, ThinkingError
 from adasr_trl.live.reasoner import StreamingReasoner
 from adasr_trl.models.loading import load_model, load_tokenizer
+from support.other_families import FAMILIES, SMOLLM2, make_base, of_family, small_tokenizer
+from support.runs import run
+from support.settings import STREAMING
 
-SMOLLM2 = (
-    "{% for message in messages %}{% if loop.first and messages[0]['role'] != 'system' %}<|im_start|>system\n"
-    "You are a helpful assistant<|im_end|>\n{% endif %}<|im_start|>{{ message['role'] }}\n{{ message['content'] }}"
-    "<|im_end|>\n{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
-)
 SWITCHED = (  # as Qwen3's: thinking is on unless it is switched off, and then an empty thought stands in the prompt
     "{% for message in messages %}<|im_start|>{{ message.role }}\n{{ message.content }}<|im_end|>\n{% endfor %}"
     "{% if add_generation_prompt %}<|im_start|>assistant\n"
     "{% if enable_thinking is defined and enable_thinking is false %}<think>\n\n</think>\n\n{% endif %}{% endif %}"
 )
-CHATML = ("<|im_start|>", "<|im_end|>")
-QWEN3 = (*CHATML, "<think>", "</think>")
-LLAMA3 = ("<|begin_of_text|>", "<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>")
-GEMMA = ("<bos>", "<start_of_turn>", "<end_of_turn>")
-NO_THINKING = "{% set enable_thinking = false %}" + templates.qwen3_chat_template
-FAMILIES = {
-    "qwen3, thinking": (templates.qwen3_chat_template, QWEN3, "<|im_start|>assistant\n"),
-    "qwen3, not thinking": (NO_THINKING, QWEN3, "<think>\n\n</think>\n\n"),
-    "llama3": (templates.llama3_chat_template, LLAMA3, "assistant<|end_header_id|>\n\n"),
-    "smollm2": (SMOLLM2, CHATML, "<|im_start|>assistant\n"),
-    "gemma": (templates.gemma_chat_template, GEMMA, "<start_of_turn>model\n"),
-}
 PLAIN = Markers("<<", ">>", "~~", "##", "||")
 THINK = Markers("<<", ">>", "~~", "<think>", "</think>")  # as configs/qwen3-*
 
 
 @pytest.fixture(scope="module")
 def small():
-    """A byte-level tokenizer of 300 tokens without special ones; text stays as it is."""
-    made = Tokenizer(models.BPE())
-    made.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    made.decoder = decoders.ByteLevel()
-    alphabet = pre_tokenizers.ByteLevel.alphabet()
-    trainer = trainers.BpeTrainer(vocab_size=300, initial_alphabet=alphabet, show_progress=False)
-    made.train_from_iterator(["Tom has 5 coins. How many coins does Tom have?"] * 9, trainer)
-    return PreTrainedTokenizerFast(tokenizer_object=made)
-
-
-def of_family(tokenizer, name):
-    template, control, _ = FAMILIES[name]
-    made = copy.deepcopy(tokenizer)
-    made.add_tokens(list(control), special_tokens=False)
-    made.add_special_tokens({"eos_token": control[1], "bos_token": control[0]})
-    made.chat_template = template
-    return made
+    return small_tokenizer()
 
 
 @pytest.mark.parametrize("name", FAMILIES)
@@ -165,32 +130,16 @@ def test_a_template_that_strips_thoughts_from_history_changes_nothing(small, epi
 
 
 @pytest.fixture(scope="module")
-def base(tmp_path_factory, episodes, small):
+def base(tmp_path_factory, episodes):
     """A pretrained model of another family, whose tokenizer knows no marker of ours."""
     root = tmp_path_factory.mktemp("family")
-    workspace.make(root, episodes)
-    made = of_family(small, "smollm2")
-    model = load_model(ModelConfig(init="scratch"), made, seed=0)
-    model.save_pretrained(root / "base")
-    made.save_pretrained(root / "base")
-    markers = {
-        "chunk_end": "[next]", "thought_end": "[ok]", "skip": "[none]", "stream_end": "[all]", "reasoning_end": "[so]",
-    }  # fmt: skip
-    for name in ("sft", "hrpo"):
-        config = workspace.load(root, name)
-        streaming = {**config["streaming"], "markers": {**markers, "add_tokens": True}}
-        changes = {"streaming": streaming, "max_steps": 2, "learning_rate": 0.01}
-        workspace.save(root, name, config | changes)
+    make_base(root, episodes)
     return root
-
-
-def run(root, command, *flags):
-    return adasr([command, "--config", str(root / f"{command}.yaml"), *flags])
 
 
 def test_added_tokens_train_their_rows_alone_and_load_again(base, caplog):
     flags = ("--model", f"{{path: {base}/base}}", "--lora.r", "4")
-    assert run(base, "sft", *flags) == 0
+    assert run("sft", base, *flags) == 0
     assert "vLLM and llama.cpp do not load" in caplog.text
     config = ModelConfig(path=str(base / "sft"))
     markers = load_streaming(base / "sft").markers
@@ -208,18 +157,18 @@ def test_added_tokens_train_their_rows_alone_and_load_again(base, caplog):
     assert torch.equal(after.lm_head.weight, new)  # the head is tied to it
     again = load_model(config, tokenizer, seed=2).merge_and_unload()
     assert torch.equal(again.get_input_embeddings().weight, new)  # nothing of a new draw is left
-    assert run(base, "hrpo") == 0
+    assert run("hrpo", base) == 0
     assert load_streaming(base / "hrpo").markers == markers
 
 
 def test_added_tokens_are_refused_with_vllm(base, capsys):
-    assert run(base, "hrpo", "--engine", "vllm", "--output_dir", str(base / "v")) == 2
+    assert run("hrpo", base, "--engine", "vllm", "--output_dir", str(base / "v")) == 2
     assert "streaming.markers.add_tokens: got true, but vLLM" in capsys.readouterr().err
 
 
 def test_a_bad_marker_is_named_with_its_line(base, capsys):
     flags = ("--model", f"{{path: {base}/base}}", "--output_dir", str(base / "bad"))
-    assert run(base, "sft", *flags, "--streaming.markers.skip", "<|im_end|>") == 2
+    assert run("sft", base, *flags, "--streaming.markers.skip", "<|im_end|>") == 2
     assert (
         "--streaming.markers.skip: streaming.markers.skip: '<|im_end|>'" in capsys.readouterr().err
     )
@@ -231,7 +180,7 @@ def test_markers_in_the_data_are_text_and_said(base, caplog):
     markers = (
         "{chunk_end: ';;', thought_end: '>>', skip: '~~', stream_end: '##', reasoning_end: coins}"
     )
-    assert run(base, "sft", *flags, "--streaming.markers", markers) in (0, 2)
+    assert run("sft", base, *flags, "--streaming.markers", markers) in (0, 2)
     said = [r.message for r in caplog.records if "streaming.markers" in r.message]
     assert any("'coins' stands in the question or input of" in message for message in said)
 
@@ -242,7 +191,7 @@ def test_markers_of_the_scratch_tokenizer_pass(tokenizer):
 
 def test_thinking_that_the_template_does_not_know_is_named_with_its_line(base, capsys):
     flags = ("--model", f"{{path: {base}/base}}", "--output_dir", str(base / "bad"))
-    assert run(base, "sft", *flags, "--streaming.thinking", "false") == 2
+    assert run("sft", base, *flags, "--streaming.thinking", "false") == 2
     assert (
         "error: command line --streaming.thinking: streaming.thinking: got false, but the chat template of"
         in capsys.readouterr().err
@@ -263,7 +212,7 @@ def test_thinking_is_kept_with_the_model_and_another_setting_refused(base, tmp_p
         "no",
     )
     off = ("--streaming.thinking", "false", "--output_dir", str(tmp_path / "off"))
-    assert run(base, "sft", *flags, *off) == 0
+    assert run("sft", base, *flags, *off) == 0
     streaming = load_streaming(tmp_path / "off")
     assert streaming.thinking is False
     reasoner = StreamingReasoner.from_pretrained(tmp_path / "off", device="cpu")
@@ -273,5 +222,5 @@ def test_thinking_is_kept_with_the_model_and_another_setting_refused(base, tmp_p
     assert "<think>" in made.decode(stream.rollout.token_ids[: stream.rollout.prompt_length])
     capsys.readouterr()
     on = ("--model.path", str(tmp_path / "off"), "--output_dir", str(tmp_path / "rl"))
-    assert run(base, "hrpo", *on, "--streaming.thinking", "true") == 2
+    assert run("hrpo", base, *on, "--streaming.thinking", "true") == 2
     assert "streaming.thinking: got true, but the model in" in capsys.readouterr().err

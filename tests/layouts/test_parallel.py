@@ -7,11 +7,8 @@ import dataclasses
 
 import pytest
 import torch
-from conftest import STREAMING
-from families import BAD, GOOD, build, lean_towards
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from test_views import naive
 
 from adasr_trl.core.episode import AnswerType, Episode, Source
 from adasr_trl.core.errors import UserError
@@ -19,11 +16,11 @@ from adasr_trl.core.protocol import Ending, Mode, Phase
 from adasr_trl.engines import HFEngine, Request, Sampling
 from adasr_trl.engines.rollout_state import Row
 from adasr_trl.engines.sampling import draw, processors, uniform
-from adasr_trl.layouts import build_layout
-from adasr_trl.layouts.codec import Codec
 from adasr_trl.layouts.views import attention, views_of
+from support.families import BAD, GOOD, build, lean_towards
+from support.parallel_layout import dense, full_logps, parts_for
+from support.settings import PARALLEL
 
-PARALLEL = dataclasses.replace(STREAMING, layout="parallel")
 WORDS = ("Tom has 5 coins.", " He sings.", " Tom finds 3 coins.", " Ann has 2 more coins.")
 
 
@@ -39,31 +36,6 @@ def episode_of(chunks, name="e"):
         thoughts=("Tom 5", *[""] * (len(chunks) - 1)),
         deep="Tom 5 + 3 = 8",
     )
-
-
-def parts_for(tokenizer, streaming):
-    codec = Codec(tokenizer, streaming.markers)
-    return codec, build_layout(streaming, codec)
-
-
-def dense(rollout, fed, following=()):
-    """Mask and positions of a rollout by the loop of ``test_views``; ``following`` is the next token's chunk."""
-    length, count = rollout.prompt_length, len(rollout.token_ids)
-    mask = naive(length, (*rollout.chunk_of_token, *following), fed)[None, None, :count, :count]
-    positions = [*range(length), *range(len(rollout.token_ids) - length)]
-    return mask, torch.tensor([positions])
-
-
-def full_logps(model, rollout, fed, following=()):
-    """Log-probability of every token but the first, by one forward, and all logits."""
-    mask, positions = dense(rollout, fed, following)
-    ids = torch.tensor([rollout.token_ids])
-    with torch.no_grad():
-        logits = model(
-            input_ids=ids, attention_mask=mask, position_ids=positions, use_cache=False
-        ).logits
-    logps = torch.log_softmax(logits[0, :-1].float(), dim=-1)
-    return logps.gather(1, ids[0, 1:, None])[:, 0], logits[0]
 
 
 def written(rollout):

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import pytest
 import torch
-from families import GOOD, build
-from test_views import naive
 
 from adasr_trl.layouts.views import Viewed, attention, views_of
+from support.families import GOOD, build
+from support.parallel_layout import naive
 
 ROWS = [
     {

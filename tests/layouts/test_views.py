@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from adasr_trl.core.errors import UserError
 from adasr_trl.hrpo.streaming_attention import with_views
 from adasr_trl.layouts.views import Viewed, attention, views_of
+from support.parallel_layout import naive
 
 # Question "q q", sentence 0 "a a", sentence 1 "b", the end of the stream "e"; header "h h", thought 0 "x x", thought 1
 # "y", deep "d d".
@@ -53,22 +54,6 @@ def test_a_plain_source_is_ordinary_causal_attention():
     mask, positions = attention(torch.tensor([[1, 2, 3, 4]]))
     assert torch.equal(mask[0, 0], torch.ones(4, 4).tril().bool())
     assert positions[0].tolist() == [0, 1, 2, 3]
-
-
-def naive(prompt_length, chunks, fed):
-    """Who sees whom, token by token, in the papers' words."""
-    count = len(chunks)
-    seen = torch.zeros(count, count, dtype=torch.bool)
-    for i in range(count):
-        for j in range(i + 1):
-            if j >= prompt_length or i < prompt_length:  # both of the target, or of the source
-                seen[i, j] = True
-            else:
-                own = chunks[i]
-                last = i + 1 < count and chunks[i + 1] != own
-                read = chunks[i + 1] if fed and last else own
-                seen[i, j] = chunks[j] <= read
-    return seen
 
 
 @st.composite

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 
 import pytest
-from conftest import STREAMING
-from test_reasoner_served import reasoner_of
 
 from adasr_trl.artifacts.saved_config import save_streaming
 from adasr_trl.core.clock import Clock
@@ -20,6 +18,8 @@ from adasr_trl.live.device_rates import (
     load_or_measure,
     medians,
 )
+from support.live_use import reasoner_of
+from support.settings import STREAMING
 
 
 def test_the_rates_are_those_that_made_the_timings():

@@ -8,11 +8,11 @@ import re
 import sys
 
 import pytest
-from live_use import run as run
-from live_use import story as story
-from live_use import stream, threads_left
-from loopback_completions import CompletionServer
-from test_reasoner import QUESTION, TEXT
+
+from support.live_use import QUESTION, TEXT, stream, threads_left
+from support.live_use import run as run
+from support.live_use import story as story
+from support.loopback_completions import CompletionServer
 
 
 def events(capsys):

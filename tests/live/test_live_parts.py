@@ -8,10 +8,7 @@ import time
 import xml.etree.ElementTree as ElementTree
 
 import pytest
-from conftest import STREAMING
 from rich.console import Console
-from test_reasoner import QUESTION, TEXT
-from test_reasoner_served import reasoner_of
 
 from adasr_trl.core.protocol import Ending
 from adasr_trl.live.background import BackgroundStream
@@ -22,6 +19,8 @@ from adasr_trl.live.screen import Closing, LineScreen, Opening
 from adasr_trl.live.session import Arrived, Session
 from adasr_trl.live.sources import Piece, replayed
 from adasr_trl.live.stream import Event, Kind
+from support.live_use import QUESTION, TEXT, reasoner_of
+from support.settings import STREAMING
 
 OPENING = Opening(QUESTION, "run", "interleaved", "cpu", 0.0, 0)
 CLOSING = Closing(3.0, 0.25, 0.2, 0.75, "9", "measured", 12, 1)

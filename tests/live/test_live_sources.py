@@ -7,12 +7,12 @@ import threading
 import time
 
 import pytest
-from test_reasoner import EPISODE, TEXT
 
 from adasr_trl.core.clock import Clock, arrivals
 from adasr_trl.core.errors import UserError
 from adasr_trl.live import sources
 from adasr_trl.live.sources import Piece, Utf8, on_time, read_text, replayed, transcribed, typed
+from support.live_use import EPISODE, TEXT
 
 
 @pytest.fixture

@@ -14,9 +14,10 @@ import threading
 import time
 
 import pytest
-from live_use import run as run
-from live_use import story as story
-from live_use import stream, threads_left
+
+from support.live_use import run as run
+from support.live_use import story as story
+from support.live_use import stream, threads_left
 
 
 class Terminal:

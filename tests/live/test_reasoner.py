@@ -5,11 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 import pytest
-from conftest import STREAMING
-from families import lean_towards
-from test_parallel import PARALLEL
 
-from adasr_trl.core.episode import AnswerType, Episode, Source
 from adasr_trl.core.errors import UserError
 from adasr_trl.core.protocol import Ending, Mode
 from adasr_trl.engines import HFEngine, Request, Sampling
@@ -17,18 +13,9 @@ from adasr_trl.layouts import build_layout
 from adasr_trl.layouts.codec import Codec
 from adasr_trl.layouts.convert import converted
 from adasr_trl.live.reasoner import Kind, StreamingReasoner
-
-QUESTION = "How many coins does Tom have?"
-TEXT = "Tom has 5 coins. He sings. Tom finds 3 coins."
-EPISODE = Episode(
-    id="live",
-    group="live",
-    question=QUESTION,
-    chunks=("Tom has 5 coins.", " He sings.", " Tom finds 3 coins."),
-    answer="8",
-    answer_type=AnswerType.TEXT,
-    source=Source("test", "1", "Apache-2.0", "train"),
-)
+from support.families import lean_towards
+from support.live_use import EPISODE, QUESTION, TEXT, pieces
+from support.settings import PARALLEL, STREAMING
 
 
 @pytest.fixture(params=["interleaved", "parallel"])
@@ -39,10 +26,6 @@ def parts(request, model, tokenizer):
     ends = [codec.marker(role)[-1] for role in ("thought_end", "skip", "reasoning_end")]
     lean_towards(model.eval(), [*ends, codec.eos_id], 5.0)
     return HFEngine(model, codec, layout, streaming), layout
-
-
-def pieces(text, size):
-    return [text[i : i + size] for i in range(0, len(text), size)]
 
 
 @pytest.mark.parametrize("size", [1, 7, 100])

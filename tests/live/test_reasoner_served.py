@@ -8,24 +8,15 @@ import time
 
 import pytest
 import torch
-from conftest import STREAMING
-from loopback_completions import CompletionServer
-from test_parallel import PARALLEL
-from test_reasoner import EPISODE, QUESTION, TEXT, pieces
 
 from adasr_trl.artifacts.saved_config import save_streaming
 from adasr_trl.core.errors import UserError
 from adasr_trl.engines import HFEngine, Request, Sampling
-from adasr_trl.layouts import build_layout
-from adasr_trl.layouts.codec import Codec
 from adasr_trl.live.background import BackgroundStream
 from adasr_trl.live.reasoner import Kind, StreamingReasoner
-
-
-def reasoner_of(model, tokenizer, streaming):
-    codec = Codec(tokenizer, streaming.markers)
-    layout = build_layout(streaming, codec)
-    return StreamingReasoner(HFEngine(model, codec, layout, streaming), layout)
+from support.live_use import EPISODE, QUESTION, TEXT, pieces, reasoner_of
+from support.loopback_completions import CompletionServer
+from support.settings import PARALLEL, STREAMING
 
 
 @pytest.fixture(params=[STREAMING, PARALLEL], ids=["interleaved", "parallel"])

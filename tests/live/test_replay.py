@@ -6,10 +6,6 @@ import dataclasses
 import json
 
 import pytest
-from conftest import STREAMING
-from test_parallel import PARALLEL
-from test_reasoner import EPISODE
-from test_reasoner_served import reasoner_of
 
 from adasr_trl.artifacts.saved_config import save_streaming
 from adasr_trl.cli.main import main as adasr
@@ -18,6 +14,8 @@ from adasr_trl.core.errors import UserError
 from adasr_trl.live import device_rates
 from adasr_trl.live.device_rates import DeviceProfile
 from adasr_trl.live.replay import Replayed, compare, play, table
+from support.live_use import EPISODE, reasoner_of
+from support.settings import PARALLEL, STREAMING
 
 PROFILE = DeviceProfile("cpu", 0.5, 0.0, 0.0)
 

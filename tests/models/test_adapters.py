@@ -5,20 +5,20 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
-import workspace
 
-from adasr_trl.cli.main import main as adasr
 from adasr_trl.config.sections import ModelConfig
 from adasr_trl.core.protocol import Markers
 from adasr_trl.models.loading import load_model, load_tokenizer
+from support import workspace
+from support.runs import logits, run
 
 
 def test_hrpo_continues_the_sft_adapter_and_starts_with_its_logits(tmp_path, episodes, monkeypatch):
     workspace.make(tmp_path, episodes)
     base, adapter = tmp_path / "base", tmp_path / "sft"
-    assert run(tmp_path, "sft", "--output_dir", str(base), "--max_steps", "1") == 0
+    assert run("sft", tmp_path, "--output_dir", str(base), "--max_steps", "1") == 0
     flags = ("--model", f"{{path: {base}}}", "--lora.r", "4", "--learning_rate", "0.05")
-    assert run(tmp_path, "sft", *flags) == 0
+    assert run("sft", tmp_path, *flags) == 0
     assert (adapter / "adapter_model.safetensors").is_file()
 
     ids = torch.arange(5, 45).unsqueeze(0)
@@ -37,7 +37,7 @@ def test_hrpo_continues_the_sft_adapter_and_starts_with_its_logits(tmp_path, epi
 
     train = HRPOTrainer.train
     monkeypatch.setattr(HRPOTrainer, "train", spy)
-    assert run(tmp_path, "hrpo", "--max_steps", "2") == 0
+    assert run("hrpo", tmp_path, "--max_steps", "2") == 0
     found, trained = first[0]
     assert torch.equal(found, before)
     assert trained
@@ -46,19 +46,6 @@ def test_hrpo_continues_the_sft_adapter_and_starts_with_its_logits(tmp_path, epi
     assert (tmp_path / "hrpo" / "adapter_model.safetensors").is_file()
 
 
-def run(root: Path, command: str, *flags: str) -> int:
-    return adasr([command, "--config", str(root / f"{command}.yaml"), *flags])
-
-
 def load(path: Path) -> torch.nn.Module:
     config = ModelConfig(path=str(path))
     return load_model(config, load_tokenizer(config, Markers(), ()), seed=0)
-
-
-def logits(model: torch.nn.Module, ids: torch.Tensor) -> torch.Tensor:
-    was_training = model.training
-    model.eval()
-    with torch.no_grad():
-        found = model(input_ids=ids).logits
-    model.train(was_training)
-    return found

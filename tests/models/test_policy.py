@@ -7,7 +7,6 @@ from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
-from conftest import STREAMING
 
 from adasr_trl.artifacts.saved_config import save_streaming
 from adasr_trl.config.sections import ModelConfig
@@ -15,6 +14,7 @@ from adasr_trl.core.errors import UserError
 from adasr_trl.evaluation.judging import Judge
 from adasr_trl.layouts.codec import Codec
 from adasr_trl.models.loading import load_policy
+from support.settings import STREAMING
 
 # As Qwen3's: an empty thought stands in the prompt where thinking is switched off.
 SWITCHED = (

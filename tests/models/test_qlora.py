@@ -7,40 +7,23 @@ from pathlib import Path
 
 import pytest
 import torch
-import workspace
-from conftest import SCRATCH
 from peft import LoraConfig, get_peft_model
 from safetensors.torch import load_file
-from test_adapters import logits
-from test_commands import kill_at
 
 from adasr_trl.artifacts.saved_config import load_origin
-from adasr_trl.cli.main import main as adasr
 from adasr_trl.config.sections import ModelConfig, QuantizationSection
 from adasr_trl.core.protocol import Markers
 from adasr_trl.models.loading import load_model, load_tokenizer, model_is_quantized
-
-FOUR_BITS = "{kind: nf4, compute_dtype: float32}"
-WIDE = {**vars(SCRATCH), "hidden_size": 128, "intermediate_size": 128, "head_dim": 64}
-
-
-def run(root: Path, command: str, *flags: str) -> int:
-    return adasr([command, "--config", str(root / f"{command}.yaml"), *flags])
+from support import workspace
+from support.four_bits import FOUR_BITS, make_runs
+from support.runs import kill_at, logits, run
 
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory, episodes):
     """A base model, and an SFT run with an adapter on its weights in 4 bits."""
     root = tmp_path_factory.mktemp("qlora")
-    workspace.make(root, episodes)
-    wide = {"init": "scratch", "scratch": WIDE}
-    workspace.save(root, "base", {**workspace.load(root, "sft"), "model": wide})
-    base = str(root / "base")
-    assert adasr(["sft", "--config", f"{base}.yaml", "--output_dir", base]) == 0
-    flags = ("--model", f"{{path: {base}, quantization: {FOUR_BITS}}}", "--lora.r", "4")
-    config = {**workspace.load(root, "sft"), "learning_rate": 0.02}
-    workspace.save(root, "sft", config)
-    assert run(root, "sft", *flags) == 0
+    make_runs(root, episodes)
     return root
 
 
@@ -102,14 +85,14 @@ def test_hrpo_continues_the_4_bit_adapter_and_starts_with_its_logits(root, monke
 
     monkeypatch.setattr(HRPOTrainer, "train", spy)
     out = root / "continued"
-    assert run(root, "hrpo", "--max_steps", "2", "--output_dir", str(out)) == 0
+    assert run("hrpo", root, "--max_steps", "2", "--output_dir", str(out)) == 0
     found, trained = first[0]
     assert torch.equal(found, logits(load(root / "sft"), ids))
     assert sum("lora_A" in name for name in trained) == 14  # 7 layers twice: one adapter
     assert load_origin(out).quantization.kind == "nf4"
     config = workspace.load(root, "eval")
     workspace.save(root, "eval", {**config, "model": {"path": str(out)}})
-    assert run(root, "eval", "--eval.max_questions", "2", "--eval.modes", "[streaming]") == 0
+    assert run("eval", root, "--eval.max_questions", "2", "--eval.modes", "[streaming]") == 0
 
 
 @pytest.mark.parametrize("command", ["sft", "hrpo"])
@@ -144,7 +127,7 @@ def test_a_killed_run_with_an_adapter_resumes_to_the_weights_of_an_uninterrupted
     ],
 )
 def test_4_bits_of_weights_that_bitsandbytes_cannot_load_are_refused(root, capsys, model, said):
-    assert run(root, "sft", "--model", model, "--output_dir", str(root / "refused")) == 2
+    assert run("sft", root, "--model", model, "--output_dir", str(root / "refused")) == 2
     error = capsys.readouterr().err
     assert said in error
     assert "model" in error

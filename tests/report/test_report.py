@@ -13,11 +13,11 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-import reported
 
 from adasr_trl.cli.main import main
 from adasr_trl.core.errors import UserError
 from adasr_trl.report import Options, Wanted, write_report
+from support import reported
 
 
 class Reader(HTMLParser):

@@ -7,9 +7,9 @@ import shutil
 import time
 
 import pytest
-import reported
 
 from adasr_trl.report import write_report
+from support import reported
 
 CHROMIUM = (
     shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")

@@ -3,39 +3,24 @@
 from __future__ import annotations
 
 import dataclasses
-from types import SimpleNamespace
 
 import pytest
 import torch
-from conftest import STREAMING
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
-from scripted import write
 
 from adasr_trl.config.sections import RewardConfig
-from adasr_trl.core.episode import AnswerType, Episode, Source
 from adasr_trl.hrpo.advantages import Granularity, Normalisation, Settings
 from adasr_trl.hrpo.scoring import grade, scopes_of, score
 from adasr_trl.layouts import build_layout
 from adasr_trl.layouts.codec import Codec
 from adasr_trl.rewards import BUILT_IN, RewardError, build_rewards
+from support.group_scoring import ALONE, EPISODE
+from support.scripted import write
+from support.settings import STREAMING
 
-EPISODE = Episode(
-    id="e",
-    group="e",
-    question="How many coins does Tom have?",
-    chunks=("Tom has 5 coins.", " He sings.", " Tom finds 3 coins."),
-    answer="8",
-    answer_type=AnswerType.NUMBER,
-    source=Source("test", "1", "Apache-2.0", "train"),
-    thoughts=("Tom 5", "", "Tom 5 + 3 = 8"),
-    deep="",
-)
 WRONG = "9"
 EXEMPT = {"trace_values"}  # judges the stream alone: rollouts of equal streams keep the order
-ALONE = SimpleNamespace(
-    device=torch.device("cpu"), gather=lambda x: x, pad_across_processes=lambda x, **_: x
-)
 SETTINGS = {
     "format": [{}, {"partial_credit": True}],
     "adaptive_thinking": [{}, {"strength": 9.0}],

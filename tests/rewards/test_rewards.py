@@ -6,8 +6,6 @@ import dataclasses
 from pathlib import Path
 
 import pytest
-from conftest import STREAMING
-from scripted import play, write
 from trl.rewards import get_cosine_scaled_reward, get_repetition_penalty_reward
 from trl.rewards import get_soft_overlong_punishment as soft_overlong_of_trl
 
@@ -20,6 +18,8 @@ from adasr_trl.engines.rollout_state import Row
 from adasr_trl.layouts import build_layout
 from adasr_trl.layouts.codec import Codec
 from adasr_trl.rewards import BUILT_IN, Graded, RewardError, answered_right, build_rewards
+from support.scripted import play, write
+from support.settings import STREAMING
 
 EPISODE = Episode(
     id="e",

@@ -5,14 +5,14 @@ from __future__ import annotations
 import sys
 
 import pytest
-from conftest import STREAMING
-from scripted import write
 
 from adasr_trl.config.sections import RewardConfig
 from adasr_trl.core.errors import UserError
 from adasr_trl.layouts import build_layout
 from adasr_trl.layouts.codec import Codec
 from adasr_trl.rewards import Graded, RewardError, build_rewards, source_digests
+from support.scripted import write
+from support.settings import STREAMING
 
 MODULE = """
 import math

@@ -1,4 +1,4 @@
-"""A run, a story, and adasr stream called as from a shell."""
+"""A story and its question, a reasoner, a run, and adasr stream called as from a shell."""
 
 from __future__ import annotations
 
@@ -8,11 +8,37 @@ import sys
 import threading
 
 import pytest
-from conftest import STREAMING
-from test_reasoner import QUESTION, TEXT
 
 from adasr_trl.artifacts.saved_config import save_streaming
 from adasr_trl.cli.main import main as adasr
+from adasr_trl.core.episode import AnswerType, Episode, Source
+from adasr_trl.engines import HFEngine
+from adasr_trl.layouts import build_layout
+from adasr_trl.layouts.codec import Codec
+from adasr_trl.live.reasoner import StreamingReasoner
+from support.settings import STREAMING
+
+QUESTION = "How many coins does Tom have?"
+TEXT = "Tom has 5 coins. He sings. Tom finds 3 coins."
+EPISODE = Episode(
+    id="live",
+    group="live",
+    question=QUESTION,
+    chunks=("Tom has 5 coins.", " He sings.", " Tom finds 3 coins."),
+    answer="8",
+    answer_type=AnswerType.TEXT,
+    source=Source("test", "1", "Apache-2.0", "train"),
+)
+
+
+def pieces(text, size):
+    return [text[i : i + size] for i in range(0, len(text), size)]
+
+
+def reasoner_of(model, tokenizer, streaming):
+    codec = Codec(tokenizer, streaming.markers)
+    layout = build_layout(streaming, codec)
+    return StreamingReasoner(HFEngine(model, codec, layout, streaming), layout)
 
 
 @pytest.fixture

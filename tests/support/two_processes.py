@@ -9,21 +9,20 @@ its length here, so that an untrained model has right and wrong ones.
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
 from dataclasses import replace
 from pathlib import Path
 
 import torch
-from conftest import SCRATCH, STREAMING
 
 from adasr_trl.config.sections import GroupFilter, ModelConfig, RewardConfig
 from adasr_trl.hrpo import HRPOConfig, HRPOTrainer, scoring
-from adasr_trl.models.loading import load_model, load_tokenizer
+from adasr_trl.models.loading import load_tokenizer
 from adasr_trl.rewards import Reward, Scope, build_rewards
 from adasr_trl.rewards.user import UserFunction
-from data_builders.sources import ledger
+from support.settings import SCRATCH, STREAMING
+from support.tiny_model import ledger_episodes, small_model
 
 
 def sometimes_unknown(rollout, episode):
@@ -81,18 +80,10 @@ class Recorder(HRPOTrainer):
 
 def parts_of(out, layout="interleaved", **changes):
     """What a trainer is made of: model, tokenizer, episodes, arguments and streaming configuration."""
-    parser = argparse.ArgumentParser()
-    ledger.add_options(parser)
-    options = parser.parse_args(["--train-count", "60", "--test-count", "1"])
-    episodes = [e for e in ledger.build(options) if e.source.split == "train"]
+    episodes = ledger_episodes()
     config = ModelConfig(init="scratch", scratch=SCRATCH)
     tokenizer = load_tokenizer(config, STREAMING.markers, episodes)
-    torch.manual_seed(0)
-    model = load_model(config, tokenizer, seed=0)
-    with torch.no_grad():
-        for parameter in model.parameters():
-            if parameter.dim() > 1:
-                parameter.mul_(6.0)
+    model = small_model(tokenizer)
     settings = {
         "generation_batch_size": 24,  # with G = 8 the second group is split over two processes
         "per_device_train_batch_size": 4,

@@ -14,10 +14,10 @@ import sys
 from pathlib import Path
 
 import torch
-from two_processes import parts_of, rewards_of
 
 from adasr_trl.core.rollout import to_record
 from adasr_trl.hrpo import HRPOTrainer
+from support.two_processes import parts_of, rewards_of
 
 ZERO3 = {
     "zero_optimization": {

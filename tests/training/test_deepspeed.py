@@ -5,64 +5,20 @@ Each run is ``adasr sft`` in processes of their own (``sharded``).
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import torch
-import workspace
-from safetensors.torch import load_file
 
-from adasr_trl.cli.main import main as adasr
+from support.sharded_runs import NEGLIGIBLE, TOLERANCE, apart, launch, make_root
 
-ROOT = Path(__file__).parents[2]
-SUPPORT = ROOT / "tests" / "support"
-TOLERANCE = 1e-5
-NEGLIGIBLE = 1e-7  # AdamW divides by the gradient's own size: below this, rounding becomes a step
 LORA = ("--lora.r", "4", "--lora.dropout", "0.1")
-
-
-def launch(root: Path, kind: str, processes: int, *extra: str) -> Path:
-    name = f"{kind}-{processes}-{len(list(root.iterdir()))}"
-    paths = [str(SUPPORT), str(ROOT / "tests"), str(ROOT), str(ROOT / "src")]
-    environment = {
-        **os.environ,
-        "PYTHONPATH": os.pathsep.join(paths),
-        "OMP_NUM_THREADS": "1",
-        "GLOO_SOCKET_IFNAME": "lo",
-        "TORCH_EXTENSIONS_DIR": str(root / "extensions"),  # what DeepSpeed compiles, once
-    }
-    launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(processes)]
-    command = [
-        *(launcher if processes > 1 else ()),
-        str(SUPPORT / "sharded.py"),
-        str(root),
-        name,
-        kind,
-    ]
-    done = subprocess.run(
-        [sys.executable, *command, *extra],
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=900,  # compiling DeepSpeed's AdamW on a busy machine takes minutes
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr[-4000:]
-    return root / name
 
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory, episodes):
-    """Three steps of AdamW from a saved model; a batch of 4 episodes a step and process."""
     root = tmp_path_factory.mktemp("sharded")
-    workspace.make(root, episodes)
-    assert adasr(["sft", "--config", str(root / "sft.yaml"), "--output_dir", f"{root}/base"]) == 0
-    config = workspace.load(root, "sft")
-    config |= {"model": {"path": f"{root}/base"}, "max_steps": 3, "save_steps": 1}
-    workspace.save(root, "sft", config | {"learning_rate": 1e-4, "eval_strategy": "no"})
+    make_root(root, episodes)
     return root
 
 
@@ -77,26 +33,6 @@ def plain(root):
         return made[processes]
 
     return of
-
-
-def weights(run: Path) -> dict[str, torch.Tensor]:
-    (file,) = run.glob("*model.safetensors")
-    found = load_file(file)
-    if "lm_head.weight" in found:  # a tied head, which DeepSpeed saves too
-        assert torch.equal(found.pop("lm_head.weight"), found["model.embed_tokens.weight"])
-    return found
-
-
-def apart(a: Path, b: Path, gradients: dict[str, torch.Tensor] | None = None) -> float:
-    left, right = weights(a), weights(b)
-    assert left.keys() == right.keys()
-    worst = 0.0
-    for name, weight in left.items():
-        difference = (weight - right[name]).abs()
-        if gradients is not None:
-            difference = difference[gradients[name] >= NEGLIGIBLE]
-        worst = max(worst, difference.max().item() if difference.numel() else 0.0)
-    return worst
 
 
 CASES = [

@@ -4,63 +4,47 @@ accelerate shards over accelerators only; ``sharded`` lets it take CPU processes
 line of configs/accelerate/fsdp.yaml, gathering, saving and resuming. The transport is gloo in place of NCCL.
 """
 
-import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import torch
-import workspace
-from test_deepspeed import TOLERANCE, apart, launch, root  # noqa: F401  # a fixture
 
 from adasr_trl.cli.main import main as adasr
 from adasr_trl.core.errors import UserError
 from adasr_trl.training.distributed import begin_processes
+from support import workspace
+from support.launching import launch_script
+from support.sharded_runs import TOLERANCE, apart, launch, make_root
 
 ROOT = Path(__file__).parents[2]
-SUPPORT = ROOT / "tests" / "support"
 CONFIG = ROOT / "configs" / "accelerate" / "fsdp.yaml"
 LORA = ("--lora.r", "4", "--lora.dropout", "0.1")
 
 
-def launch_fsdp(root, *extra):  # noqa: F811  # the directory, not the fixture
+def launch_fsdp(root, *extra):
     name = f"fsdp-{len(list(root.iterdir()))}"
-    environment = {
-        **os.environ,
-        "PYTHONPATH": os.pathsep.join(map(str, (SUPPORT, ROOT / "tests", ROOT, ROOT / "src"))),
-        "OMP_NUM_THREADS": "1",
-        "GLOO_SOCKET_IFNAME": "lo",
-        "ACCELERATE_USE_CPU": "true",
-    }
-    launcher = ["-m", "accelerate.commands.launch", "--config_file", str(CONFIG)]
-    more = ["--mixed_precision", "no", "--main_process_port", "0"]
-    done = subprocess.run(
-        [
-            sys.executable,
-            *launcher,
-            *more,
-            str(SUPPORT / "sharded.py"),
-            str(root),
-            name,
-            "fsdp",
-            *extra,
-        ],
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
+    launcher = ("-m", "accelerate.commands.launch", "--config_file", CONFIG)
+    launch_script(
+        "sharded",
+        *(root, name, "fsdp", *extra),
+        launcher=(*launcher, "--mixed_precision", "no", "--main_process_port", 0),
+        ACCELERATE_USE_CPU="true",
     )
-    assert done.returncode == 0, done.stderr[-4000:]
     shares = [float((root / f"{name}-share.{rank}").read_text()) for rank in (0, 1)]
     assert max(shares) < 0.6  # of the weights in each process: they are sharded
     return root / name
 
 
+@pytest.fixture(scope="module")
+def root(tmp_path_factory, episodes):
+    root = tmp_path_factory.mktemp("sharded")
+    make_root(root, episodes)
+    return root
+
+
 @pytest.fixture
-def untaught(root, tmp_path):  # noqa: F811
+def untaught(root, tmp_path):
     """The saved model as a pretrained one, which either layout may be taught."""
     shutil.copytree(root / "base", tmp_path / "base")
     (tmp_path / "base" / "streaming.json").unlink()
@@ -71,7 +55,7 @@ def untaught(root, tmp_path):  # noqa: F811
 @pytest.mark.parametrize("layout", ["interleaved", "parallel"])
 @pytest.mark.parametrize("adapter", [(), LORA], ids=["full", "lora"])
 def test_fsdp_trains_to_the_weights_of_plain_training_and_a_cut_run_resumes_to_them(
-    root,  # noqa: F811
+    root,
     untaught,
     layout,
     adapter,

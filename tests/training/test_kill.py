@@ -10,11 +10,11 @@ import time
 from pathlib import Path
 
 import pytest
-import workspace
-from test_commands import assert_equal, samples
 
 from adasr_trl.artifacts import directory
 from adasr_trl.artifacts.names import CHECKPOINT_MARK
+from support import workspace
+from support.runs import assert_equal, samples
 
 pytestmark = pytest.mark.slow
 

@@ -7,10 +7,6 @@ import json
 
 import pytest
 import torch
-import workspace
-from test_commands import assert_equal, kill_at
-from test_hrpo_parity import SETTINGS, train
-from test_parallel import PARALLEL, full_logps, parts_for
 
 from adasr_trl.cli.main import main as adasr
 from adasr_trl.config.sections import LoraSection, RewardConfig
@@ -22,6 +18,11 @@ from adasr_trl.hrpo import HRPOConfig, HRPOTrainer
 from adasr_trl.rewards import build_rewards
 from adasr_trl.training.data import Data, Texts
 from adasr_trl.training.sft import SFTSettings, sft_trainer
+from support import workspace
+from support.hrpo_training import SETTINGS, train
+from support.parallel_layout import full_logps, parts_for
+from support.runs import assert_equal, kill_at
+from support.settings import PARALLEL
 
 REWARDS = build_rewards(
     [

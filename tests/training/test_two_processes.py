@@ -2,34 +2,18 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
 import torch
-from two_processes import FORMS
 
-ROOT = Path(__file__).parents[2]
-SUPPORT = ROOT / "tests" / "support"
+from support.launching import TORCHRUN, launch_script
+from support.two_processes import FORMS
+
 TOLERANCE = 5e-7  # gradients of 24 rows are summed in one order by one process, in another by two
 
 
 def launch(out, *launcher):
     out.mkdir()
-    paths = [str(SUPPORT), str(ROOT / "tests"), str(ROOT), str(ROOT / "src")]
-    environment = {
-        **os.environ,
-        "PYTHONPATH": os.pathsep.join(paths),
-        "OMP_NUM_THREADS": "1",
-        "GLOO_SOCKET_IFNAME": "lo",
-    }
-    command = [sys.executable, *launcher, str(SUPPORT / "two_processes.py"), str(out)]
-    done = subprocess.run(
-        command, env=environment, capture_output=True, text=True, timeout=240, check=False
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
+    launch_script("two_processes", out, launcher=launcher)
     return out
 
 
@@ -37,8 +21,7 @@ def launch(out, *launcher):
 def runs(tmp_path_factory):
     base = tmp_path_factory.mktemp("processes")
     one = launch(base / "one")
-    flags = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
-    return one, launch(base / "two", *flags)
+    return one, launch(base / "two", *TORCHRUN, 2)
 
 
 def load(folder, name, rank=0):
