@@ -31,7 +31,7 @@ from adasr_trl.core.episode import Episode
 from adasr_trl.core.protocol import Mode, Phase
 from adasr_trl.core.rollout import Rollout
 from adasr_trl.engines import HFEngine, Request, Sampling, VLLMEngine
-from adasr_trl.engines.rollout_state import Row
+from adasr_trl.engines.rollout_state import SequenceState
 from adasr_trl.hrpo import HRPOConfig, HRPOTrainer
 from adasr_trl.layouts import Layout, build_layout
 from adasr_trl.layouts.codec import Codec
@@ -121,12 +121,12 @@ class Subject:
     def replayed(self, request: Request, rollout: Rollout) -> Rollout:
         """The protocol, given the sampled tokens one by one."""
         positions = SCRATCH.max_position_embeddings
-        row = Row(request, self.layout, self.codec, STREAMING, positions)
+        state = SequenceState(request, self.layout, self.codec, STREAMING, positions)
         columns = zip(rollout.token_ids, rollout.phases, rollout.logprobs or (), strict=True)
         for token_id, phase, logprob in columns:
             if phase is not Phase.READ:
-                row.accept(token_id, logprob)
-        return row.rollout()
+                state.accept(token_id, logprob)
+        return state.rollout()
 
     def sample(self, requests: Sequence[Request], report: Report, shown: int) -> None:
         """The rate, whether rollouts repeat, and some to read: what was written stands in brackets."""

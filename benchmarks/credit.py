@@ -31,7 +31,7 @@ from adasr_trl.core.episode import Episode, read_episodes
 from adasr_trl.core.protocol import Phase
 from adasr_trl.core.rollout import Rollout
 from adasr_trl.engines import HFEngine, Request, Sampling
-from adasr_trl.engines.rollout_state import Row
+from adasr_trl.engines.rollout_state import SequenceState
 from adasr_trl.engines.selfcheck import load_model_for
 from adasr_trl.hrpo import HRPOConfig
 from adasr_trl.hrpo.advantages import Settings, Tokens, hierarchical, relative
@@ -51,13 +51,13 @@ class BranchingEngine(HFEngine):
     streams: Sequence[Rollout] = ()
     branches = 1
 
-    def _row(self, request: Request, *args: Any) -> Row:
-        row = super()._row(request, *args)
+    def _state(self, request: Request, *args: Any) -> SequenceState:
+        state = super()._state(request, *args)
         recorded = self.streams[request.seed // self.branches]
         written = zip(recorded.token_ids, recorded.phases, strict=True)
         for token_id in (t for t, phase in written if phase is Phase.STREAM):
-            row.accept(token_id, 0.0)
-        return row
+            state.accept(token_id, 0.0)
+        return state
 
 
 def worth_of_streams(

@@ -17,7 +17,7 @@ import torch
 from adasr_trl.config.sections import StreamingConfig
 from adasr_trl.core.protocol import Mode
 from adasr_trl.layouts import build_layout
-from adasr_trl.layouts.views import Viewed
+from adasr_trl.layouts.visibility import StreamingForward
 from benchmarks import parts
 
 LAYOUTS = ("interleaved", "parallel")
@@ -39,8 +39,10 @@ def measure(name: Any, length: int) -> None:
     model = parts.model_of(len(codec.tokenizer), 256, 4).train()
     model.gradient_checkpointing_enable()
     ids = torch.tensor([sequence.token_ids])
-    views = layout.views(sequence)
-    forward = model if views is None else Viewed(model, lambda _: torch.tensor([views]))
+    visibility = layout.visibility(sequence)
+    forward = model
+    if visibility is not None:
+        forward = StreamingForward(model, lambda _: torch.tensor([visibility]))
     parts.restart_peak()
     before = parts.kibibytes("VmRSS")
     forward(input_ids=ids, attention_mask=torch.ones_like(ids), labels=ids).loss.backward()

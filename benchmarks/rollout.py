@@ -35,7 +35,7 @@ from trl.trainer import grpo_trainer
 from adasr_trl.config.sections import StreamingConfig
 from adasr_trl.core.protocol import Mode, Phase
 from adasr_trl.engines import HFEngine, Request, Sampling
-from adasr_trl.engines.rollout_state import Row
+from adasr_trl.engines.rollout_state import SequenceState
 from adasr_trl.layouts import build_layout
 from adasr_trl.layouts.codec import Codec
 from benchmarks import parts
@@ -271,8 +271,8 @@ def lockstep(work: Work) -> int:
 # ---- ours
 
 
-class PlannedRow(Row):
-    """A row that writes as many tokens as planned."""
+class PlannedState(SequenceState):
+    """A sequence that writes as many tokens as planned."""
 
     lengths: tuple[int, ...] = ()
 
@@ -286,14 +286,14 @@ class PlannedRow(Row):
 
 
 class PlannedEngine(HFEngine):
-    """Our engine; how long rows write is planned."""
+    """Our engine; how long sequences write is planned."""
 
     lengths: Lengths = ()
 
-    def _row(self, request: Request, *args: Any) -> Row:
-        row = PlannedRow(request, self._layout, self._codec, self._streaming, *args)
-        row.lengths = self.lengths[request.seed]
-        return row
+    def _state(self, request: Request, *args: Any) -> SequenceState:
+        state = PlannedState(request, self._layout, self._codec, self._streaming, *args)
+        state.lengths = self.lengths[request.seed]
+        return state
 
 
 def ours(work: Work, layout: str) -> int:

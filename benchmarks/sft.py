@@ -3,7 +3,7 @@
     python -m benchmarks.sft           # about 3 minutes on one core
 
 Eight episodes of 8 sentences a step. TRL's SFTTrainer gets the ids and labels of the interleaved layout; ours the same,
-and the parallel layout's with its views. CPU seconds of a step, the trainers in turns.
+and the parallel layout's with its visibility. CPU seconds of a step, the trainers in turns.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from trl.trainer.sft_trainer import DataCollatorForLanguageModeling
 from adasr_trl.config.sections import StreamingConfig
 from adasr_trl.core.protocol import Mode
 from adasr_trl.layouts import build_layout
-from adasr_trl.training.sft import SFTSettings, StreamingSFTTrainer, ViewsCollator, tokenize
+from adasr_trl.training.sft import SFTSettings, StreamingSFTTrainer, VisibilityCollator, tokenize
 from benchmarks import parts
 from benchmarks.step import StepTimes
 
@@ -55,7 +55,7 @@ def steps_of(form: str, folder: str) -> list[float]:
         skip = {"dataset_kwargs": {"skip_prepare_dataset": True}, "max_length": None}
         args: Any = SFTConfig(**settings, **skip)
     else:
-        kind, collator = StreamingSFTTrainer, ViewsCollator(codec.eos_id)
+        kind, collator = StreamingSFTTrainer, VisibilityCollator(codec.eos_id)
         args = SFTSettings(**settings)
     trainer = kind(
         parts.model_of(400, HIDDEN, LAYERS),

@@ -1,4 +1,4 @@
-"""The batched engine against a slow reference: one row, no cache, the whole sequence at every token."""
+"""The batched engine against a slow reference: one sequence, no cache, the whole sequence at every token."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import torch
 from adasr_trl.core.errors import UserError
 from adasr_trl.core.protocol import Ending, Mode, Phase
 from adasr_trl.engines import HFEngine, Request, Sampling
-from adasr_trl.engines.rollout_state import Row
-from adasr_trl.engines.sampling import draw, processors, uniform
+from adasr_trl.engines.rollout_state import SequenceState
+from adasr_trl.engines.sampling import processors, sample_tokens, uniform
 from adasr_trl.layouts import build_layout
 from adasr_trl.layouts.codec import Codec
 from support.scripted import play
@@ -27,16 +27,16 @@ def parts(tokenizer):
 def slow(model, parts, request, sampling):
     """One rollout by full forwards."""
     codec, layout = parts
-    row = Row(request, layout, codec, STREAMING)
+    state = SequenceState(request, layout, codec, STREAMING)
     ids: list[int] = []
     with torch.no_grad():
-        while not row.done:
-            ids += row.take(10_000).token_ids
+        while not state.done:
+            ids += state.take(10_000).token_ids
             logits = model(input_ids=torch.tensor([ids])).logits[:, -1]
-            number = [uniform(request.seed, row.sampled)]
-            token, logprob = draw(logits, number, sampling, processors(sampling))
-            row.accept(token[0], logprob[0])
-    return row.rollout()
+            number = [uniform(request.seed, state.sampled_tokens)]
+            token, logprob = sample_tokens(logits, number, sampling, processors(sampling))
+            state.accept(token[0], logprob[0])
+    return state.rollout()
 
 
 def requests_for(episodes, mode=Mode.STREAMING):
@@ -98,9 +98,11 @@ def test_read_then_think_reads_everything_and_writes_only_the_deep_part(taught, 
     assert rollout.chunk_of_token[first] == len(episodes[0].chunks)
 
 
-def row_of(parts, episode, **changes):
+def state_of(parts, episode, **changes):
     codec, layout = parts
-    return Row(Request(episode, 0), layout, codec, dataclasses.replace(STREAMING, **changes))
+    return SequenceState(
+        Request(episode, 0), layout, codec, dataclasses.replace(STREAMING, **changes)
+    )
 
 
 def test_a_thought_at_its_cap_is_closed_by_a_given_marker_and_reading_goes_on(parts, episodes):
@@ -110,7 +112,7 @@ def test_a_thought_at_its_cap_is_closed_by_a_given_marker_and_reading_goes_on(pa
     final = (*codec.marker("reasoning_end"), *codec.encode_text("7"), codec.eos_id)
     chunks = len(episodes[0].chunks)
     rollout = play(
-        row_of(parts, episodes[0], max_thought_tokens=3),
+        state_of(parts, episodes[0], max_thought_tokens=3),
         [[word] * 9, *[skip] * (chunks - 1), final],
     )
     assert rollout.thought_endings[0] is Ending.OUT_OF_TOKENS
@@ -129,8 +131,8 @@ def test_a_malformed_thought_stops_the_rollout_only_on_request(parts, episodes, 
     codec, _ = parts
     final = (*codec.marker("reasoning_end"), *codec.encode_text("7"), codec.eos_id)
     rest = [codec.marker("skip")] * (len(episodes[0].chunks) - 1)
-    row = row_of(parts, episodes[0], on_malformed=on_malformed)
-    rollout = play(row, [[codec.eos_id], *rest, final])
+    state = state_of(parts, episodes[0], on_malformed=on_malformed)
+    rollout = play(state, [[codec.eos_id], *rest, final])
     assert rollout.thought_endings[0] is Ending.MALFORMED
     if on_malformed == "stop":
         assert rollout.ending is Ending.MALFORMED
@@ -144,7 +146,9 @@ def test_an_answer_without_the_end_of_reasoning_is_malformed_and_does_not_end_in
 ):
     codec, _ = parts
     thoughts = [codec.marker("skip")] * len(episodes[0].chunks)
-    rollout = play(row_of(parts, episodes[0]), [*thoughts, (*codec.encode_text("7"), codec.eos_id)])
+    rollout = play(
+        state_of(parts, episodes[0]), [*thoughts, (*codec.encode_text("7"), codec.eos_id)]
+    )
     assert rollout.ending is Ending.MALFORMED
     assert rollout.token_ids[-1] != codec.eos_id
     assert rollout.answer is None
@@ -157,7 +161,7 @@ def test_reasoning_behind_the_end_marker_counts_into_the_answers_cost(parts, epi
     short = (*marker, *codec.encode_text("7"), codec.eos_id)
     moved = (*marker, *codec.encode_text("3 + 4 = 7"), codec.eos_id)
     costs = [
-        play(row_of(parts, episodes[0]), [*thoughts, final]).answer_tokens
+        play(state_of(parts, episodes[0]), [*thoughts, final]).answer_tokens
         for final in (short, moved)
     ]
     assert costs == [len(marker) + 1, len(marker) + 5]
@@ -166,8 +170,8 @@ def test_reasoning_behind_the_end_marker_counts_into_the_answers_cost(parts, epi
 def test_a_rollout_that_reaches_the_models_last_position_is_out_of_tokens(parts, episodes):
     codec, layout = parts
     request = Request(episodes[0], 0)
-    row = Row(request, layout, codec, STREAMING, max_positions=40)
-    rollout = play(row, [codec.marker("skip")] * len(episodes[0].chunks))
+    state = SequenceState(request, layout, codec, STREAMING, max_positions=40)
+    rollout = play(state, [codec.marker("skip")] * len(episodes[0].chunks))
     assert rollout.ending is Ending.OUT_OF_TOKENS
 
 

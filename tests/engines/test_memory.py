@@ -10,7 +10,7 @@ import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from adasr_trl.core.errors import UserError
-from adasr_trl.engines import HFEngine, Request, Room, Sampling
+from adasr_trl.engines import CacheBudget, HFEngine, Request, Sampling
 from adasr_trl.engines.memory import bytes_per_token
 from adasr_trl.layouts import build_layout
 from adasr_trl.layouts.codec import Codec
@@ -34,7 +34,7 @@ def too_large(model, most, times=1000):
 
     def refuse(_module, _args, kwargs):
         slots = kwargs.get("slots")
-        if slots is not None and slots.rows > most and left[0]:
+        if slots is not None and slots.num_slots > most and left[0]:
             left[0] -= 1
             raise torch.OutOfMemoryError("CUDA out of memory")
 
@@ -45,15 +45,15 @@ def test_out_of_memory_halves_the_batch_says_so_once_and_the_rollouts_are_the_sa
     model, parts, episodes, caplog
 ):
     expected = HFEngine(model, *parts).rollout(requests_for(episodes), Sampling(1.0))
-    room = Room(12)
+    budget = CacheBudget(12)
     hook = too_large(model, 4)
     with caplog.at_level(logging.WARNING):
-        found = HFEngine(model, *parts, room).rollout(requests_for(episodes), Sampling(1.0))
-        again = HFEngine(model, *parts, room).rollout(requests_for(episodes), Sampling(1.0))
+        found = HFEngine(model, *parts, budget).rollout(requests_for(episodes), Sampling(1.0))
+        again = HFEngine(model, *parts, budget).rollout(requests_for(episodes), Sampling(1.0))
     hook.remove()
     assert [r.token_ids for r in found] == [r.token_ids for r in expected]
     assert [r.token_ids for r in again] == [r.token_ids for r in expected]
-    assert room.limit == 3
+    assert budget.max_batch_size == 3
     said = [record.message for record in caplog.records if "out of memory" in record.message]
     assert [line.partition(":")[0] for line in said] == [
         "out of memory with 12 rollouts together",
@@ -105,17 +105,17 @@ def test_the_cache_keeps_to_its_bound_and_what_it_took_is_reported(model, parts,
     codec, layout, streaming = parts
     expected = HFEngine(model, *parts).rollout(requests_for(episodes), Sampling(1.0))
     gib = 600 * bytes_per_token(model) * 2 / 2**30
-    room = Room(12)
+    budget = CacheBudget(12)
     bounded = dataclasses.replace(streaming, max_cache_gib=gib)
-    found = HFEngine(model, codec, layout, bounded, room).rollout(
+    found = HFEngine(model, codec, layout, bounded, budget).rollout(
         requests_for(episodes), Sampling(1.0)
     )
     assert [r.token_ids for r in found] == [r.token_ids for r in expected]
-    report = room.report()
+    report = budget.report()
     assert 0 < report["rollout/cache_mib"] <= gib * 1024
     assert report["rollout/tokens_per_second"] > 0
-    assert room.report() == {}
-    unbounded = Room(12)
+    assert budget.report() == {}
+    unbounded = CacheBudget(12)
     HFEngine(model, *parts, unbounded).rollout(requests_for(episodes), Sampling(1.0))
     assert unbounded.report()["rollout/cache_mib"] > report["rollout/cache_mib"]
 
@@ -133,10 +133,10 @@ def test_a_group_shares_the_memory_of_what_it_begins_with(model, tokenizer, epis
     layout = build_layout(streaming, codec)
 
     def peak(requests):
-        room = Room(64)
+        budget = CacheBudget(64)
         with sdpa_kernel(SDPBackend.MATH):
-            HFEngine(model, codec, layout, streaming, room).rollout(requests, Sampling(1.0))
-        return room.report()["rollout/cache_mib"] * 2**20
+            HFEngine(model, codec, layout, streaming, budget).rollout(requests, Sampling(1.0))
+        return budget.report()["rollout/cache_mib"] * 2**20
 
     source = sum(len(t.token_ids) for t in layout.turns(episodes[0], Request(episodes[0], 0).mode))
     own = 128 * bytes_per_token(model)

@@ -9,11 +9,11 @@ import torch
 
 from adasr_trl.core.protocol import Phase
 from adasr_trl.engines import HFEngine, Request, Sampling
-from adasr_trl.engines.rollout_state import Row
+from adasr_trl.engines.rollout_state import SequenceState
 from adasr_trl.engines.sampling import uniform
 from adasr_trl.layouts import build_layout
 from adasr_trl.layouts.codec import Codec
-from adasr_trl.layouts.views import attention
+from adasr_trl.layouts.visibility import mask_and_positions
 from support.settings import STREAMING
 
 SHORT = dataclasses.replace(STREAMING, max_thought_tokens=4, max_deep_tokens=8)
@@ -21,21 +21,21 @@ NEAR = 1e-5  # of a boundary between two tokens: there rounding may decide
 
 
 def reference(model, parts, request):
-    """A plain loop: one row, no cache, inverse CDF in double precision. Tokens, and how near each draw was to another."""
+    """A plain loop: one sequence, no cache, inverse CDF in double precision. Tokens, and how near each draw was to another."""
     codec, layout, streaming = parts
-    row, margins = Row(request, layout, codec, streaming), []
-    while not row.done:
-        ids = list(row.read())
-        mask, positions = attention(torch.tensor([row._tape.views]))
+    state, margins = SequenceState(request, layout, codec, streaming), []
+    while not state.done:
+        ids = list(state.take_all())
+        mask, positions = mask_and_positions(torch.tensor([state._log.visibility]))
         logits = model(
             input_ids=torch.tensor([ids]), attention_mask=mask, position_ids=positions
         ).logits[0, -1]
         cdf = torch.softmax(logits.double(), dim=-1).cumsum(dim=-1)
-        number = uniform(request.seed, row.sampled) * cdf[-1]
+        number = uniform(request.seed, state.sampled_tokens) * cdf[-1]
         token = int((cdf <= number).sum())
         margins.append(float((cdf - number).abs().min()))
-        row.accept(token, 0.0)
-    rollout = row.rollout()
+        state.accept(token, 0.0)
+    rollout = state.rollout()
     written = [t for t, p in zip(rollout.token_ids, rollout.phases, strict=True) if p != Phase.READ]
     return written, margins
 

@@ -9,9 +9,9 @@ from transformers import AttentionInterface
 from adasr_trl.core.errors import UserError
 from adasr_trl.core.protocol import Mode
 from adasr_trl.engines import selfcheck
-from adasr_trl.engines.attention import SLOTS
+from adasr_trl.engines.attention import SLOT_ATTENTION
 from adasr_trl.engines.selfcheck import check_model
-from adasr_trl.layouts.views import Viewed, attention
+from adasr_trl.layouts.visibility import StreamingForward, mask_and_positions
 from support.families import BAD, GOOD, build
 from support.parallel_layout import parts_for
 from support.settings import PARALLEL
@@ -32,7 +32,7 @@ def test_a_model_that_attends_in_a_way_of_its_own_is_refused_in_both_layouts(mon
     """As one would whose code does not ask transformers which attention to use."""
     monkeypatch.setitem(
         AttentionInterface._global_mapping,
-        SLOTS,
+        SLOT_ATTENTION,
         AttentionInterface._global_mapping["sdpa"],
     )
     for layout in ("interleaved", "parallel"):
@@ -54,14 +54,17 @@ def test_a_model_in_which_tokens_meet_elsewhere_is_refused(family, said, dtype, 
 
 
 def test_a_model_whose_target_sees_no_source_is_refused(monkeypatch):
-    blind = lambda views: (attention(views)[0] & ~source_from_target(views), attention(views)[1])  # noqa: E731
-    monkeypatch.setattr(selfcheck, "attention", blind)
+    def blind(visibility):
+        mask, positions = mask_and_positions(visibility)
+        return mask & ~source_from_target(visibility), positions
+
+    monkeypatch.setattr(selfcheck, "mask_and_positions", blind)
     with pytest.raises(UserError, match="changes nothing in what is written behind"):
         check_model(build(GOOD["qwen3"], 420), "parallel")
 
 
-def source_from_target(views):
-    return ((views < 0).unsqueeze(-1) & (views > 0).unsqueeze(-2)).unsqueeze(1)
+def source_from_target(visibility):
+    return ((visibility < 0).unsqueeze(-1) & (visibility > 0).unsqueeze(-2)).unsqueeze(1)
 
 
 def test_the_self_check_of_a_model_for_flex_attention_runs_under_sdpa_as_rollouts_do():
@@ -85,12 +88,14 @@ def test_flex_attention_gives_what_sdpa_gives_forward(model, tokenizer, episodes
     """Backward needs a GPU. It compiles for 20 seconds."""
     _, layout = parts_for(tokenizer, PARALLEL)
     encoded = layout.encode(episodes[0], Mode.STREAMING)
-    views = torch.tensor([[0, 0, *layout.views(encoded), 0]])
+    visibility = torch.tensor([[0, 0, *layout.visibility(encoded), 0]])
     ids = torch.tensor([[3, 3, *encoded.token_ids, 3]])
     outputs = []
     for implementation in ("sdpa", "flex_attention"):
         model.set_attn_implementation(implementation)
-        viewed = Viewed(model, lambda _: views, implementation)
+        streaming = StreamingForward(model, lambda _: visibility, implementation)
         with torch.no_grad():
-            outputs.append(viewed(input_ids=ids, attention_mask=views).logits[views != 0])
+            outputs.append(
+                streaming(input_ids=ids, attention_mask=visibility).logits[visibility != 0]
+            )
     assert (outputs[0] - outputs[1]).abs().max() < 1e-3

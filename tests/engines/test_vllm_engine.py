@@ -16,7 +16,7 @@ from adasr_trl.core.errors import UserError
 from adasr_trl.core.protocol import Ending, Mode, Phase
 from adasr_trl.engines import HFEngine, Request, Sampling, VLLMEngine
 from adasr_trl.engines import vllm as vllm_engine
-from adasr_trl.engines.rollout_state import Row
+from adasr_trl.engines.rollout_state import SequenceState
 from adasr_trl.hrpo import HRPOConfig
 from adasr_trl.layouts import build_layout
 from adasr_trl.layouts.codec import Codec
@@ -277,9 +277,9 @@ def test_an_episode_that_leaves_no_room_to_think_is_refused_by_name(writer, part
 
 def test_an_answer_without_a_token_is_an_error_not_an_endless_loop(parts, requests):
     codec, layout = parts
-    row = Row(requests[0], layout, codec, STREAMING)
+    state = SequenceState(requests[0], layout, codec, STREAMING)
     with pytest.raises(RuntimeError, match=requests[0].episode.id):
-        vllm_engine.take(row, vllm_engine.Written([], []))
+        vllm_engine.accept(state, [], [])
 
 
 class Sleeper:

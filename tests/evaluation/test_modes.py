@@ -10,7 +10,7 @@ import torch
 from adasr_trl.core.errors import UserError
 from adasr_trl.core.protocol import Ending, Mode, Phase
 from adasr_trl.engines import HFEngine, Request, Sampling
-from adasr_trl.engines.rollout_state import Row
+from adasr_trl.engines.rollout_state import SequenceState
 from adasr_trl.evaluation.judging import first_answer_token
 from adasr_trl.layouts import build_layout
 from adasr_trl.layouts.codec import Codec
@@ -30,7 +30,7 @@ def parts(request, tokenizer):
 
 def row_of(episode, mode, parts):
     codec, layout, streaming = parts
-    return Row(Request(episode, 0, mode), layout, codec, streaming)
+    return SequenceState(Request(episode, 0, mode), layout, codec, streaming)
 
 
 def final(codec, deep, answer):
@@ -63,7 +63,7 @@ def test_with_forced_skips_a_skip_marker_is_given_behind_each_chunk(parts, episo
     own = play(row_of(episode, Mode.STREAMING, parts), [*skips, final(codec, "all at once", "8")])
     assert own.token_ids == rollout.token_ids
     assert own.chunk_of_token == rollout.chunk_of_token
-    assert layout.views(own) == layout.views(rollout)
+    assert layout.visibility(own) == layout.visibility(rollout)
     assert own.tokens_in(Phase.DEEP) == rollout.tokens_in(Phase.DEEP)
 
 
@@ -81,7 +81,7 @@ def test_without_a_deep_part_the_reasoning_end_is_given_behind_the_last_thought(
     # The very tokens of a rollout that reasons no further of its own accord.
     own = play(row_of(episode, Mode.STREAMING, parts), [*thoughts, final(codec, "", "8")])
     assert own.token_ids == rollout.token_ids
-    assert layout.views(own) == layout.views(rollout)
+    assert layout.visibility(own) == layout.visibility(rollout)
     assert (own.deep, own.answer) == (rollout.deep, rollout.answer)
     marker = len(codec.marker("reasoning_end"))
     assert own.answer_tokens == rollout.answer_tokens + marker

@@ -12,7 +12,7 @@ from trl.models import unwrap_model_for_generation
 from trl.trainer.utils import RepeatSampler
 
 from adasr_trl.hrpo import HRPOTrainer
-from adasr_trl.hrpo.streaming_attention import ViewedGRPOTrainer
+from adasr_trl.hrpo.streaming_attention import StreamingAttentionTrainer
 
 OVERRIDDEN = {
     "_get_train_sampler": ["self", "dataset"],
@@ -81,7 +81,7 @@ def test_the_model_is_unwrapped_by_trl_for_generation():
 
 
 def test_the_trainer_overrides_nothing_else():
-    classes = (HRPOTrainer, ViewedGRPOTrainer)
+    classes = (HRPOTrainer, StreamingAttentionTrainer)
     own = {name for c in classes for name, value in vars(c).items() if inspect.isfunction(value)}
     theirs = set(dir(GRPOTrainer))
     assert own & theirs == {"__init__", *OVERRIDDEN}
@@ -106,7 +106,7 @@ def test_log_probabilities_are_computed_in_one_place_that_only_calls_the_model()
 def test_sft_computes_its_loss_by_calling_the_model_it_is_given():
     source = inspect.getsource(SFTTrainer.compute_loss)
     assert "outputs = model(**inputs, fused_lm_head=True)" in source
-    assert "views" not in source
+    assert "visibility" not in source
 
 
 def test_vllm_is_reached_through_these_attributes_of_trls_generation():

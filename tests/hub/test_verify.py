@@ -45,9 +45,9 @@ def test_a_probe_finds_its_own_model_and_no_other(tmp_path, model, tokenizer, st
 def test_the_parallel_probe_asks_under_streaming_attention(tmp_path, model, tokenizer):
     save_probe(tmp_path, model, tokenizer, PARALLEL)
     probe = load_probe(tmp_path)
-    assert (probe.views_T < 0).any()
-    causal = torch.arange(1, len(probe.views_T) + 1)
-    assert compare(dataclasses.replace(probe, views_T=causal), model).largest > 1e-2
+    assert (probe.visibility_T < 0).any()
+    causal = torch.arange(1, len(probe.visibility_T) + 1)
+    assert compare(dataclasses.replace(probe, visibility_T=causal), model).largest > 1e-2
 
 
 def test_a_large_vocabulary_is_kept_in_part_and_a_change_of_the_rest_is_seen(

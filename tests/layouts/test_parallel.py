@@ -14,12 +14,13 @@ from adasr_trl.core.episode import AnswerType, Episode, Source
 from adasr_trl.core.errors import UserError
 from adasr_trl.core.protocol import Ending, Mode, Phase
 from adasr_trl.engines import HFEngine, Request, Sampling
-from adasr_trl.engines.rollout_state import Row
-from adasr_trl.engines.sampling import draw, processors, uniform
-from adasr_trl.layouts.views import attention, views_of
+from adasr_trl.engines.rollout_state import SequenceState
+from adasr_trl.engines.sampling import processors, sample_tokens, uniform
+from adasr_trl.layouts import build_layout
+from adasr_trl.layouts.visibility import mask_and_positions, source_visibility
 from support.families import BAD, GOOD, build, lean_towards
 from support.parallel_layout import dense, full_logps, parts_for
-from support.settings import PARALLEL
+from support.settings import PARALLEL, STREAMING
 
 WORDS = ("Tom has 5 coins.", " He sings.", " Tom finds 3 coins.", " Ann has 2 more coins.")
 
@@ -80,8 +81,8 @@ def taught(model, tokenizer, episodes):
     optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3)
     for step in range(60):
         encoded = layout.encode(episodes[step % 60], Mode.STREAMING)
-        views = torch.tensor([layout.views(encoded)])
-        mask, positions = attention(views)
+        visibility = torch.tensor([layout.visibility(encoded)])
+        mask, positions = mask_and_positions(visibility)
         ids = torch.tensor([encoded.token_ids])
         read = torch.tensor([encoded.phases]) == Phase.READ
         labels = ids.masked_fill(read, -100)
@@ -101,15 +102,17 @@ def test_rollouts_equal_a_slow_reference_without_cache(taught, tokenizer, episod
     requests = [Request(e, 7 + i, mode) for i, e in enumerate(episodes[:9])]
     fast = HFEngine(taught, codec, layout, streaming).rollout(requests, Sampling(1.0))
     for found, request in zip(fast, requests, strict=True):
-        row = Row(request, layout, codec, streaming)
-        while not row.done:
-            row.take(10_000)
-            so_far = row.rollout()
-            logits = full_logps(taught, so_far, boundary == "fed", (row.turn.chunk,))[1]
-            number = [uniform(request.seed, row.sampled)]
-            token, logp = draw(logits[-1:], number, Sampling(1.0), processors(Sampling(1.0)))
-            row.accept(token[0], logp[0])
-        assert row.rollout().token_ids == found.token_ids
+        state = SequenceState(request, layout, codec, streaming)
+        while not state.done:
+            state.take(10_000)
+            so_far = state.rollout()
+            logits = full_logps(taught, so_far, boundary == "fed", (state.turn.chunk,))[1]
+            number = [uniform(request.seed, state.sampled_tokens)]
+            token, logp = sample_tokens(
+                logits[-1:], number, Sampling(1.0), processors(Sampling(1.0))
+            )
+            state.accept(token[0], logp[0])
+        assert state.rollout().token_ids == found.token_ids
     endings = {ending for rollout in fast for ending in rollout.thought_endings}
     assert mode in (Mode.READ_THEN_THINK, Mode.FORCED_SKIP) or len(endings) >= 2
 
@@ -199,8 +202,9 @@ def test_a_thought_changes_no_representation_of_the_source(model, teacher):
 
 
 def full_logits(model, trajectory, fed=True):
-    views = torch.tensor([views_of(trajectory.prompt_length, trajectory.chunk_of_token, fed=fed)])
-    mask, positions = attention(views)
+    chunks = trajectory.chunk_of_token
+    visibility = torch.tensor([source_visibility(trajectory.prompt_length, chunks, fed=fed)])
+    mask, positions = mask_and_positions(visibility)
     with torch.no_grad():
         return model(
             input_ids=torch.tensor([trajectory.token_ids]),
@@ -246,12 +250,12 @@ def test_a_template_without_a_header_still_decides_after_reading(tokenizer, mode
 def test_read_then_think_has_read_everything_when_it_begins(tokenizer, model, boundary):
     _, layout = parts_for(tokenizer, dataclasses.replace(PARALLEL, boundary=boundary))
     encoded = layout.encode(episode_of(WORDS), Mode.READ_THEN_THINK)
-    views = layout.views(encoded)
-    assert set(views[encoded.prompt_length :]) == {-encoded.prompt_length}
+    visibility = layout.visibility(encoded)
+    assert set(visibility[encoded.prompt_length :]) == {-encoded.prompt_length}
 
 
-def test_a_place_is_used_again_by_an_episode_of_another_length(taught, tokenizer):
-    """Decoding one at a time, the long source's slots lie behind the short one's."""
+def test_a_slot_is_used_again_by_an_episode_of_another_length(taught, tokenizer):
+    """Decoding one at a time, the long source's tokens lie behind the short one's."""
     codec, layout = parts_for(tokenizer, PARALLEL)
     long, short = episode_of(WORDS * 3, "long"), episode_of(WORDS[:1], "short")
     requests = [Request(e, i, Mode.STREAMING) for i, e in enumerate((long, short, long, short))]
@@ -304,3 +308,15 @@ def test_rollouts_end_in_every_way(tokenizer, model):
     rollouts = HFEngine(model, codec, layout, PARALLEL).rollout(requests, Sampling(1.0))
     endings = {ending for rollout in rollouts for ending in rollout.thought_endings}
     assert {Ending.SKIP, Ending.THOUGHT, Ending.MALFORMED} <= endings
+
+
+def test_an_episode_has_the_same_words_in_both_layouts(tokenizer, episodes):
+    codec, parallel = parts_for(tokenizer, PARALLEL)
+    interleaved = build_layout(STREAMING, codec)
+    a, b = (layout.encode(episodes[0], Mode.STREAMING) for layout in (parallel, interleaved))
+    for phase in Phase:
+        left, right = (
+            sorted(i for i, p in zip(e.token_ids, e.phases, strict=True) if p is phase)
+            for e in (a, b)
+        )
+        assert left == right

@@ -9,7 +9,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from adasr_trl.layouts.views import Viewed, attention, views_of
+from adasr_trl.layouts.visibility import StreamingForward, mask_and_positions, source_visibility
 from support.families import GOOD, build
 from support.parallel_layout import naive
 
@@ -64,7 +64,7 @@ BY_HAND = {True: [3, 3, 3, 8, 8, 12], False: [3, 3, 3, 3, 8, 8]}
 def test_the_first_rows_of_the_mask_are_those_written_by_hand(fed):
     _, chunks, length = trajectory(ROWS[0])
     assert length == 12
-    mask, _ = attention(torch.tensor([views_of(length, chunks, fed=fed)]))
+    mask, _ = mask_and_positions(torch.tensor([source_visibility(length, chunks, fed=fed)]))
     for target, seen in zip([0, 1, 2, 3, 4, 6], BY_HAND[fed], strict=True):
         expected = [1] * seen + [0] * (12 - seen) + [1] * (target + 1)
         found = mask[0, 0, 12 + target].int().tolist()
@@ -80,10 +80,12 @@ def test_log_probabilities_agree_with_a_dense_eager_reference(row, fed):
     seen = naive(length, chunks, fed)
     additive = torch.zeros(seen.shape).masked_fill(~seen, torch.finfo(torch.float32).min)
     positions = torch.tensor([[*range(length), *range(len(words) - length)]])
-    views = torch.tensor([views_of(length, chunks, fed=fed)])
+    visibility = torch.tensor([source_visibility(length, chunks, fed=fed)])
     model = build(GOOD["qwen3"], 420)
     with torch.no_grad():
-        ours = Viewed(model, lambda _: views)(input_ids=ids, attention_mask=views).logits
+        ours = StreamingForward(model, lambda _: visibility)(
+            input_ids=ids, attention_mask=visibility
+        ).logits
         model.set_attn_implementation("eager")
         dense = model(
             input_ids=ids, attention_mask=additive[None, None], position_ids=positions

@@ -14,7 +14,7 @@ from adasr_trl.core.clock import Clock
 from adasr_trl.core.episode import AnswerType, Episode, Source
 from adasr_trl.core.protocol import Ending, Mode
 from adasr_trl.engines import Request
-from adasr_trl.engines.rollout_state import Row
+from adasr_trl.engines.rollout_state import SequenceState
 from adasr_trl.layouts import build_layout
 from adasr_trl.layouts.codec import Codec
 from adasr_trl.rewards import BUILT_IN, Graded, RewardError, answered_right, build_rewards
@@ -211,7 +211,7 @@ def test_what_needs_thoughts_cannot_be_scored_without_any(parts):
     codec, layout, streaming = parts
     request = Request(EPISODE, 0, Mode.READ_THEN_THINK)
     final = (*codec.marker("reasoning_end"), *codec.encode_text("8"), codec.eos_id)
-    rollout = play(Row(request, layout, codec, streaming), [final])
+    rollout = play(SequenceState(request, layout, codec, streaming), [final])
     assert score("accuracy", "deep", rollout) == 1.0
     for name in ("format", "adaptive_thinking", "kimi_length", "skip_bonus", "diversity"):
         assert score(name, "streaming", rollout) is None

@@ -9,7 +9,7 @@ from adasr_trl.layouts.codec import Codec
 
 
 def naive(prompt_length, chunks, fed):
-    """Who sees whom, token by token, in the papers' words."""
+    """Which tokens attend to which, token by token, in the papers' words."""
     count = len(chunks)
     seen = torch.zeros(count, count, dtype=torch.bool)
     for i in range(count):
@@ -30,7 +30,7 @@ def parts_for(tokenizer, streaming):
 
 
 def dense(rollout, fed, following=()):
-    """Mask and positions of a rollout by the loop of ``test_views``; ``following`` is the next token's chunk."""
+    """Mask and positions of a rollout by the loop of ``naive``; ``following`` is the next token's chunk."""
     length, count = rollout.prompt_length, len(rollout.token_ids)
     mask = naive(length, (*rollout.chunk_of_token, *following), fed)[None, None, :count, :count]
     positions = [*range(length), *range(len(rollout.token_ids) - length)]

@@ -9,7 +9,7 @@ from adasr_trl.config.sections import StreamingConfig
 from adasr_trl.core.episode import Episode
 from adasr_trl.core.rollout import Rollout
 from adasr_trl.engines import Request
-from adasr_trl.engines.rollout_state import Row
+from adasr_trl.engines.rollout_state import SequenceState
 from adasr_trl.layouts import Layout
 from adasr_trl.layouts.codec import Codec
 
@@ -29,20 +29,21 @@ def write(
     ]
     final = codec.encode_text(deep) + codec.marker("reasoning_end") + codec.encode_text(answer)
     return play(
-        Row(Request(episode, 0), layout, codec, streaming), [*segments, (*final, codec.eos_id)]
+        SequenceState(Request(episode, 0), layout, codec, streaming),
+        [*segments, (*final, codec.eos_id)],
     )
 
 
-def play(row: Row, segments: Sequence[Sequence[int]]) -> Rollout:
-    """Feed sampled tokens to a row until it is done; a segment that the row cuts short is dropped."""
+def play(state: SequenceState, segments: Sequence[Sequence[int]]) -> Rollout:
+    """Feed sampled tokens to a sequence until it is done; the rest of a segment that ends early is dropped."""
     waiting = deque(segments)
-    while not row.done:
+    while not state.done:
         segment = deque(waiting.popleft())
-        turn = row.turn
-        while segment and not row.done and row.turn is turn:
-            row.take(10_000)
-            row.accept(segment.popleft(), -1.0)
-    return row.rollout()
+        turn = state.turn
+        while segment and not state.done and state.turn is turn:
+            state.take(10_000)
+            state.accept(segment.popleft(), -1.0)
+    return state.rollout()
 
 
 def group_of_four(episode: Episode, parts: tuple[Codec, Layout, StreamingConfig]) -> list[Rollout]:

@@ -133,7 +133,7 @@ def test_without_streaming_attention_the_log_probabilities_would_be_others(
     width = batch["completion_ids"].size(1)
     written = (batch["completion_mask"] * batch["tool_mask"]).bool()
     recorded = batch["sampling_per_token_logps"]
-    with trainer._viewed(batch["views"]):
+    with trainer._with_visibility(batch["visibility"]):
         right, _, _ = trainer._get_per_token_logps_and_entropies(trainer.model, ids, mask, width)
     causal, _, _ = trainer._get_per_token_logps_and_entropies(trainer.model, ids, mask, width)
     assert (right - recorded)[written].abs().max() < 1e-4
@@ -174,10 +174,10 @@ def test_padding_to_a_multiple_changes_no_log_probability(model, tokenizer, epis
     batch = trainer._generate_and_score_completions(rows)
     width = batch["completion_ids"].size(1)
     assert width % 64 == 0
-    assert width > batch["views"].size(1)
+    assert width > batch["visibility"].size(1)
     ids = torch.cat([batch["prompt_ids"], batch["completion_ids"]], dim=1)
     mask = torch.cat([batch["prompt_mask"], batch["completion_mask"]], dim=1)
-    with trainer._viewed(batch["views"]):
+    with trainer._with_visibility(batch["visibility"]):
         found, _, _ = trainer._get_per_token_logps_and_entropies(trainer.model, ids, mask, width)
     written = (batch["completion_mask"] * batch["tool_mask"]).bool()
     assert (found - batch["sampling_per_token_logps"])[written].abs().max() < 1e-4

@@ -44,7 +44,7 @@ def doctor(config: str, overrides: Sequence[str]) -> int:
 
 
 def _examine_rl(config: str, overrides: Sequence[str]) -> tuple[list[str], list[str]]:
-    from adasr_trl.engines import Room
+    from adasr_trl.engines import CacheBudget
     from adasr_trl.hrpo import HRPOConfig
     from adasr_trl.training.data import load_data, load_texts
     from adasr_trl.training.distributed import begin_processes
@@ -59,9 +59,9 @@ def _examine_rl(config: str, overrides: Sequence[str]) -> tuple[list[str], list[
     data = load_data(loaded.section("data"))
     texts = located(loaded, lambda: load_texts(loaded.section("model"), data, streaming))
     model = _load(loaded, texts, args)
-    room = Room(streaming.decode_batch)
+    budget = CacheBudget(streaming.decode_batch)
     started = time.monotonic()
-    draw = _draw(model, loaded.section("model"), texts, args, rewards, room)
+    draw = _draw(model, loaded.section("model"), texts, args, rewards, budget)
     seconds = time.monotonic() - started
     found = summarise(draw)
     micro = _micro_batch_seconds(
@@ -84,7 +84,9 @@ def _examine_rl(config: str, overrides: Sequence[str]) -> tuple[list[str], list[
     fuller = min(streaming.decode_batch, args.generation_batch_size) / max(
         min(streaming.decode_batch, found.rollouts), 1
     )
-    return [*lines, *_memory_lines(model, room.peak_bytes * fuller)], checks.rollouts_faults(found)
+    return [*lines, *_memory_lines(model, budget.peak_bytes * fuller)], checks.rollouts_faults(
+        found
+    )
 
 
 def _examine_sft(config: str, overrides: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -133,7 +135,7 @@ def _load(loaded: LoadedConfig, texts: Texts, args: Any) -> Any:
 
 
 def _draw(
-    model: Any, config: ModelConfig, texts: Texts, args: Any, rewards: Any, room: Any
+    model: Any, config: ModelConfig, texts: Texts, args: Any, rewards: Any, budget: Any
 ) -> Draw:
     """Some groups, rolled out and scored as the trainer would."""
     from accelerate import Accelerator
@@ -146,7 +148,7 @@ def _draw(
 
     policy = Policy(config, texts.streaming, texts.tokenizer)
     policy.model = model
-    engine = local_engine(policy, room)
+    engine = local_engine(policy, budget)
     train, size = texts.data.train, args.num_generations
     asked = train[:: max(1, len(train) // GROUPS)][:GROUPS]
     drawer = Drawer(train, tuple(rewards), engine.rollout, Mode(args.mode), args.is_flat)

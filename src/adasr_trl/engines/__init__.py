@@ -10,18 +10,18 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from adasr_trl.engines.base import Engine as Engine
-    from adasr_trl.engines.base import Request as Request
-    from adasr_trl.engines.base import Sampling as Sampling
     from adasr_trl.engines.hf import HFEngine as HFEngine
-    from adasr_trl.engines.memory import Room as Room
+    from adasr_trl.engines.memory import CacheBudget as CacheBudget
+    from adasr_trl.engines.request import Request as Request
+    from adasr_trl.engines.request import Sampling as Sampling
     from adasr_trl.engines.vllm import VLLMEngine as VLLMEngine
 
 _HOMES = {
+    "CacheBudget": "memory",
     "Engine": "base",
     "HFEngine": "hf",
-    "Request": "base",
-    "Room": "memory",
-    "Sampling": "base",
+    "Request": "request",
+    "Sampling": "request",
     "VLLMEngine": "vllm",
 }
 

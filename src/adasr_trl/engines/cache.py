@@ -1,40 +1,41 @@
-"""A key-value cache for rows that move at their own pace, and that may share how they begin.
+"""A key-value cache whose sequences move at their own pace, and may share a prefix.
 
-    >>> cache = SlotCache(layers=4, rows=64, device=device)
-    >>> cache.share(views_PS, states, places)     # a prompt that a group has in common is kept once
-    >>> cache.place(fed)                          # where the next forward's tokens go, and what they see
+    >>> cache = SlotCache(layers=4, slots=64, device=device)
+    >>> cache.add_prefixes(visibility_PS, states, slots_of)   # a group's common prompt is kept once
+    >>> cache.prepare(step)                                   # where the next tokens go, what they see
     >>> model(input_ids, past_key_values=cache, slots=cache, ...)
 
-Transformers' own caches have one write position for all rows, so rows have to be padded to equal lengths; here the N
-tokens of a step lie packed in one sequence (1, N), as many of each row as it has. Row r keeps its n-th token in slot n,
-behind its beginning. What a token sees is its view (``layouts.views``). The attention over it all is in ``attention``.
+Transformers' own caches have one write position for all sequences, so these are padded to equal lengths. Here each
+sequence has a **slot**, and its n-th token behind the shared prefix lies at **offset** n of it. The N tokens of a step are
+packed in one sequence (1, N), as many of each slot as it has. ``attention`` computes attention over it all; a token's
+visibility of the source (``layouts.visibility``) says which keys it may attend to.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn.functional import pad as padded
+from torch.nn.functional import pad
 from transformers import Cache
 from transformers.cache_utils import CacheLayerMixin
 
-from adasr_trl.engines.memory import SLOTS_AT_ONCE
-from adasr_trl.engines.packing import Band, Placed, pack
+from adasr_trl.engines.memory import GROWTH_TOKENS
+from adasr_trl.engines.packing import QueryGroup, pack
 
 
 class SlotLayer(CacheLayerMixin):  # type: ignore[misc]  # transformers is untyped
-    """Keys and values of one layer.
+    """Keys and values of one layer, with h key-value heads of size D.
 
     Attributes:
-        keys: Of the rows' own tokens, (B, h, T, D); ``values`` likewise.
-        shared_keys: Of the beginnings, (P, h, S, D), or None; ``shared_values`` likewise.
+        keys: Of the slots' own tokens, (B, h, T, D); ``values`` likewise.
+        prefix_keys: Of the shared prefixes, (P, h, S, D), or None; ``prefix_values`` likewise.
     """
 
-    shared_keys: Tensor | None = None
-    shared_values: Tensor | None = None
+    prefix_keys: Tensor | None = None
+    prefix_values: Tensor | None = None
 
     def __init__(self, owner: SlotCache) -> None:
         """A layer of the cache."""
@@ -49,35 +50,36 @@ class SlotLayer(CacheLayerMixin):  # type: ignore[misc]  # transformers is untyp
     def update(
         self, key_states: Tensor, value_states: Tensor, *_args: Any, **_kwargs: Any
     ) -> tuple[Tensor, Tensor]:
-        """Put the packed tokens (1, h, N, D) where ``place`` said; what is returned is not read."""
+        """Store the packed tokens (1, h, N, D) as ``prepare`` planned; the return value is not read."""
         if not self.is_initialized:
             self.lazy_initialization(key_states, value_states)
         if self.keys.size(2) < self._owner.capacity:
             self.keys, self.values = self._grown(self.keys), self._grown(self.values)
-        rows_N, slots_N = self._owner.rows_N, self._owner.slots_N
-        self.keys[rows_N, :, slots_N] = key_states[0].transpose(0, 1)
-        self.values[rows_N, :, slots_N] = value_states[0].transpose(0, 1)
+        slots_N, offsets_N = self._owner.slots_N, self._owner.offsets_N
+        self.keys[slots_N, :, offsets_N] = key_states[0].transpose(0, 1)  # (N, h, D)
+        self.values[slots_N, :, offsets_N] = value_states[0].transpose(0, 1)  # (N, h, D)
         return key_states, value_states
 
-    def share(self, kept: Tensor, keys: Tensor, values: Tensor) -> None:
-        """Keep some beginnings, and append others (P, h, S, D)."""
-        self.shared_keys = _appended(self.shared_keys, kept, keys)
-        self.shared_values = _appended(self.shared_values, kept, values)
+    def add_prefixes(self, kept: Tensor, keys: Tensor, values: Tensor) -> None:
+        """Keep some prefixes, and append others (P, h, S, D)."""
+        self.prefix_keys = _appended(self.prefix_keys, kept, keys, axis=2)
+        self.prefix_values = _appended(self.prefix_values, kept, values, axis=2)
 
     @property
     def nbytes(self) -> int:
         """Memory in bytes."""
         own = (self.keys, self.values) if self.is_initialized else ()
-        return sum(
-            each.nbytes for each in (*own, self.shared_keys, self.shared_values) if each is not None
-        )
+        tensors = (*own, self.prefix_keys, self.prefix_values)
+        return sum(tensor.nbytes for tensor in tensors if tensor is not None)
+
+    # Transformers asks for these three to build masks and positions, which both are given.
 
     def get_mask_sizes(self, query_length: int) -> tuple[int, int]:
-        """Transformers asks; the mask is ours."""
+        """Length and offset of the keys."""
         return query_length, 0
 
     def get_seq_length(self) -> int:
-        """Transformers asks; positions are ours."""
+        """Tokens so far."""
         return 0
 
     def get_max_length(self) -> int:
@@ -86,7 +88,7 @@ class SlotLayer(CacheLayerMixin):  # type: ignore[misc]  # transformers is untyp
 
     def _empty(self, states: Tensor) -> Tensor:
         _, heads, _, size = states.shape
-        return states.new_zeros((self._owner.rows, heads, self._owner.capacity, size))
+        return states.new_zeros((self._owner.num_slots, heads, self._owner.capacity, size))
 
     def _grown(self, old: Tensor) -> Tensor:
         new = self._empty(old)
@@ -95,98 +97,101 @@ class SlotLayer(CacheLayerMixin):  # type: ignore[misc]  # transformers is untyp
 
 
 class SlotCache(Cache):  # type: ignore[misc]  # transformers is untyped
-    """See the module. Memory grows in steps to the longest row."""
+    """See the module. Memory grows in steps to the longest slot.
 
-    def __init__(self, layers: int, rows: int, device: torch.device) -> None:
-        """A cache of ``rows`` rows for a model of ``layers`` layers."""
-        self.rows = rows
-        self.width = 0  # slots that the longest row of the step has
-        self.bands: tuple[Band, ...] = ()
-        self.rows_N = self.slots_N = torch.zeros(0, dtype=torch.long, device=device)
-        self._views_BT = torch.zeros((rows, self.capacity), dtype=torch.long, device=device)
-        self._views_PS: Tensor | None = None
-        self._beginning_of_row = [-1] * rows
-        self._filled = [0] * rows
+    Attributes:
+        num_slots: Sequences that it holds at most, B.
+        width: Tokens of the step's longest slot, behind the prefix.
+        slots_N: The slot of each token of the step; ``offsets_N`` its offset.
+        groups: The step's query groups.
+    """
+
+    def __init__(self, layers: int, slots: int, device: torch.device) -> None:
+        """A cache of ``slots`` slots for a model of ``layers`` layers."""
+        self.num_slots = slots
+        self.width = 0
+        self.groups: tuple[QueryGroup, ...] = ()
+        self.slots_N = self.offsets_N = torch.zeros(0, dtype=torch.long, device=device)
+        self._lengths = [0] * slots  # tokens behind the prefix
+        self._visibility_BT = torch.zeros((slots, self.capacity), dtype=torch.long, device=device)
+        self._prefix_of_slot = [-1] * slots
+        self._prefixes_PS: Tensor | None = None  # visibility of the prefixes' tokens
         super().__init__(layers=[SlotLayer(self) for _ in range(layers)])
 
     @property
     def capacity(self) -> int:
-        """Slots to allocate for the current width."""
-        return max(-(-self.width // SLOTS_AT_ONCE), 1) * SLOTS_AT_ONCE
+        """Tokens to allocate a slot for the current width."""
+        return max(-(-self.width // GROWTH_TOKENS), 1) * GROWTH_TOKENS
 
     @property
     def nbytes(self) -> int:
         """Memory of keys and values in bytes."""
         return sum(layer.nbytes for layer in self.layers)
 
-    def share(self, views_PS: Tensor, states: Cache, places: Mapping[int, Sequence[int]]) -> None:
-        """Take over beginnings that were read elsewhere; those that no row needs any more are dropped.
+    def add_prefixes(
+        self, visibility_PS: Tensor, states: Cache, slots_of: Sequence[Sequence[int]]
+    ) -> None:
+        """Empty some slots for sequences with new prefixes; prefixes that no slot needs any more are dropped.
 
         Args:
-            views_PS: The views of their tokens; 0 for padding at the end.
-            states: A cache of transformers' that holds them.
-            places: The rows that begin with each of the P.
+            visibility_PS: Visibility of the prefixes' tokens; 0 for padding at the end.
+            states: A cache of transformers' with their keys and values.
+            slots_of: The slots that share each of the P prefixes.
         """
-        new = {place: p for p, rows in places.items() for place in rows}
-        self._filled = [0 if row in new else n for row, n in enumerate(self._filled)]
-        self._views_BT[list(new)] = 0  # what the place's last row wrote is seen by nobody
-        old = [-1 if row in new else p for row, p in enumerate(self._beginning_of_row)]
-        kept = sorted(set(old) - {-1})
-        self._beginning_of_row = [
-            len(kept) + new[row] if row in new else (kept.index(p) if p >= 0 else -1)
-            for row, p in enumerate(old)
-        ]
-        index = torch.tensor(kept, dtype=torch.long, device=views_PS.device)
-        self._views_PS = _appended(self._views_PS, index, views_PS)
-        for own, other in zip(self.layers, states.layers, strict=True):
-            own.share(index, other.keys, other.values)
+        new = {slot: p for p, slots in enumerate(slots_of) for slot in slots}
+        kept = sorted({p for s, p in enumerate(self._prefix_of_slot) if s not in new and p >= 0})
+        number = {p: n for n, p in enumerate(kept)} | {-1: -1}
+        for slot, prefix in enumerate(self._prefix_of_slot):
+            self._prefix_of_slot[slot] = len(kept) + new[slot] if slot in new else number[prefix]
+        for slot in new:
+            self._lengths[slot] = 0
+        self._visibility_BT[list(new)] = 0  # no query attends to tokens of the slot's last sequence
+        index = torch.tensor(kept, dtype=torch.long, device=visibility_PS.device)
+        self._prefixes_PS = _appended(self._prefixes_PS, index, visibility_PS, axis=1)
+        for layer, added in zip(self.layers, states.layers, strict=True):
+            layer.add_prefixes(index, added.keys, added.values)
 
-    def place(self, step: Sequence[tuple[int, Sequence[int]]]) -> Tensor:
-        """Say where the next forward's tokens go, and what they see.
+    def prepare(self, step: Sequence[tuple[int, Sequence[int]]]) -> Tensor:
+        """Plan the next forward: where its N tokens go, and which keys they attend to.
 
         Args:
-            step: Rows that take part, each with the views of its next tokens.
+            step: Slots that take part, each with the visibility of its next tokens.
 
         Returns:
-            Their order in the packed sequence: indices into the concatenation of ``step``; the last tokens of the rows
-            come first. (N)
+            The packed order, (N): indices into the concatenation of ``step``. The last token of each slot comes first.
         """
-        device = self._views_BT.device
-        placed = [Placed(row, self._filled[row], tuple(views)) for row, views in step]
-        for each in placed:
-            self._filled[each.row] += len(each.views)
-        self.width = max(self._filled[each.row] for each in placed)
-        missing = max(0, self.capacity - self._views_BT.size(1))
-        self._views_BT = padded(self._views_BT, (0, missing))
-        count = 0 if self._views_PS is None else len(self._views_PS)
-        packed = pack(placed, self._beginning_of_row, count, device)
-        self.rows_N, self.slots_N = packed.rows_N, packed.slots_N
-        self._views_BT[self.rows_N, self.slots_N] = packed.views_N
-        keys_BT = self._views_BT[:, : self.width]
-        self.bands = tuple(
-            band.seeing(packed.views_N, self.slots_N, keys_BT, self._views_PS)
-            for band in packed.bands
+        packed = pack(step, self._lengths, self._visibility_BT.device)
+        for slot, visibility in step:
+            self._lengths[slot] += len(visibility)
+        self.width = max(self._lengths[slot] for slot, _ in step)
+        missing = max(0, self.capacity - self._visibility_BT.size(1))
+        self._visibility_BT = pad(self._visibility_BT, (0, missing))  # (B, T)
+        self.slots_N, self.offsets_N = packed.slots_N, packed.offsets_N
+        self._visibility_BT[self.slots_N, self.offsets_N] = packed.visibility_N
+        keys_BK = self._visibility_BT[:, : self.width]  # (B, K)
+        self.groups = tuple(
+            QueryGroup.of(tokens, packed, self._prefix_of_slot, keys_BK, self._prefixes_PS)
+            for tokens in packed.groups
         )
         return packed.order_N
 
-    def keep(self, rows: list[int]) -> None:
-        """Keep only these rows, in this order."""
-        index = torch.tensor(rows, device=self._views_BT.device)
-        self.rows = len(rows)
-        self._beginning_of_row = [self._beginning_of_row[row] for row in rows]
-        self._filled = [self._filled[row] for row in rows]
-        self._views_BT = self._views_BT[index]
+    def keep(self, slots: list[int]) -> None:
+        """Keep only these slots, in this order."""
+        index = torch.tensor(slots, device=self._visibility_BT.device)
+        self.num_slots = len(slots)
+        self._prefix_of_slot = [self._prefix_of_slot[slot] for slot in slots]
+        self._lengths = [self._lengths[slot] for slot in slots]
+        self._visibility_BT = self._visibility_BT[index]  # (B, T)
         for layer in self.layers:
             if layer.is_initialized:
-                layer.keys, layer.values = layer.keys[index], layer.values[index]
+                layer.keys, layer.values = layer.keys[index], layer.values[index]  # (B, h, T, D)
 
 
-def _appended(old: Tensor | None, kept: Tensor, new: Tensor) -> Tensor:
-    """The kept rows of ``old`` and all of ``new``, padded to one length along the last but D's axis."""
+def _appended(old: Tensor | None, kept: Tensor, new: Tensor, axis: int) -> Tensor:
+    """The kept rows of ``old`` and all of ``new``, padded to one length along ``axis``."""
     if old is None or not len(kept):
         return new
-    axis = new.dim() - 1 if new.dim() == 2 else new.dim() - 2
     length = max(old.size(axis), new.size(axis))
-    tail = (0, 0) * (new.dim() - 1 - axis)
-    parts = [padded(each, (*tail, 0, length - each.size(axis))) for each in (old[kept], new)]
+    tail = (0, 0) * (new.dim() - 1 - axis)  # pad counts axes from the last one
+    parts = [pad(part, (*tail, 0, length - part.size(axis))) for part in (old[kept], new)]
     return torch.cat(parts)

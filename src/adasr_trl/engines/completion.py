@@ -3,10 +3,10 @@
     >>> engine = CompletionEngine(Server("http://127.0.0.1:8000/v1"), codec, streaming)
     >>> StreamingReasoner(engine, engine.layout).start("How many coins does Tom have?")
 
-Each segment is one streamed request whose prompt is all token ids so far; it is closed as soon as the segment has ended, so
-no stop strings are needed, which servers treat differently. A server that returns token ids (vLLM's ``return_token_ids``)
-is taken at its ids. Of the others the text is tokenised, words and markers apart, as the traces of supervised training
-are: the same text, and the same ids unless the model spelled a word in an unusual way. The interleaved layout only.
+Each segment is one streamed request whose prompt is all token ids so far. It is closed as soon as the segment has ended, so
+no stop strings are needed, which servers treat differently. Token ids are the server's where it returns them (vLLM's
+``return_token_ids``). Else the text is tokenised, words and markers apart, like the traces of supervised training: the
+ids are the same unless the model spelled a word in an unusual way. The interleaved layout only.
 """
 
 from __future__ import annotations
@@ -24,17 +24,16 @@ from typing import Any
 
 from adasr_trl.config.sections import StreamingConfig
 from adasr_trl.core.errors import UserError
-from adasr_trl.core.protocol import Phase, deep_ending, thought_ending
-from adasr_trl.engines.base import Request, Sampling
-from adasr_trl.engines.rollout_state import Row
-from adasr_trl.engines.sampling import uniform
+from adasr_trl.core.protocol import ROLES, Phase, deep_ending, thought_ending
+from adasr_trl.engines.request import Request, Sampling
+from adasr_trl.engines.rollout_state import SequenceState
+from adasr_trl.engines.sampling import server_settings
 from adasr_trl.layouts import build_layout
 from adasr_trl.layouts.base import Turn
 from adasr_trl.layouts.codec import Codec
 
 TIMEOUT_SECONDS = 600.0
-_ROLES = ("chunk_end", "thought_end", "skip", "stream_end", "reasoning_end")
-# Of vLLM and SGLang. Markers that are special tokens are in the text only with the second one.
+# Extensions of vLLM and SGLang. Only the second one keeps markers that are special tokens in the text.
 _EXTENSIONS = {
     "return_token_ids": True,
     "skip_special_tokens": False,
@@ -44,7 +43,7 @@ _EXTENSIONS = {
 
 @dataclass(frozen=True)
 class Piece:
-    """A part of a completion: its text, its token ids if the server tells them, and why it is the last one."""
+    """A part of a completion: text, token ids if the server returns them, and a reason if it is the last."""
 
     text: str
     token_ids: tuple[int, ...] | None
@@ -55,7 +54,7 @@ class Server:
     """One model of a completion server."""
 
     def __init__(self, url: str, model: str | None = None, api_key: str | None = None) -> None:
-        """Ask it which models it has.
+        """Ask the server for its models.
 
         Args:
             url: Up to the version, such as ``http://127.0.0.1:8000/v1``.
@@ -63,7 +62,7 @@ class Server:
             api_key: Sent as a bearer token.
 
         Raises:
-            UserError: It does not answer, or has no such model.
+            UserError: The server does not answer, or has no such model.
         """
         self._url = url.rstrip("/")
         self._headers = {"Content-Type": "application/json"}
@@ -71,11 +70,11 @@ class Server:
             self._headers["Authorization"] = f"Bearer {api_key}"
         self._extensions: Mapping[str, object] = _EXTENSIONS
         with self._open("models", None) as answer:
-            listed = {each["id"]: each for each in json.load(answer).get("data", ())}
-        if not listed or (model or next(iter(listed))) not in listed:
-            raise UserError(f"{self._url}: serves {', '.join(listed) or 'no model'}, not {model}.")
-        self.model = model or next(iter(listed))
-        self.max_length: int | None = listed[self.model].get("max_model_len")  # vLLM says it
+            served = {entry["id"]: entry for entry in json.load(answer).get("data", ())}
+        self.model = model or next(iter(served), "")
+        if self.model not in served:
+            raise UserError(f"{self._url}: serves {', '.join(served) or 'no model'}, not {model}.")
+        self.max_length: int | None = served[self.model].get("max_model_len")  # vLLM's own field
 
     def write(self, prompt: Sequence[int], settings: Mapping[str, object]) -> Generator[Piece]:
         """A completion piece by piece; closing the iterator ends it."""
@@ -117,9 +116,9 @@ class Server:
         try:
             return urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS)
         except urllib.error.HTTPError as error:
-            said = error.read(500).decode(errors="replace").strip()
+            reply = error.read(500).decode(errors="replace").strip()
             kind = _RefusedError if error.code in (400, 422) else UserError
-            raise kind(f"{request.full_url}: the server answered {error.code}: {said}") from error
+            raise kind(f"{request.full_url}: the server answered {error.code}: {reply}") from error
         except (OSError, http.client.HTTPException) as error:
             raise UserError(
                 f"{request.full_url}: no answer ({error}); start a server, or name another address."
@@ -131,7 +130,7 @@ class _RefusedError(UserError):
 
 
 class CompletionEngine:
-    """Live rows that a server writes."""
+    """Live sequences that a server writes."""
 
     def __init__(self, server: Server, codec: Codec, streaming: StreamingConfig) -> None:
         """Keep the parts.
@@ -148,69 +147,51 @@ class CompletionEngine:
         self._server = server
         self._codec = codec
         self._streaming = streaming
-        roles = {getattr(codec.markers, role): role for role in _ROLES}
-        self._roles = roles
-        self._marker = re.compile("(" + "|".join(map(re.escape, roles)) + ")")
+        self._roles = {getattr(codec.markers, role): role for role in ROLES}
+        self._marker = re.compile("(" + "|".join(map(re.escape, self._roles)) + ")")
 
-    def live_row(self, request: Request, turns: Sequence[Turn], /) -> tuple[Row, None]:
-        """A row; the server's own prefix cache is all the memory there is."""
-        longest = self._server.max_length
-        return Row(request, self.layout, self._codec, self._streaming, longest, turns), None
+    def start_sequence(
+        self, request: Request, turns: Sequence[Turn], /
+    ) -> tuple[SequenceState, None]:
+        """A sequence; the server's own prefix cache is the only memory."""
+        parts = (self.layout, self._codec, self._streaming, self._server.max_length)
+        return SequenceState(request, *parts, turns), None
 
-    def advance(self, row: Row, memory: None, sampling: Sampling, /) -> None:
-        """One request a segment, until the row waits for more of its stream, or is done."""
-        del memory
-        while not (row.waiting or row.done):
-            turn = row.turn
-            for token_id in self._written(row, sampling):
-                row.accept(token_id, math.nan)
-                if row.done or row.waiting or row.turn is not turn:
-                    break
+    def advance(self, state: SequenceState, cache: None, sampling: Sampling, /) -> None:
+        """Send one request a segment, until the sequence waits for more of its stream, or is done."""
+        del cache
+        while not (state.waiting or state.done):
+            token_ids = self._segment(state, sampling)
+            state.accept_segment(token_ids, [math.nan] * len(token_ids))
 
-    def _written(self, row: Row, sampling: Sampling) -> tuple[int, ...]:
-        """The ids of one request; UserError if there is none, since asking again would never end."""
-        text, ids, eos = "", list[int](), False
-        told = True
-        with closing(self._server.write(row.read(), _settings(row, sampling))) as pieces:
+    def _segment(self, state: SequenceState, sampling: Sampling) -> tuple[int, ...]:
+        """Token ids of one request; UserError if there is none, since asking again would never end."""
+        settings = server_settings(state, sampling)
+        # Only some servers know these two, so they are sent only if they are set.
+        optional = {"top_k": sampling.top_k, "min_p": sampling.min_p}
+        settings |= {name: value for name, value in optional.items() if value}
+        ending_of = thought_ending if state.turn.writes is Phase.STREAM else deep_ending
+        text, ids, eos, has_ids = "", list[int](), False, True
+        with closing(self._server.write(state.take_all(), settings)) as pieces:
             for piece in pieces:
                 text += piece.text
-                told = told and piece.token_ids is not None
+                has_ids = has_ids and piece.token_ids is not None
                 ids += piece.token_ids or ()
                 eos = piece.finish_reason == "stop"
-                if not eos and self._has_ended(text, row.turn.writes):
+                if not eos and ending_of(text, self._codec.markers) is not None:
                     break
-        found = tuple(ids) if told and ids else self._encoded(text)
-        if eos and found[-1:] != (self._codec.eos_id,):
-            found = (*found, self._codec.eos_id)
-        if not found:
+        token_ids = tuple(ids) if has_ids and ids else self._encoded(text)
+        if eos and token_ids[-1:] != (self._codec.eos_id,):
+            token_ids = (*token_ids, self._codec.eos_id)
+        if not token_ids:
             raise UserError("the server wrote no token; see its log.")
-        return found
-
-    def _has_ended(self, text: str, phase: Phase) -> bool:
-        ending = thought_ending if phase is Phase.STREAM else deep_ending
-        return ending(text, self._codec.markers) is not None
+        return token_ids
 
     def _encoded(self, text: str) -> tuple[int, ...]:
-        """Words and markers apart."""
+        """Words and markers encoded apart."""
         text = text.removesuffix(self._codec.tokenizer.eos_token)
         ids: tuple[int, ...] = ()
         for part in self._marker.split(text):
             role = self._roles.get(part)
             ids += self._codec.marker(role) if role else self._codec.encode_data(part)
         return ids
-
-
-def _settings(row: Row, sampling: Sampling) -> dict[str, object]:
-    """OpenAI's parameters; those that only some servers know are left out unless they are set."""
-    number = uniform(row.request.seed, row.sampled)  # so that no two segments share their dice
-    settings: dict[str, object] = {
-        "max_tokens": row.room,
-        "temperature": sampling.temperature,
-        "top_p": sampling.top_p,
-        "seed": int(number * 2**31),
-    }
-    if sampling.top_k:
-        settings["top_k"] = sampling.top_k
-    if sampling.min_p:
-        settings["min_p"] = sampling.min_p
-    return settings

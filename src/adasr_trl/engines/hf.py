@@ -1,11 +1,11 @@
-"""Rollouts with a transformers model: every row moves through its own chunks, the KV cache is kept throughout.
+"""Rollouts with a transformers model: each sequence moves through its own chunks, and keeps its KV cache throughout.
 
     >>> engine = HFEngine(model, codec, layout, streaming)
     >>> rollouts = engine.rollout(requests, Sampling(temperature=1.0))
 
-What all rollouts of an episode begin with is read once (in the parallel layout the whole input). Then every step feeds a
-token of each row that writes, and more of one that reads. No row waits for another one's chunk; a finished row's place
-goes to the next request.
+The prefix that all rollouts of an episode share is read once; in the parallel layout it is the whole input. Then every
+step feeds one token of each sequence that writes, and more of one that reads. No sequence waits for another one's
+chunk, and the slot of a finished one goes to the next request.
 """
 
 from __future__ import annotations
@@ -23,18 +23,20 @@ from transformers import LogitsProcessorList, PreTrainedModel
 from adasr_trl.config.sections import StreamingConfig
 from adasr_trl.core.errors import UserError
 from adasr_trl.core.rollout import Rollout
-from adasr_trl.engines.base import Generate, Request, Sampling
+from adasr_trl.engines.base import Generate
 from adasr_trl.engines.cache import SlotCache
-from adasr_trl.engines.feeding import Feeder
-from adasr_trl.engines.memory import Room, bytes_per_token, is_out_of_memory
-from adasr_trl.engines.rollout_state import Row
-from adasr_trl.engines.sampling import draw, processors, uniform
+from adasr_trl.engines.memory import CacheBudget, bytes_per_token, is_out_of_memory
+from adasr_trl.engines.model_runner import ModelRunner
+from adasr_trl.engines.request import Request, Sampling
+from adasr_trl.engines.rollout_state import SequenceState
+from adasr_trl.engines.sampling import processors, sample_tokens, uniform
 from adasr_trl.layouts.base import Layout, Turn
 from adasr_trl.layouts.codec import Codec
+from adasr_trl.layouts.visibility import attention_implementation, check_implementation
 
 logger = logging.getLogger(__name__)
 
-LIVE_BLOCK = 2048  # tokens of input read in one step where there is no other row to hold up
+LIVE_BLOCK = 2048  # tokens of input a step, where no other sequence would wait for them
 
 
 class HFEngine:
@@ -46,20 +48,20 @@ class HFEngine:
         codec: Codec,
         layout: Layout,
         streaming: StreamingConfig,
-        room: Room | None = None,
+        budget: CacheBudget | None = None,
     ) -> None:
-        """Keep the parts; ``room`` is what outlives an engine.
+        """Keep the parts; ``budget`` outlives the engine.
 
         Raises:
-            UserError: The model's attention would not obey the layout's views.
+            UserError: The model's attention would not obey the layout's visibility.
         """
         check_attention(model)
         self._model = model
         self._codec = codec
         self._layout = layout
         self._streaming = streaming
-        self._room = room or Room(streaming.decode_batch)
-        self._feeder = Feeder(model, codec.eos_id)
+        self._budget = budget or CacheBudget(streaming.decode_batch)
+        self._runner = ModelRunner(model, codec.eos_id)
 
     @torch.inference_mode()
     def rollout(
@@ -70,47 +72,104 @@ class HFEngine:
     ) -> list[Rollout]:
         """One rollout a request, in the same order."""
         started = time.monotonic()
-        positions = self._model.config.get_text_config().max_position_embeddings
-        rows = [self._row(each, positions) for each in requests]
-        waiting = deque(rows)
-        with self._decoding():
+        states = [self._state(request) for request in requests]
+        waiting = deque(states)
+        with self._evaluating():
             while waiting:
-                running: list[Row] = []
+                running: list[SequenceState] = []
                 try:
                     self._run(waiting, running, sampling, progress or (lambda _: None))
                 except RuntimeError as error:
                     if not is_out_of_memory(error):
                         raise
-                    self._room.halve(len(running), error)
+                    self._budget.halve(len(running), error)
                     waiting.extendleft(reversed(running))
-                    for row in running:
-                        row.rewind()
-        self._room.seconds += time.monotonic() - started
-        self._room.tokens += sum(row.sampled for row in rows)
-        return [row.rollout() for row in rows]
+                    for state in running:
+                        state.rewind()
+        self._budget.seconds += time.monotonic() - started
+        self._budget.tokens += sum(state.sampled_tokens for state in states)
+        return [state.rollout() for state in states]
 
     @torch.inference_mode()
-    def advance(self, row: Row, cache: SlotCache, sampling: Sampling) -> None:
-        """Read and write on in one live row until it waits for more of its stream, or is done."""
+    def start_sequence(
+        self, request: Request, turns: Sequence[Turn]
+    ) -> tuple[SequenceState, SlotCache]:
+        """A sequence of a stream that is still arriving, and its cache; its first turns are read at once."""
+        state = self._state(request, turns)
+        cache = self._cache(1)
+        with self._evaluating():
+            while state.fed_tokens < state.prefix_length:
+                inputs = state.take(min(LIVE_BLOCK, state.prefix_length - state.fed_tokens))
+                self._runner.forward([(0, inputs)], [], cache)
+        return state, cache
+
+    @torch.inference_mode()
+    def advance(self, state: SequenceState, cache: SlotCache, sampling: Sampling) -> None:
+        """Read and write in one live sequence until it waits for more of its stream, or is done."""
         chain = processors(sampling)
-        with self._decoding():
-            while not (row.waiting or row.done):
-                self._advance([(0, row)], cache, sampling, chain, LIVE_BLOCK)
+        with self._evaluating():
+            while not (state.waiting or state.done):
+                self._step([(0, state)], cache, sampling, chain, LIVE_BLOCK)
 
-    @torch.inference_mode()
-    def live_row(self, request: Request, turns: Sequence[Turn]) -> tuple[Row, SlotCache]:
-        """A row whose stream is still arriving, and its cache; what it begins with is read at once."""
-        config = self._model.config.get_text_config()
-        row = self._row(request, config.max_position_embeddings, turns)
-        cache = SlotCache(config.num_hidden_layers, 1, self._model.device)
-        with self._decoding():
-            while row.fed < row.shared:
-                fed = row.take(min(LIVE_BLOCK, row.shared - row.fed))
-                self._feeder.feed([(0, fed)], [], cache)
-        return row, cache
+    def _run(
+        self,
+        waiting: deque[SequenceState],
+        running: list[SequenceState],
+        sampling: Sampling,
+        progress: Callable[[int], None],
+    ) -> None:
+        """Finish all waiting sequences; ``running`` lists those that have a slot, for the caller if memory runs out."""
+        budget, bound = self._budget, self._streaming.max_cache_gib
+        fitting = budget.batch_size(waiting, bytes_per_token(self._model), bound)
+        slots: list[SequenceState | None] = [None] * min(len(waiting), fitting)
+        cache = self._cache(len(slots))
+        chain = processors(sampling)
+        while waiting or running:
+            entered: dict[int, SequenceState] = {}
+            for slot, occupant in enumerate(slots):
+                if occupant is None and waiting:
+                    slots[slot] = entered[slot] = waiting.popleft()
+            running += entered.values()
+            self._runner.prefill_shared(entered, cache)
+            slots = _without_empty(slots, cache)
+            occupied = [(slot, state) for slot, state in enumerate(slots) if state]
+            self._step(occupied, cache, sampling, chain, self._streaming.read_block)
+            budget.peak_bytes = max(budget.peak_bytes, cache.nbytes)
+            for slot, state in occupied:
+                if state.done:
+                    slots[slot] = None
+                    running.remove(state)
+                    progress(1)
+
+    def _step(
+        self,
+        running: Sequence[tuple[int, SequenceState]],
+        cache: SlotCache,
+        sampling: Sampling,
+        chain: LogitsProcessorList,
+        read_block: int,
+    ) -> None:
+        """Feed every sequence, and sample a token for those that want one."""
+        ready, logits_nV = self._runner.step(running, cache, read_block)
+        if not ready:
+            return
+        uniforms = [uniform(state.request.seed, state.sampled_tokens) for state in ready]
+        token_ids, logprobs = sample_tokens(logits_nV, uniforms, sampling, chain)
+        for state, token_id, logprob in zip(ready, token_ids, logprobs, strict=True):
+            state.accept(token_id, logprob)
+
+    def _state(self, request: Request, turns: Sequence[Turn] | None = None) -> SequenceState:
+        positions = self._model.config.get_text_config().max_position_embeddings
+        parts = (self._layout, self._codec, self._streaming)
+        return SequenceState(request, *parts, positions, turns)
+
+    def _cache(self, slots: int) -> SlotCache:
+        layers = self._model.config.get_text_config().num_hidden_layers
+        return SlotCache(layers, slots, self._model.device)
 
     @contextmanager
-    def _decoding(self) -> Iterator[None]:
+    def _evaluating(self) -> Iterator[None]:
+        """Evaluation mode for now, without dropout."""
         if not self._model.training:  # live use comes here for every chunk
             yield
             return
@@ -120,79 +179,22 @@ class HFEngine:
         finally:
             self._model.train()
 
-    def _run(
-        self,
-        waiting: deque[Row],
-        running: list[Row],
-        sampling: Sampling,
-        progress: Callable[[int], None],
-    ) -> None:
-        """Bring all waiting rows to their end; ``running`` has those that have begun and are not done."""
-        layers = self._model.config.get_text_config().num_hidden_layers
-        size = bytes_per_token(self._model)
-        fitting = self._room.fitting(waiting, size, self._streaming.max_cache_gib)
-        places = min(len(waiting), fitting)
-        cache = SlotCache(layers, places, self._model.device)
-        chain = processors(sampling)
-        seats: list[Row | None] = [None] * places
-        while waiting or running:
-            entered: dict[int, Row] = {}
-            for place, seat in enumerate(seats):
-                if seat is None and waiting:
-                    seats[place] = entered[place] = waiting.popleft()
-            running += entered.values()
-            self._feeder.begin(entered, cache)
-            seats = _close_ranks(seats, cache)
-            seated = [(place, row) for place, row in enumerate(seats) if row]
-            self._advance(seated, cache, sampling, chain, self._streaming.read_block)
-            self._room.peak_bytes = max(self._room.peak_bytes, cache.nbytes)
-            for place, row in seated:
-                if row.done:
-                    seats[place] = None
-                    running.remove(row)
-                    progress(1)
 
-    def _row(
-        self, request: Request, max_positions: int, turns: Sequence[Turn] | None = None
-    ) -> Row:
-        return Row(request, self._layout, self._codec, self._streaming, max_positions, turns)
-
-    def _advance(
-        self,
-        rows: Sequence[tuple[int, Row]],
-        cache: SlotCache,
-        sampling: Sampling,
-        chain: LogitsProcessorList,
-        read_block: int,
-    ) -> None:
-        """One step: every row is fed, and those that want a token get one."""
-        ready, logits_nV = self._feeder.step(rows, cache, read_block)
-        if not ready:
-            return
-        uniforms = [uniform(row.request.seed, row.sampled) for row in ready]
-        token_ids, logprobs = draw(logits_nV, uniforms, sampling, chain)
-        for row, token_id, logprob in zip(ready, token_ids, logprobs, strict=True):
-            row.accept(token_id, logprob)
-
-
-def _close_ranks(seats: list[Row | None], cache: SlotCache) -> list[Row | None]:
-    """Drop empty places once they are a quarter of all, so that the last rows do not pay for the others."""
-    kept = [place for place, seat in enumerate(seats) if seat]
-    if 4 * len(kept) > 3 * len(seats):
-        return seats
-    cache.keep(kept)
-    return [seats[place] for place in kept]
+def _without_empty(
+    slots: list[SequenceState | None], cache: SlotCache
+) -> list[SequenceState | None]:
+    """Drop empty slots once they are a quarter of all, so that the last sequences do not pay for the others."""
+    occupied = [slot for slot, state in enumerate(slots) if state]
+    if 4 * len(occupied) > 3 * len(slots):
+        return slots
+    cache.keep(occupied)
+    return [slots[slot] for slot in occupied]
 
 
 def check_attention(model: PreTrainedModel) -> None:
-    """Refuse attention that would read the bool mask in another way, or look through a window of its own."""
+    """Refuse attention that would read the bool mask in another way, or through a window of its own (UserError)."""
+    check_implementation(attention_implementation(model))
     config = model.config.get_text_config()
-    implementation = config._attn_implementation
-    if implementation not in ("sdpa", "flex_attention"):
-        raise UserError(
-            f"model: its attention is {implementation!r}; streaming rollouts need 'sdpa' or 'flex_attention' "
-            f"(attn_implementation), since others read a boolean mask differently or none at all."
-        )
     kinds = set(getattr(config, "layer_types", None) or ())
     windowed = (
         bool(kinds - {"full_attention"}) if kinds else getattr(config, "sliding_window", None)
@@ -205,7 +207,7 @@ def check_attention(model: PreTrainedModel) -> None:
 
 
 def for_training(
-    trainer: Any, codec: Codec, layout: Layout, streaming: StreamingConfig, room: Room
+    trainer: Any, codec: Codec, layout: Layout, streaming: StreamingConfig, budget: CacheBudget
 ) -> Generate:
     """Rollouts with the trainer's own model, for ``engine: hf``."""
     from trl.models import unwrap_model_for_generation
@@ -225,6 +227,6 @@ def for_training(
             gradient_checkpointing_kwargs=trainer.args.gradient_checkpointing_kwargs,
         )
         with unwrapped as model:
-            return HFEngine(model, codec, layout, streaming, room).rollout(requests, sampling)
+            return HFEngine(model, codec, layout, streaming, budget).rollout(requests, sampling)
 
     return generate

@@ -1,43 +1,72 @@
-"""How the tokens of one step are packed, and which of them are attended to together.
+"""Packing of one step's tokens, and which of them attend together.
 
-A step has one token of each row that writes and many of one that reads. Packed in one sequence, no forward computes
-padding. Attention needs them apart again: queries of one row share its keys, those of rows with one beginning share
-that. So a step is one **band** with the last token of every row, and another with the tokens before them, if any.
+A step has one token of each sequence that writes and many of one that reads. Packed in one sequence, no forward computes
+padding. Attention needs them apart again: queries of one slot share its keys, those of slots with one prefix share
+that. So a step is one **query group** with the last token of every sequence, and another with the tokens before them,
+if there are any. Within a group, a **gather index** lays the queries out by the slot, or prefix, that owns their keys.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from adasr_trl.layouts.views import visible
+from adasr_trl.layouts.visibility import may_attend
 
 
 @dataclass(frozen=True)
-class Placed:
-    """Tokens of one row for the next forward.
+class PackedStep:
+    """The N tokens of a step in one sequence: the last of each slot in the step's order, then the others.
 
     Attributes:
-        row: The row in the cache.
-        start: The slot of the first of them.
-        views: What each of them sees.
+        order_N: Index of each token where the slots' tokens follow one another.
+        slots_N: Its slot in the cache; ``slots`` is the same as a list.
+        offsets_N: Its index within the slot.
+        visibility_N: Its visibility of the source.
+        groups: The packed tokens of each query group.
     """
 
-    row: int
-    start: int
-    views: tuple[int, ...]
+    order_N: Tensor
+    slots_N: Tensor
+    offsets_N: Tensor
+    visibility_N: Tensor
+    slots: list[int]
+    groups: tuple[slice, ...]
+
+
+def pack(
+    step: Sequence[tuple[int, Sequence[int]]], lengths: Sequence[int], device: torch.device
+) -> PackedStep:
+    """Pack the tokens of a step.
+
+    Args:
+        step: Slots, each with the visibility of its next tokens.
+        lengths: Number of tokens that each slot of the cache has.
+        device: Where the indices go.
+    """
+    lasts, others, start = [], [], 0
+    for slot, visibility in step:
+        tokens = [(start + n, slot, lengths[slot] + n, v) for n, v in enumerate(visibility)]
+        lasts.append(tokens.pop())
+        others += tokens
+        start += len(visibility)
+    packed = torch.tensor(lasts + others, device=device)  # (N, 4)
+    order_N, slots_N, offsets_N, visibility_N = packed.unbind(dim=1)
+    slots = [slot for _, slot, _, _ in lasts + others]
+    groups = (slice(0, len(lasts)), slice(len(lasts), start))[: 2 if others else 1]
+    return PackedStep(order_N, slots_N, offsets_N, visibility_N, slots, groups)
 
 
 @dataclass(frozen=True)
-class Spread:
-    """The n tokens of a band laid out as (R, M): M, at most, for each of R rows or beginnings.
+class GatherIndex:
+    """Layout of n queries as (R, M): at most M for each of R slots (or prefixes).
 
     Attributes:
-        index_RM: The token at each place; any one where there is none. None if they lie so already.
-        back_n: The place of each token in the flattened (R, M), or None.
+        index_RM: The query at each place, any query where there is none; None if they lie so already.
+        back_n: The place of each query in the flattened (R, M), or None.
         shape: R and M.
     """
 
@@ -46,149 +75,100 @@ class Spread:
     shape: tuple[int, int]
 
     @classmethod
-    def of(cls, owners: Sequence[int], count: int, device: torch.device) -> Spread:
-        """Lay out tokens by their owner, one of ``count``."""
+    def of(cls, owners: Sequence[int], count: int, device: torch.device) -> GatherIndex:
+        """Lay out queries by their owner, one of ``count``."""
         members: list[list[int]] = [[] for _ in range(count)]
-        places = []
-        for token, owner in enumerate(owners):
-            places.append((owner, len(members[owner])))
-            members[owner].append(token)
+        ranks = []
+        for query, owner in enumerate(owners):
+            ranks.append(len(members[owner]))
+            members[owner].append(query)
         most = max(map(len, members))
-        if places == [(token // most, token % most) for token in range(count * most)]:
-            return cls(None, None, (count, most))  # they lie so already
-        index = [each + [0] * (most - len(each)) for each in members]
-        back = [owner * most + n for owner, n in places]
+        back = [owner * most + rank for owner, rank in zip(owners, ranks, strict=True)]
+        if back == list(range(count * most)):
+            return cls(None, None, (count, most))  # a reshape is enough, and copies nothing
+        index = [queries + [0] * (most - len(queries)) for queries in members]
         index_RM, back_n = torch.tensor(index, device=device), torch.tensor(back, device=device)
         return cls(index_RM, back_n, (count, most))
 
     @property
     def single(self) -> bool:
-        """Whether each row or beginning has exactly one token, in their order."""
+        """Whether each slot (or prefix) has exactly one query, in their order."""
         return self.index_RM is None and self.shape[1] == 1
 
-    def out(self, x_n: Tensor) -> Tensor:
-        """From (n, ...) to (R, M, ...)."""
-        return (
-            x_n.view(*self.shape, *x_n.shape[1:]) if self.index_RM is None else x_n[self.index_RM]
-        )
+    def spread(self, x_n: Tensor) -> Tensor:
+        """Lay out values of queries: (n, ...) to (R, M, ...)."""
+        if self.index_RM is None:
+            return x_n.view(*self.shape, *x_n.shape[1:])  # (R, M, ...)
+        return x_n[self.index_RM]  # (R, M, ...)
 
-    def back(self, x_RM: Tensor) -> Tensor:
-        """From (R, M, ...) to (n, ...)."""
-        flat = x_RM.flatten(0, 1)
-        return flat if self.back_n is None else flat[self.back_n]
+    def collect(self, x_RM: Tensor) -> Tensor:
+        """Undo ``spread``: (R, M, ...) to (n, ...)."""
+        flat = x_RM.flatten(0, 1)  # (R * M, ...)
+        return flat if self.back_n is None else flat[self.back_n]  # (n, ...)
+
+    def allowed(
+        self, visibility_n: Tensor, order_n: Tensor, keys_RK: Tensor, order_K: Tensor
+    ) -> Tensor:
+        """Which keys of its slot (or prefix) each query may attend to, (n, K); arguments of ``may_attend``."""
+        seen = may_attend(self.spread(visibility_n), self.spread(order_n), keys_RK, order_K)
+        return self.collect(seen.squeeze(1))  # (R, 1, M, K) to (n, K)
 
 
 @dataclass(frozen=True)
-class Band:
-    """Queries that are attended to together.
+class QueryGroup:
+    """Queries that attend together.
 
     Attributes:
-        tokens: Which of the packed tokens they are, n of them.
-        rows: The cache's rows that they belong to; all of them if None.
-        own: The tokens by row.
-        shared: The tokens by beginning, if rows have one.
-        bias_n1K: 0 where a token may attend, else minus infinity; keys of the beginning first.
+        tokens: Their part of the packed tokens, n of them.
+        slots: The R slots that they belong to; None for all slots of the cache.
+        own: The queries by slot.
+        prefix: The queries by shared prefix, if slots have one.
+        bias_n1K: 0 for keys that a query may attend to, else minus infinity; keys of the prefix come first.
     """
 
     tokens: slice
-    rows: Tensor | None
-    own: Spread
-    shared: Spread | None
+    slots: Tensor | None
+    own: GatherIndex
+    prefix: GatherIndex | None
     bias_n1K: Tensor
 
     @classmethod
     def of(
         cls,
         tokens: slice,
-        rows: Sequence[int],
-        beginnings: Sequence[int],
-        count: int,
-        device: torch.device,
-    ) -> Band:
-        """A band of tokens, which is told later what it sees.
+        packed: PackedStep,
+        prefix_of_slot: Sequence[int],
+        keys_BK: Tensor,
+        prefixes_PS: Tensor | None,
+    ) -> QueryGroup:
+        """A query group with its bias.
 
         Args:
-            tokens: Which of the packed tokens they are.
-            rows: The row of each.
-            beginnings: The beginning of each row of the cache.
-            count: How many beginnings there are; if none, no row has one.
-            device: Where the indices go.
+            tokens: Their part of the packed tokens.
+            packed: The step.
+            prefix_of_slot: The prefix of each of the B slots; unused without prefixes.
+            keys_BK: Visibility of the slots' own tokens, those of the step included.
+            prefixes_PS: Visibility of the prefixes' tokens, or None without prefixes.
         """
-        present = sorted(set(rows))
-        everyone = 2 * len(present) > len(beginnings)  # else their keys are copied, which is less
-        of_row = {row: row if everyone else n for n, row in enumerate(present)}
-        own = Spread.of(
-            [of_row[row] for row in rows], len(beginnings) if everyone else len(present), device
-        )
-        begun = [beginnings[row] for row in rows]
-        return cls(
-            tokens=tokens,
-            rows=None if everyone else torch.tensor(present, device=device),
-            own=own,
-            shared=Spread.of(begun, count, device) if count else None,
-            bias_n1K=torch.zeros(0),
-        )
-
-    def seeing(
-        self, views_N: Tensor, slots_N: Tensor, keys_BT: Tensor, beginnings_PS: Tensor | None
-    ) -> Band:
-        """The band with its bias.
-
-        Args:
-            views_N: The views of the packed tokens.
-            slots_N: Their slots.
-            keys_BT: The views of the rows' own tokens.
-            beginnings_PS: The views of the beginnings' tokens.
-        """
-        views_n, slots_n = views_N[self.tokens], slots_N[self.tokens]
-        keys = keys_BT if self.rows is None else keys_BT[self.rows]
-        order = torch.arange(keys.size(1), device=keys.device)
-        seen = visible(self.own.out(views_n), self.own.out(slots_n), keys, order)
-        parts = [self.own.back(seen.squeeze(1))]
-        if self.shared is not None and beginnings_PS is not None:
-            views_PM = self.shared.out(views_n)
-            before_PS = torch.full_like(beginnings_PS, -1)
-            seen = visible(views_PM, torch.zeros_like(views_PM), beginnings_PS, before_PS)
-            parts.insert(0, self.shared.back(seen.squeeze(1)))
-        seen_n1K = torch.cat(parts, dim=-1).unsqueeze(1)
-        bias = torch.zeros(seen_n1K.shape, device=keys.device).masked_fill_(~seen_n1K, -torch.inf)
-        return replace(self, bias_n1K=bias)
-
-
-@dataclass(frozen=True)
-class Packed:
-    """The N tokens of a step in one sequence.
-
-    Attributes:
-        order_N: Where each stood when the rows' tokens followed one another.
-        rows_N: Its row in the cache.
-        slots_N: Its slot there.
-        views_N: What it sees.
-        bands: How they are attended to; the first band has the last token of each row, in the order of the step.
-    """
-
-    order_N: Tensor
-    rows_N: Tensor
-    slots_N: Tensor
-    views_N: Tensor
-    bands: tuple[Band, ...]
-
-
-def pack(
-    step: Sequence[Placed], beginnings: Sequence[int], count: int, device: torch.device
-) -> Packed:
-    """Pack the tokens of a step: the last one of every row, then all the others; arguments as in ``Band.of``."""
-    lasts, others, at = [], [], 0
-    for each in step:
-        end = len(each.views) - 1
-        lasts.append((at + end, each.row, each.start + end, each.views[end]))
-        others += [(at + n, each.row, each.start + n, each.views[n]) for n in range(end)]
-        at += end + 1
-    order_N, rows_N, slots_N, views_N = torch.tensor(lasts + others, device=device).unbind(dim=1)
-    parts = ((slice(0, len(lasts)), lasts), (slice(len(lasts), at), others))
-    bands = tuple(
-        Band.of(tokens, [row for _, row, _, _ in members], beginnings, count, device)
-        for tokens, members in parts
-        if members
-    )
-    return Packed(order_N, rows_N, slots_N, views_N, bands)
+        device, count = keys_BK.device, len(prefix_of_slot)
+        slots, visibility_n = packed.slots[tokens], packed.visibility_N[tokens]
+        present = sorted(set(slots))
+        chosen = None
+        if 2 * len(present) > count:
+            present = list(range(count))  # copying the keys of most slots would cost more
+        else:
+            chosen = torch.tensor(present, device=device)  # (R)
+            keys_BK = keys_BK[chosen]  # (R, K)
+        row_of = {slot: row for row, slot in enumerate(present)}
+        own = GatherIndex.of([row_of[slot] for slot in slots], len(present), device)
+        order_K = torch.arange(keys_BK.size(1), device=device)
+        allowed = own.allowed(visibility_n, packed.offsets_N[tokens], keys_BK, order_K)
+        prefix = None
+        if prefixes_PS is not None:
+            prefix = GatherIndex.of([prefix_of_slot[s] for s in slots], len(prefixes_PS), device)
+            # Offsets begin behind the prefix, so all of it precedes every query.
+            first_n, before_PS = torch.zeros_like(visibility_n), torch.full_like(prefixes_PS, -1)
+            before = prefix.allowed(visibility_n, first_n, prefixes_PS, before_PS)
+            allowed = torch.cat([before, allowed], dim=-1)  # (n, S + K)
+        bias = torch.zeros(allowed.shape, device=device).masked_fill_(~allowed, -torch.inf)
+        return cls(tokens, chosen, own, prefix, bias.unsqueeze(1))  # (n, 1, S + K)

@@ -2,7 +2,7 @@
 
     >>> ENGINES["vllm"].refusal("parallel")
     'the parallel layout needs an attention of its own, which vLLM does not have; ...'
-    >>> generate = ENGINES["hf"].for_training(trainer, codec, layout, streaming, room)
+    >>> generate = ENGINES["hf"].for_training(trainer, codec, layout, streaming, budget)
 
 The module defines ``for_training`` with these arguments and a ``Generate`` as its result. No engine is imported before
 it is used, so that a configuration is checked without torch.
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from adasr_trl.engines.base import Generate
     from adasr_trl.engines.hf import HFEngine
-    from adasr_trl.engines.memory import Room
+    from adasr_trl.engines.memory import CacheBudget
     from adasr_trl.models.loading import Policy
 
 DEFAULT_ENGINE = "hf"
@@ -82,7 +82,7 @@ ENGINES = {
 }
 
 
-def local_engine(policy: Policy, room: Room | None = None) -> HFEngine:
+def local_engine(policy: Policy, budget: CacheBudget | None = None) -> HFEngine:
     """The engine of evaluation, doctor and live use: forwards of a model in this process.
 
     Raises:
@@ -92,7 +92,7 @@ def local_engine(policy: Policy, room: Room | None = None) -> HFEngine:
     from adasr_trl.engines.selfcheck import check_model
     from adasr_trl.models.loading import whole_weights
 
-    engine = HFEngine(policy.model, policy.codec, policy.layout, policy.streaming, room)
+    engine = HFEngine(policy.model, policy.codec, policy.layout, policy.streaming, budget)
     with whole_weights(policy.model):
         check_model(policy.model, policy.streaming.layout)
     return engine

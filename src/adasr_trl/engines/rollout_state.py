@@ -1,13 +1,14 @@
-"""One rollout in the making: which tokens to feed next, and what a sampled token means.
+"""The state of one rollout: the tokens to feed next, and the meaning of each sampled token.
 
-    >>> row = Row(request, layout, codec, streaming)
-    >>> while not row.done:
-    ...     logits = model(row.take(8).token_ids)
-    ...     if row.wants_token:
-    ...         row.accept(token_id, logprob)
-    >>> rollout = row.rollout()
+    >>> state = SequenceState(request, layout, codec, streaming)
+    >>> while not state.done:
+    ...     logits = model(state.take(8).token_ids)
+    ...     if state.wants_token:
+    ...         state.accept(token_id, logprob)
+    >>> rollout = state.rollout()
 
-The protocol lives here and in ``protocol``; batching and caches live in the engine.
+The rules of one rollout stand here, for every engine: when a thought ends, at its cap too (``_segment_ending``), and
+what is read after it. Markers are found in ``core.protocol``; batching and caches are each engine's own.
 """
 
 from __future__ import annotations
@@ -27,14 +28,27 @@ from adasr_trl.core.protocol import (
     thought_text,
 )
 from adasr_trl.core.rollout import Rollout
-from adasr_trl.engines.base import Request
-from adasr_trl.engines.token_log import Fed, Tape
+from adasr_trl.engines.request import Request
+from adasr_trl.engines.token_log import StepInputs, TokenLog
 from adasr_trl.layouts.base import Layout, Stream, Turn
 from adasr_trl.layouts.codec import Codec
 
 
-class Row:
-    """The state machine of one rollout."""
+class SequenceState:
+    """State machine of one request.
+
+    A turn gives tokens to the model; the segment behind it is written by the model: a thought or the deep part.
+
+    Attributes:
+        request: The rollout to be made.
+        turn: The turn whose segment is being written.
+        done: Whether nothing more is read or written.
+        waiting: Whether the turns known so far are used up, in a stream that is still arriving.
+        fed_tokens: Tokens that the model has seen.
+        sampled_tokens: Tokens sampled, the counter of the request's random numbers.
+        prefix_length: Leading tokens that every rollout of the episode shares.
+        on_token: Called after every sampled token, for live use.
+    """
 
     def __init__(
         self,
@@ -45,204 +59,102 @@ class Row:
         max_positions: int | None = None,
         turns: Sequence[Turn] | None = None,
     ) -> None:
-        """Queue the turns up to the first one that is written after.
+        """Queue the turns up to the first one with a segment to write.
 
         Args:
-            request: What to roll out.
-            layout: How it lies in the context.
+            request: The rollout to be made.
+            layout: Its place in the context.
             codec: The tokenizer with the markers.
-            streaming: Caps.
-            max_positions: How many positions the model knows.
-            turns: The turns known so far, of a stream that is still arriving (``extend``); else all of the episode.
+            streaming: The caps.
+            max_positions: Positions that the model knows; None for no bound.
+            turns: First turns of a stream that is still arriving (``extend``); by default all of the episode.
+
+        Raises:
+            UserError: The first turns alone fill the model's positions.
         """
         self.request = request
         self.done = False
-        self.fed = 0  # tokens that the model has seen
-        self.sampled = 0  # tokens drawn: the counter of the row's random numbers
-        self.on_token: Callable[[], None] | None = None  # told of every sampled token, for live use
+        self.waiting = False
+        self.fed_tokens = 0
+        self.sampled_tokens = 0
+        self.on_token: Callable[[], None] | None = None
         self._layout = layout
         self._codec = codec
         self._streaming = streaming
         self._max_positions = max_positions
-        self._tape = Tape()
-        self._segment: list[int] = []
+        self._caps = {
+            Phase.READ: 0,
+            Phase.STREAM: streaming.max_thought_tokens,
+            Phase.DEEP: streaming.max_deep_tokens,
+        }
+        self._log = TokenLog()
+        self._segment: list[int] = []  # token ids of the segment at hand, without eos
         self._texts: list[str] = []
         self._endings: list[Ending] = []
         self._deep = ""
         no_deep = request.mode is Mode.NO_DEEP
-        self._given = codec.markers.reasoning_end if no_deep else ""  # judged with what is written
+        # Given as a marker, yet judged as if the model had written it.
+        self._given = codec.markers.reasoning_end if no_deep else ""
         self._ending = Ending.OUT_OF_TOKENS
         self._turns = list(turns or layout.turns(request.episode, request.mode))
         self._next_turn = 0
-        self.waiting = False  # for turns that have not arrived
         self.turn: Turn = self._turns[0]
         self._read_on()
-        self.shared = self.pending - 1  # tokens that every rollout of the episode begins with
-        if self._full():
+        # Without the last token, whose logits each rollout samples from.
+        self.prefix_length = self.pending - 1
+        if self._is_full():
             raise UserError(
-                f"episode {request.episode.id!r}: its first {len(self._tape.token_ids)} tokens leave no "
+                f"episode {request.episode.id!r}: its first {len(self._log.token_ids)} tokens leave no "
                 f"room to think within the model's {max_positions} positions; drop the episode."
             )
 
+    # ---- reading
+
     @property
     def pending(self) -> int:
-        """How many tokens wait to be fed."""
-        return len(self._tape.token_ids) - self.fed
+        """Number of tokens that wait to be fed."""
+        return len(self._log.token_ids) - self.fed_tokens
 
     @property
-    def longest(self) -> int:
-        """How many tokens it may come to have at most: all that it is given, and every cap reached."""
-        caps = {
-            Phase.READ: 0,
-            Phase.STREAM: self._streaming.max_thought_tokens,
-            Phase.DEEP: self._streaming.max_deep_tokens,
-        }
+    def source_tokens(self) -> int:
+        """Number of tokens in the source stream."""
+        return self._log.source_tokens
+
+    @property
+    def max_length(self) -> int:
+        """Upper bound of its tokens: every turn given and every cap reached."""
         end = len(self._layout.forced_end(Phase.STREAM))
-        turns = self._turns
-        return sum(len(turn.token_ids) + caps[turn.writes] + end for turn in turns)
+        return sum(len(turn.token_ids) + self._caps[turn.writes] + end for turn in self._turns)
 
-    @property
-    def wants_token(self) -> bool:
-        """Whether all tokens were fed, so that the last logits say what comes next."""
-        return not self.done and not self.waiting and self.pending == 0
+    def take(self, count: int) -> StepInputs:
+        """The next tokens to feed, at most ``count``; they count as fed."""
+        part = slice(self.fed_tokens, self.fed_tokens + count)
+        log = self._log
+        columns = (log.token_ids, log.positions, log.visibility)
+        inputs = StepInputs(*(tuple(column[part]) for column in columns))
+        self.fed_tokens += len(inputs.token_ids)
+        return inputs
+
+    def take_all(self) -> tuple[int, ...]:
+        """All tokens from the first one, for engines that are sent whole contexts; they count as fed."""
+        self.fed_tokens = len(self._log.token_ids)
+        return tuple(self._log.token_ids)
+
+    def rewind(self) -> None:
+        """Feed everything again, into another cache; the tokens stay."""
+        self.fed_tokens = 0
 
     def extend(self, turns: Sequence[Turn]) -> None:
-        """More of the stream has arrived."""
+        """Add turns that have arrived."""
         self._turns += turns
         if self.waiting:
             self.waiting = False
             self._read_on()
-            if self._full():
+            if self._is_full():
                 self._finish(Ending.OUT_OF_TOKENS)
 
-    def rewind(self) -> None:
-        """Feed everything again, into another cache; what was written stays."""
-        self.fed = 0
-
-    @property
-    def source_tokens(self) -> int:
-        """Tokens in the source stream."""
-        return self._tape.source
-
-    def take(self, count: int) -> Fed:
-        """The next tokens to feed, at most ``count``."""
-        part = slice(self.fed, self.fed + count)
-        tape = self._tape
-        columns = (tape.token_ids, tape.positions, tape.views)
-        fed = Fed(*(tuple(column[part]) for column in columns))
-        self.fed += len(fed.token_ids)
-        return fed
-
-    def read(self) -> tuple[int, ...]:
-        """All tokens so far, which counts as feeding them: for engines that are given whole contexts."""
-        self.fed = len(self._tape.token_ids)
-        return tuple(self._tape.token_ids)
-
-    @property
-    def room(self) -> int:
-        """How many tokens the segment at hand may still have."""
-        caps = (self._streaming.max_thought_tokens, self._streaming.max_deep_tokens)
-        left = caps[self.turn.writes is Phase.DEEP] - len(self._segment)
-        if self._max_positions is not None:
-            left = min(left, self._max_positions - len(self._tape.token_ids))
-        return max(left, 1)
-
-    def accept(self, token_id: int, logprob: float) -> None:
-        """Take in a sampled token; the row then reads on, writes on, or is done."""
-        self.sampled += 1
-        self._tape.append(token_id, self.turn.writes, self.turn, logprob)
-        eos = token_id == self._codec.eos_id
-        if not eos:
-            self._segment.append(token_id)
-        if self.turn.writes is Phase.STREAM:
-            self._after_thought_token(token_id, eos=eos)
-        else:
-            self._after_deep_token(token_id, eos=eos)
-        if not self.done and self._full():
-            self._finish(Ending.OUT_OF_TOKENS)
-        if self.on_token is not None:
-            self.on_token()
-
-    def cancel(self) -> None:
-        """Write no more, from any thread: the row is done behind the token at hand."""
-        self.done = True
-
-    @property
-    def thoughts(self) -> Sequence[tuple[str, Ending]]:
-        """The words of each thought so far, and how it ended."""
-        return tuple(zip(self._texts, self._endings, strict=True))
-
-    @property
-    def ending(self) -> Ending:
-        """How it ended, once it is done."""
-        return self._ending
-
-    @property
-    def reasoning_tokens(self) -> int | None:
-        """DEEP tokens up to the one that ends the reasoning; None where none did."""
-        separator = self._codec.markers.reasoning_end
-        head, found, _ = self._deep.partition(separator)
-        if not found:
-            return None
-        end = len(head) + len(separator) - len(self._given)
-        return self._codec.tokens_until(self._segment, end)
-
-    def rollout(self) -> Rollout:
-        """The finished rollout."""
-        reasoning, answer = split_deep(self._deep, self._codec.markers)
-        tape = self._tape
-        return Rollout(
-            episode_id=self.request.episode.id,
-            prompt_length=self._layout.prompt_length(self._turns),
-            token_ids=tuple(tape.token_ids),
-            phases=tuple(tape.phases),
-            chunk_of_token=tuple(tape.chunks),
-            thought_endings=tuple(self._endings),
-            ending=self._ending,
-            logprobs=tuple(tape.logprobs),
-            thoughts=tuple(self._texts),
-            deep=reasoning,
-            answer=answer,
-            answer_tokens=self._answer_tokens(),
-        )
-
-    def _after_thought_token(self, token_id: int, *, eos: bool) -> None:
-        ending: Ending | None = None
-        if eos or self._codec.may_end_marker(token_id):
-            text = self._codec.decode(self._segment)
-            ending = thought_ending(text, self._codec.markers, eos=eos)
-        if ending is None and len(self._segment) >= self._streaming.max_thought_tokens:
-            ending = Ending.OUT_OF_TOKENS
-        if ending is None:
-            return
-        self._texts.append(thought_text(self._codec.decode(self._segment), self._codec.markers))
-        self._endings.append(ending)
-        if ending in (Ending.OUT_OF_TOKENS, Ending.MALFORMED):
-            self._force_end()
-        if ending is Ending.MALFORMED and self._streaming.on_malformed == "stop":
-            self._finish(Ending.MALFORMED)
-        else:
-            self._read_on()
-
-    def _after_deep_token(self, token_id: int, *, eos: bool) -> None:
-        ending: Ending | None = None
-        if eos or self._codec.may_end_marker(token_id):
-            text = self._given + self._codec.decode(self._segment)
-            ending = deep_ending(text, self._codec.markers, eos=eos)
-        if ending is None and len(self._segment) >= self._streaming.max_deep_tokens:
-            ending = Ending.OUT_OF_TOKENS
-        if ending is None:
-            return
-        if ending is not Ending.ANSWERED:
-            self._force_end()
-        self._finish(ending)
-
-    def _force_end(self) -> None:
-        for token_id in self._layout.forced_end(self.turn.writes):
-            self._tape.append(token_id, Phase.READ, self.turn)
-
     def _read_on(self) -> None:
-        """Queue the next turns up to one that is written after."""
+        """Queue the next turns up to one with a segment to write."""
         self._segment = []
         while True:
             if self._next_turn == len(self._turns):
@@ -250,36 +162,158 @@ class Row:
                 return
             self.turn = self._turns[self._next_turn]
             self._next_turn += 1
-            if self._streaming.boundary == "fed" and self._tape.views:
-                self._tape.read_before_feeding(self.turn)
+            if self._streaming.boundary == "fed":
+                self._log.widen_last(self.turn)
             for token_id in self.turn.token_ids:
-                self._tape.append(token_id, Phase.READ, self.turn)
+                self._log.append(token_id, Phase.READ, self.turn)
             if self.turn.writes is not Phase.READ:
                 return
 
+    # ---- writing
+
+    @property
+    def wants_token(self) -> bool:
+        """Whether all tokens were fed, so that the last logits are those of a token to sample."""
+        return not self.done and not self.waiting and self.pending == 0
+
+    @property
+    def tokens_left(self) -> int:
+        """Tokens that the segment at hand may still get, at least 1."""
+        left = self._caps[self.turn.writes] - len(self._segment)
+        if self._max_positions is not None:
+            left = min(left, self._max_positions - len(self._log.token_ids))
+        return max(left, 1)
+
+    def accept(self, token_id: int, logprob: float) -> None:
+        """Take in a sampled token; then the sequence reads on, writes on, or is done."""
+        self.sampled_tokens += 1
+        self._log.append(token_id, self.turn.writes, self.turn, logprob)
+        eos = token_id == self._codec.eos_id
+        if not eos:
+            self._segment.append(token_id)
+        ending = self._segment_ending(token_id, eos=eos)
+        if ending is not None and self.turn.writes is Phase.STREAM:
+            self._end_thought(ending)
+        elif ending is not None:
+            self._end_deep(ending)
+        if not self.done and self._is_full():
+            self._finish(Ending.OUT_OF_TOKENS)
+        if self.on_token is not None:
+            self.on_token()
+
+    def accept_segment(self, token_ids: Sequence[int], logprobs: Sequence[float]) -> None:
+        """Take in tokens up to the end of the segment at hand; tokens behind it are dropped."""
+        turn = self.turn
+        for token_id, logprob in zip(token_ids, logprobs, strict=True):
+            self.accept(token_id, logprob)
+            if self.done or self.waiting or self.turn is not turn:
+                return
+
+    def cancel(self) -> None:
+        """Write no more, from any thread: the sequence is done after the token at hand."""
+        self.done = True
+
+    def _segment_ending(self, token_id: int, *, eos: bool) -> Ending | None:
+        """How the segment ends with this token; None while it goes on."""
+        if eos or self._codec.may_end_marker(token_id):  # decoding at every token would be slow
+            ending_of = thought_ending if self.turn.writes is Phase.STREAM else deep_ending
+            ending = ending_of(self._segment_text(), self._codec.markers, eos=eos)
+            if ending is not None:
+                return ending
+        # The cap: a thought of max_thought_tokens (a deep part of max_deep_tokens) ends here.
+        if len(self._segment) >= self._caps[self.turn.writes]:
+            return Ending.OUT_OF_TOKENS
+        return None
+
+    def _end_thought(self, ending: Ending) -> None:
+        self._record_thought(ending)
+        if ending in (Ending.OUT_OF_TOKENS, Ending.MALFORMED):
+            self._force_end()
+        if ending is Ending.MALFORMED and self._streaming.on_malformed == "stop":
+            self._finish(Ending.MALFORMED)
+        else:
+            self._read_on()
+
+    def _end_deep(self, ending: Ending) -> None:
+        if ending is not Ending.ANSWERED:
+            self._force_end()
+        self._finish(ending)
+
+    def _force_end(self) -> None:
+        """Give the end marker that the model did not write; it is READ, so it has no advantage."""
+        for token_id in self._layout.forced_end(self.turn.writes):
+            self._log.append(token_id, Phase.READ, self.turn)
+
+    def _record_thought(self, ending: Ending) -> None:
+        self._texts.append(thought_text(self._segment_text(), self._codec.markers))
+        self._endings.append(ending)
+
     def _finish(self, ending: Ending) -> None:
         if self.turn.writes is Phase.DEEP:
-            self._deep = self._given + self._codec.decode(self._segment)
-        elif len(self._endings) == self.turn.chunk and self._segment:  # the positions ran out
-            self._texts.append(thought_text(self._codec.decode(self._segment), self._codec.markers))
-            self._endings.append(ending)
+            self._deep = self._segment_text()
+        elif len(self._endings) == self.turn.chunk and self._segment:
+            self._record_thought(ending)  # the positions ran out within a thought
         self._ending = ending
         self.done = True
 
-    def _full(self) -> bool:
+    def _segment_text(self) -> str:
+        given = self._given if self.turn.writes is Phase.DEEP else ""
+        return given + self._codec.decode(self._segment)
+
+    def _is_full(self) -> bool:
         """Whether the next token would have a position that the model does not know."""
-        source = self._tape.source
-        longest = max(source, len(self._tape.token_ids) - source + 1)
+        source = self._log.source_tokens
+        longest = max(source, len(self._log.token_ids) - source + 1)
         if self.turn.stream is Stream.SOURCE:
             longest = source + 1
         return self._max_positions is not None and longest > self._max_positions
 
+    # ---- results
+
+    @property
+    def thoughts(self) -> Sequence[tuple[str, Ending]]:
+        """Words and ending of each thought so far."""
+        return tuple(zip(self._texts, self._endings, strict=True))
+
+    @property
+    def ending(self) -> Ending:
+        """How the rollout ended, once it is done."""
+        return self._ending
+
+    @property
+    def reasoning_tokens(self) -> int | None:
+        """DEEP tokens up to the end marker of the reasoning; None without one."""
+        marker = self._codec.markers.reasoning_end
+        start = self._deep.find(marker)
+        return None if start < 0 else self._deep_tokens_until(start + len(marker))
+
+    def rollout(self) -> Rollout:
+        """The rollout so far, final once the state is done."""
+        reasoning, answer = split_deep(self._deep, self._codec.markers)
+        log = self._log
+        return Rollout(
+            episode_id=self.request.episode.id,
+            prompt_length=self._layout.prompt_length(self._turns),
+            token_ids=tuple(log.token_ids),
+            phases=tuple(log.phases),
+            chunk_of_token=tuple(log.chunks),
+            thought_endings=tuple(self._endings),
+            ending=self._ending,
+            logprobs=tuple(log.logprobs),
+            thoughts=tuple(self._texts),
+            deep=reasoning,
+            answer=answer,
+            answer_tokens=self._answer_tokens(),
+        )
+
     def _answer_tokens(self) -> int:
-        """DEEP tokens up to the end of the answer's value; all of them where it has none."""
-        total = self._tape.phases.count(Phase.DEEP)
-        head, separator, answer = self._deep.partition(self._codec.markers.reasoning_end)
-        found = extract(answer, self.request.episode.answer_type) if separator else None
-        if found is None:
-            return total
-        end = len(head) + len(separator) + found.end - len(self._given)
-        return self._codec.tokens_until(self._segment, end)
+        """DEEP tokens up to the end of the answer's value; all of them without a value."""
+        head, marker, answer = self._deep.partition(self._codec.markers.reasoning_end)
+        value = extract(answer, self.request.episode.answer_type) if marker else None
+        if value is None:
+            return self._log.phases.count(Phase.DEEP)
+        return self._deep_tokens_until(len(head) + len(marker) + value.end)
+
+    def _deep_tokens_until(self, end: int) -> int:
+        """Written tokens behind the first ``end`` characters of the deep part's text."""
+        return self._codec.tokens_until(self._segment, end - len(self._given))

@@ -1,10 +1,11 @@
-"""Drawing tokens by inverse CDF from one counter-based uniform number per (row seed, token).
+"""Sampling by inverse CDF from one counter-based uniform number per (request seed, token).
 
     >>> uniform(seed=1, counter=0)
     0.5665615751722809
 
-No random state exists: the t-th token of a row depends on its seed, t and its logits alone, so that a rollout is
-the same alone, in any batch, and after a resume. Ours; the generator is SplitMix64 (Steele, Lea and Flood 2014).
+No random state exists: the t-th token of a rollout depends on its seed, t and its logits alone. So a rollout is the same
+alone, in any batch, and after a resume. The generator is SplitMix64 (Steele, Lea and Flood 2014); its use here is our
+choice, not specified in the paper.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ from transformers import (
     TopPLogitsWarper,
 )
 
-from adasr_trl.engines.base import Sampling
+from adasr_trl.engines.request import Sampling
+from adasr_trl.engines.rollout_state import SequenceState
 
 _MASK = (1 << 64) - 1
 
@@ -46,32 +48,44 @@ def processors(sampling: Sampling) -> LogitsProcessorList:
     return chain
 
 
-def draw(
+def sample_tokens(
     logits_BV: Tensor, uniforms: list[float], sampling: Sampling, chain: LogitsProcessorList
 ) -> tuple[list[int], list[float]]:
-    """One token for each row, and its log-probability.
+    """One token for each sequence, and its log-probability.
 
     Args:
-        logits_BV: Raw logits of the B rows that sample now.
-        uniforms: One number in [0, 1) a row.
+        logits_BV: Raw logits of the B sequences that want a token.
+        uniforms: One number in [0, 1) a sequence.
         sampling: The settings.
         chain: ``processors(sampling)``.
 
     Returns:
-        Token ids, and log-probabilities under the temperature-scaled but otherwise unprocessed policy, which is
-        what TRL's training forward computes (temperature 1 for greedy).
+        Token ids, and log-probabilities under the temperature-scaled but otherwise unprocessed policy. That is what
+        TRL's training forward computes (temperature 1 for greedy).
     """
     logits_BV = logits_BV.float()
-    temperature = sampling.temperature or 1.0
-    logp_BV = torch.log_softmax(logits_BV / temperature, dim=-1)
+    logp_BV = torch.log_softmax(logits_BV / (sampling.temperature or 1.0), dim=-1)
     if sampling.temperature == 0.0:
-        ids_B = logits_BV.argmax(dim=-1)
+        ids_B = logits_BV.argmax(dim=-1)  # (B)
     else:
+        # Warpers take the ids so far, and read none of them.
         empty = torch.empty((len(uniforms), 0), dtype=torch.long, device=logits_BV.device)
         probs_BV = torch.softmax(chain(empty, logits_BV).double(), dim=-1)
         cdf_BV = probs_BV.cumsum(dim=-1)
-        target_B1 = torch.tensor(uniforms, dtype=torch.float64, device=cdf_BV.device).unsqueeze(1)
-        ids_B = torch.searchsorted(cdf_BV, target_B1 * cdf_BV[:, -1:], right=True).squeeze(1)
+        uniform_B1 = torch.tensor(uniforms, dtype=torch.float64, device=cdf_BV.device).unsqueeze(1)
+        target_B1 = uniform_B1 * cdf_BV[:, -1:]  # rounding may leave the sum beside 1
+        ids_B = torch.searchsorted(cdf_BV, target_B1, right=True).squeeze(1)  # (B)
         ids_B = ids_B.clamp(max=probs_BV.size(1) - 1)
-    chosen_B = logp_BV.gather(1, ids_B.unsqueeze(1)).squeeze(1)
+    chosen_B = logp_BV.gather(1, ids_B.unsqueeze(1)).squeeze(1)  # (B)
     return ids_B.tolist(), chosen_B.tolist()
+
+
+def server_settings(state: SequenceState, sampling: Sampling) -> dict[str, object]:
+    """Settings of the next segment's request to a server, under OpenAI's names."""
+    return {
+        "temperature": sampling.temperature,
+        "top_p": sampling.top_p,
+        "max_tokens": state.tokens_left,
+        # A seed for each segment: with one for all, each would begin with the same random numbers.
+        "seed": int(uniform(state.request.seed, state.sampled_tokens) * 2**31),
+    }

@@ -1,9 +1,9 @@
-"""The tokens of one rollout in the order in which they are fed, each with its position and its view.
+"""Tokens of one rollout in feeding order, each with its position and its visibility of the source.
 
-    >>> tape = Tape()
-    >>> tape.append(token_id, Phase.READ, turn)
+    >>> log = TokenLog()
+    >>> log.append(token_id, Phase.READ, turn)
 
-What they mean is in ``row``; what a view is, in ``layouts.views``.
+Their meaning is in ``rollout_state``; visibility is explained in ``layouts.visibility``.
 """
 
 from __future__ import annotations
@@ -15,44 +15,45 @@ from adasr_trl.layouts.base import Stream, Turn
 
 
 @dataclass
-class Tape:
-    """Tokens so far, in the order in which they are fed; what was fed stays."""
+class TokenLog:
+    """Tokens so far: six lists with one entry a token. Tokens that were fed never move."""
 
     token_ids: list[int] = field(default_factory=list)
     phases: list[Phase] = field(default_factory=list)
     chunks: list[int] = field(default_factory=list)
     logprobs: list[float] = field(default_factory=list)
     positions: list[int] = field(default_factory=list)
-    views: list[int] = field(default_factory=list)
-    source: int = 0  # tokens in the source stream
+    visibility: list[int] = field(default_factory=list)
+    source_tokens: int = 0
 
     def append(self, token_id: int, phase: Phase, turn: Turn, logprob: float = 0.0) -> None:
-        """Put a token behind those of its stream."""
+        """Append a token to its stream."""
         at = len(self.token_ids)
         if turn.stream is Stream.TARGET:
-            position, view = at - self.source, -turn.sees
+            position, visibility = at - self.source_tokens, -turn.sees
         else:
-            position, view = self.source, self.source + 1
-            self.source += 1
-            if self.views and self.views[-1] < 0:
-                at -= 1  # live: the target's last token, not fed yet, waits for what has arrived
+            position, visibility = self.source_tokens, self.source_tokens + 1
+            self.source_tokens += 1
+            if self.visibility and self.visibility[-1] < 0:
+                # Live: the target's last token is not fed yet. It stays last, to see this one too.
+                at -= 1
         self.positions.insert(at, position)
-        self.views.insert(at, view)
+        self.visibility.insert(at, visibility)
         self.token_ids.insert(at, token_id)
         self.phases.insert(at, phase)
         self.chunks.insert(at, turn.chunk)
         self.logprobs.insert(at, logprob)
 
-    def read_before_feeding(self, turn: Turn) -> None:
-        """The last token, not fed yet, sees what has been read by then."""
-        if turn.stream is Stream.TARGET and self.views[-1] < 0:
-            self.views[-1] = -turn.sees
+    def widen_last(self, turn: Turn) -> None:
+        """Let the last target token, not fed yet, see the source up to ``turn`` (``boundary: fed``)."""
+        if turn.stream is Stream.TARGET and self.visibility and self.visibility[-1] < 0:
+            self.visibility[-1] = -turn.sees
 
 
 @dataclass(frozen=True)
-class Fed:
-    """Tokens to feed, each with its position id and its view (``layouts.views``)."""
+class StepInputs:
+    """One sequence's tokens for a forward, each with its position id and visibility."""
 
     token_ids: tuple[int, ...]
     positions: tuple[int, ...]
-    views: tuple[int, ...]
+    visibility: tuple[int, ...]

@@ -3,11 +3,11 @@
     >>> engine = VLLMEngine(trainer.vllm_generation, codec, layout, streaming)
     >>> rollouts = engine.rollout(requests, Sampling(temperature=1.0))
 
-Each turn of a rollout is one request whose prompt is all tokens so far, stopped at a marker; vLLM's prefix cache keeps it
-from being read again. All rollouts are in flight at once, none waits for another one's turn. What a turn means is
-decided by ``row``, as in every engine: tokens behind the end of a segment are dropped, and a segment that vLLM ended too
-early goes on. The interleaved layout only. Weights are TRL's matter (``sync_weights``). Log-probabilities are vLLM's, of
-what it sampled from, so TRL's importance-sampling correction applies.
+Each segment is one request whose prompt is all tokens so far, stopped at a marker; vLLM's prefix cache keeps it from
+being read again. All rollouts are in flight at once, none waits for another one's segment. ``rollout_state`` decides
+what tokens mean, as in every engine: tokens behind the end of a segment are dropped, and a segment that vLLM ended too
+early goes on. The interleaved layout only. TRL syncs the weights (``sync_weights``). Log-probabilities are vLLM's, of
+the distribution that it sampled from, so TRL's importance-sampling correction applies.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
-from dataclasses import dataclass
 from threading import Event
 from typing import Any
 
@@ -26,24 +25,17 @@ from accelerate.utils import broadcast_object_list, gather_object
 from adasr_trl.config.sections import StreamingConfig
 from adasr_trl.core.protocol import Phase
 from adasr_trl.core.rollout import Rollout
-from adasr_trl.engines.base import Generate, Request, Sampling
-from adasr_trl.engines.memory import Room
-from adasr_trl.engines.rollout_state import Row
-from adasr_trl.engines.sampling import uniform
+from adasr_trl.engines.base import Generate
+from adasr_trl.engines.memory import CacheBudget
+from adasr_trl.engines.request import Request, Sampling
+from adasr_trl.engines.rollout_state import SequenceState
+from adasr_trl.engines.sampling import server_settings
 from adasr_trl.layouts.base import Layout
 from adasr_trl.layouts.codec import Codec
 
 logger = logging.getLogger(__name__)
 
 CONNECTIONS = 64  # to a server at once, as many as TRL's client opens
-
-
-@dataclass(frozen=True)
-class Written:
-    """What vLLM wrote for one request; a log-probability it could not give is NaN."""
-
-    token_ids: Sequence[int]
-    logprobs: Sequence[float]
 
 
 class VLLMEngine:
@@ -69,103 +61,101 @@ class VLLMEngine:
         if self._generation.mode == "server":
             return self._on_server(requests, sampling, progress)
         with awake(self._generation):
-            rows = self._rows(requests, max_model_length(self._generation))
-            self._colocated(rows, sampling, progress)
-        return [row.rollout() for row in rows]
+            states = self._states(requests)
+            self._colocated(states, sampling, progress)
+        return [state.rollout() for state in states]
 
-    def _rows(self, requests: Sequence[Request], positions: int | None) -> list[Row]:
+    def _states(self, requests: Sequence[Request]) -> list[SequenceState]:
+        positions = max_model_length(self._generation)
         parts = (self._layout, self._codec, self._streaming, positions)
-        return [Row(request, *parts) for request in requests]
+        return [SequenceState(request, *parts) for request in requests]
 
     def _colocated(
-        self, rows: Sequence[Row], sampling: Sampling, progress: Callable[[int], None]
+        self, states: Sequence[SequenceState], sampling: Sampling, progress: Callable[[int], None]
     ) -> None:
-        """Every turn goes into vLLM's own queue as soon as the one before it is over."""
+        """Put every segment into vLLM's own queue as soon as the one before it is over."""
         from vllm import SamplingParams
         from vllm.sampling_params import RequestOutputKind
 
         engine = self._generation.llm.llm_engine
-        open_turns: dict[str, Row] = {}
+        in_flight: dict[str, SequenceState] = {}
 
-        def submit(row: Row, name: str) -> None:
-            settings = self._settings(row, sampling)
+        def submit(state: SequenceState, name: str) -> None:
+            settings = self._settings(state, sampling)
             params = SamplingParams(**settings, output_kind=RequestOutputKind.FINAL_ONLY)
-            open_turns[name] = row
-            engine.add_request(name, {"prompt_token_ids": list(row.read())}, params)
+            in_flight[name] = state
+            engine.add_request(name, {"prompt_token_ids": list(state.take_all())}, params)
 
         try:
-            for n, row in enumerate(rows):
-                submit(row, f"{n}:0")
-            while open_turns:
+            for n, state in enumerate(states):
+                submit(state, f"{n}:0")
+            while in_flight:
                 for output in engine.step():
-                    row = open_turns.pop(output.request_id)
-                    take(row, _from_output(output.outputs[0]))
-                    if row.done:
+                    state = in_flight.pop(output.request_id)
+                    completion = output.outputs[0]
+                    ids = list(completion.token_ids)
+                    entries = zip(ids, completion.logprobs, strict=True)
+                    accept(state, ids, [entry[token_id].logprob for token_id, entry in entries])
+                    if state.done:
                         progress(1)
                     else:
-                        submit(row, f"{output.request_id.partition(':')[0]}:{row.sampled}")
+                        number = output.request_id.partition(":")[0]
+                        submit(state, f"{number}:{state.sampled_tokens}")
         finally:
-            if open_turns:  # interrupted
-                engine.abort_request(list(open_turns))
+            if in_flight:  # interrupted
+                engine.abort_request(list(in_flight))
 
     def _on_server(
         self, requests: Sequence[Request], sampling: Sampling, progress: Callable[[int], None]
     ) -> list[Rollout]:
-        """The main process has the connection: it rolls out for all."""
+        """Roll out for all processes in the main one, which has the connection."""
         accelerator = self._generation.accelerator
         counts: list[int] = gather_object([len(requests)])
         everyone: list[Request] = gather_object(list(requests))
-        found: list[Any] = [None]
+        shared: list[Any] = [None]
         if accelerator.is_main_process:
-            rows = self._rows(everyone, max_model_length(self._generation))
-            self._serve(rows, sampling, progress)
-            found = [[row.rollout() for row in rows]]
-        broadcast_object_list(found, from_process=0)
+            states = self._states(everyone)
+            self._serve(states, sampling, progress)
+            shared = [[state.rollout() for state in states]]
+        broadcast_object_list(shared, from_process=0)
         start = sum(counts[: accelerator.process_index])
-        rollouts: list[Rollout] = found[0][start : start + len(requests)]
+        rollouts: list[Rollout] = shared[0][start : start + len(requests)]
         return rollouts
 
     def _serve(
-        self, rows: Sequence[Row], sampling: Sampling, progress: Callable[[int], None]
+        self, states: Sequence[SequenceState], sampling: Sampling, progress: Callable[[int], None]
     ) -> None:
-        """A thread a row, each at its own turn."""
+        """Finish every sequence, each in a thread of its own."""
         stopped = Event()
 
-        def finish(row: Row) -> None:
-            while not (row.done or stopped.is_set()):
-                take(row, self._ask(row, sampling))
+        def finish(state: SequenceState) -> None:
+            while not (state.done or stopped.is_set()):
+                settings = self._settings(state, sampling)
+                answer = self._generation.vllm_client.generate(
+                    prompts=[list(state.take_all())], generation_kwargs=settings
+                )
+                logprobs = [logprob[0] for logprob in answer["logprobs"][0]]
+                accept(state, answer["completion_ids"][0], logprobs)
 
         with ThreadPoolExecutor(CONNECTIONS) as threads:
-            ends = [threads.submit(finish, row) for row in rows]
+            futures = [threads.submit(finish, state) for state in states]
             try:
-                for end in as_completed(ends):
-                    end.result()
+                for future in as_completed(futures):
+                    future.result()
                     progress(1)
             finally:
-                stopped.set()  # interrupted, or one failed: the turns that are open are the last ones
+                stopped.set()  # interrupted, or one failed: no thread sends another request
 
-    def _ask(self, row: Row, sampling: Sampling) -> Written:
-        """One request over HTTP."""
-        settings = self._settings(row, sampling)
-        prompt = list(row.read())
-        answer = self._generation.vllm_client.generate(prompts=[prompt], generation_kwargs=settings)
-        logprobs = [math.nan if lp[0] is None else lp[0] for lp in answer["logprobs"][0]]
-        return Written(answer["completion_ids"][0], logprobs)
-
-    def _settings(self, row: Row, sampling: Sampling) -> dict[str, Any]:
-        """VLLM's sampling parameters for the row's next turn."""
-        markers, deep = self._codec.markers, row.turn.writes is Phase.DEEP
-        # A server takes four at most; what is written behind the fifth is dropped like any overshoot.
+    def _settings(self, state: SequenceState, sampling: Sampling) -> dict[str, Any]:
+        """VLLM's sampling parameters for the next segment."""
+        markers, deep = self._codec.markers, state.turn.writes is Phase.DEEP
+        # A server takes four stop strings at most. Text behind a fifth marker is dropped as any overshoot is.
         fourth = markers.stream_end if deep else markers.reasoning_end
-        number = uniform(row.request.seed, row.sampled)  # so that no two turns share their dice
         return {
+            **server_settings(state, sampling),
             "n": 1,
-            "temperature": sampling.temperature,
-            "top_p": sampling.top_p,
             "top_k": sampling.top_k,
             "min_p": sampling.min_p,
-            "max_tokens": row.room,
-            "seed": int(number * 2**31),
             "logprobs": 0,
             "stop": [markers.thought_end, markers.skip, markers.chunk_end, fourth],
             "stop_token_ids": [self._codec.eos_id],
@@ -175,17 +165,15 @@ class VLLMEngine:
         }
 
 
-def take(row: Row, written: Written) -> None:
-    """Hand a row what was written for it, up to the end of its segment."""
-    if not written.token_ids:  # asking again would never end
+def accept(
+    state: SequenceState, token_ids: Sequence[int], logprobs: Sequence[float | None]
+) -> None:
+    """Hand a sequence the tokens of its segment; a log-probability that vLLM could not give is NaN."""
+    if not token_ids:  # asking again would never end
         raise RuntimeError(
-            f"vLLM wrote no token for episode {row.request.episode.id!r}; see its log."
+            f"vLLM wrote no token for episode {state.request.episode.id!r}; see its log."
         )
-    turn = row.turn
-    for token_id, logprob in zip(written.token_ids, written.logprobs, strict=True):
-        row.accept(token_id, logprob)
-        if row.done or row.turn is not turn:
-            return
+    state.accept_segment(token_ids, [math.nan if lp is None else lp for lp in logprobs])
 
 
 @contextmanager
@@ -205,26 +193,19 @@ def awake(generation: Any) -> Iterator[None]:
 
 
 def max_model_length(generation: Any) -> int | None:
-    """Positions that vLLM serves, or None if it does not say."""
+    """Positions that vLLM serves; None if it does not report them."""
     if generation.mode == "server":
-        found = (
-            generation.vllm_client.get_server_info().get("model_config", {}).get("max_model_len")
-        )
-        return int(found) if found else None
+        info = generation.vllm_client.get_server_info()
+        length = info.get("model_config", {}).get("max_model_len")
+        return int(length) if length else None
     return int(generation.llm.llm_engine.model_config.max_model_len)
 
 
-def _from_output(output: Any) -> Written:
-    ids = list(output.token_ids)
-    found = [entry[token_id].logprob for token_id, entry in zip(ids, output.logprobs, strict=True)]
-    return Written(ids, [math.nan if lp is None else lp for lp in found])
-
-
 def for_training(
-    trainer: Any, codec: Codec, layout: Layout, streaming: StreamingConfig, room: Room
+    trainer: Any, codec: Codec, layout: Layout, streaming: StreamingConfig, budget: CacheBudget
 ) -> Generate:
     """Rollouts by TRL's vLLM client, which gets the trainer's weights once a step, for ``engine: vllm``."""
-    del room  # vLLM has a cache of its own
+    del budget  # vLLM has a cache of its own
     logger.info(
         "rollouts: vLLM, %s (engine: vllm); TRL's importance-sampling correction is %s",
         trainer.args.vllm_mode,

@@ -19,7 +19,7 @@ from typing import Any, cast
 from adasr_trl.config.sections import GroupFilter, StreamingConfig
 from adasr_trl.core.episode import Episode, from_json
 from adasr_trl.core.protocol import Mode
-from adasr_trl.engines import Room, Sampling
+from adasr_trl.engines import CacheBudget, Sampling
 from adasr_trl.engines.registry import ENGINES
 from adasr_trl.hrpo import advantages, trl_batch
 from adasr_trl.hrpo.config import HRPOConfig
@@ -28,14 +28,14 @@ from adasr_trl.hrpo.drawing import Drawer, Occasion
 from adasr_trl.hrpo.group_filter import Draw, warn_of_criterion
 from adasr_trl.hrpo.logs import log_draw, replace_flat
 from adasr_trl.hrpo.scoring import scopes_of
-from adasr_trl.hrpo.streaming_attention import ViewedGRPOTrainer
+from adasr_trl.hrpo.streaming_attention import StreamingAttentionTrainer
 from adasr_trl.layouts import build_layout
 from adasr_trl.layouts.codec import Codec
 from adasr_trl.rewards import Reward
 from adasr_trl.training.data_order import EpochSeeded
 
 
-class HRPOTrainer(ViewedGRPOTrainer):
+class HRPOTrainer(StreamingAttentionTrainer):
     """See the module; arguments not named here are GRPOTrainer's."""
 
     draw: Draw  # of the generation batch at hand
@@ -81,10 +81,10 @@ class HRPOTrainer(ViewedGRPOTrainer):
             **kwargs,
         )
         warn_of_criterion(group_filter)
-        self._streaming, self._room = streaming, Room(streaming.decode_batch)
+        self._streaming, self._cache_budget = streaming, CacheBudget(streaming.decode_batch)
         self._codec = Codec(self.processing_class, streaming.markers, streaming.thinking)
         self._layout = build_layout(streaming, self._codec)
-        parts = (self._codec, self._layout, streaming, self._room)
+        parts = (self._codec, self._layout, streaming, self._cache_budget)
         roll = ENGINES[args.engine].for_training(self, *parts)
         self._drawer = Drawer(episodes, self.rewards, roll, Mode(args.mode), args.is_flat)
 
@@ -95,11 +95,11 @@ class HRPOTrainer(ViewedGRPOTrainer):
         draw = self.draw = self._drawn([from_json(row["episode"]) for row in inputs])
         rollouts = [row.graded.rollout for row in draw.rows]
         settings = self._settings()
-        views_BT = trl_batch.padded_views(rollouts, self._layout, self.accelerator.device)
+        visibility_BT = trl_batch.padded_visibility(rollouts, self._layout, self.accelerator.device)
         rolled = [trl_batch.trl_row(row.graded.episode) for row in draw.rows]
-        with self._viewed(views_BT):
+        with self._with_visibility(visibility_BT):
             output: dict[str, Any] = super()._generate_and_score_completions(rolled)
-        output |= {} if views_BT is None else {"views": views_BT}
+        output |= {} if visibility_BT is None else {"visibility": visibility_BT}
         if not self.args.is_flat:
             ids, rows = output["completion_ids"], self._local_rows(len(rollouts))
             tokens = trl_batch.padded_tokens(rollouts, ids, self._codec, settings.granularity)
@@ -107,7 +107,7 @@ class HRPOTrainer(ViewedGRPOTrainer):
             output["advantages"] = advantages.hierarchical(scopes, tokens, settings, rows)
             replace_flat(self._metrics[self._mode], scopes, settings)
         credit = disagreement(draw, self.rewards, settings, self._local_rows(len(rollouts)))
-        more = credit | {name: (value, 1) for name, value in self._room.report().items()}
+        more = credit | {name: (value, 1) for name, value in self._cache_budget.report().items()}
         log_draw(self._metrics[self._mode], draw, self._streaming.clock, more, self.accelerator)
         return output
 

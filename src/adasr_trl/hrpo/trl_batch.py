@@ -77,12 +77,12 @@ def padded_tokens(
     return Tokens(phase_BT, chunk_BT, boundary_BT)
 
 
-def padded_views(
+def padded_visibility(
     rollouts: Sequence[Rollout], layout: Layout, device: torch.device
 ) -> Tensor | None:
-    """The view of each completion token, 0 for padding; None where the layout has none. (B, T)."""
-    found = [(layout.views(each), each.prompt_length) for each in rollouts]
-    rows = [torch.tensor(views[cut:], device=device) for views, cut in found if views is not None]
+    """The visibility of each completion token, 0 for padding; None where the layout has one stream. (B, T)."""
+    pairs = [(layout.visibility(rollout), rollout.prompt_length) for rollout in rollouts]
+    rows = [torch.tensor(v[prompt:], device=device) for v, prompt in pairs if v is not None]
     return pad_sequence(rows, batch_first=True) if rows else None
 
 

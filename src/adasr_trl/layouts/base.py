@@ -1,4 +1,4 @@
-"""What every layout gives: the turns of a rollout for engines, and whole token sequences for training.
+"""Interface of layouts: the turns of a rollout for engines, and whole token sequences for training.
 
     >>> for turn in layout.turns(episode, Mode.STREAMING):
     ...     feed(turn.token_ids)
@@ -24,9 +24,9 @@ from adasr_trl.layouts.codec import Codec
 
 
 class Stream(Enum):
-    """Where a token lies: in the source, which attends to itself alone, or in a target written beside it.
+    """Stream of a token: the source, which attends to itself alone, or a target written beside it.
 
-    A layout with one stream has all its tokens, the written ones too, in SOURCE.
+    A layout with one stream has all its tokens in SOURCE, written ones too.
     """
 
     SOURCE = "source"
@@ -35,14 +35,14 @@ class Stream(Enum):
 
 @dataclass(frozen=True)
 class Turn:
-    """Tokens given to the model, and what it writes behind them.
+    """Tokens given to the model, and the phase of the segment that it writes behind them.
 
     Attributes:
         token_ids: The given tokens; none where the model only goes on writing.
-        chunk: The chunk that given and written tokens belong to.
-        writes: The phase of what is written; READ: nothing, the next turn follows.
-        stream: Where given and written tokens lie.
-        sees: How many source tokens a TARGET token of this turn sees.
+        chunk: The chunk of given and written tokens.
+        writes: The segment's phase; with READ nothing is written, and the next turn follows.
+        stream: The stream of given and written tokens.
+        sees: Number of source tokens that a TARGET token of this turn sees.
     """
 
     token_ids: tuple[int, ...]
@@ -63,7 +63,7 @@ class Encoded:
 
 
 class Trajectory(Protocol):
-    """What of a trajectory decides who sees whom: a ``Rollout`` or an ``Encoded``."""
+    """The parts of a trajectory that decide its visibility: of a ``Rollout`` or an ``Encoded``."""
 
     @property
     def prompt_length(self) -> int:
@@ -77,21 +77,17 @@ class Trajectory(Protocol):
 
 
 class Layout(ABC):
-    """An episode's place in the context: which turns it has, and who sees whom."""
+    """An episode's place in the context: its turns, and which tokens see which."""
 
     def __init__(self, streaming: StreamingConfig, codec: Codec) -> None:
-        """Keep what turns text into ids."""
+        """Keep the settings and the tokenizer with its markers."""
         self._streaming = streaming
         self._codec = codec
 
     @property
     def name(self) -> LayoutName:
-        """Which one it is, for people."""
+        """Its name in the configuration."""
         return self._streaming.layout
-
-    @abstractmethod
-    def turns(self, episode: Episode, mode: Mode) -> tuple[Turn, ...]:
-        """What is given to the model, in order; the last turn writes DEEP. UserError for an episode too long."""
 
     @abstractmethod
     def opening(self, question: str) -> tuple[Turn, ...]:
@@ -99,7 +95,7 @@ class Layout(ABC):
 
     @abstractmethod
     def arrival(self, chunk: str, k: int, read: int) -> tuple[Turn, ...]:
-        """The turns of the k-th chunk of a live stream, of which ``read`` source tokens were read before."""
+        """The turns of a live stream's k-th chunk, behind ``read`` source tokens."""
 
     @abstractmethod
     def closing(self, count: int, read: int) -> tuple[Turn, ...]:
@@ -107,11 +103,28 @@ class Layout(ABC):
 
     @abstractmethod
     def prompt_length(self, turns: Sequence[Turn]) -> int:
-        """How many leading tokens are the prompt in TRL's sense."""
+        """Number of leading tokens that are the prompt in TRL's sense."""
 
     @abstractmethod
-    def views(self, trajectory: Trajectory) -> tuple[int, ...] | None:
-        """The view of each token (``views``); None where attention is plainly causal. (T)."""
+    def visibility(self, trajectory: Trajectory) -> tuple[int, ...] | None:
+        """The visibility of each token (``layouts.visibility``), (T); None for plainly causal attention."""
+
+    def turns(self, episode: Episode, mode: Mode) -> tuple[Turn, ...]:
+        """All turns in feeding order, the source stream before the target; the last one writes DEEP.
+
+        Raises:
+            UserError: The episode is longer than ``streaming.max_prompt_tokens``.
+        """
+        turns = [*self.opening(episode.question)]
+        for k, chunk in enumerate(episode.chunks):
+            turns += self.arrival(chunk, k, turns[-1].sees)
+        turns += self.closing(len(episode.chunks), turns[-1].sees)
+        turns = [self._in_mode(turn, mode, deep=turns[-1]) for turn in turns]
+        self._check_length(turns, episode)
+        target = [turn for turn in turns if turn.stream is Stream.TARGET]
+        # A thought's turn has no tokens of its own: where none is written, nothing is left of it.
+        target = [turn for turn in target if turn.token_ids or turn.writes is not Phase.READ]
+        return (*(turn for turn in turns if turn.stream is Stream.SOURCE), *target)
 
     def encode(self, episode: Episode, mode: Mode) -> Encoded:
         """The episode with its teacher's trace, for supervised training; UserError without a trace."""
@@ -134,20 +147,24 @@ class Layout(ABC):
         return Encoded(tuple(token_ids), tuple(phases), tuple(chunks), length)
 
     def forced_end(self, phase: Phase) -> tuple[int, ...]:
-        """What the engine inserts (READ) behind a segment that did not end itself: the marker that it lacks."""
+        """The marker that an engine gives (READ) behind a segment without one of its own."""
         return self._codec.marker("thought_end" if phase is Phase.STREAM else "reasoning_end")
 
-    def _skipped(self, turn: Turn) -> Turn:
-        """A turn in which the skip marker is given in place of a thought."""
-        ids = turn.token_ids + self._codec.marker("skip")
-        return replace(turn, token_ids=ids, writes=Phase.READ)
-
-    def _answering(self, turn: Turn) -> Turn:
-        """The deep part's turn with its reasoning over before it began."""
-        return replace(turn, token_ids=turn.token_ids + self._codec.marker("reasoning_end"))
+    def _in_mode(self, turn: Turn, mode: Mode, deep: Turn) -> Turn:
+        """A turn of the streaming mode as another mode has it; ``deep`` is the last turn."""
+        if mode is Mode.READ_THEN_THINK and turn is not deep:
+            turn = replace(turn, writes=Phase.READ)
+            if turn.stream is Stream.TARGET:  # its header comes once all was read
+                turn = replace(turn, chunk=deep.chunk, sees=deep.sees)
+        elif mode is Mode.FORCED_SKIP and turn.writes is Phase.STREAM:
+            ids = turn.token_ids + self._codec.marker("skip")
+            turn = replace(turn, token_ids=ids, writes=Phase.READ)
+        elif mode is Mode.NO_DEEP and turn is deep:
+            turn = replace(turn, token_ids=turn.token_ids + self._codec.marker("reasoning_end"))
+        return turn
 
     def _check_length(self, turns: Sequence[Turn], episode: Episode) -> None:
-        """Refuse an episode whose given tokens are more than the cap (UserError)."""
+        """Refuse an episode with more given tokens than the cap (UserError)."""
         given, most = sum(len(turn.token_ids) for turn in turns), self._streaming.max_prompt_tokens
         if given > most:
             raise UserError(
@@ -157,7 +174,7 @@ class Layout(ABC):
 
 
 def check_trace(episode: Episode, markers: Markers) -> None:
-    """Refuse an episode that cannot be trained on: one without a trace, or with a marker in it (UserError)."""
+    """Refuse a trace that cannot be taught: none, or one that holds a marker (UserError)."""
     if episode.thoughts is None or episode.deep is None:
         raise UserError(
             f"episode {episode.id!r} has no trace (thoughts and deep); supervised training needs one."

@@ -3,36 +3,18 @@
     <prompt> Tom has 5 apples.<EOS> Tom 5<EOT> He buys 3.<EOS> Tom 5 + 3 = 8<EOT><EOI> ...<EOR> 8<eos>
 
 Any engine can serve it. Each chunk is tokenised alone, so its ids are the same in SFT, rollouts and live use.
-Read-then-think uses the same order with every thought moved into the deep part.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
-from adasr_trl.core.episode import Episode
-from adasr_trl.core.protocol import Mode, Phase
+from adasr_trl.core.protocol import Phase
 from adasr_trl.layouts.base import Layout, Trajectory, Turn
 
 
 class Interleaved(Layout):
     """One causal sequence; see the module."""
-
-    def turns(self, episode: Episode, mode: Mode) -> tuple[Turn, ...]:
-        """Prompt, one turn a chunk, and the transition to the deep part."""
-        turns = [*self.opening(episode.question)]
-        for k, chunk in enumerate(episode.chunks):
-            turns += self.arrival(chunk, k)
-        if mode is Mode.READ_THEN_THINK:
-            turns = [replace(turn, writes=Phase.READ) for turn in turns]
-        elif mode is Mode.FORCED_SKIP:
-            turns = [turns[0], *map(self._skipped, turns[1:])]
-        turns += self.closing(len(episode.chunks))
-        if mode is Mode.NO_DEEP:
-            turns[-1] = self._answering(turns[-1])
-        self._check_length(turns, episode)
-        return tuple(turns)
 
     def opening(self, question: str) -> tuple[Turn, ...]:
         """The prompt."""
@@ -41,7 +23,7 @@ class Interleaved(Layout):
 
     def arrival(self, chunk: str, k: int, read: int = 0) -> tuple[Turn, ...]:
         """The chunk, and the thought behind it."""
-        del read
+        del read  # a causal sequence sees everything before it
         ids = self._codec.encode_data(chunk) + self._codec.marker("chunk_end")
         return (Turn(ids, k, Phase.STREAM),)
 
@@ -54,6 +36,6 @@ class Interleaved(Layout):
         """The question's tokens."""
         return len(turns[0].token_ids)
 
-    def views(self, trajectory: Trajectory) -> None:
-        """Plainly causal."""
+    def visibility(self, trajectory: Trajectory) -> None:
+        """None: plainly causal."""
         del trajectory

@@ -1,52 +1,28 @@
-"""The parallel layout: the input in one stream, what the model writes in another, so that it reads while it thinks.
+"""The parallel layout: the input in one stream, the written tokens in another, so that the model reads while it thinks.
 
     source   <user> How many? Tom has 5 apples.<EOS> He buys 3.<EOS><EOI>
     target   <assistant> Tom 5<EOT> Tom 5 + 3 = 8<EOT> ...<EOR> 8<eos>
 
-StreamingThinker's and AdaSR's own layout: source tokens see source only, a thought sees the source up to its own
-chunk and all of the target before it, and each stream counts its own positions. So the input is encoded whenever it
-arrives, never waiting for a thought, and only once for a whole group. In TRL's terms the source is the prompt and the
-target the completion. Who sees what exactly is in ``views``. Ours: what the chat template puts behind
-the question (the end of the user's turn, and the header of the assistant's) opens the target and sees the question;
-``<EOI>`` ends the source and is seen by the deep part alone.
+StreamingThinker's and AdaSR's own layout. Source tokens see source only; a thought sees the source up to its own chunk,
+and all of the target before it; each stream counts its own positions (``visibility``). So the input is encoded whenever
+it arrives, never waiting for a thought, and only once for a whole group. In TRL's terms the source is the prompt and
+the target the completion.
+
+Our choice, not specified in the papers: the chat template's text behind the question (the end of the user's turn, and
+the assistant's header) opens the target and sees the question. ``<EOI>`` ends the source; only the deep part sees it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
-from adasr_trl.core.episode import Episode
-from adasr_trl.core.protocol import Mode, Phase
+from adasr_trl.core.protocol import Phase
 from adasr_trl.layouts.base import Layout, Stream, Trajectory, Turn
-from adasr_trl.layouts.views import views_of
+from adasr_trl.layouts.visibility import source_visibility
 
 
 class Parallel(Layout):
     """Two streams; see the module."""
-
-    def turns(self, episode: Episode, mode: Mode) -> tuple[Turn, ...]:
-        """The source chunk by chunk, the header, then a turn without tokens for each thought and the deep part.
-
-        A live stream has the same turns in the order in which they happen.
-        """
-        question, header = self.opening(episode.question)
-        source, thoughts, read = [question], [], len(question.token_ids)
-        for k, chunk in enumerate(episode.chunks):
-            arrived, thought = self.arrival(chunk, k, read)
-            source.append(arrived)
-            thoughts.append(thought)
-            read = thought.sees
-        end, deep = self.closing(len(episode.chunks), read)
-        if mode is Mode.READ_THEN_THINK:  # written when all was read, the header too
-            thoughts, header = [], replace(header, chunk=deep.chunk, sees=deep.sees)
-        elif mode is Mode.FORCED_SKIP:
-            thoughts = [self._skipped(thought) for thought in thoughts]
-        elif mode is Mode.NO_DEEP:
-            deep = self._answering(deep)
-        turns = (*source, end, header, *thoughts, deep)
-        self._check_length(turns, episode)
-        return turns
 
     def opening(self, question: str) -> tuple[Turn, Turn]:
         """The question, and the header of the target, which sees it."""
@@ -73,7 +49,7 @@ class Parallel(Layout):
         """The whole source."""
         return sum(len(turn.token_ids) for turn in turns if turn.stream is Stream.SOURCE)
 
-    def views(self, trajectory: Trajectory) -> tuple[int, ...]:
+    def visibility(self, trajectory: Trajectory) -> tuple[int, ...]:
         """Streaming attention."""
         fed = self._streaming.boundary == "fed"
-        return views_of(trajectory.prompt_length, trajectory.chunk_of_token, fed=fed)
+        return source_visibility(trajectory.prompt_length, trajectory.chunk_of_token, fed=fed)

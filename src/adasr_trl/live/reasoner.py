@@ -154,7 +154,7 @@ class StreamingReasoner:
         request = _request(question, chunks, seed, Mode.READ_THEN_THINK)
         turns = self._layout.turns(request.episode, request.mode)
         early = next(n for n, turn in enumerate(turns) if turn.chunk >= len(chunks) - 1)
-        row, memory = self._engine.live_row(request, turns[:early])
+        row, memory = self._engine.start_sequence(request, turns[:early])
         written: list[float] = []
         row.on_token = lambda: written.append(time.monotonic())
         started = time.monotonic()

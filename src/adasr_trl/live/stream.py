@@ -79,7 +79,7 @@ class LiveStream:
         self._engine, self._layout, self._sampling = engine, layout, sampling
         try:
             opening = layout.opening(request.episode.question)
-            self._row, self._memory = engine.live_row(request, opening)
+            self._row, self._memory = engine.start_sequence(request, opening)
         except UserError as error:
             raise UserError(f"question: cannot be read ({error})") from error
         self._row.on_token = self._after_token

@@ -30,7 +30,7 @@ from adasr_trl.core.protocol import Mode, Phase
 from adasr_trl.engines.attention import attending
 from adasr_trl.layouts import Encoded, Layout, build_layout
 from adasr_trl.layouts.codec import Codec
-from adasr_trl.layouts.views import attention
+from adasr_trl.layouts.visibility import mask_and_positions
 from adasr_trl.models.loading import model_is_quantized
 
 KEPT_LOGITS = 4096  # of one position
@@ -53,7 +53,7 @@ class Probe:
 
     Attributes:
         token_ids_T: A trajectory in the run's layout, written by nobody.
-        views_T: What each of its tokens sees.
+        visibility_T: Visibility of the source, a token (``layouts.visibility``).
         logits_TK: The logits kept.
         logsumexp_T: Of all logits of a token.
         adapter: Whether the model was an adapter on another one.
@@ -63,7 +63,7 @@ class Probe:
     """
 
     token_ids_T: Tensor
-    views_T: Tensor
+    visibility_T: Tensor
     logits_TK: Tensor
     logsumexp_T: Tensor
     adapter: bool
@@ -98,10 +98,11 @@ def save_probe(
     unbounded = dataclasses.replace(streaming, max_prompt_tokens=1_000_000)
     layout = build_layout(unbounded, codec)
     encoded = _encoded(layout, codec)
-    views = layout.views(encoded) or range(1, len(encoded.token_ids) + 1)
+    visibility = layout.visibility(encoded) or range(1, len(encoded.token_ids) + 1)
     longest = model.config.get_text_config().max_position_embeddings
-    ids_T, views_T = (torch.tensor(list(each)[:longest]) for each in (encoded.token_ids, views))
-    logits_TV = _logits(model, ids_T, views_T)
+    columns = (encoded.token_ids, visibility)
+    ids_T, visibility_T = (torch.tensor(list(column)[:longest]) for column in columns)
+    logits_TV = _logits(model, ids_T, visibility_T)
     if not write:
         return
     metadata = {
@@ -113,7 +114,7 @@ def save_probe(
     }
     tensors = {
         "token_ids": ids_T,
-        "views": views_T,
+        "views": visibility_T,
         "logits": _kept(logits_TV),
         "logsumexp": logits_TV.logsumexp(dim=-1),
     }
@@ -134,7 +135,7 @@ def load_probe(directory: Path) -> Probe:
         said = file.metadata()
         return Probe(
             token_ids_T=file.get_tensor("token_ids"),
-            views_T=file.get_tensor("views"),
+            visibility_T=file.get_tensor("views"),
             logits_TK=file.get_tensor("logits"),
             logsumexp_T=file.get_tensor("logsumexp"),
             adapter=said["adapter"] == "True",
@@ -146,7 +147,7 @@ def load_probe(directory: Path) -> Probe:
 
 def compare(probe: Probe, model: Any) -> Difference:
     """Put the probe's tokens to a model."""
-    logits_TV = _logits(model, probe.token_ids_T, probe.views_T)
+    logits_TV = _logits(model, probe.token_ids_T, probe.visibility_T)
     kept_TK = _kept(logits_TV)
     if kept_TK.shape != probe.logits_TK.shape:
         return Difference(math.inf, math.inf)  # another vocabulary
@@ -187,11 +188,11 @@ def _encoded(layout: Layout, codec: Codec) -> Encoded:
 
 
 @torch.no_grad()
-def _logits(model: Any, ids_T: Tensor, views_T: Tensor) -> Tensor:
+def _logits(model: Any, ids_T: Tensor, visibility_T: Tensor) -> Tensor:
     """Logits of one forward as rollouts see the model, (T, V), float32 on the CPU."""
     was_training = model.training
     model.eval()
-    mask, positions = attention(views_T.to(model.device).unsqueeze(0))
+    mask, positions = mask_and_positions(visibility_T.to(model.device).unsqueeze(0))
     try:
         with attending(model, "sdpa"):
             outputs = model(

@@ -24,7 +24,7 @@ from adasr_trl.core.episode import Episode
 from adasr_trl.core.errors import UserError
 from adasr_trl.core.protocol import TAUGHT_MODES, Mode, Phase
 from adasr_trl.layouts import Layout
-from adasr_trl.layouts.views import Viewed, attention_of
+from adasr_trl.layouts.visibility import StreamingForward, attention_implementation
 from adasr_trl.training.callbacks import callbacks
 from adasr_trl.training.data import Texts
 from adasr_trl.training.data_order import EpochSeeded
@@ -51,16 +51,18 @@ class SFTSettings(SFTConfig):
 
 
 @dataclass
-class ViewsCollator(DataCollatorForLanguageModeling):
-    """TRL's collator, which also pads a column ``views`` where there is one."""
+class VisibilityCollator(DataCollatorForLanguageModeling):
+    """TRL's collator, which also pads a column ``visibility`` where there is one."""
 
     def torch_call(self, examples: list[dict[str, Any]]) -> dict[str, Any]:
-        """Collate; padding has view 0."""
+        """Collate; padding has visibility 0."""
         batch: dict[str, Any] = super().torch_call(examples)
-        if "views" in examples[0]:
-            batch["views"] = torch.zeros_like(batch["input_ids"])
+        if "visibility" in examples[0]:
+            batch["visibility"] = torch.zeros_like(batch["input_ids"])
             for row, example in enumerate(examples):
-                batch["views"][row, : len(example["views"])] = torch.tensor(example["views"])
+                batch["visibility"][row, : len(example["visibility"])] = torch.tensor(
+                    example["visibility"]
+                )
         return batch
 
 
@@ -68,17 +70,19 @@ class StreamingSFTTrainer(KeepsAdapterPrecision, SFTTrainer):
     """TRL's SFTTrainer under the layout's attention, its batches of similar lengths in an order that a resume repeats."""
 
     def compute_loss(self, model: Any, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
-        """TRL's loss, of a model that is called with views where the layout has them."""
-        views_BT = inputs.pop("views", None)
-        if views_BT is not None:
-            model = Viewed(model, lambda _: views_BT, attention_of(self.model))
+        """TRL's loss, of a forward under the layout's visibility, if it has one."""
+        visibility_BT = inputs.pop("visibility", None)
+        if visibility_BT is not None:
+            model = StreamingForward(
+                model, lambda _: visibility_BT, attention_implementation(self.model)
+            )
         return super().compute_loss(model, inputs, *args, **kwargs)
 
     def _set_signature_columns_if_needed(self) -> None:
         super()._set_signature_columns_if_needed()
         columns: list[str] = self._signature_columns
-        if "views" not in columns:
-            columns.append("views")
+        if "visibility" not in columns:
+            columns.append("visibility")
 
     def _get_train_sampler(self, train_dataset: Dataset | None = None) -> Any:
         sampler = super()._get_train_sampler(train_dataset)
@@ -106,14 +110,16 @@ def sft_trainer(
         train_dataset=tokenize(texts.data.train, texts.layout, mode),
         eval_dataset=tokenize(held_out, texts.layout, mode) if held_out else None,
         processing_class=texts.tokenizer,
-        data_collator=ViewsCollator(_pad_id(texts), pad_to_multiple_of=args.pad_to_multiple_of),
+        data_collator=VisibilityCollator(
+            _pad_id(texts), pad_to_multiple_of=args.pad_to_multiple_of
+        ),
         peft_config=lora_config(lora, texts.codec),
         callbacks=callbacks(Path(args.output_dir)),
     )
 
 
 def tokenize(episodes: Sequence[Episode], layout: Layout, mode: Mode) -> Dataset:
-    """Columns ``input_ids``, ``labels`` (READ tokens ignored), ``seq_lengths``, and ``views`` where the layout has them."""
+    """Columns ``input_ids``, ``labels`` (READ tokens ignored), ``seq_lengths``, and ``visibility`` for a layout of two streams."""
     rows = []
     for episode in episodes:
         encoded = layout.encode(episode, mode)
@@ -126,8 +132,8 @@ def tokenize(episodes: Sequence[Episode], layout: Layout, mode: Mode) -> Dataset
             "labels": labels,
             "seq_lengths": len(labels),
         }
-        views = layout.views(encoded)
-        rows.append(row if views is None else {**row, "views": list(views)})
+        visibility = layout.visibility(encoded)
+        rows.append(row if visibility is None else {**row, "visibility": list(visibility)})
     return Dataset.from_list(rows)
 
 

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adasr_trl.core.errors import UserError
-from adasr_trl.hrpo.streaming_attention import with_views
-from adasr_trl.layouts.views import Viewed, attention, views_of
+from adasr_trl.hrpo.streaming_attention import sequence_visibility
+from adasr_trl.layouts.visibility import StreamingForward, mask_and_positions, source_visibility
 from support.parallel_layout import naive
 
 # Question "q q", sentence 0 "a a", sentence 1 "b", the end of the stream "e"; header "h h", thought 0 "x x", thought 1
@@ -38,7 +38,7 @@ FED = {
 
 @pytest.mark.parametrize(("fed", "rows"), [(True, FED), (False, WRITTEN)], ids=["fed", "written"])
 def test_the_mask_is_the_one_written_by_hand(fed, rows):
-    mask, _ = attention(torch.tensor([views_of(6, CHUNKS, fed=fed)]))
+    mask, _ = mask_and_positions(torch.tensor([source_visibility(6, CHUNKS, fed=fed)]))
     found = ["".join(str(int(seen)) for seen in row) for row in mask[0, 0]]
     source = ["1000000000000", "1100000000000", "1110000000000", "1111000000000", "1111100000000"]
     assert found[:5] == source
@@ -46,12 +46,12 @@ def test_the_mask_is_the_one_written_by_hand(fed, rows):
 
 
 def test_each_stream_counts_its_own_positions():
-    _, positions = attention(torch.tensor([views_of(6, CHUNKS, fed=True)]))
+    _, positions = mask_and_positions(torch.tensor([source_visibility(6, CHUNKS, fed=True)]))
     assert positions[0].tolist() == [0, 1, 2, 3, 4, 5, 0, 1, 2, 3, 4, 5, 6]
 
 
 def test_a_plain_source_is_ordinary_causal_attention():
-    mask, positions = attention(torch.tensor([[1, 2, 3, 4]]))
+    mask, positions = mask_and_positions(torch.tensor([[1, 2, 3, 4]]))
     assert torch.equal(mask[0, 0], torch.ones(4, 4).tril().bool())
     assert positions[0].tolist() == [0, 1, 2, 3]
 
@@ -69,11 +69,11 @@ def trajectories(draw):
 
 @given(trajectories(), st.booleans(), st.integers(0, 3), st.integers(0, 3))
 @settings(deadline=None, max_examples=200)
-def test_views_say_what_a_loop_says_also_between_padding(trajectory, fed, left, right):
+def test_visibility_says_what_a_loop_says_also_between_padding(trajectory, fed, left, right):
     length, chunks = trajectory
-    views = views_of(length, chunks, fed=fed)
-    padded = torch.tensor([[0] * left + list(views) + [0] * right])
-    mask, positions = attention(padded)
+    visibility = source_visibility(length, chunks, fed=fed)
+    padded = torch.tensor([[0] * left + list(visibility) + [0] * right])
+    mask, positions = mask_and_positions(padded)
     inner = slice(left, left + len(chunks))
     assert torch.equal(mask[0, 0, inner, inner], naive(length, chunks, fed))
     outside = mask[0, 0].clone()
@@ -83,31 +83,35 @@ def test_views_say_what_a_loop_says_also_between_padding(trajectory, fed, left, 
     assert positions[0, inner].tolist() == expected
 
 
-def test_views_stand_in_the_attention_mask_with_padding_on_the_left_and_right():
+def test_visibility_stands_in_the_attention_mask_with_padding_on_the_left_and_right():
     mask = torch.tensor([[0, 1, 1, 1, 1, 0], [1, 1, 1, 1, 0, 0]])
     completion = torch.tensor([[-2, -2, 0], [-3, 0, 0]])
-    found = with_views(mask, completion, 3)
+    found = sequence_visibility(mask, completion, 3)
     assert found.tolist() == [[0, 1, 2, -2, -2, 0], [1, 2, 3, -3, 0, 0]]
-    dropped = with_views(mask * torch.tensor([[1, 1, 1, 0, 0, 0]]), completion, 3)
+    dropped = sequence_visibility(mask * torch.tensor([[1, 1, 1, 0, 0, 0]]), completion, 3)
     assert dropped[:, 3:].abs().sum() == 0  # a completion that TRL masks is masked
 
 
-def test_a_completion_that_is_padded_further_than_its_views_keeps_its_place():
+def test_a_completion_that_is_padded_further_than_its_visibility_keeps_its_place():
     mask = torch.tensor([[1, 1, 1, 1, 0, 0, 0]])
-    found = with_views(mask, torch.tensor([[-2, -2]]), 5)
+    found = sequence_visibility(mask, torch.tensor([[-2, -2]]), 5)
     assert found.tolist() == [[1, 2, -2, -2, 0, 0, 0]]
 
 
 def test_attention_that_reads_the_mask_in_another_way_is_refused():
     for name in ("eager", "flash_attention_2"):
         with pytest.raises(UserError, match=name):
-            Viewed(print, lambda views: views, name)
+            StreamingForward(print, lambda visibility: visibility, name)
 
 
-def test_a_viewed_model_is_called_with_mask_and_positions():
+def test_a_streaming_forward_is_called_with_mask_and_positions():
     called = {}
-    viewed = Viewed(lambda **inputs: called.update(inputs), lambda views: views)
-    viewed(input_ids=torch.tensor([[5, 6, 7]]), attention_mask=torch.tensor([[1, 2, -1]]), labels=3)
+    streaming = StreamingForward(
+        lambda **inputs: called.update(inputs), lambda visibility: visibility
+    )
+    streaming(
+        input_ids=torch.tensor([[5, 6, 7]]), attention_mask=torch.tensor([[1, 2, -1]]), labels=3
+    )
     assert called["attention_mask"].shape == (1, 1, 3, 3)
     assert called["position_ids"].tolist() == [[0, 1, 0]]
     assert called["labels"] == 3

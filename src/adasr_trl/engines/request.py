@@ -1,0 +1,35 @@
+"""One rollout to be made, and how its tokens are sampled: the inputs of every engine.
+
+>>> engine.rollout([Request(episode, seed=1)], Sampling(temperature=1.0))
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from adasr_trl.core.episode import Episode
+from adasr_trl.core.protocol import Mode
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """Sampling settings. Temperature 0 is greedy; top_p 1, top_k 0 and min_p 0 are off."""
+
+    temperature: float = 1.0
+    top_p: float = 1.0
+    top_k: int = 0
+    min_p: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Refuse a negative temperature."""
+        if self.temperature < 0:
+            raise ValueError(f"temperature: got {self.temperature}; expected 0 (greedy) or more.")
+
+
+@dataclass(frozen=True)
+class Request:
+    """One rollout to be made: an episode, the seed of its random numbers, and the mode."""
+
+    episode: Episode
+    seed: int
+    mode: Mode = Mode.STREAMING
