@@ -15,14 +15,15 @@ import argparse
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from adasr_trl.core.decoding import UTF_8, read_text
 from adasr_trl.core.episode import AnswerType, Source
 from adasr_trl.core.transcripts import (
     Segment,
     TranscriptError,
     captions,
     in_order,
+    recognised_segments,
     spaced,
-    whisper_segments,
 )
 from data_builders.errors import BuildError
 from data_builders.rows.inputs import open_input
@@ -40,6 +41,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add_text_options(parser, licence="")
     parser.add_argument(
         "--transcripts", type=Path, metavar="DIR", help="folder of SRT and WebVTT files"
+    )
+    parser.add_argument(
+        "--encoding", default=UTF_8, help=f"encoding of the transcripts (default: {UTF_8})"
     )
     kinds = [kind.value for kind in AnswerType]
     parser.add_argument("--answer-type", choices=kinds, default="text", help="default: text")
@@ -83,12 +87,12 @@ def _segments(row: Row, options: argparse.Namespace) -> Sequence[Segment]:
     given = row.get("segments")
     if isinstance(given, list):
         try:
-            return whisper_segments(given)
+            return recognised_segments(given)
         except TranscriptError as error:
             raise BuildError(f"{row.where}: {error}") from error
     text = row.text("segments")
     if options.transcripts is not None and "-->" not in text:
-        text = _read_inside(options.transcripts, text, row.where)
+        text = _read_inside(options.transcripts, text, row.where, options.encoding)
     segments = captions(text)
     if not segments:
         raise BuildError(
@@ -98,9 +102,9 @@ def _segments(row: Row, options: argparse.Namespace) -> Sequence[Segment]:
     return segments
 
 
-def _read_inside(folder: Path, name: str, where: str) -> str:
+def _read_inside(folder: Path, name: str, where: str, encoding: str) -> str:
     """A file of the folder; a name that leads out of it is refused."""
     path = (folder / name).resolve()
     if not path.is_relative_to(folder.resolve()) or not path.is_file():
         raise BuildError(f"{where}: no transcript {name!r} in {folder}.")
-    return path.read_text(encoding="utf-8", errors="replace")
+    return read_text(path, encoding)

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
+from adasr_trl.core.decoding import read_text
+from adasr_trl.core.errors import UserError
 from adasr_trl.core.transcripts import (
     Segment,
     TranscriptError,
+    ends_chunk,
     in_order,
     read_transcript,
     spaced,
@@ -42,8 +46,8 @@ def test_every_format_says_what_was_said_and_when(text):
 
 def test_webvtt_has_settings_voices_and_times_without_hours():
     first, second = read_transcript(VTT)
-    assert first == Segment(2.0, "Good morning. intro")  # a cue's name is not told from its text
-    assert second == Segment(3665.25, "The exam is on Friday.")
+    assert first == Segment(2.0, "Good morning.", 0.5)
+    assert second == Segment(3665.25, "The exam is on Friday.", 2.0)
 
 
 def test_a_bare_list_of_segments_is_read_too():
@@ -59,7 +63,7 @@ def test_a_bare_list_of_segments_is_read_too():
         ('{"segments": [{"end": "2", "text": "Hi"}]}', r"segments\[0\]: end is '2'"),
         ('{"segments": [{"end": NaN, "text": "Hi"}]}', r"segments\[0\]: end is nan"),
         ('{"segments": [{"end": -1, "text": "Hi"}]}', r"segments\[0\]: end is -1"),
-        ('{"segments": [{"end": 1, "text": "Hi"}, 7]}', r"segments\[1\]: end is None"),
+        ('{"segments": [{"end": 1, "text": "Hi"}, 7]}', r"segments\[1\]: text is None"),
         ('{"segments": [{"end": 1, "text": null}]}', r"segments\[0\]: text is None"),
         ('{"segments": [{"end": 1, "text": " "}]}', "no segment with text"),
         ("[" * 100_000, "is no JSON"),
@@ -77,3 +81,113 @@ def test_times_that_go_back_are_set_to_the_latest():
 
 def test_texts_are_set_apart_by_one_space_at_least():
     assert spaced(["a", "b", " c", "d\n", "e"]) == ("a", " b", " c", " d\n", "e")
+
+
+CASES = Path(__file__).parent / "cases" / "transcripts"
+READ = {  # file: (end, text) of each segment
+    "number-line.vtt": [(2.0, "The total is 25"), (3.0, "That is all.")],
+    "number-inside.srt": [(2.0, "How many?"), (3.0, "12"), (4.0, "Yes.")],
+    "rolling.vtt": [(0.3, "Tom has 5 coins."), (0.5, "Tom finds 3 more.")],
+    "note.vtt": [(2.0, "Tom has 5 coins."), (3.0, "Tom finds 3 more.")],
+    "less-than.srt": [(2.0, "if x < 5 and y > 3 then Tom wins")],
+    "entities.vtt": [(2.0, "Tom & Ann have <5> coins")],
+    "seconds.srt": [(24.0, "Tom has 5 coins."), (27.0, "He finds 3.")],
+    "cut-off.srt": [(2.0, "Tom has 5 coins.")],
+    "pipeline-chunks.json": [(2.0, "Tom has 5."), (3.2, "Ann has 3.")],
+    "null-end.json": [(2.0, "Tom has 5."), (3.2, "Ann has 3.")],
+    "unpunctuated.srt": [
+        (0.4, "so tom has five coins"),
+        (0.8, "and then he finds three more"),
+        (1.2, "how many does he have now"),
+    ],
+}
+
+
+@pytest.mark.parametrize("name", READ)
+def test_transcripts_made_by_others_are_read_cue_by_cue(name):
+    segments = read_transcript(read_text(CASES / name))
+    assert [(round(s.end_seconds, 3), s.text.strip()) for s in segments] == READ[name]
+
+
+def test_bytes_that_are_no_text_are_refused_with_their_offset_or_read_by_name():
+    with pytest.raises(UserError, match=r"byte 0xe8 at offset 42 is not UTF-8 text.*--encoding"):
+        read_text(CASES / "latin-1.srt")
+    (segment,) = read_transcript(read_text(CASES / "latin-1.srt", "latin-1"))
+    assert segment.text == "Tom a 5 pièces à côté."
+
+
+RECOGNISERS = {
+    "whisper.cpp": {"transcription": [{"offsets": {"from": 0, "to": 2000}, "text": " Tom has 5."}]},
+    "openai": {
+        "task": "transcribe",
+        "segments": [{"start": 0.0, "end": 2.0, "text": " Tom has 5."}],
+    },
+    "transformers": {"text": "", "chunks": [{"timestamp": [0.0, 2.0], "text": " Tom has 5."}]},
+    "start and duration": [{"text": "Tom has 5.", "start": 0.5, "duration": 1.5}],
+    "youtube": {"events": [{"tStartMs": 0, "dDurationMs": 2000, "segs": [{"utf8": "Tom has 5."}]}]},
+}
+
+
+@pytest.mark.parametrize("name", RECOGNISERS)
+def test_the_json_of_common_recognisers_is_read(name):
+    (segment,) = read_transcript(json.dumps(RECOGNISERS[name]))
+    assert (segment.end_seconds, segment.text.strip()) == (2.0, "Tom has 5.")
+
+
+def test_lists_of_words_are_read_word_by_word():
+    words = [{"word": "Tom", "start": 0.1, "end": 0.4}, {"word": "has", "start": 0.4, "end": 0.6}]
+    for given in (words, {"result": words}, {"words": words}):
+        assert [s.text for s in read_transcript(json.dumps(given))] == ["Tom", "has"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("1\n00:00:01,000 --> 00:00:0x,000\nHi.\n", "line 2: .* is no time line"),
+        ("1\n00:00:01,000 -> 00:00:02,000\nHi.\n", "holds no caption times"),
+        ("1\n00:00:03,000 --> 00:00:02,000\nHi.\n", "line 2: ends before it begins"),
+        ("WEBVTT\n\nlost words\n", "line 3: 'lost words' stands outside of a cue"),
+    ],
+)
+def test_a_broken_caption_is_refused_by_its_line(text, message):
+    with pytest.raises(TranscriptError, match=message):
+        read_transcript(text)
+
+
+def test_cues_out_of_order_are_sorted():
+    text = "2\n00:00:03 --> 00:00:04\nTwo.\n\n1\n00:00:01 --> 00:00:02\nOne.\n"
+    assert [s.text for s in read_transcript(text)] == ["One.", "Two."]
+
+
+def test_a_caption_that_says_the_same_again_is_kept():
+    text = "".join(
+        f"{i}\n00:00:0{i} --> 00:00:0{i + 1}\n{w}\n\n" for i, w in enumerate(["No.", "No.", "Yes."])
+    )
+    assert [s.text for s in read_transcript(text)] == ["No.", "No.", "Yes."]
+
+
+@pytest.mark.parametrize(
+    ("segments", "ends"),
+    [
+        (
+            [
+                Segment(1.0, "Tom has", 0.0),
+                Segment(2.0, "5 hens.", 1.0),
+                Segment(3.0, "He buys 3.", 2.0),
+            ],
+            [False, False, False],
+        ),
+        (
+            [
+                Segment(1.0, "Tom has", 0.0),
+                Segment(3.5, "5 hens.", 2.5),
+                Segment(4.0, "He buys 3.", 3.5),
+            ],
+            [True, False, False],
+        ),
+        ([Segment(1.0, "tom has five"), Segment(2.0, "he buys three")], [True, True]),
+    ],
+    ids=["sentences", "pause", "no punctuation"],
+)
+def test_a_chunk_ends_at_a_pause_and_with_each_segment_of_speech_without_stops(segments, ends):
+    assert list(ends_chunk(segments)) == ends

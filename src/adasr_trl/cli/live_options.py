@@ -26,7 +26,12 @@ def _add_stream(commands: Any) -> None:
     place = stream.add_mutually_exclusive_group()
     place.add_argument("--replay", metavar="FILE", help="a text file, played at --wpm")
     place.add_argument(
-        "--transcript", metavar="FILE", help="SRT, WebVTT or Whisper JSON, played at its own times"
+        "--transcript",
+        metavar="FILE",
+        help="SRT, WebVTT or a recogniser's JSON, played at its own times",
+    )
+    stream.add_argument(
+        "--encoding", default="utf-8", help="encoding of the text or transcript (default: utf-8)"
     )
     stream.add_argument(
         "--wpm", type=_positive, default=150.0, help="words a minute of --replay (default: 150)"

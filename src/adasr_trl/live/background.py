@@ -67,6 +67,10 @@ class BackgroundStream:
         """Nothing more comes for now: a sentence that stands at its stop is read; returns at once."""
         self._call(self.stream.pause)
 
+    def cut(self) -> None:
+        """A chunk ends here, whatever its words; returns at once."""
+        self._call(self.stream.cut)
+
     def read(self, chunk: str) -> None:
         """A whole chunk, cut by whoever sends it; returns at once."""
         self._call(partial(self.stream.read, chunk))

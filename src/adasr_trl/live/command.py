@@ -20,8 +20,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
+from adasr_trl.core.decoding import read_text
 from adasr_trl.core.errors import UserError
-from adasr_trl.live.sources import Source, read_text, replayed, transcribed, typed
+from adasr_trl.live.sources import Source, replayed, transcribed, typed
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -162,13 +163,20 @@ def _is_typed(options: argparse.Namespace) -> bool:
 
 def _source(options: argparse.Namespace) -> Source:
     if options.replay:
-        text = read_text(options.replay)
+        text = read_text(Path(options.replay), options.encoding)
         return replayed(options.replay, text, options.wpm, options.speed)
     if options.transcript:
-        return transcribed(options.transcript, read_text(options.transcript), options.speed)
+        text = read_text(Path(options.transcript), options.encoding)
+        return transcribed(options.transcript, text, options.speed)
     if sys.stdin is None or sys.stdin.closed:
         raise UserError("standard input: is closed; pipe a text in, or name a file with --replay.")
-    return typed(sys.stdin.fileno(), "standard input", options.pause, by_line=sys.stdin.isatty())
+    return typed(
+        sys.stdin.fileno(),
+        "standard input",
+        options.pause,
+        by_line=sys.stdin.isatty(),
+        encoding=options.encoding,
+    )
 
 
 def _screen(options: argparse.Namespace, script: Script) -> Screen:

@@ -144,7 +144,9 @@ class Session:
                     stream.read(piece.chunk)
                 elif piece.text and not piece.part:
                     stream.feed(piece.text)
-                if piece.pause:
+                if piece.cut:
+                    stream.cut()
+                elif piece.pause:
                     stream.pause()
             stream.finish()
         except Exception as error:  # it is raised where the moments are taken

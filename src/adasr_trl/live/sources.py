@@ -10,18 +10,25 @@ sentences at the times at which the clock lets them arrive. Of a pipe or termina
 
 from __future__ import annotations
 
-import codecs
 import os
 import select
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
-from adasr_trl.core.chunking import sentence_chunks, spoken_words, word_chunks
+from adasr_trl.core.chunking import spoken_words, word_chunks
+from adasr_trl.core.decoding import UTF_8, Decoder
 from adasr_trl.core.errors import UserError
-from adasr_trl.core.transcripts import Segment, TranscriptError, in_order, read_transcript, spaced
+from adasr_trl.core.sentences import sentence_chunks
+from adasr_trl.core.transcripts import (
+    Segment,
+    TranscriptError,
+    ends_chunk,
+    in_order,
+    read_transcript,
+    spaced,
+)
 
 POLL_SECONDS = 0.1  # how soon a source that waits for text sees that it is to stop
 READ_BYTES = 65_536
@@ -36,56 +43,17 @@ class Piece:
         chunk: The chunk that it completes, where the source cuts the text: the parts up to here, joined.
         part: Whether it is part of a chunk that a later piece completes.
         pause: Whether nothing more comes for now.
+        cut: Whether a chunk ends here, whatever its words.
     """
 
     text: str
     chunk: str | None = None
     part: bool = False
     pause: bool = False
+    cut: bool = False
 
 
 Source = Callable[[threading.Event], Iterator[Piece]]
-
-
-class Utf8:
-    """Bytes to text as they come; a character may be split anywhere."""
-
-    def __init__(self, name: str) -> None:
-        """``name`` is what an error blames."""
-        self._name = name
-        self._decoder = codecs.getincrementaldecoder("utf-8")()
-        self._seen = 0
-
-    def decode(self, data: bytes, *, final: bool = False) -> str:
-        """The text of more bytes.
-
-        Raises:
-            UserError: They are no text, with the first wrong byte and its offset.
-        """
-        start = self._seen - len(self._decoder.getstate()[0])
-        zero = data.find(b"\0")
-        whole = data if zero < 0 else data[:zero]
-        try:
-            text = self._decoder.decode(whole, final)
-        except UnicodeDecodeError as error:
-            raise self._refusal(error.object[error.start], start + error.start) from None
-        if zero >= 0:
-            raise self._refusal(0, self._seen + zero)
-        if start == 0:
-            text = text.removeprefix("\ufeff")  # a byte order mark
-        self._seen += len(data)
-        return text
-
-    def _refusal(self, byte: int, offset: int) -> UserError:
-        return UserError(
-            f"{self._name}: byte 0x{byte:02x} at offset {offset} is not UTF-8 text; expected text: convert it "
-            f"(iconv -t utf-8), or name another file."
-        )
-
-
-def read_text(path: str) -> str:
-    """A text file, whole."""
-    return Utf8(path).decode(Path(path).read_bytes(), final=True)
 
 
 def replayed(name: str, text: str, words_per_minute: float, speed: float = 1.0) -> Source:
@@ -126,14 +94,16 @@ def transcribed(name: str, text: str, speed: float = 1.0) -> Source:
     return lambda stop: on_time(_segments(segments, speed), stop)
 
 
-def typed(descriptor: int, name: str, pause_seconds: float, *, by_line: bool) -> Source:
+def typed(
+    descriptor: int, name: str, pause_seconds: float, *, by_line: bool, encoding: str = UTF_8
+) -> Source:
     """What is read from a file descriptor: a pipe, or a terminal where every line is a pause (``by_line``).
 
     The source raises a UserError for bytes that are no text, and where there was no text at all.
     """
 
     def pieces(stop: threading.Event) -> Iterator[Piece]:
-        reader, any_text = Utf8(name), False
+        reader, any_text = Decoder(name, encoding), False
         quiet_since, open_text = time.monotonic(), False
         while not stop.is_set():
             ready, _, _ = select.select([descriptor], [], [], min(POLL_SECONDS, pause_seconds))
@@ -169,8 +139,9 @@ def _read(descriptor: int) -> bytes:
 
 def _segments(segments: Iterable[Segment], speed: float) -> Iterator[tuple[float, Piece]]:
     segments = tuple(segments)
-    for segment, text in zip(segments, spaced(each.text for each in segments), strict=True):
-        yield segment.end_seconds / speed, Piece(text, pause=True)
+    texts = spaced(segment.text for segment in segments)
+    for segment, text, cut in zip(segments, texts, ends_chunk(segments), strict=True):
+        yield segment.end_seconds / speed, Piece(text, pause=True, cut=cut)
 
 
 def on_time(timed: Iterable[tuple[float, Piece]], stop: threading.Event) -> Iterator[Piece]:

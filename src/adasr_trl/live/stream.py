@@ -15,10 +15,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 
-from adasr_trl.core.chunking import SentenceStream
 from adasr_trl.core.errors import UserError
 from adasr_trl.core.protocol import Ending, Phase
 from adasr_trl.core.rollout import Rollout
+from adasr_trl.core.sentences import SentenceStream
 from adasr_trl.engines import Request, Sampling
 from adasr_trl.engines.base import LiveEngine
 from adasr_trl.layouts import Layout, Turn
@@ -104,6 +104,11 @@ class LiveStream:
         """Nothing more comes for now: a sentence that stands at its stop is read without waiting for the next word."""
         self._refuse_if_finished()
         return self._read(self._sentences.pause())
+
+    def cut(self) -> list[Event]:
+        """A chunk ends here, whatever its words, such as at the end of a caption without punctuation."""
+        self._refuse_if_finished()
+        return self._read(self._sentences.cut())
 
     def read(self, chunk: str) -> list[Event]:
         """A whole chunk, cut by whoever sends it: it is read as it is, behind what is left of the text before it."""
