@@ -15,8 +15,8 @@ import argparse
 from collections.abc import Iterator
 from itertools import accumulate
 
-from adasr_trl.core.chunking import sentence_chunks
 from adasr_trl.core.episode import AnswerType, Source
+from adasr_trl.core.sentences import sentence_chunks
 from data_builders.errors import BuildError
 from data_builders.rows.inputs import open_input
 from data_builders.rows.outcome import Rejected

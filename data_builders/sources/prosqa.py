@@ -12,8 +12,8 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator
 
-from adasr_trl.core.chunking import sentence_chunks
 from adasr_trl.core.episode import AnswerType
+from adasr_trl.core.sentences import sentence_chunks
 from data_builders.rows.inputs import open_input
 from data_builders.rows.outcome import Count, Rejected
 from data_builders.rows.row import Row, source_of

@@ -22,8 +22,8 @@ from pathlib import Path
 from typing import Any
 
 from adasr_trl.core.answers import AnswerError, check_gold
-from adasr_trl.core.chunking import sentence_chunks
 from adasr_trl.core.episode import AnswerType, Source
+from adasr_trl.core.sentences import sentence_chunks
 from data_builders.errors import BuildError
 from data_builders.rows.inputs import Numbers, open_input
 from data_builders.rows.outcome import Rejected

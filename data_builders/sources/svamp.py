@@ -14,8 +14,8 @@ import argparse
 import re
 from collections.abc import Iterator
 
-from adasr_trl.core.chunking import sentence_chunks
 from adasr_trl.core.episode import AnswerType
+from adasr_trl.core.sentences import sentence_chunks
 from data_builders.rows.inputs import open_input
 from data_builders.rows.outcome import Count
 from data_builders.rows.row import Row, source_of

@@ -8,8 +8,8 @@ from __future__ import annotations
 import argparse
 from dataclasses import dataclass
 
-from adasr_trl.core.chunking import sentence_chunks
 from adasr_trl.core.episode import AnswerType, Source
+from adasr_trl.core.sentences import sentence_chunks
 from data_builders.text.asking import find_asking
 from data_builders.text.draft import Draft
 from data_builders.traces.align import aligned, needed_units

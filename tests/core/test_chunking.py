@@ -4,19 +4,14 @@
 
 import time
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adasr_trl.core.chunking import (
-    OPEN_BRACKET_REACH,
-    SentenceStream,
-    chunk,
-    clock_chunks,
-    sentence_chunks,
-    word_chunks,
-)
+from adasr_trl.core.chunking import chunk, chunk_as_read, clock_chunks, word_chunks
+from adasr_trl.core.sentences import OPEN_BRACKET_REACH, SentenceStream, sentence_chunks
 
 # Each line is one text; "|" stands where a sentence ends.
 CASES = """
@@ -320,3 +315,40 @@ def test_with_pauses_the_chunks_are_still_the_text():
         found += [*stream.feed(piece), *stream.pause()]
     found += stream.finish()
     assert found == ["Tom has 5 hens.", " He buys 3.", "\nNow?", " Yes."]
+
+
+CASES = Path(__file__).parent / "cases" / "sentences.tsv"
+
+
+@pytest.mark.parametrize("line", CASES.read_text(encoding="utf-8").splitlines())
+def test_sentences_of_other_scripts_and_languages_end_where_they_end(line: str) -> None:
+    count, text = line.split("\t")
+    assert len(sentence_chunks(text)) == int(count)
+
+
+@pytest.mark.parametrize(
+    "expected",
+    [
+        ("I. Tom has 5.", " II. Ann has 3."),
+        ("Am 3. Oktober kam er.", " Er blieb."),
+        ("I am 3.", " He is 5."),
+        ("Tom has 5 coins", "\n\nAnn has 3 coins"),
+        ("Tom has\n5 coins.", " Ann has 3."),
+        ("www.Example.com is a site.", " OK."),
+        ("He works at Main.Java now.", " Yes."),
+        ("i saw dr. smith today.", " he left at 5 p.m. and went home.", " what now?"),
+        ("She asked.", "Then he left.", " Ok."),
+        ("»Komm!« Er ging.", " »Ja.« Sie auch."),
+        ("هل جاء أحمد؟", " نعم جاء."),
+    ],
+)
+def test_more_habits_of_writing(expected: tuple[str, ...]) -> None:
+    assert sentence_chunks("".join(expected)) == expected
+
+
+def test_white_space_at_the_borders_of_a_chunk_is_read_in_one_way() -> None:
+    for text in ("Tom has 5.", "Tom has 5.\n", "\n Tom has 5. \t"):
+        assert chunk_as_read(text, is_first=True) == "Tom has 5."
+    for text in (" Tom has 5.", "\n\nTom has 5.\r\n", "\u00a0Tom has 5."):
+        assert chunk_as_read(text, is_first=False) == " Tom has 5."
+    assert chunk_as_read("他有五个。", is_first=False) == "他有五个。"

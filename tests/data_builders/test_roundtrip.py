@@ -9,8 +9,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from adasr_trl.core.chunking import sentence_chunks
 from adasr_trl.core.episode import read_episodes
+from adasr_trl.core.sentences import sentence_chunks
 from data_builders.__main__ import main
 from data_builders.text.cut import cut
 from support.building import refused, write_rows

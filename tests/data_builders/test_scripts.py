@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adasr_trl.core.chunking import clock_chunks, sentence_chunks, spoken_words, word_chunks
+from adasr_trl.core.chunking import clock_chunks, spoken_words, word_chunks
 from adasr_trl.core.clock import Clock, arrivals
 from adasr_trl.core.episode import AnswerType, Episode, Source
+from adasr_trl.core.sentences import sentence_chunks
 
 SENTENCES = (
     ("小明有五个苹果。", "他吃了两个！", "还剩几个？"),

@@ -23,10 +23,10 @@ from enum import Enum
 from fractions import Fraction
 from itertools import pairwise
 
-from adasr_trl.core.chunking import sentence_chunks
 from adasr_trl.core.episode import AnswerType
 from adasr_trl.core.latex import MAX_LATEX, parse_latex, same_latex
 from adasr_trl.core.number_reading import plain, quantities, without_quantities
+from adasr_trl.core.sentences import sentence_chunks
 
 # ruff: noqa: RUF001 - the typographic quotes and stops are meant
 MAX_TEXT = 10_000  # characters at the end of a text that are looked at

@@ -14,6 +14,7 @@ from functools import cached_property
 
 from transformers import PreTrainedTokenizerBase
 
+from adasr_trl.core.chunking import chunk_as_read
 from adasr_trl.core.errors import UserError
 from adasr_trl.core.protocol import ROLES, Ending, Markers, deep_ending, thought_ending
 
@@ -83,6 +84,10 @@ class Codec:
                 cut = start + 1
                 return self.encode_data(text[:cut]) + self.encode_data(text[cut:])
         raise ValueError(f"the tokenizer turns data into control tokens: {text[:80]!r}")
+
+    def encode_chunk(self, chunk: str, k: int) -> tuple[int, ...]:
+        """The k-th chunk of an input as data, with its end marker; white space at its borders by ``chunk_as_read``."""
+        return self.encode_data(chunk_as_read(chunk, is_first=k == 0)) + self.marker("chunk_end")
 
     def encode_text(self, text: str) -> tuple[int, ...]:
         """Ids of words that the model is to write, set off from what stands before by a space."""

@@ -24,7 +24,7 @@ class Interleaved(Layout):
     def arrival(self, chunk: str, k: int, read: int = 0) -> tuple[Turn, ...]:
         """The chunk, and the thought behind it."""
         del read  # a causal sequence sees everything before it
-        ids = self._codec.encode_data(chunk) + self._codec.marker("chunk_end")
+        ids = self._codec.encode_chunk(chunk, k)
         return (Turn(ids, k, Phase.STREAM),)
 
     def closing(self, count: int, read: int = 0) -> tuple[Turn, ...]:

@@ -35,7 +35,7 @@ class Parallel(Layout):
 
     def arrival(self, chunk: str, k: int, read: int) -> tuple[Turn, Turn]:
         """The chunk, and the thought that sees it."""
-        ids = self._codec.encode_data(chunk) + self._codec.marker("chunk_end")
+        ids = self._codec.encode_chunk(chunk, k)
         thought = Turn((), k, Phase.STREAM, Stream.TARGET, read + len(ids))
         return Turn(ids, k, Phase.READ), thought
 
