@@ -35,7 +35,7 @@ from adasr_trl.engines.rollout_state import SequenceState
 from adasr_trl.engines.selfcheck import load_model_for
 from adasr_trl.hrpo import HRPOConfig
 from adasr_trl.hrpo.advantages import Settings, Tokens, hierarchical, relative
-from adasr_trl.hrpo.scoring import grade, scopes_of, score
+from adasr_trl.hrpo.scoring import scopes_of, score, score_rollout
 from adasr_trl.layouts import build_layout
 from adasr_trl.layouts.codec import Codec
 from adasr_trl.models.loading import load_tokenizer
@@ -81,7 +81,7 @@ def advantages_of(
 ) -> dict[str, Tensor]:
     """Each form's advantage of the streaming and of the deep tokens of every rollout, (B, 2)."""
     rows = [
-        grade(rollout, episode, rewards)
+        score_rollout(rollout, episode, rewards)
         for rollout, episode in zip(rollouts, episodes, strict=True)
     ]
     scores = score(rows, rewards, Accelerator(cpu=True), settings, 0.0)
@@ -90,8 +90,8 @@ def advantages_of(
     phases = torch.tensor([[Phase.STREAM, Phase.DEEP]]).expand(len(rollouts), 2)
     tokens = Tokens(phases, torch.zeros_like(phases), torch.zeros_like(phases, dtype=torch.bool))
     return {
-        "flat, all rewards": relative(flat.global_B, settings).unsqueeze(1).expand(-1, 2),
-        "flat, accuracy only": relative(scopes.global_B, settings).unsqueeze(1).expand(-1, 2),
+        "flat, all rewards": relative(flat.global_B.unsqueeze(1), settings).expand(-1, 2),
+        "flat, accuracy only": relative(scopes.global_B.unsqueeze(1), settings).expand(-1, 2),
         "HRPO, stage": hierarchical(scopes, tokens, settings),
     }
 

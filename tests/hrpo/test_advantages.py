@@ -69,7 +69,13 @@ def test_the_standard_deviation_is_trls_to_the_last_bit():
 
 
 def scopes(streaming, deep, overall):
-    return Scopes(torch.tensor(streaming), torch.tensor(deep), torch.tensor(overall))
+    streaming_BC = torch.tensor(streaming).view(len(streaming), -1)  # C is 1 for stage
+    return Scopes(streaming_BC, torch.tensor(deep), torch.tensor(overall))
+
+
+def relative_of_one(rewards_B, setting, min_std=0.0):
+    """Advantages of a single column, (B)."""
+    return relative(rewards_B.unsqueeze(1), setting, min_std)[:, 0]
 
 
 # READ 0, STREAM 1, DEEP 2
@@ -149,7 +155,7 @@ def test_a_minimum_standard_deviation_keeps_a_difference_of_one_token_small():
 
 
 def test_without_normalisation_the_difference_from_the_mean_is_the_advantage():
-    found = relative(
+    found = relative_of_one(
         torch.tensor([3.0, 1.0, 8.0, NAN]), Settings(2, normalisation=Normalisation.NONE)
     )
     assert found.tolist() == [1.0, -1.0, 0.0, 0.0]
@@ -159,9 +165,10 @@ def test_normalize_then_sum_gives_a_small_reward_the_same_say_as_a_large_one():
     """Accuracy 1 and 0 beside a format that differs by 0.01 in the other direction: they cancel."""
     rewards = torch.tensor([[1.0, 0.0], [0.0, 0.01], [1.0, 0.01], [0.0, 0.0]])
     settings = Settings(2, 0.0, normalisation=Normalisation.NORMALIZE_THEN_SUM)
-    summed = scoped(rewards, torch.ones(2), ["global", "global"], settings).global_B
+    names = ["global", "global"]
+    summed = scoped(rewards, rewards.unsqueeze(1), torch.ones(2), names, settings).global_B
     assert summed.abs().tolist() == pytest.approx([0.0, 0.0, 1.4, 1.4], abs=0.03)
-    found = relative(summed, settings)
+    found = relative_of_one(summed, settings)
     assert found.mean().item() == pytest.approx(0.0, abs=1e-6)
     assert found.std().item() == pytest.approx(1.0, abs=1e-3)
 
@@ -183,10 +190,11 @@ def test_a_process_gets_its_rows_of_a_group_that_is_split():
 def test_scopes_sum_their_own_rewards_with_weights_and_skip_what_could_not_score():
     rewards = torch.tensor([[1.0, 0.5, NAN], [0.0, NAN, NAN]])
     names = ["global", "streaming", "streaming"]
-    found = scoped(rewards, torch.tensor([1.0, 2.0, 4.0]), names, Settings(2))
+    weights = torch.tensor([1.0, 2.0, 4.0])
+    found = scoped(rewards, rewards.unsqueeze(1), weights, names, Settings(2))
     assert found.global_B.tolist() == [1.0, 0.0]
-    assert found.streaming[0].item() == 1.0
-    assert found.streaming[1].isnan()
+    assert found.streaming_BC[0].tolist() == [1.0]
+    assert found.streaming_BC[1].isnan().all()
     assert found.deep_B.isnan().all()
 
 
@@ -278,8 +286,7 @@ def test_every_form_equals_a_loop_over_tokens_on_random_groups(
         torch.randint(0, 2, (rows, length), generator=generator).bool(),
     )
     streaming_BC = torch.stack([tensor(row) for row in streaming])
-    first = streaming_BC if chunks > 1 else streaming_BC[:, 0]
-    found = hierarchical(Scopes(first, tensor(deep), tensor(overall)), tokens, setting)
+    found = hierarchical(Scopes(streaming_BC, tensor(deep), tensor(overall)), tokens, setting)
     expected = naive_hierarchical(streaming, deep, overall, tokens, setting)
     for row, wanted in zip(found.tolist(), expected, strict=True):
         assert row == pytest.approx(wanted, abs=2e-4)
@@ -288,7 +295,7 @@ def test_every_form_equals_a_loop_over_tokens_on_random_groups(
 @given(st.lists(REWARDS, min_size=6, max_size=6), st.sampled_from([0.0, 0.5]))
 @settings(deadline=None, max_examples=60)
 def test_batch_normalisation_equals_a_loop(rows, floor):
-    found = relative(tensor(rows), Settings(3, normalisation=Normalisation.BATCH), floor)
+    found = relative_of_one(tensor(rows), Settings(3, normalisation=Normalisation.BATCH), floor)
     expected = naive_terms(rows, 3, Normalisation.BATCH, floor)
     assert found.tolist() == pytest.approx(expected, abs=2e-3)
 
@@ -328,7 +335,8 @@ def test_normalize_then_sum_equals_a_loop(columns, weights):
     setting = Settings(3, normalisation=Normalisation.NORMALIZE_THEN_SUM)
     rewards = torch.stack([tensor(column) for column in columns], dim=1)
     names = ["deep"] * len(columns)
-    found = relative(scoped(rewards, torch.tensor(weights), names, setting).deep_B, setting)
+    summed = scoped(rewards, rewards.unsqueeze(1), torch.tensor(weights), names, setting)
+    found = relative_of_one(summed.deep_B, setting)
     expected = naive_normalize_then_sum(columns, weights, 3)
     assert found.tolist() == pytest.approx(expected, abs=2e-3)
 
@@ -342,9 +350,8 @@ def test_normalize_then_sum_of_thoughts_centres_all_thoughts_together(chunks):
     )
     chunks_BCR = torch.stack([tensor(chunk) for chunk in chunks], dim=1).unsqueeze(-1)
     ones = torch.ones(1)
-    found = relative(
-        scoped(chunks_BCR[:, 0], ones, ["streaming"], setting, chunks_BCR).streaming, setting
-    )
+    scopes = scoped(chunks_BCR[:, 0], chunks_BCR, ones, ["streaming"], setting)
+    found = relative(scopes.streaming_BC, setting)
     joined = [reward for chunk in chunks for reward in chunk]  # groups of 3 stay whole
     expected = naive_normalize_then_sum([joined], (1.0,), 3)
     assert found.T.flatten().tolist() == pytest.approx(expected, abs=2e-3)

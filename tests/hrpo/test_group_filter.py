@@ -14,7 +14,7 @@ from adasr_trl.config.sections import GroupFilter
 from adasr_trl.engines import hf
 from adasr_trl.hrpo import HRPOConfig, HRPOTrainer
 from adasr_trl.hrpo.advantages import Granularity, Scopes, Settings, scoped
-from adasr_trl.hrpo.group_filter import drawn, sums, to_redraw, verdicts
+from adasr_trl.hrpo.group_filter import sample_batch, sums, to_resample, verdicts
 from adasr_trl.hrpo.scoring import Scores
 from adasr_trl.layouts import build_layout
 from adasr_trl.layouts.codec import Codec
@@ -45,7 +45,7 @@ SUMS = torch.tensor(
 
 
 def judged(right=RIGHT):
-    return verdicts(Scores(torch.zeros(10, 1), right, ANSWERED, None), SUMS, 2)
+    return verdicts(Scores(torch.zeros(10, 1), right, ANSWERED, torch.zeros(10, 1, 1)), SUMS, 2)
 
 
 def test_groups_are_told_apart_by_their_answers():
@@ -57,16 +57,16 @@ def test_groups_are_told_apart_by_their_answers():
 
 
 def test_by_default_all_wrong_groups_go_and_all_right_ones_stay_while_a_term_varies():
-    assert to_redraw(judged(), GroupFilter()).tolist() == [False, True, True, False, True]
+    assert to_resample(judged(), GroupFilter()).tolist() == [False, True, True, False, True]
 
 
 def test_drop_all_right_is_dapos_form():
-    found = to_redraw(judged(), GroupFilter(drop_all_right=True))
+    found = to_resample(judged(), GroupFilter(drop_all_right=True))
     assert found.tolist() == [True, True, True, False, True]
 
 
 def test_by_the_shaped_reward_an_all_wrong_group_stays_for_its_form():
-    found = to_redraw(judged(), GroupFilter(criterion="reward"))
+    found = to_resample(judged(), GroupFilter(criterion="reward"))
     assert found.tolist() == [False, True, False, False, True]
 
 
@@ -78,9 +78,10 @@ def test_a_group_of_equal_rewards_does_not_vary_whatever_the_weights(a, b, size,
     """Normalised, rounding would make advantages of it."""
     rewards = torch.full((2 * size, 2), a)
     rewards[size:] = b
-    scopes = scoped(rewards, torch.tensor([a, b]), names, Settings(size))
+    scopes = scoped(rewards, rewards.unsqueeze(1), torch.tensor([a, b]), names, Settings(size))
     found = sums(scopes, Settings(size))
-    scores = Scores(rewards, torch.ones(2 * size).bool(), torch.ones(2 * size).bool(), None)
+    every = torch.ones(2 * size).bool()
+    scores = Scores(rewards, every, every, rewards.unsqueeze(1))
     assert not verdicts(scores, found, size).varies_N.any()
 
 
@@ -107,38 +108,43 @@ class Tries:
     def judge(self, rows):
         right = [rows[2 * g] >= good for g, good in enumerate(self.good_from)]
         right_B = torch.tensor([x for one in right for x in (one, False)])
-        scores = Scores(torch.zeros(len(rows), 1), right_B, right_B, None)
+        rewards = torch.zeros(len(rows), 1)
+        scores = Scores(rewards, right_B, right_B, rewards.unsqueeze(1))
         return scores, verdicts(scores, right_B.float().unsqueeze(1), 2)
 
 
 def test_only_groups_without_signal_are_drawn_again_until_they_have_some():
     tries = Tries([0, 2, 1])
-    found = drawn(tries.sample, tries.judge, [0, 0, 1, 1, 2, 2], GroupFilter(max_resamples=5))
+    found = sample_batch(
+        tries.sample, tries.judge, [0, 0, 1, 1, 2, 2], GroupFilter(max_resamples=5)
+    )
     assert tries.asked == [((0, 1, 2, 3, 4, 5), 0), ((2, 3, 4, 5), 1), ((2, 3), 2)]
-    assert found.rows == (0, 0, 2, 2, 1, 1)
-    assert found.redrawn == 3
+    assert found.rollouts == (0, 0, 2, 2, 1, 1)
+    assert found.resampled == 3
     assert found.first.all_wrong_N.tolist() == [False, True, True]
     assert not found.last.no_signal.any()
 
 
 def test_after_the_cap_a_group_without_signal_is_kept():
     tries = Tries([9])
-    found = drawn(tries.sample, tries.judge, [0, 0], GroupFilter(max_resamples=2))
+    found = sample_batch(tries.sample, tries.judge, [0, 0], GroupFilter(max_resamples=2))
     assert len(tries.asked) == 3
-    assert found.rows == (2, 2)
+    assert found.rollouts == (2, 2)
     assert found.last.no_signal.tolist() == [True]
 
 
 def test_without_a_filter_nothing_is_drawn_again_and_the_counters_still_count():
     tries = Tries([9, 0])
-    found = drawn(tries.sample, tries.judge, [0, 0, 1, 1], None)
+    found = sample_batch(tries.sample, tries.judge, [0, 0, 1, 1], None)
     assert len(tries.asked) == 1
     assert found.first.all_wrong_N.tolist() == [True, False]
 
 
 def test_a_process_without_any_row_to_draw_again_still_takes_part():
     tries = Tries([0, 9])
-    drawn(tries.sample, tries.judge, [0, 0, 0, 0], GroupFilter())  # its rows are all of group 0
+    sample_batch(
+        tries.sample, tries.judge, [0, 0, 0, 0], GroupFilter()
+    )  # its rows are all of group 0
     assert tries.asked[1:] == [((), 1), ((), 2), ((), 3)]
 
 
@@ -199,7 +205,7 @@ def test_a_redrawn_group_gets_another_episode_and_its_prompt(
     assert len(engine.calls) == 2
     assert len(set(engine.calls[1])) == 1
     assert engine.calls[1][0] != engine.calls[0][0]
-    rows = [row.graded.episode.id for row in trainer.draw.rows]
+    rows = [row.episode.id for row in trainer.generation_batch.rollouts]
     assert rows == engine.calls[1] + engine.calls[0][4:]
     questions = {e.id: e.question for e in episodes}
     assert list(trainer._logs["prompt"])[-8:] == [questions[i] for i in rows]
@@ -250,10 +256,10 @@ def test_two_generation_batches_of_one_step_draw_different_rollouts(
         processing_class=tokenizer,
     )
     seen = []
-    plain = trainer._drawn
-    trainer._drawn = lambda asked: seen.append(plain(asked)) or seen[-1]
+    plain = trainer._generate_batch
+    trainer._generate_batch = lambda asked: seen.append(plain(asked)) or seen[-1]
     trainer.train()
-    rollouts = [[row.graded.rollout.token_ids for row in found.rows] for found in seen]
+    rollouts = [[row.rollout.token_ids for row in found.rollouts] for found in seen]
     assert len(rollouts) == 2
     assert rollouts[0] != rollouts[1]
 
@@ -278,4 +284,4 @@ def test_what_is_logged_is_of_the_first_draw(model, tokenizer, episodes, engine,
     """4 all wrong, 3 of 4 right: 3/8, although 6/8 are trained on."""
     trainer = step(model, tokenizer, episodes, tmp_path, GroupFilter())
     assert logged(trainer, "accuracy") == pytest.approx(3 / 8)
-    assert sum(row.graded.right for row in trainer.draw.rows) == 6
+    assert sum(row.right for row in trainer.generation_batch.rollouts) == 6

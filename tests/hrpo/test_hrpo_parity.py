@@ -13,11 +13,10 @@ from adasr_trl.config.sections import RewardConfig
 from adasr_trl.core.protocol import Phase
 from adasr_trl.engines import hf
 from adasr_trl.hrpo.advantages import Granularity
-from adasr_trl.hrpo.group_rewards import adaptive_thinking
 from adasr_trl.hrpo.trl_batch import padded_tokens, trl_dataset, trl_rollouts
 from adasr_trl.layouts import build_layout
 from adasr_trl.layouts.codec import Codec
-from adasr_trl.rewards import Graded, answered_right, build_rewards
+from adasr_trl.rewards import ScoredRollout, answered_right, build_rewards
 from support.hrpo_training import REWARDS, SETTINGS, hrpo, train
 from support.scripted import group_of_four
 from support.settings import STREAMING
@@ -67,16 +66,14 @@ def grpo(model, tokenizer, episodes, out, script, rewards, **changes):
 
     def make(reward):
         def measure(rollout, **columns):
-            from adasr_trl.core.episode import from_json
-
-            those = [from_json(line) for line in columns["episode"]]
+            those = [episodes[index] for index in columns["episode"]]
             right = [answered_right(r, e) for r, e in zip(rollout, those, strict=True)]
-            graded = [Graded(*each) for each in zip(rollout, those, right, strict=True)]
+            graded = [ScoredRollout(*each) for each in zip(rollout, those, right, strict=True)]
             raw = [reward.measure(each).value for each in graded]
             if reward.name != "adaptive_thinking":
                 return raw
-            strength = reward.rule.strength
-            return adaptive_thinking(torch.tensor(raw), torch.tensor(right), 4, strength).tolist()
+            costs_NG, right_NG = torch.tensor(raw).view(-1, 4), torch.tensor(right).view(-1, 4)
+            return reward.rule.within_group(costs_NG, right_NG, 0.0).flatten().tolist()
 
         measure.__name__ = f"{reward.name}_{reward.scope.value}"
         return measure
@@ -190,7 +187,7 @@ def test_given_tokens_get_a_gradient_of_exactly_zero(
     )
     trainer.current_gradient_accumulation_steps = 1
     trainer._compute_loss(trainer.model, batch).backward()
-    rollouts = [row.graded.rollout for row in trainer.draw.rows]
+    rollouts = [row.rollout for row in trainer.generation_batch.rollouts]
     phases = padded_tokens(
         rollouts, batch["completion_ids"], trainer._codec, Granularity.STAGE
     ).phase_BT

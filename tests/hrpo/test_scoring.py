@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
+from dataclasses import dataclass
 
 import pytest
 import torch
 
 from adasr_trl.config.sections import RewardConfig
+from adasr_trl.core.errors import UserError
 from adasr_trl.hrpo.advantages import Granularity, Settings, relative
-from adasr_trl.hrpo.scoring import grade, scopes_of, score
+from adasr_trl.hrpo.scoring import scopes_of, score, score_rollout
 from adasr_trl.layouts import build_layout
 from adasr_trl.layouts.codec import Codec
-from adasr_trl.rewards import build_rewards
+from adasr_trl.rewards import Reward, RewardValue, Rule, Scope, build_rewards
 from support.group_scoring import ALONE, EPISODE
 from support.scripted import write
 from support.settings import STREAMING
@@ -28,9 +30,9 @@ def parts(tokenizer):
 
 def sums(rollouts, *configs):
     rewards = build_rewards(configs, STREAMING)
-    rows = [grade(rollout, EPISODE, rewards) for rollout in rollouts]
+    rows = [score_rollout(rollout, EPISODE, rewards) for rollout in rollouts]
     scores = score(rows, rewards, ALONE, SENTENCE, progress=0.0)
-    return scopes_of(scores, rewards, SENTENCE).streaming
+    return scopes_of(scores, rewards, SENTENCE).streaming_BC
 
 
 def test_a_skipped_sentence_is_a_term_of_its_chunk(parts):
@@ -55,3 +57,43 @@ def test_no_reward_speaks_of_a_thought_that_was_never_begun(parts):
     found = sums([broken, whole, whole], *configs)
     assert torch.isnan(found[0]).tolist() == [False, True, True]
     assert relative(found, SENTENCE)[0, 1:].tolist() == [0.0, 0.0]
+
+
+def test_each_chunk_is_relative_to_the_groups_thoughts_on_it(parts):
+    """Costs 5 and 3 of the first chunk, 1 and 1 of the others; the mean is of the same chunk."""
+    rollouts = [write(EPISODE, parts, [each, "", ""], "", "8") for each in ("Tom 5 + 3", "Tom 5")]
+    rewards = build_rewards([RewardConfig("adaptive_thinking", "streaming")], STREAMING)
+    rows = [score_rollout(rollout, EPISODE, rewards) for rollout in rollouts]
+    settings = Settings(2, granularity=Granularity.SENTENCE)
+    found = score(rows, rewards, ALONE, settings, progress=0.0).streaming_BCR[:, :, 0]
+    assert found.tolist() == [[0.75, 1.0, 1.0], [1.25, 1.0, 1.0]]
+
+
+@dataclass(frozen=True)
+class AboveMean(Rule):
+    """The tokens above the group's mean, divided by ``by``."""
+
+    by: float = 1.0
+
+    def measure(self, scored, *_):
+        return RewardValue(float(scored.rollout.answer_tokens))
+
+    def within_group(self, values_NG, right_NG, progress):
+        return (values_NG - values_NG.mean(dim=1, keepdim=True)) / self.by
+
+
+def scores_above_mean(parts, rule):
+    rewards = [Reward("own:AboveMean", Scope.DEEP, 1.0, rule, STREAMING)]
+    rollouts = [write(EPISODE, parts, [""] * 3, deep, "8") for deep in ("", "Tom 5 + 3")]
+    rows = [score_rollout(rollout, EPISODE, rewards) for rollout in rollouts]
+    return score(rows, rewards, ALONE, Settings(2), progress=0.0).rewards_BR[:, 0]
+
+
+def test_a_users_own_rule_is_relative_to_its_group(parts):
+    """2 and 6 tokens."""
+    assert scores_above_mean(parts, AboveMean()).tolist() == [-2.0, 2.0]
+
+
+def test_a_reward_of_a_group_that_is_no_number_is_blamed_on_its_rule(parts):
+    with pytest.raises(UserError, match="reward own:AboveMean: within_group returned"):
+        scores_above_mean(parts, AboveMean(by=0.0))

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from adasr_trl.config.sections import RewardConfig
 from adasr_trl.hrpo.advantages import Granularity, Normalisation, Settings
-from adasr_trl.hrpo.scoring import grade, scopes_of, score
+from adasr_trl.hrpo.scoring import scopes_of, score, score_rollout
 from adasr_trl.layouts import build_layout
 from adasr_trl.layouts.codec import Codec
 from adasr_trl.rewards import BUILT_IN, RewardError, build_rewards
@@ -64,18 +64,19 @@ def of_group(
     rollouts, chosen, granularity, normalisation=Normalisation.GROUP, progress=0.3, flat=False
 ):
     """The scopes' sums for one group."""
-    rows = [grade(rollout, EPISODE, chosen) for rollout in rollouts]
+    rows = [score_rollout(rollout, EPISODE, chosen) for rollout in rollouts]
     setting = Settings(len(rows), granularity=granularity, normalisation=normalisation)
     scores = score(rows, chosen, ALONE, setting, progress)
     found = scopes_of(scores, chosen, setting, flat=flat)
-    streaming = found.streaming if found.streaming.dim() == 2 else found.streaming.unsqueeze(1)
-    return rows, torch.cat([streaming, found.deep_B[:, None], found.global_B[:, None]], dim=1)
+    return rows, torch.cat(
+        [found.streaming_BC, found.deep_B[:, None], found.global_B[:, None]], dim=1
+    )
 
 
 def form_of(row):
     """What a format reward sees."""
     chosen = built([RewardConfig("format", s, 1.0) for s in ("streaming", "deep")])
-    found = grade(row.graded.rollout, EPISODE, chosen).measured
+    found = score_rollout(row.rollout, EPISODE, chosen).values
     return [(each.value, each.chunks) for each in found]
 
 
@@ -112,7 +113,7 @@ def test_a_right_answer_never_scores_below_a_wrong_one_of_equal_format_in_any_sc
     rows, sums = of_group(rollouts, chosen, granularity, normalisation, progress, flat)
     for a in range(4):
         for b in range(4):
-            if not rows[a].graded.right or rows[b].graded.right:
+            if not rows[a].right or rows[b].right:
                 continue
             if form_of(rows[a]) != form_of(rows[b]):
                 continue

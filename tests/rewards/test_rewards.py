@@ -17,7 +17,7 @@ from adasr_trl.engines import Request
 from adasr_trl.engines.rollout_state import SequenceState
 from adasr_trl.layouts import build_layout
 from adasr_trl.layouts.codec import Codec
-from adasr_trl.rewards import BUILT_IN, Graded, RewardError, answered_right, build_rewards
+from adasr_trl.rewards import BUILT_IN, RewardError, ScoredRollout, answered_right, build_rewards
 from support.scripted import play, write
 from support.settings import STREAMING
 
@@ -46,7 +46,7 @@ def measured(name, scope, rollout, **settings):
     if scope != "global":
         configs.append(RewardConfig("accuracy", scope, 9.0))
     reward = build_rewards(configs if name != "accuracy" else configs[:1], SLOW)[0]
-    return reward.measure(Graded(rollout, EPISODE, answered_right(rollout, EPISODE)))
+    return reward.measure(ScoredRollout(rollout, EPISODE, answered_right(rollout, EPISODE)))
 
 
 def score(name, scope, rollout, **settings):
@@ -325,7 +325,7 @@ TRACED = dataclasses.replace(EPISODE, thoughts=("Tom 5", "Tom 5 + 3 = 8"), deep=
 def test_trace_values_is_the_share_of_thoughts_that_do_what_the_trace_does(parts, thoughts, each):
     rollout = write(TRACED, parts, thoughts, "", "8")
     reward = build_rewards([RewardConfig("trace_values", "streaming", 1.0)], STREAMING)[0]
-    found = reward.measure(Graded(rollout, TRACED, right=True))
+    found = reward.measure(ScoredRollout(rollout, TRACED, right=True))
     assert found.chunks == each
     assert found.value == sum(each) / 2
 
@@ -342,7 +342,9 @@ def test_trace_values_is_the_share_of_thoughts_that_do_what_the_trace_does(parts
 def test_trace_values_can_judge_each_step_from_where_the_rollout_was(parts, thoughts, each):
     rollout = write(TRACED, parts, thoughts, "", "8")
     config = RewardConfig("trace_values", "streaming", 1.0, {"relative": True})
-    found = build_rewards([config], STREAMING)[0].measure(Graded(rollout, TRACED, right=True))
+    found = build_rewards([config], STREAMING)[0].measure(
+        ScoredRollout(rollout, TRACED, right=True)
+    )
     assert found.chunks == each
 
 
@@ -356,7 +358,7 @@ def test_trace_values_counts_a_thought_where_the_trace_skips_as_wrong_and_a_skip
     reward = build_rewards([RewardConfig("trace_values", "streaming", 1.0)], STREAMING)[0]
     for second, value in (("", 1.0), ("no change", 0.0), ("Tom 5", 0.0)):
         rollout = write(skipped, parts, ["Tom 5", second], "", "8")
-        found = reward.measure(Graded(rollout, skipped, right=True))
+        found = reward.measure(ScoredRollout(rollout, skipped, right=True))
         assert found.chunks == (1.0, value)
 
 
@@ -385,14 +387,14 @@ def test_follows_stream_judges_the_deep_part_from_where_the_stream_ended(
     rollout = write(ASKED, parts, thoughts, deep, answer)
     reward = build_rewards([RewardConfig("follows_stream", "deep", 1.0)], STREAMING)[0]
     right = answered_right(rollout, ASKED)
-    assert reward.measure(Graded(rollout, ASKED, right)).value == value
+    assert reward.measure(ScoredRollout(rollout, ASKED, right)).value == value
 
 
 def test_follows_stream_gives_nothing_to_a_rollout_that_did_not_answer(parts):
     rollout = write(ASKED, parts, ["Tom 5", "Tom 5 + 3 = 9"], "Tom 9 + 2 = 11", "11")
     cut = dataclasses.replace(rollout, ending=Ending.OUT_OF_TOKENS)
     reward = build_rewards([RewardConfig("follows_stream", "deep", 1.0)], STREAMING)[0]
-    assert reward.measure(Graded(cut, ASKED, right=False)).value == 0.0
+    assert reward.measure(ScoredRollout(cut, ASKED, right=False)).value == 0.0
 
 
 def test_follows_stream_cannot_score_without_a_trace_or_a_number(parts):
@@ -400,4 +402,4 @@ def test_follows_stream_cannot_score_without_a_trace_or_a_number(parts):
     assert score("follows_stream", "deep", rollout) is None
     chosen = dataclasses.replace(ASKED, answer="yes", answer_type=AnswerType.CHOICE)
     reward = build_rewards([RewardConfig("follows_stream", "deep", 1.0)], STREAMING)[0]
-    assert reward.measure(Graded(rollout, chosen, right=False)).value is None
+    assert reward.measure(ScoredRollout(rollout, chosen, right=False)).value is None

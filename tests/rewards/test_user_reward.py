@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
+import re
 import sys
+from pathlib import Path
 
 import pytest
+import torch
 
 from adasr_trl.config.sections import RewardConfig
 from adasr_trl.core.errors import UserError
 from adasr_trl.layouts import build_layout
 from adasr_trl.layouts.codec import Codec
-from adasr_trl.rewards import Graded, RewardError, build_rewards, source_digests
+from adasr_trl.rewards import RewardError, ScoredRollout, build_rewards, source_digests
 from support.scripted import write
 from support.settings import STREAMING
 
-MODULE = """
+DOCS = Path(__file__).parents[2] / "docs" / "REWARDS.md"
+(GROUP_RELATIVE,) = re.findall(
+    r"```python\n(@dataclass.*?)```", DOCS.read_text(encoding="utf-8"), re.DOTALL
+)
+MODULE = f"""
 import math
+from dataclasses import dataclass
+from adasr_trl.rewards import RewardValue, Rule
+
+{GROUP_RELATIVE}
 
 def brevity(rollout, episode, limit=20):
     return rollout.answer_tokens <= limit
@@ -70,7 +81,7 @@ def graded(tokenizer, episodes):
     codec = Codec(tokenizer, STREAMING.markers)
     parts = (codec, build_layout(STREAMING, codec), STREAMING)
     rollout = write(episodes[0], parts, [""] * len(episodes[0].chunks), "", "8")
-    return Graded(rollout, episodes[0], right=True)
+    return ScoredRollout(rollout, episodes[0], right=True)
 
 
 def reward(name, scope="deep", **settings):
@@ -102,6 +113,18 @@ def test_a_run_is_another_one_when_the_functions_file_changes(tmp_path):
     assert [len(digest) for digest in before.values()] == [64]
     (tmp_path / "own_rewards.py").write_text(MODULE + "\n")
     assert source_digests(rewards) != before
+    assert list(source_digests([reward("ShortestRight")])) == list(before)  # a class counts too
+
+
+@pytest.mark.usefixtures("_module")
+def test_a_class_is_measured_alone_and_then_relative_to_its_group(graded):
+    """The example of docs/REWARDS.md: the right answers of about the group's least tokens."""
+    shortest = reward("ShortestRight", slack=1.0)
+    assert shortest.measure(graded).value == graded.rollout.answer_tokens
+    tokens_NG = torch.tensor([[4.0, 5.0, 6.0, 4.0], [9.0, 9.0, 9.0, 9.0]])
+    right_NG = torch.tensor([[True, True, True, False], [False, True, False, True]])
+    found = shortest.rule.within_group(tokens_NG, right_NG, 0.0)
+    assert found.tolist() == [[1.0, 1.0, 0.0, 0.0], [0.0, 1.0, 0.0, 1.0]]
 
 
 @pytest.mark.usefixtures("_module")
@@ -141,6 +164,7 @@ def test_what_it_returns_is_checked_and_blamed_on_it_by_name(graded, name, scope
         (".own_rewards:brevity", {}, "expected module:function"),
         ("own_rewards:brevity", {"speed": 1}, "must take (rollout, episode) and its settings"),
         ("own_rewards:no_arguments", {}, "must take"),
+        ("own_rewards:ShortestRight", {"speed": 1}, "unknown key settings.speed"),
     ],
 )
 def test_a_function_that_cannot_be_used_is_refused_when_the_config_is_read(name, settings, said):

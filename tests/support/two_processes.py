@@ -70,11 +70,11 @@ class Recorder(HRPOTrainer):
     def _generate_and_score_completions(self, inputs):
         output = super()._generate_and_score_completions(inputs)
         self.records = getattr(self, "records", [])
-        for row, line in zip(self.draw.rows, output["advantages"], strict=True):
-            rollout = row.graded.rollout
+        for row, line in zip(self.generation_batch.rollouts, output["advantages"], strict=True):
+            rollout = row.rollout
             written = len(rollout.token_ids) - rollout.prompt_length
             self.records.append((rollout.episode_id, rollout.token_ids, line[:written].tolist()))
-        self.redrawn = getattr(self, "redrawn", 0) + self.draw.redrawn
+        self.redrawn = getattr(self, "redrawn", 0) + self.generation_batch.resampled
         return output
 
 

@@ -41,7 +41,7 @@ class GenerationRecorder(HRPOTrainer):
         weights = self.accelerator.get_state_dict(self.deepspeed or self.model)
         weights = {name: weight.clone() for name, weight in weights.items()}  # training goes on
         output = super()._generate_and_score_completions(inputs)
-        records = [to_record(row.graded.rollout) for row in self.draw.rows]
+        records = [to_record(row.rollout) for row in self.generation_batch.rollouts]
         self.generations.append({"records": records, "weights": weights})
         return output
 

@@ -89,7 +89,7 @@ def test_old_and_reference_log_probabilities_equal_a_slow_reference_after_shuffl
     plain = trainer._compute_loss
 
     def check(trained, inputs):
-        rollouts = {r.graded.rollout.token_ids: r.graded.rollout for r in trainer.draw.rows}
+        rollouts = {r.rollout.token_ids: r.rollout for r in trainer.generation_batch.rollouts}
         if trainer._step % 4 == 0:
             checked.append(copy.deepcopy(start))  # what samples the generation batch
             checked[-1].load_state_dict(trainer.model.state_dict())

@@ -25,7 +25,7 @@ from adasr_trl.config.loading import LoadedConfig, ModelConfig, load_config, par
 from adasr_trl.config.values import read_yaml
 
 if TYPE_CHECKING:
-    from adasr_trl.hrpo.group_filter import Draw
+    from adasr_trl.hrpo.group_filter import GenerationBatch
     from adasr_trl.training.data import Texts
 
 GROUPS = 4
@@ -61,12 +61,12 @@ def _examine_rl(config: str, overrides: Sequence[str]) -> tuple[list[str], list[
     model = _load(loaded, texts, args)
     budget = CacheBudget(streaming.decode_batch)
     started = time.monotonic()
-    draw = _draw(model, loaded.section("model"), texts, args, rewards, budget)
+    batch = _generate(model, loaded.section("model"), texts, args, rewards, budget)
     seconds = time.monotonic() - started
-    found = summarise(draw)
+    found = summarise(batch)
     micro = _micro_batch_seconds(
         model,
-        [list(row.graded.rollout.token_ids) for row in draw.rows],
+        [list(scored.rollout.token_ids) for scored in batch.rollouts],
         args.per_device_train_batch_size,
     )
     pace = Pace(seconds, found.rollouts, micro)
@@ -134,16 +134,16 @@ def _load(loaded: LoadedConfig, texts: Texts, args: Any) -> Any:
     return model.to(args.device)
 
 
-def _draw(
+def _generate(
     model: Any, config: ModelConfig, texts: Texts, args: Any, rewards: Any, budget: Any
-) -> Draw:
+) -> GenerationBatch:
     """Some groups, rolled out and scored as the trainer would."""
     from accelerate import Accelerator
 
     from adasr_trl.core.protocol import Mode
     from adasr_trl.engines import Sampling
     from adasr_trl.engines.registry import local_engine
-    from adasr_trl.hrpo.drawing import Drawer, Occasion
+    from adasr_trl.hrpo.rollouts import RolloutSampler, SamplingContext
     from adasr_trl.models.loading import Policy
 
     policy = Policy(config, texts.streaming, texts.tokenizer)
@@ -151,29 +151,29 @@ def _draw(
     engine = local_engine(policy, budget)
     train, size = texts.data.train, args.num_generations
     asked = train[:: max(1, len(train) // GROUPS)][:GROUPS]
-    drawer = Drawer(train, tuple(rewards), engine.rollout, Mode(args.mode), args.is_flat)
+    sampler = RolloutSampler(train, tuple(rewards), engine.rollout, Mode(args.mode), args.is_flat)
     sampling = Sampling(args.temperature, args.top_p, max(args.top_k, 0), args.min_p or 0.0)
-    occasion = Occasion("doctor", 0, args.settings(size, 0.0), 0.0, sampling, None)
+    context = SamplingContext("doctor", 0, args.settings(size, 0.0), 0.0, sampling, None)
     accelerator = Accelerator(cpu=args.use_cpu)
-    return drawer.draw([each for each in asked for _ in range(size)], occasion, accelerator)
+    episodes = [episode for episode in asked for _ in range(size)]
+    return sampler.generate_batch(episodes, context, accelerator)
 
 
-def summarise(draw: Draw) -> Rolled:
-    """The shares of a draw."""
+def summarise(batch: GenerationBatch) -> Rolled:
+    """The shares of a generation batch."""
     from adasr_trl.core.answers import extract
     from adasr_trl.core.protocol import Ending, Phase
 
-    graded = [row.graded for row in draw.rows]
-    rollouts = [each.rollout for each in graded]
+    rollouts = [scored.rollout for scored in batch.rollouts]
     thoughts = [ending for rollout in rollouts for ending in rollout.thought_endings]
-    answered = [each for each in graded if each.rollout.ending is Ending.ANSWERED]
+    answered = [each for each in batch.rollouts if each.rollout.ending is Ending.ANSWERED]
     parsed = [
         each
         for each in answered
         if extract(each.rollout.answer or "", each.episode.answer_type) is not None
     ]
     kept = [ending for ending in thoughts if ending in (Ending.THOUGHT, Ending.SKIP)]
-    groups = len(draw.first.all_right_N)
+    groups = len(batch.first.all_right_N)
     return Rolled(
         rollouts=len(rollouts),
         groups=groups,
@@ -181,10 +181,10 @@ def summarise(draw: Draw) -> Rolled:
         capped=_share(thoughts.count(Ending.OUT_OF_TOKENS), len(thoughts)),
         answered=_share(len(answered), len(rollouts)),
         clipped=_share(sum(r.ending is Ending.OUT_OF_TOKENS for r in rollouts), len(rollouts)),
-        accuracy=_share(sum(each.right for each in graded), len(rollouts)),
+        accuracy=_share(sum(scored.right for scored in batch.rollouts), len(rollouts)),
         parsed=_share(len(parsed), len(answered)),
-        signal=1.0 - draw.first.no_signal.float().mean().item(),
-        all_right=draw.first.all_right_N.float().mean().item(),
+        signal=1.0 - batch.first.no_signal.float().mean().item(),
+        all_right=batch.first.all_right_N.float().mean().item(),
         read=_share(sum(r.tokens_in(Phase.READ) for r in rollouts), len(rollouts)),
         streaming=_share(sum(r.tokens_in(Phase.STREAM) for r in rollouts), len(rollouts)),
         deep=_share(sum(r.tokens_in(Phase.DEEP) for r in rollouts), len(rollouts)),

@@ -1,13 +1,15 @@
 """HRPO's advantages: hierarchical relative policy optimization, tensors in, tensors out.
 
-    >>> scopes = scoped(rewards_BR, weights_R, ["global", "streaming", "deep"], settings)
+    >>> scopes = scoped(rewards_BR, streaming_BCR, weights_R, ["global", "streaming", "deep"], settings)
     >>> advantages_BT = hierarchical(scopes, tokens, settings)
 
-GRPO gives a rollout one advantage, relative to the group of G rollouts of its prompt. HRPO (arXiv 2606.14694; named
-in full here because two other methods share the abbreviation) gives three: streaming-local, deep-local and global.
-The paper states that a factor lambda balances local and global, and compares stage, sentence and boundary
-granularity; the formulas below are ours. TRL 1.16's normalisations are followed to the bit: mean without None,
-Bessel's standard deviation, epsilon 1e-4.
+GRPO gives a rollout one advantage, relative to the group of G rollouts of its prompt. HRPO (arXiv 2606.14694; two other
+methods share the abbreviation) gives three: streaming-local, deep-local and global. The paper states that a factor
+lambda balances local and global, and compares stage, sentence and boundary granularity; the formulas are our choice.
+TRL 1.16's normalisations are followed to the bit: mean without None, Bessel's standard deviation, epsilon 1e-4.
+
+Sentence granularity is a shape: the C columns of a ``_BC`` tensor are thoughts on the same chunk. Otherwise C is 1, and
+its column is all thoughts together.
 """
 
 from __future__ import annotations
@@ -16,7 +18,6 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from functools import partial
 
 import torch
 from torch import Tensor
@@ -47,7 +48,7 @@ class Mixing(Enum):
 
 
 class Normalisation(Enum):
-    """What a difference from the group's mean is divided by; each is one of TRL's.
+    """The divisor of a difference from the group's mean; each is one of TRL's.
 
     GROUP: the group's standard deviation. NONE: nothing. BATCH: the standard deviation over all rows.
     NORMALIZE_THEN_SUM: each reward by its group's standard deviation before the weighted sum, which is then centred
@@ -67,11 +68,11 @@ class Settings:
     Attributes:
         group_size: G, the rollouts of one prompt; the B rows are B/G consecutive groups.
         local_weight: lambda, the share of the local terms; 0 leaves them out.
-        mixing: How lambda is used.
-        granularity: Which tokens share a local term.
+        mixing: Use of lambda.
+        granularity: The tokens that share a local term.
         normalisation: Of every term.
-        local_min_std: Local terms divide by at least this, so that a group that differs by one token does not get
-            advantages of full size (ours; 0 is off).
+        local_min_std: Smallest divisor of local terms, so that a group that differs by one token does not get
+            advantages of full size (our choice; 0 is off).
     """
 
     group_size: int
@@ -87,19 +88,19 @@ class Scopes:
     """The summed, weighted rewards of each scope; NaN where no reward of the scope could score.
 
     Attributes:
-        streaming: Of the thoughts together (B), or of each thought for sentence granularity (B, C).
+        streaming_BC: Of each thought for sentence granularity; else C is 1, of all thoughts together.
         deep_B: Of the deep part.
         global_B: Of the whole.
     """
 
-    streaming: Tensor
+    streaming_BC: Tensor
     deep_B: Tensor
     global_B: Tensor
 
 
 @dataclass(frozen=True)
 class Tokens:
-    """What each completion token of B rows is; padding is READ.
+    """The part of each completion token of B rows; padding is READ.
 
     Attributes:
         phase_BT: ``Phase`` as an integer.
@@ -122,56 +123,52 @@ def local_weight_at(progress: float, start: float, end: float | None, schedule: 
 
 def scoped(
     rewards_BR: Tensor,
+    streaming_BCR: Tensor,
     weights_R: Tensor,
     scope_names: Sequence[str],
     settings: Settings,
-    chunks_BCR: Tensor | None = None,
 ) -> Scopes:
     """The weighted sum of each scope's rewards, each normalised first where the settings say so.
 
     Args:
         rewards_BR: R rewards of B rollouts; NaN where a reward could not score.
+        streaming_BCR: The same of C thoughts, or of all together (C = 1); NaN for chunks that an episode lacks.
         weights_R: Their weights.
         scope_names: For each reward ``streaming``, ``deep`` or ``global``.
         settings: Group size and normalisation.
-        chunks_BCR: The same of each of C chunks, for sentence granularity; NaN for chunks that an episode lacks.
     """
-    weights_R = weights_R.to(rewards_BR.device)
+    weights_R, size = weights_R.to(rewards_BR.device), settings.group_size
 
     def total(name: str, columns_BR: Tensor) -> Tensor:
         chosen = [column for column, scope in enumerate(scope_names) if scope == name]
-        columns_BS = columns_BR[:, chosen]
+        columns_BS = columns_BR[:, chosen]  # (B, S), the S rewards of this scope
         if chosen and settings.normalisation is Normalisation.NORMALIZE_THEN_SUM:
-            normalise = partial(_standardised, group_size=settings.group_size, min_std=0.0)
-            columns_BS = by_column(normalise, columns_BS)
-        sum_B = (columns_BS * weights_R[chosen].unsqueeze(0)).nansum(dim=1)
+            columns_BS = by_column(lambda reward_B: _standardised(reward_B, size), columns_BS)
+        sum_B = (columns_BS * weights_R[chosen].unsqueeze(0)).nansum(dim=1)  # (B)
         return sum_B.masked_fill(torch.isnan(columns_BS).all(dim=1), torch.nan)
 
-    if chunks_BCR is None:
-        streaming = total("streaming", rewards_BR)
-    else:
-        each = [total("streaming", chunks_BCR[:, k]) for k in range(chunks_BCR.size(1))]
-        streaming = torch.stack(each, dim=1)
-    return Scopes(streaming, total("deep", rewards_BR), total("global", rewards_BR))
+    thoughts = [total("streaming", thought_BR) for thought_BR in streaming_BCR.unbind(dim=1)]
+    streaming_BC = torch.stack(thoughts, dim=1)  # (B, C)
+    return Scopes(streaming_BC, total("deep", rewards_BR), total("global", rewards_BR))
 
 
-def relative(rewards: Tensor, settings: Settings, min_std: float = 0.0) -> Tensor:
-    """Advantages of one scope, (B) or (B, C), relative to the group; 0 where nothing could score.
+def relative(rewards_BC: Tensor, settings: Settings, min_std: float = 0.0) -> Tensor:
+    """Advantages of one scope, relative to the group; 0 where nothing could score. (B, C).
 
-    With chunks, each is normalised over the group by its own index: what a thought on chunk 3 is worth says nothing
-    about one on chunk 1, and the input, not the policy, sets how many there are. That is fair only because a skipped
-    chunk is a term like any other: were skips left out, their number would hide a bonus in the baseline.
+    Each of the C columns is normalised over the group by itself: the worth of a thought on chunk 3 says nothing about
+    one on chunk 1, and the input, not the policy, sets the number of chunks. That is fair only because a skipped chunk
+    is a term like any other: were skips left out, their number would hide a bonus in the baseline.
     """
+    size = settings.group_size
     if settings.normalisation is Normalisation.GROUP:
-        return by_column(
-            lambda column: group_relative(column, settings.group_size, min_std), rewards
-        )
+        return by_column(lambda reward_B: group_relative(reward_B, size, min_std), rewards_BC)
     if settings.normalisation is Normalisation.NORMALIZE_THEN_SUM:
-        return _zero_unknown((rewards - torch.nanmean(rewards)) / (_std_of_all(rewards) + EPSILON))
-    centred = by_column(lambda column: column - _group_mean(column, settings.group_size), rewards)
+        centred_BC = rewards_BC - torch.nanmean(rewards_BC)
+        return _zero_unknown(centred_BC / (_std_of_all(rewards_BC) + EPSILON))
+    centred_BC = by_column(lambda reward_B: reward_B - _group_mean(reward_B, size), rewards_BC)
     if settings.normalisation is Normalisation.BATCH:
-        centred = centred / (_std_of_all(rewards).clamp(min=min_std) + EPSILON)
-    return _zero_unknown(centred)
+        centred_BC = centred_BC / (_std_of_all(rewards_BC).clamp(min=min_std) + EPSILON)
+    return _zero_unknown(centred_BC)
 
 
 def group_relative(rewards_B: Tensor, group_size: int, min_std: float = 0.0) -> Tensor:
@@ -200,24 +197,24 @@ def hierarchical(
 
     Args:
         scopes: Rewards of each scope, over the rows of all processes.
-        tokens: What each token of this process' B rows is.
+        tokens: The parts of this process' B rows.
         settings: Group size, lambda, mixing, granularity, normalisation.
-        rows: Where this process' rows stand among all (a group may be split over processes).
+        rows: The places of this process' rows among all (a group may be split over processes).
 
     Returns:
         Advantages, exactly 0 on READ tokens. With boundary granularity, tokens that decide nothing have a local term
-        of 0 and keep their global one (ours). (B, T)
+        of 0 and keep their global one (our choice). (B, T)
     """
-    global_B1 = relative(scopes.global_B, settings)[rows].unsqueeze(1)
+    global_B1 = relative(scopes.global_B.unsqueeze(1), settings)[rows]  # (B, 1)
     written_BT = tokens.phase_BT != Phase.READ
     if settings.local_weight == 0.0:
         return torch.where(written_BT, global_B1, 0.0)
-    streaming = relative(scopes.streaming, settings, settings.local_min_std)[rows]
-    deep_B1 = relative(scopes.deep_B, settings, settings.local_min_std)[rows].unsqueeze(1)
-    if streaming.dim() == 1:
-        streaming_BT = streaming.unsqueeze(1)
-    else:
-        streaming_BT = streaming.gather(1, tokens.chunk_BT.clamp(0, streaming.size(1) - 1))
+    min_std = settings.local_min_std
+    deep_B1 = relative(scopes.deep_B.unsqueeze(1), settings, min_std)[rows]  # (B, 1)
+    # Sentence-level advantages: each thought against the group's thoughts on the same chunk.
+    streaming_BC = relative(scopes.streaming_BC, settings, min_std)[rows]
+    column_BT = tokens.chunk_BT.clamp(0, streaming_BC.size(1) - 1)  # all 0 where thoughts share one
+    streaming_BT = streaming_BC.gather(1, column_BT)  # (B, C) -> (B, T)
     local_BT = torch.where(tokens.phase_BT == Phase.STREAM, streaming_BT, deep_B1)
     if settings.granularity is Granularity.BOUNDARY:
         local_BT = torch.where(tokens.boundary_BT, local_BT, 0.0)
@@ -226,27 +223,26 @@ def hierarchical(
     return torch.where(written_BT, mixed_BT, 0.0)
 
 
-def by_column(function: Callable[[Tensor], Tensor], values: Tensor) -> Tensor:
-    """Apply a function of (B) to (B), or to each of the C columns of (B, C)."""
-    if values.dim() == 1:
-        return function(values)
-    return torch.stack([function(values[:, k]) for k in range(values.size(1))], dim=1)
+def by_column(function: Callable[[Tensor], Tensor], values_BC: Tensor) -> Tensor:
+    """Apply a function of (B) to each of the C columns. (B, C)."""
+    return torch.stack([function(values_B) for values_B in values_BC.unbind(dim=1)], dim=1)
 
 
-def _standardised(rewards_B: Tensor, group_size: int, min_std: float) -> Tensor:
+def _standardised(rewards_B: Tensor, group_size: int, min_std: float = 0.0) -> Tensor:
     """As ``group_relative``, but NaN stays."""
-    std_B = nan_std(rewards_B.view(-1, group_size)).repeat_interleave(group_size, dim=0)
+    std_N = nan_std(rewards_B.view(-1, group_size))  # (N, G) -> (N)
+    std_B = std_N.repeat_interleave(group_size, dim=0)
     if min_std > 0.0:
         std_B = std_B.clamp(min=min_std)
     return (rewards_B - _group_mean(rewards_B, group_size)) / (std_B + EPSILON)
 
 
-def _std_of_all(rewards: Tensor) -> Tensor:
-    return nan_std(rewards.reshape(1, -1))[0]
+def _std_of_all(rewards_BC: Tensor) -> Tensor:
+    return nan_std(rewards_BC.reshape(1, -1))[0]  # (1, B * C) -> ()
 
 
 def _group_mean(rewards_B: Tensor, group_size: int) -> Tensor:
-    mean_N = torch.nanmean(rewards_B.view(-1, group_size), dim=1)
+    mean_N = torch.nanmean(rewards_B.view(-1, group_size), dim=1)  # (N, G) -> (N)
     return mean_N.repeat_interleave(group_size, dim=0)
 
 

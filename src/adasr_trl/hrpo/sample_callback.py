@@ -1,4 +1,4 @@
-"""Keeps some rollouts of the training to be looked at: those of the first step, and of every ``sample_steps``-th one.
+"""Sample rollouts of a training run: of the first step, and of every ``sample_steps``-th one.
 
 >>> trainer.add_callback(KeepSamples(trainer, StepLines(run / SAMPLES_FILE)))
 """
@@ -12,7 +12,7 @@ from transformers import TrainerCallback
 
 from adasr_trl.artifacts.samples import to_sample
 from adasr_trl.artifacts.step_log import StepLines
-from adasr_trl.hrpo.group_filter import Draw
+from adasr_trl.hrpo.group_filter import GenerationBatch
 
 if TYPE_CHECKING:
     from adasr_trl.hrpo.trainer import HRPOTrainer
@@ -24,7 +24,7 @@ class KeepSamples(TrainerCallback):
     def __init__(self, trainer: HRPOTrainer, lines: StepLines) -> None:
         """Take the rollouts of ``trainer`` and append to ``lines``."""
         self._trainer, self._lines = trainer, lines
-        self._kept: Draw | None = None
+        self._last: GenerationBatch | None = None
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_kwargs: Any) -> None:
         """Keep only the samples of steps that the resumed run will not repeat."""
@@ -35,27 +35,26 @@ class KeepSamples(TrainerCallback):
     def on_step_end(self, args: Any, state: Any, control: Any, **_kwargs: Any) -> None:
         """Append the samples of this step, where it is one to sample."""
         del control
-        step, draw = state.global_step, self._trainer.draw
+        step, batch = state.global_step, self._trainer.generation_batch
         due = args.sample_steps and (step == 1 or step % args.sample_steps == 0)
-        if not state.is_world_process_zero or not due or draw is self._kept:
+        if not state.is_world_process_zero or not due or batch is self._last:
             return
-        self._kept = draw  # a generation batch may last several steps
-        rewards = self._trainer.rewards
-        names = [f"{reward.scope.value} {reward.name}" for reward in rewards]
-        for place in spread(args.sample_rollouts, len(draw.rows)):
-            graded = draw.rows[place].graded
-            values = draw.scores.rewards_BR[place].tolist()  # the main process' rows come first
-            scored = {
+        self._last = batch  # a generation batch may last several steps
+        names = [f"{reward.scope.value} {reward.name}" for reward in self._trainer.rewards]
+        for row in spread(args.sample_rollouts, len(batch.rollouts)):
+            sampled = batch.rollouts[row]
+            values = batch.scores.rewards_BR[row].tolist()  # the main process' rows come first
+            scores = {
                 name: None if math.isnan(value) else round(value, 6)
                 for name, value in zip(names, values, strict=True)
             }
-            self._lines.append(step, to_sample(graded.rollout, graded.episode, scored))
+            self._lines.append(step, to_sample(sampled.rollout, sampled.episode, scores))
 
 
 def spread(count: int, rows: int) -> list[int]:
-    """``count`` places far apart among ``rows``, so that they are of different questions where there are several.
+    """``count`` rows far apart, so that they are of different questions where there are several.
 
     >>> spread(2, 16)
     [0, 8]
     """
-    return sorted({place * rows // count for place in range(count)})
+    return sorted({index * rows // count for index in range(count)})

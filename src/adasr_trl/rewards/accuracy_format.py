@@ -1,6 +1,6 @@
-"""Accuracy and format: whether the answer is right, and whether the protocol was kept.
+"""Accuracy and format: whether the answer is right, and whether the rollout follows the format.
 
-The paper names both as rewards of AdaSR; the formulas are ours.
+The paper names both as rewards of AdaSR; the formulas are our choice.
 """
 
 from __future__ import annotations
@@ -9,9 +9,8 @@ import statistics
 from dataclasses import dataclass
 from typing import ClassVar
 
-from adasr_trl.config.sections import StreamingConfig
 from adasr_trl.core.protocol import Ending
-from adasr_trl.rewards.base import Graded, Measured, Rule, Scope
+from adasr_trl.rewards.base import RewardValue, Rule, Scope, ScoredRollout
 
 
 @dataclass(frozen=True)
@@ -21,51 +20,40 @@ class Accuracy(Rule):
     In a local scope it keeps penalties there from pulling a right rollout below a wrong one.
     """
 
-    def measure(self, graded: Graded, scope: Scope, streaming: StreamingConfig) -> Measured:
-        """Whether the answer is right."""
-        del scope, streaming
-        return Measured(float(graded.right))
+    margin: ClassVar[float] = 1.0  # 1 against 0
 
-    @property
-    def margin(self) -> float:
-        """1 against 0."""
-        return 1.0
+    def measure(self, scored: ScoredRollout, *_: object) -> RewardValue:
+        """Whether the answer is right."""
+        return RewardValue(float(scored.right))
 
 
 @dataclass(frozen=True)
 class Format(Rule):
-    """1 if the protocol was kept in the scope, else 0; keep the weight below 1/2.
+    """1 if the scope follows the format, else 0; keep the weight below 1/2.
 
     Streaming: every thought ended by itself, with its marker or as a skip. Deep: the rollout is ANSWERED.
 
     Attributes:
-        partial_credit: Streaming: the share of the thoughts that kept it. Deep: 1/2 where the tokens ran out before
+        partial_credit: Streaming: the share of the thoughts that follow it. Deep: 1/2 where the tokens ran out before
             anything was malformed. (An early end marker earns nothing, or it would be written early.)
     """
 
     SCOPES: ClassVar[frozenset[Scope]] = frozenset({Scope.STREAMING, Scope.DEEP})
+    margin: ClassVar[float] = 0.0  # equal format is equal reward
     partial_credit: bool = False
 
-    def measure(self, graded: Graded, scope: Scope, streaming: StreamingConfig) -> Measured:
-        """Whether, or how far, the protocol was kept."""
-        del streaming
+    def measure(self, scored: ScoredRollout, scope: Scope, *_: object) -> RewardValue:
+        """Whether, or how far, the format was followed."""
         if scope is Scope.DEEP:
-            return Measured(self._deep(graded.rollout.ending))
-        endings = graded.rollout.thought_endings
+            return RewardValue(self._deep(scored.rollout.ending))
+        endings = scored.rollout.thought_endings
         if not endings:
-            return Measured(None)
-        kept = [float(ending in (Ending.THOUGHT, Ending.SKIP)) for ending in endings]
-        missing = len(graded.episode.chunks) - len(kept)
-        every = [*kept, *[0.0] * missing]
-        value = statistics.fmean(every) if self.partial_credit else min(every)
-        return Measured(value, (*kept, *[None] * missing))
+            return RewardValue(None)
+        values = scored.padded([float(end in (Ending.THOUGHT, Ending.SKIP)) for end in endings])
+        known = [value or 0.0 for value in values]
+        return RewardValue(statistics.fmean(known) if self.partial_credit else min(known), values)
 
     def _deep(self, ending: Ending) -> float:
         if ending is Ending.OUT_OF_TOKENS and self.partial_credit:
             return 0.5
         return float(ending is Ending.ANSWERED)
-
-    @property
-    def margin(self) -> float:
-        """Equal format is equal reward."""
-        return 0.0

@@ -1,28 +1,29 @@
-"""What a reward is: a rule that measures one rollout alone, for the tokens of one scope, with a weight.
+"""A reward: a rule that measures one rollout, then sees its group, with a scope and a weight.
 
     >>> rule = Accuracy()
-    >>> rule.measure(Graded(rollout, episode, right=True), Scope.GLOBAL, streaming)
-    Measured(value=1.0, chunks=())
+    >>> rule.measure(ScoredRollout(rollout, episode, right=True), Scope.GLOBAL, streaming)
+    RewardValue(value=1.0, chunks=())
 
-A rule is a frozen dataclass whose fields are the settings that a configuration may give. What is relative to the group is
-shaped by ``shaping`` after the measures of all processes were gathered. Formulas are in ``protocol``, ``length``,
-``choice`` and ``repetition``.
+To add a built-in reward: write a ``Rule`` in this package and list it in ``build.BUILT_IN``.
 """
 
 from __future__ import annotations
 
 import statistics
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from adasr_trl.config.sections import StreamingConfig
 from adasr_trl.core.answers import is_right
 from adasr_trl.core.episode import Episode
 from adasr_trl.core.protocol import Ending, Phase
 from adasr_trl.core.rollout import Rollout
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class Scope(Enum):
@@ -33,26 +34,27 @@ class Scope(Enum):
     GLOBAL = "global"
 
 
-EVERY_SCOPE = frozenset(Scope)
-
-
 @dataclass(frozen=True)
-class Graded:
+class ScoredRollout:
     """A rollout, the episode it answers, and whether it delivered the right answer."""
 
     rollout: Rollout
     episode: Episode
     right: bool
 
+    def padded(self, values: Sequence[float | None]) -> tuple[float | None, ...]:
+        """Values of the thoughts that were begun, with None for those that were not. (C)."""
+        return (*values, *[None] * (len(self.episode.chunks) - len(values)))
+
 
 @dataclass(frozen=True)
-class Measured:
-    """What a rule says about one rollout.
+class RewardValue:
+    """The measure of one rollout by one rule.
 
     Attributes:
-        value: Of the whole scope; None where it cannot be scored.
-        chunks: Of each thought, for sentence granularity; None for one that was never begun. Empty where the rule
-            knows none: ``value`` then holds for every thought. (C)
+        value: Of the whole scope; None if it cannot be scored.
+        chunks: Of each thought, for sentence granularity; None for a thought that was not begun. If empty, ``value``
+            holds for every thought. (C)
     """
 
     value: float | None
@@ -61,24 +63,40 @@ class Measured:
 
 @dataclass(frozen=True)
 class Rule(ABC):
-    """How to measure.
+    """The formula of a reward; the fields of a subclass are its settings in a configuration.
 
     Attributes:
-        SCOPES: The scopes it can be given.
+        SCOPES: The scopes that it can have.
         NEEDS_THOUGHTS: Whether it can only score rollouts with thoughts, in any scope.
     """
 
-    SCOPES: ClassVar[frozenset[Scope]] = EVERY_SCOPE
+    SCOPES: ClassVar[frozenset[Scope]] = frozenset(Scope)
     NEEDS_THOUGHTS: ClassVar[bool] = False
 
     @abstractmethod
-    def measure(self, graded: Graded, scope: Scope, streaming: StreamingConfig) -> Measured:
-        """Measure one rollout."""
+    def measure(
+        self, scored: ScoredRollout, scope: Scope, streaming: StreamingConfig
+    ) -> RewardValue:
+        """Measure one rollout, without its group."""
+
+    def within_group(self, values_NG: Tensor, right_NG: Tensor, progress: float) -> Tensor:
+        """The rewards of N groups of G rollouts, from their measures; by default the measures themselves.
+
+        Called after the measures of all processes were gathered, because a group may be split over processes. With
+        sentence granularity it is called once for each chunk.
+
+        Args:
+            values_NG: Measures, float32; NaN where one cannot be scored, which must stay NaN.
+            right_NG: Whether the answers are right, bool.
+            progress: Share of the training that is over, 0 to 1.
+        """
+        del right_NG, progress
+        return values_NG
 
     @property
-    @abstractmethod
     def margin(self) -> float | None:
         """The least reward of a right answer minus the most of a wrong one, at equal format; None if unknown."""
+        return None
 
     def check(self, scope: Scope, streaming: StreamingConfig) -> None:
         """Raise a ValueError for settings that do not fit the scope or the caps."""
@@ -87,7 +105,7 @@ class Rule(ABC):
 
 @dataclass(frozen=True)
 class Reward:
-    """One reward of a run: a rule with its place in the sum."""
+    """One reward of a run: a rule with its scope, and its weight in the sum of that scope."""
 
     name: str
     scope: Scope
@@ -95,52 +113,46 @@ class Reward:
     rule: Rule
     streaming: StreamingConfig
 
-    def measure(self, graded: Graded) -> Measured:
+    def measure(self, scored: ScoredRollout) -> RewardValue:
         """Measure one rollout."""
-        return self.rule.measure(graded, self.scope, self.streaming)
+        return self.rule.measure(scored, self.scope, self.streaming)
 
 
 def answered_right(rollout: Rollout, episode: Episode) -> bool:
-    """Whether the rollout delivered the right answer; one that is not ANSWERED delivered none (ours)."""
+    """Whether the rollout delivered the right answer; only an ANSWERED one delivers any (our choice)."""
     return rollout.ending is Ending.ANSWERED and is_right(
         rollout.answer, episode.answer, episode.answer_type
     )
 
 
-def lengths(graded: Graded, scope: Scope) -> Measured:
-    """Tokens that the model wrote, up to the answer's value, so that none is cheaper behind the answer's marker.
+def by_length(
+    scored: ScoredRollout, scope: Scope, value_of: Callable[[float], float] = float
+) -> RewardValue:
+    """A function of the tokens that the model wrote in the scope, by default their number.
 
-    Streaming: the mean of a thought over all chunks, skips included, and of each thought. Deep: of the deep part.
-    Global: of both together. Markers count; forced tokens do not.
+    Tokens count up to the end of the answer's value, so reasoning behind the answer's marker costs the same. Markers
+    count; forced tokens do not. Streaming: of each thought, and the mean over all chunks, skips included. Deep: of the
+    deep part. Global: of both together.
     """
-    rollout = graded.rollout
+    rollout = scored.rollout
     if scope is Scope.STREAMING:
-        return per_thought(graded, float)
+        return per_thought(scored, value_of)
     streamed = rollout.tokens_in(Phase.STREAM) if scope is Scope.GLOBAL else 0
-    return Measured(float(streamed + rollout.answer_tokens))
+    return RewardValue(value_of(float(streamed + rollout.answer_tokens)))
 
 
-def per_thought(graded: Graded, value_of: Callable[[int], float]) -> Measured:
-    """A value of each thought's tokens, and their mean over all chunks; a thought never begun has 0 tokens."""
-    counts = graded.rollout.thought_tokens()
+def per_thought(scored: ScoredRollout, value_of: Callable[[float], float]) -> RewardValue:
+    """A function of each thought's tokens, and its mean over all chunks; a thought not begun has 0 tokens."""
+    counts = scored.rollout.thought_tokens()
     if not counts:
-        return Measured(None)
-    missing = len(graded.episode.chunks) - len(counts)
-    values = [value_of(count) for count in counts]
-    mean = statistics.fmean([*values, *[value_of(0)] * missing])
-    return Measured(mean, (*values, *[None] * missing))
-
-
-def by_length(graded: Graded, scope: Scope, value_of: Callable[[float], float]) -> Measured:
-    """A value of the scope's tokens: of each thought and their mean, or of the whole."""
-    if scope is Scope.STREAMING:
-        return per_thought(graded, value_of)
-    tokens = lengths(graded, scope).value
-    return Measured(None if tokens is None else value_of(tokens))
+        return RewardValue(None)
+    values = scored.padded([value_of(count) for count in counts])
+    mean = statistics.fmean(value_of(0) if value is None else value for value in values)
+    return RewardValue(mean, values)
 
 
 def cap_of(scope: Scope, streaming: StreamingConfig) -> int | None:
-    """The most tokens that the engine lets a thought or the deep part have; None for all together."""
+    """The engine's cap on the tokens of a thought or of the deep part; None for all together."""
     caps = {
         Scope.STREAMING: streaming.max_thought_tokens,
         Scope.DEEP: streaming.max_deep_tokens,

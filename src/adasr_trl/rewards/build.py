@@ -21,7 +21,7 @@ from adasr_trl.rewards.length import (
 )
 from adasr_trl.rewards.repetition import Repetition
 from adasr_trl.rewards.skipping import Diversity, SkipBonus
-from adasr_trl.rewards.user import load_function
+from adasr_trl.rewards.user import load, user_function
 
 BUILT_IN: Mapping[str, type[Rule]] = {
     "accuracy": Accuracy,
@@ -88,18 +88,9 @@ def _build(config: RewardConfig, streaming: StreamingConfig) -> Reward:
             raise ValueError(
                 f"{config.name}: settings.{key}: got {value}; expected a finite number."
             )
-    if ":" in config.name:
-        rule: Rule = load_function(config.name, config.settings)
-    elif config.name in BUILT_IN:
-        entries = {key: Entry(value, config.name) for key, value in config.settings.items()}
-        rule = cast(Rule, convert(Entry(entries, config.name), BUILT_IN[config.name], "settings"))
-    else:
-        raise ValueError(
-            f"unknown reward {config.name!r}; known are {', '.join(BUILT_IN)}, and module:function."
-        )
-    scope = Scope(config.scope)
+    rule, scope = _rule(config), Scope(config.scope)
     if scope not in rule.SCOPES:
-        fitting = " or ".join(sorted(each.value for each in rule.SCOPES))
+        fitting = " or ".join(sorted(fit.value for fit in rule.SCOPES))
         raise ValueError(f"{config.name} has scope {fitting}, not {scope.value}.")
     if not 0 <= config.weight < float("inf"):
         raise ValueError(f"{config.name} has weight {config.weight:g}; expected 0 or more.")
@@ -108,6 +99,18 @@ def _build(config: RewardConfig, streaming: StreamingConfig) -> Reward:
     except ValueError as error:
         raise ValueError(f"{config.name}: settings.{error}") from None
     return Reward(config.name, scope, config.weight, rule, streaming)
+
+
+def _rule(config: RewardConfig) -> Rule:
+    if ":" not in config.name and config.name not in BUILT_IN:
+        raise ValueError(
+            f"unknown reward {config.name!r}; known are {', '.join(BUILT_IN)}, and module:function."
+        )
+    formula = load(config.name) if ":" in config.name else BUILT_IN[config.name]
+    if not (isinstance(formula, type) and issubclass(formula, Rule)):
+        return user_function(config.name, formula, config.settings)
+    entries = {key: Entry(value, config.name) for key, value in config.settings.items()}
+    return cast(Rule, convert(Entry(entries, config.name), formula, "settings"))
 
 
 def _check_margin(rewards: Sequence[Reward], scope: Scope | None) -> None:

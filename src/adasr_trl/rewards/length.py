@@ -1,28 +1,30 @@
 """Rewards of length: AdaSR's adaptive thinking, and the published forms for reasoning models.
 
-Lengths are those of ``base.lengths``: of each thought in the streaming scope, of the deep part, or of all; up to the
-answer's value. So a target or a cap of the streaming scope is one for a thought.
+Lengths are those of ``base.by_length``: of each thought in the streaming scope, of the deep part, or of all. So a target
+or a cap of the streaming scope is one for a thought.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from adasr_trl.config.sections import StreamingConfig
 from adasr_trl.core.clock import arrivals, timeline
 from adasr_trl.core.protocol import Phase
 from adasr_trl.rewards.base import (
-    Graded,
-    Measured,
+    RewardValue,
     Rule,
     Scope,
+    ScoredRollout,
     by_length,
     cap_of,
-    lengths,
     per_thought,
 )
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 def _refuse_below(minimum: float, **settings: float) -> None:
@@ -42,14 +44,20 @@ def _limit(given: int | None, scope: Scope, streaming: StreamingConfig) -> int:
 
 @dataclass(frozen=True)
 class AdaptiveThinking(Rule):
-    """The cost that ``shaping.adaptive_thinking`` compares among the group's right rollouts (AdaSR; formula ours).
+    """AdaSR's adaptive thinking: a right answer is worth 1, more if it was cheap for its group, less if expensive.
+
+    0 if wrong; 1 + clip(-strength * (cost - mean) / max(mean, min_cost), -1/2, 1/2) if right, where mean is the mean
+    cost of the group's right rollouts. So a right answer never scores below a wrong one (1/2 against 0), and writing
+    less is worth nothing unless the answer is right. The paper names length as the proxy of cost; the form is our
+    choice.
 
     Attributes:
-        strength: How much a relative saving is worth.
+        strength: The worth of a relative saving.
         min_cost: Savings are relative to the mean cost, or to this where the mean is below it; in tokens or seconds.
         cost: ``tokens``, or for the deep scope ``latency``: the clock's seconds to the answer, backlog included.
     """
 
+    margin: ClassVar[float] = 0.5  # 1/2 against 0
     strength: float = 1.0
     min_cost: float = 1.0
     cost: Literal["tokens", "latency"] = "tokens"
@@ -60,54 +68,70 @@ class AdaptiveThinking(Rule):
         if not self.min_cost > 0.0:
             raise ValueError(f"min_cost: got {self.min_cost:g}; expected above 0.")
 
-    def check(self, scope: Scope, streaming: StreamingConfig) -> None:
+    def check(self, scope: Scope, _streaming: StreamingConfig) -> None:
         """Latency is a cost of the deep part: thoughts overlap the input."""
-        del streaming
         if self.cost == "latency" and scope is not Scope.DEEP:
             raise ValueError(
                 f"cost: got latency in scope {scope.value}; expected tokens, or scope deep."
             )
 
-    def measure(self, graded: Graded, scope: Scope, streaming: StreamingConfig) -> Measured:
+    def measure(
+        self, scored: ScoredRollout, scope: Scope, streaming: StreamingConfig
+    ) -> RewardValue:
         """The cost."""
         if self.cost == "tokens":
-            return lengths(graded, scope)
+            return by_length(scored, scope)
         clock = streaming.clock
-        line = timeline(graded.rollout, arrivals(graded.episode, clock), clock)
-        return Measured(line.answer_latency_seconds)
+        line = timeline(scored.rollout, arrivals(scored.episode, clock), clock)
+        return RewardValue(line.answer_latency_seconds)
 
-    @property
-    def margin(self) -> float:
-        """1/2 against 0."""
-        return 0.5
+    def within_group(self, values_NG: Tensor, right_NG: Tensor, _progress: float) -> Tensor:
+        """The reward of each cost, by the mean cost of the group's right rollouts."""
+        counted_NG = right_NG & ~values_NG.isnan()
+        count_N1 = counted_NG.sum(dim=1, keepdim=True).clamp(min=1)
+        mean_N1 = values_NG.masked_fill(~counted_NG, 0.0).sum(dim=1, keepdim=True) / count_N1
+        saving_NG = -self.strength * (values_NG - mean_N1) / mean_N1.clamp(min=self.min_cost)
+        reward_NG = 1.0 + saving_NG.clamp(-0.5, 0.5)
+        return reward_NG.masked_fill(~right_NG & ~values_NG.isnan(), 0.0)
 
 
 @dataclass(frozen=True)
 class KimiLength(Rule):
-    """The tokens that ``shaping.kimi_length`` compares with the group's shortest and longest (arXiv 2501.12599)."""
+    """Kimi k1.5's length reward (arXiv 2501.12599): v if right, min(0, v) if wrong, v = 1/2 - (n - min) / (max - min).
 
-    def measure(self, graded: Graded, scope: Scope, streaming: StreamingConfig) -> Measured:
+    Minimum and maximum of the tokens n are over the whole group, wrong rollouts included; where they are equal the
+    reward is 0.
+    """
+
+    margin: ClassVar[float] = -0.5  # longest right: -1/2, short wrong: 0; needs accuracy beside it
+
+    def measure(self, scored: ScoredRollout, scope: Scope, *_: object) -> RewardValue:
         """The tokens."""
-        del streaming
-        return lengths(graded, scope)
+        return by_length(scored, scope)
 
-    @property
-    def margin(self) -> float:
-        """The longest right one has -1/2, a short wrong one 0: needs accuracy beside it, as published."""
-        return -0.5
+    def within_group(self, values_NG: Tensor, right_NG: Tensor, _progress: float) -> Tensor:
+        """The reward of each length, between the group's shortest and longest."""
+        unknown_NG = values_NG.isnan()
+        least_N1 = values_NG.masked_fill(unknown_NG, math.inf).amin(dim=1, keepdim=True)
+        most_N1 = values_NG.masked_fill(unknown_NG, -math.inf).amax(dim=1, keepdim=True)
+        range_N1 = most_N1 - least_N1
+        place_NG = (values_NG - least_N1) / range_N1.masked_fill(range_N1 == 0, 1.0)
+        reward_NG = (0.5 - place_NG).where(range_N1 != 0, values_NG * 0.0)
+        return reward_NG.where(right_NG | reward_NG.isnan(), reward_NG.clamp(max=0.0))
 
 
 @dataclass(frozen=True)
 class L1Exact(Rule):
     """LCPO's exact form: 1[right] - min(1, alpha * |target_tokens - n|) (arXiv 2503.04697).
 
-    Ours: the penalty ends at 1, so that a right answer never scores below a wrong one.
+    Our choice: the penalty ends at 1, so that a right answer never scores below a wrong one.
 
     Attributes:
         target_tokens: The length asked for.
         alpha: Price of a token of deviation.
     """
 
+    margin: ClassVar[float] = 0.0  # 0 against 0
     target_tokens: int
     alpha: float = 0.0003
 
@@ -116,19 +140,13 @@ class L1Exact(Rule):
         _refuse_below(1, target_tokens=self.target_tokens)
         _refuse_below(0.0, alpha=self.alpha)
 
-    def measure(self, graded: Graded, scope: Scope, streaming: StreamingConfig) -> Measured:
+    def measure(self, scored: ScoredRollout, scope: Scope, *_: object) -> RewardValue:
         """Right, less the deviation."""
-        del streaming
 
         def value(tokens: float) -> float:
-            return float(graded.right) - min(1.0, self.alpha * abs(self.target_tokens - tokens))
+            return float(scored.right) - min(1.0, self.alpha * abs(self.target_tokens - tokens))
 
-        return by_length(graded, scope, value)
-
-    @property
-    def margin(self) -> float:
-        """0 against 0."""
-        return 0.0
+        return by_length(scored, scope, value)
 
 
 @dataclass(frozen=True)
@@ -138,9 +156,10 @@ class L1Max(Rule):
     Attributes:
         max_tokens: The limit.
         alpha: Price of a token.
-        delta: What a right answer of exactly the limit is worth.
+        delta: The worth of a right answer of exactly the limit.
     """
 
+    margin: ClassVar[float] = 0.0  # 0 against 0
     max_tokens: int
     alpha: float = 0.0003
     delta: float = 0.5
@@ -150,20 +169,14 @@ class L1Max(Rule):
         _refuse_below(1, max_tokens=self.max_tokens)
         _refuse_below(0.0, alpha=self.alpha, delta=self.delta)
 
-    def measure(self, graded: Graded, scope: Scope, streaming: StreamingConfig) -> Measured:
-        """Right, by what was left of the limit."""
-        del streaming
+    def measure(self, scored: ScoredRollout, scope: Scope, *_: object) -> RewardValue:
+        """Right, scaled by the tokens left of the limit."""
 
         def value(tokens: float) -> float:
             left = self.alpha * (self.max_tokens - tokens) + self.delta
-            return float(graded.right) * min(1.0, max(0.0, left))
+            return float(scored.right) * min(1.0, max(0.0, left))
 
-        return by_length(graded, scope, value)
-
-    @property
-    def margin(self) -> float:
-        """0 against 0."""
-        return 0.0
+        return by_length(scored, scope, value)
 
 
 @dataclass(frozen=True)
@@ -174,9 +187,10 @@ class SoftOverlong(Rule):
 
     Attributes:
         max_tokens: The limit; by default the engine's cap of a thought or of the deep part.
-        buffer_tokens: Over how many tokens below the limit the punishment grows.
+        buffer_tokens: The tokens below the limit over which the punishment grows.
     """
 
+    margin: ClassVar[float] = -1.0  # -1 against 0: needs accuracy beside it, as published
     buffer_tokens: int
     max_tokens: int | None = None
 
@@ -190,7 +204,9 @@ class SoftOverlong(Rule):
         if self.buffer_tokens > limit:
             raise ValueError(f"buffer_tokens: got {self.buffer_tokens}; expected {limit} at most.")
 
-    def measure(self, graded: Graded, scope: Scope, streaming: StreamingConfig) -> Measured:
+    def measure(
+        self, scored: ScoredRollout, scope: Scope, streaming: StreamingConfig
+    ) -> RewardValue:
         """The punishment."""
         limit = _limit(self.max_tokens, scope, streaming)
 
@@ -199,14 +215,9 @@ class SoftOverlong(Rule):
             return -min(1.0, max(0.0, over / self.buffer_tokens))
 
         if scope is Scope.STREAMING:
-            return per_thought(graded, value)
+            return per_thought(scored, value)
         phases = (Phase.STREAM, Phase.DEEP) if scope is Scope.GLOBAL else (Phase.DEEP,)
-        return Measured(value(sum(graded.rollout.tokens_in(phase) for phase in phases)))
-
-    @property
-    def margin(self) -> float:
-        """-1 against 0: needs accuracy beside it, as published."""
-        return -1.0
+        return RewardValue(value(sum(scored.rollout.tokens_in(phase) for phase in phases)))
 
 
 @dataclass(frozen=True)
@@ -216,7 +227,7 @@ class Cosine(Rule):
     A right answer is worth more if short, a wrong one costs more if short.
 
     Attributes:
-        max_tokens: Where the long bound is reached; by default the engine's cap of the scope.
+        max_tokens: The length of the long bounds; by default the engine's cap of the scope.
         right_short: Worth of a right answer without any token.
         right_long: Worth of a right answer of max_tokens or more.
         wrong_short: Worth of a wrong answer without any token.
@@ -229,26 +240,25 @@ class Cosine(Rule):
     wrong_short: float = -1.0
     wrong_long: float = -0.5
 
+    @property
+    def margin(self) -> float:
+        """The lower right bound against the upper wrong one."""
+        return min(self.right_short, self.right_long) - max(self.wrong_short, self.wrong_long)
+
     def check(self, scope: Scope, streaming: StreamingConfig) -> None:
         """The limit must be known and above 0."""
         _limit(self.max_tokens, scope, streaming)
 
-    def measure(self, graded: Graded, scope: Scope, streaming: StreamingConfig) -> Measured:
+    def measure(
+        self, scored: ScoredRollout, scope: Scope, streaming: StreamingConfig
+    ) -> RewardValue:
         """The value between the two bounds of right, or of wrong, answers."""
         limit = _limit(self.max_tokens, scope, streaming)
-        short, long = (
-            (self.right_short, self.right_long)
-            if graded.right
-            else (self.wrong_short, self.wrong_long)
-        )
+        right, wrong = (self.right_short, self.right_long), (self.wrong_short, self.wrong_long)
+        short, long = right if scored.right else wrong
 
         def value(tokens: float) -> float:
             wave = math.cos(min(tokens / limit, 1.0) * math.pi)
             return long + 0.5 * (short - long) * (1.0 + wave)
 
-        return by_length(graded, scope, value)
-
-    @property
-    def margin(self) -> float:
-        """The lower right bound against the upper wrong one."""
-        return min(self.right_short, self.right_long) - max(self.wrong_short, self.wrong_long)
+        return by_length(scored, scope, value)

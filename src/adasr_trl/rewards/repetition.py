@@ -1,4 +1,4 @@
-"""A penalty for saying the same again: the share of word n-grams that stood before (arXiv 2502.03373, C.2)."""
+"""A penalty for repetition: the share of word n-grams that occurred before (arXiv 2502.03373, C.2)."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from adasr_trl.config.sections import StreamingConfig
-from adasr_trl.rewards.base import Graded, Measured, Rule, Scope
+from adasr_trl.rewards.base import RewardValue, Rule, Scope, ScoredRollout
 
 
 @dataclass(frozen=True)
@@ -15,7 +14,7 @@ class Repetition(Rule):
     """-max_penalty * (1 - unique n-grams / n-grams); 0 for texts shorter than an n-gram.
 
     Over words, not tokens: markers of several tokens are no repetition. Streaming: over all thoughts in their order,
-    no n-gram across two of them; of one thought the share that stood before in it or an earlier one. Deep: reasoning
+    no n-gram across two of them; of one thought the share that occurred in it or an earlier one. Deep: reasoning
     and answer as one text.
 
     Attributes:
@@ -34,37 +33,34 @@ class Repetition(Rule):
         if not self.max_penalty >= 0.0:
             raise ValueError(f"max_penalty: got {self.max_penalty:g}; expected 0 or more.")
 
-    def measure(self, graded: Graded, scope: Scope, streaming: StreamingConfig) -> Measured:
-        """The penalty, at most 0."""
-        del streaming
-        rollout = graded.rollout
-        if scope is Scope.DEEP:
-            value, _ = self._penalties([f"{rollout.deep} {rollout.answer or ''}"])
-            return Measured(value)
-        if not rollout.thought_endings:
-            return Measured(None)
-        value, chunks = self._penalties(rollout.thoughts)
-        missing = len(graded.episode.chunks) - len(chunks)
-        return Measured(value, (*chunks, *[None] * missing))
-
-    def _penalties(self, texts: Sequence[str]) -> tuple[float, list[float]]:
-        """The penalty of all texts together, and of each one behind those before it."""
-        seen: set[tuple[str, ...]] = set()
-        repeated, total, each = 0, 0, []
-        for text in texts:
-            words = text.split()
-            found = list(zip(*(words[i:] for i in range(self.words)), strict=False))
-            before = len(seen)
-            seen.update(found)
-            again = len(found) - (len(seen) - before)
-            each.append(self._penalty(again, len(found)))
-            repeated, total = repeated + again, total + len(found)
-        return self._penalty(repeated, total), each
-
-    def _penalty(self, repeated: int, total: int) -> float:
-        return -self.max_penalty * repeated / total if repeated else 0.0
-
     @property
     def margin(self) -> float:
         """The whole penalty against 0: needs accuracy beside it."""
         return -self.max_penalty
+
+    def measure(self, scored: ScoredRollout, scope: Scope, *_: object) -> RewardValue:
+        """The penalty, at most 0."""
+        rollout = scored.rollout
+        if scope is Scope.DEEP:
+            return RewardValue(self._penalties([f"{rollout.deep} {rollout.answer or ''}"])[0])
+        if not rollout.thought_endings:
+            return RewardValue(None)
+        value, chunks = self._penalties(rollout.thoughts)
+        return RewardValue(value, scored.padded(chunks))
+
+    def _penalties(self, texts: Sequence[str]) -> tuple[float, list[float]]:
+        """The penalty of all texts together, and of each one after those before it."""
+        seen: set[tuple[str, ...]] = set()
+        repeated, total, penalties = 0, 0, []
+        for text in texts:
+            words = text.split()
+            ngrams = list(zip(*(words[i:] for i in range(self.words)), strict=False))
+            before = len(seen)
+            seen.update(ngrams)
+            again = len(ngrams) - (len(seen) - before)
+            penalties.append(self._penalty(again, len(ngrams)))
+            repeated, total = repeated + again, total + len(ngrams)
+        return self._penalty(repeated, total), penalties
+
+    def _penalty(self, repeated: int, total: int) -> float:
+        return -self.max_penalty * repeated / total if repeated else 0.0

@@ -1,22 +1,23 @@
-"""Rewards of the choice to think or to skip: a bonus for skipping, and a factor against one choice only."""
+"""Rewards of the choice to think or to skip: a bonus for skipping, and one for what the group rarely does."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-from adasr_trl.config.sections import StreamingConfig
 from adasr_trl.core.protocol import Ending
-from adasr_trl.rewards.base import Graded, Measured, Rule, Scope
+from adasr_trl.rewards.base import RewardValue, Rule, Scope, ScoredRollout
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 _CHOOSING = frozenset({Scope.STREAMING, Scope.GLOBAL})
 
 
-def _skips(graded: Graded) -> tuple[float | None, ...]:
+def _skips(scored: ScoredRollout) -> tuple[float | None, ...]:
     """1 for each skipped chunk, 0 for each thought, None for a chunk that was never reached. (C)."""
-    endings = graded.rollout.thought_endings
-    missing = len(graded.episode.chunks) - len(endings)
-    return (*[float(ending is Ending.SKIP) for ending in endings], *[None] * missing)
+    return scored.padded([float(end is Ending.SKIP) for end in scored.rollout.thought_endings])
 
 
 @dataclass(frozen=True)
@@ -39,43 +40,46 @@ class SkipBonus(Rule):
         if not 0.0 <= self.bonus <= 1.0:
             raise ValueError(f"bonus: got {self.bonus:g}; expected 0 to 1.")
 
-    def measure(self, graded: Graded, scope: Scope, streaming: StreamingConfig) -> Measured:
-        """Right, and the bonus."""
-        del scope, streaming
-        if not graded.rollout.thought_endings:
-            return Measured(None)
-        skipped = [None if x is None else graded.right + self.bonus * x for x in _skips(graded)]
-        share = sum(x or 0.0 for x in _skips(graded)) / len(graded.episode.chunks)
-        return Measured(graded.right + self.bonus * share, tuple(skipped))
-
     @property
     def margin(self) -> float:
         """1 against the bonus."""
         return 1.0 - self.bonus
 
+    def measure(self, scored: ScoredRollout, *_: object) -> RewardValue:
+        """Right, and the bonus."""
+        skips = _skips(scored)
+        if not scored.rollout.thought_endings:
+            return RewardValue(None)
+        share = sum(skip or 0.0 for skip in skips) / len(skips)
+        each = (None if skip is None else scored.right + self.bonus * skip for skip in skips)
+        return RewardValue(scored.right + self.bonus * share, tuple(each))
+
 
 @dataclass(frozen=True)
 class Diversity(Rule):
-    """The kind of rollout whose share of the group ``shaping.diversity`` evens out (ARM, arXiv 2505.20258).
+    """ARM's scaled accuracy (Ada-GRPO, arXiv 2505.20258): rare kinds are worth more, ever less so over the training.
 
-    ARM's kinds are answer formats; ours are the skips: 0 for no chunk skipped, 1 for some, 2 for all. Of one chunk:
-    0 for a thought, 1 for a skip.
+    1[right] * (1 + 1/2 * (G/F - 1) * (1 + cos(pi * progress))), F of the group's G rollouts being of this one's kind:
+    G/F at the start, 1 at the end. ARM's kinds are answer formats. Here a rollout's kind is how many chunks it skips:
+    0 for none, 1 for some, 2 for all. A chunk's kind is 0 for a thought, 1 for a skip.
     """
 
     SCOPES: ClassVar[frozenset[Scope]] = _CHOOSING
     NEEDS_THOUGHTS: ClassVar[bool] = True
+    margin: ClassVar[float] = 1.0  # a right answer is worth at least 1, a wrong one 0
 
-    def measure(self, graded: Graded, scope: Scope, streaming: StreamingConfig) -> Measured:
-        """Which kind it is."""
-        del scope, streaming
-        skips = _skips(graded)
-        if not graded.rollout.thought_endings:
-            return Measured(None)
-        if all(skips):
-            return Measured(2.0, skips)
-        return Measured(float(any(skips)), skips)
+    def measure(self, scored: ScoredRollout, *_: object) -> RewardValue:
+        """The kind, as a number."""
+        skips = _skips(scored)
+        if not scored.rollout.thought_endings:
+            return RewardValue(None)
+        return RewardValue(2.0 if all(skips) else float(any(skips)), skips)
 
-    @property
-    def margin(self) -> float:
-        """A right answer is worth at least 1, a wrong one 0."""
-        return 1.0
+    def within_group(self, values_NG: Tensor, right_NG: Tensor, progress: float) -> Tensor:
+        """Accuracy, scaled by how rare the kind is in its group."""
+        same_NGG = values_NG.unsqueeze(2) == values_NG.unsqueeze(1)  # (N, G, G)
+        count_NG = same_NGG.sum(dim=2).clamp(min=1)
+        known_N1 = (~values_NG.isnan()).sum(dim=1, keepdim=True)
+        decay = 0.5 * (1.0 + math.cos(math.pi * progress))
+        reward_NG = right_NG.to(values_NG.dtype) * (1.0 + (known_N1 / count_NG - 1.0) * decay)
+        return reward_NG.masked_fill(values_NG.isnan(), math.nan)

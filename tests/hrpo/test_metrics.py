@@ -1,4 +1,4 @@
-"""How often a flat advantage opposes a phase's own: by hand, on one group."""
+"""Tokens whose GRPO advantage opposes their phase's own: by hand, on one group."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from adasr_trl.config.sections import RewardConfig
 from adasr_trl.core.episode import AnswerType, Episode, Source
 from adasr_trl.core.protocol import Phase
 from adasr_trl.hrpo.advantages import Settings
-from adasr_trl.hrpo.credit import disagreement, opposed
-from adasr_trl.hrpo.scoring import grade, score
+from adasr_trl.hrpo.metrics import credit_metrics, opposed
+from adasr_trl.hrpo.scoring import score, score_rollout
 from adasr_trl.layouts import build_layout
 from adasr_trl.layouts.codec import Codec
 from adasr_trl.rewards import build_rewards
@@ -52,10 +52,10 @@ def test_a_long_stream_before_a_short_deep_part_is_wronged_and_so_is_the_short_o
         write(EPISODE, parts, ["5", ""], "Tom 5 + 3 = 8 so", "8"),
     ]
     rewards = build_rewards(COSTS, STREAMING)
-    rows = [grade(rollout, EPISODE, rewards) for rollout in rollouts]
+    rows = [score_rollout(rollout, EPISODE, rewards) for rollout in rollouts]
     settings = Settings(2)
-    draw = SimpleNamespace(rows=rows, scores=score(rows, rewards, ALONE, settings, 0.0))
-    found = disagreement(draw, rewards, settings, slice(0, 2))
+    batch = SimpleNamespace(rollouts=rows, scores=score(rows, rewards, ALONE, settings, 0.0))
+    found = credit_metrics(batch, rewards, settings, slice(0, 2))
     streamed = sum(rollout.tokens_in(Phase.STREAM) for rollout in rollouts)
     deep = sum(rollout.tokens_in(Phase.DEEP) for rollout in rollouts)
     assert found == {
@@ -65,5 +65,5 @@ def test_a_long_stream_before_a_short_deep_part_is_wronged_and_so_is_the_short_o
 
 
 def test_an_evaluation_without_groups_is_not_judged():
-    found = disagreement(SimpleNamespace(), (), Settings(1), slice(0, 1))
+    found = credit_metrics(SimpleNamespace(), (), Settings(1), slice(0, 1))
     assert set(found.values()) == {(0.0, 0)}

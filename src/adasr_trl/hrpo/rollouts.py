@@ -1,0 +1,107 @@
+"""Rollouts for the trainer: sampled for this process' rows, scored over all, groups without signal sampled again.
+
+>>> generate = ENGINES["hf"].for_training(trainer, codec, layout, streaming, room)
+>>> sampler = RolloutSampler(train_episodes, rewards, generate, Mode.STREAMING, is_flat=False)
+>>> batch = sampler.generate_batch(episodes, context, accelerator)
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from adasr_trl.config.sections import GroupFilter
+from adasr_trl.core.episode import Episode
+from adasr_trl.core.protocol import Mode
+from adasr_trl.engines import Request, Sampling
+from adasr_trl.engines.base import Generate
+from adasr_trl.hrpo.advantages import Normalisation, Settings
+from adasr_trl.hrpo.group_filter import GenerationBatch, Verdicts, sample_batch, sums, verdicts
+from adasr_trl.hrpo.scoring import RewardedRollout, Scores, scopes_of, score, score_rollout
+from adasr_trl.rewards import Reward
+
+
+@dataclass(frozen=True)
+class SamplingContext:
+    """The part of a generation batch that changes with the step.
+
+    Attributes:
+        key: Its name; with a row's place and its episode it fixes the row's random numbers.
+        first_row: Place of this process' first row among those of all.
+        settings: Of the advantages.
+        progress: Share of the training that is over.
+        sampling: Temperature and truncation of the token distribution.
+        group_filter: The groups to sample again, or None for none.
+    """
+
+    key: str
+    first_row: int
+    settings: Settings
+    progress: float
+    sampling: Sampling
+    group_filter: GroupFilter | None
+
+
+@dataclass(frozen=True)
+class RolloutSampler:
+    """The part of generation batches that is the same in a whole run.
+
+    Attributes:
+        pool: The training episodes, from which a resampled group may get another one.
+        rewards: The rewards of the run.
+        generate: The engine's rollouts.
+        mode: Streaming, or read-then-think.
+        is_flat: Whether all rewards are one sum.
+    """
+
+    pool: Sequence[Episode]
+    rewards: Sequence[Reward]
+    generate: Generate
+    mode: Mode
+    is_flat: bool
+
+    def generate_batch(
+        self, episodes: Sequence[Episode], context: SamplingContext, accelerator: Any
+    ) -> GenerationBatch:
+        """Roll out the episodes of this process' rows; every process must call it."""
+        asked, first = list(episodes), context.first_row
+        group_of = [(first + place) // context.settings.group_size for place in range(len(asked))]
+        rule = context.group_filter
+
+        def sample(places: Sequence[int], attempt: int) -> list[RewardedRollout]:
+            key = f"{context.key}/{attempt}" if attempt else context.key
+            for place in places:
+                if attempt and rule and rule.redraw == "episode":
+                    asked[place] = other_episode(self.pool, asked[place], key, group_of[place])
+            requests = [
+                Request(asked[place], row_seed(key, first + place, asked[place]), self.mode)
+                for place in places
+            ]
+            pairs = zip(self.generate(requests, context.sampling), requests, strict=True)
+            return [score_rollout(rollout, req.episode, self.rewards) for rollout, req in pairs]
+
+        def judge(rollouts: Sequence[RewardedRollout]) -> tuple[Scores, Verdicts]:
+            settings = context.settings
+            scores = score(rollouts, self.rewards, accelerator, settings, context.progress)
+            plain = replace(settings, normalisation=Normalisation.GROUP)  # leaves sums as they are
+            scopes = scopes_of(scores, self.rewards, plain, flat=self.is_flat)
+            return scores, verdicts(scores, sums(scopes, settings), settings.group_size)
+
+        return sample_batch(sample, judge, group_of, rule)
+
+
+def row_seed(key: str, row: int, episode: Episode) -> int:
+    """The seed of one rollout: a function of the step, the row among all processes' rows, and the episode."""
+    return _hash(f"{key}/{row}/{episode.id}")
+
+
+def other_episode(pool: Sequence[Episode], current: Episode, key: str, group: int) -> Episode:
+    """The next episode of a group, the same on every process; ``current`` only if the pool has no other."""
+    index = _hash(f"{key}/group {group}") % len(pool)
+    return pool[index] if pool[index].id != current.id else pool[(index + 1) % len(pool)]
+
+
+def _hash(text: str) -> int:
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big")
