@@ -115,7 +115,7 @@ data-docs: install  ## build every source on the files in DATA=, and write the f
 sft: data  ## supervised fine-tuning on the traces
 	@$(TRAIN) sft $(call config,sft,sft) --refresh $(call own,sft) $(peft) $(call args,sft)
 
-grpo: sft  ## the flat baseline, from the SFT model
+grpo: sft  ## the GRPO baseline, from the SFT model
 	@$(TRAIN) grpo $(call config,grpo,grpo) --refresh $(call own,grpo) $(from_sft) $(call args,grpo)
 
 ifeq ($(PEFT)$(DEEPSPEED)$(PROCESSES),)
@@ -127,7 +127,7 @@ hrpo: sft
 	@$(TRAIN) hrpo $(call config,hrpo,hrpo) --refresh $(call own,hrpo) $(from_sft) $(call args,hrpo)
 endif
 
-compare: data  ## the same with flat GRPO and SEEDS= seeds
+compare: data  ## the same with GRPO and SEEDS= seeds
 	@$(ADASR) compare $(call config,compare,compare) --variants hrpo,grpo --seeds $(SEEDS) \
 	  $(quick) $(layout) $(call seed,--seed) $(call args,compare)
 
