@@ -2,32 +2,26 @@
 
     python benchmarks/compare_runs.py runs/tiny runs/tiny-parallel --methods sft,hrpo --seeds 3
 
-Recomputed from the records of the evaluations. Intervals: 95 %, questions within seeds (``metrics.clustered_bootstrap``).
+Recomputed from the records of the evaluations; 95 % intervals of questions within seeds.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from adasr_trl.core.protocol import Mode
-from adasr_trl.evaluation.outcome import Outcome, clustered_bootstrap
-from adasr_trl.evaluation.records import Setting, load_outcomes
-
-MEASURES: dict[str, Callable[[Outcome], float]] = {
-    "accuracy, points": lambda one: 100.0 * one.right,
-    "total tokens": lambda one: float(one.total_tokens),
-    "latency, s": lambda one: one.answer_latency_seconds,
-}
+from adasr_trl.evaluation.records import load_outcomes
+from adasr_trl.evaluation.settings import Setting
+from adasr_trl.evaluation.summary import PairedDifference, QuestionValues, values_by_seed
+from adasr_trl.evaluation.tables import MORE_LATENCY, MORE_TOKENS, POINTS, table
 
 
-def outcomes(folder: Path, method: str, seeds: int, temperature: float) -> list[list[Outcome]]:
-    """Of every seed, in the order of the questions."""
-    setting = Setting(Mode.STREAMING, temperature)
-    return [
-        load_outcomes(folder / f"seed-{seed}" / method / "eval", setting) for seed in range(seeds)
-    ]
+def values(folder: Path, method: str, seeds: int, setting: Setting) -> QuestionValues:
+    """The values of every seed, in the order of the questions."""
+    runs = [folder / f"seed-{seed}" / method / "eval" for seed in range(seeds)]
+    return values_by_seed([load_outcomes(run, setting) for run in runs])
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -38,23 +32,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--methods", default="sft,hrpo")
     parser.add_argument("--seeds", type=int, default=3)
     options = parser.parse_args(arguments)
-    print(f"| {options.second.name} - {options.first.name} | decoding | {' | '.join(MEASURES)} |")
-    print("|---|---|" + "---|" * len(MEASURES))
+    rows = []
     for method in options.methods.split(","):
-        for temperature, name in ((0.0, "greedy"), (1.0, "sampled, T = 1")):
-            both = [
-                outcomes(folder, method, options.seeds, temperature)
+        for setting in (Setting(Mode.STREAMING, 0.0), Setting(Mode.STREAMING, 1.0)):
+            first, second = (
+                values(folder, method, options.seeds, setting)
                 for folder in (options.first, options.second)
-            ]
-            cells = []
-            for measure in MEASURES.values():
-                pairs = [
-                    [measure(b) - measure(a) for a, b in zip(*seed, strict=True)]
-                    for seed in zip(*both, strict=True)
-                ]
-                found = clustered_bootstrap(pairs)
-                cells.append(f"{found:+.2f}")
-            print(f"| {method} | {name} | {' | '.join(cells)} |")
+            )
+            rows.append(((method, setting.decoding), PairedDifference(first, second)))
+    names = (f"{options.second.name} - {options.first.name}", "decoding")
+    print(table(names, rows, (POINTS, MORE_TOKENS, MORE_LATENCY)).markdown())
 
 
 if __name__ == "__main__":

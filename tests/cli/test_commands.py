@@ -15,7 +15,8 @@ from adasr_trl.artifacts.names import CHECKPOINT_MARK
 from adasr_trl.artifacts.samples import read_samples
 from adasr_trl.core.protocol import Mode
 from adasr_trl.evaluation import records
-from adasr_trl.evaluation.records import Setting, load_outcomes, load_rollouts
+from adasr_trl.evaluation.records import load_outcomes, load_rollouts
+from adasr_trl.evaluation.settings import Setting
 from adasr_trl.training import data
 from support import workspace
 from support.runs import assert_equal, kill_at, run, samples

@@ -37,7 +37,7 @@ def test_a_reader_without_colours_sees_every_part_by_its_label() -> None:
         "deep 5 + 3 = 8 3 tokens",
         "3.90 s answer 8",
         "right ✓ gold 8",
-        "streaming 6 tokens, deep 3 tokens, backlog 0.10 s, wait 0.30 s",
+        "streaming 6 tokens, deep 3 tokens, backlog 0.10 s, answer latency 0.30 s",
     ]
 
 

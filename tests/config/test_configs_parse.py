@@ -8,7 +8,7 @@ import pytest
 
 from adasr_trl.cli import train
 from adasr_trl.config.loading import load_config, parse_trl
-from adasr_trl.experiments.compare import CompareSection
+from adasr_trl.experiments.grid import CompareSection
 from adasr_trl.rewards import build_rewards
 from data_builders.__main__ import main as build
 

@@ -11,7 +11,7 @@ from adasr_trl.core.errors import UserError
 from adasr_trl.core.protocol import Ending, Mode, Phase
 from adasr_trl.engines import HFEngine, Request, Sampling
 from adasr_trl.engines.rollout_state import SequenceState
-from adasr_trl.evaluation.judging import first_answer_token
+from adasr_trl.evaluation.outcome import first_answer_token
 from adasr_trl.layouts import build_layout
 from adasr_trl.layouts.codec import Codec
 from support.parallel_layout import full_logps

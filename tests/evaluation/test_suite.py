@@ -16,7 +16,8 @@ from adasr_trl.core.episode import read_episodes, write_episodes
 from adasr_trl.core.protocol import Mode, Phase
 from adasr_trl.engines import registry
 from adasr_trl.evaluation import records
-from adasr_trl.evaluation.records import Setting, load_outcomes, load_rollouts
+from adasr_trl.evaluation.records import load_outcomes, load_rollouts
+from adasr_trl.evaluation.settings import Setting
 from support import workspace
 
 MODES = ["streaming", "forced_skip", "no_deep"]
@@ -132,8 +133,8 @@ def test_one_run_goes_on_as_ever_and_gets_the_table_too(root):
     outcomes = load_outcomes(folder, Setting(Mode.STREAMING, 0.0))
     by = rows[0]["clocks"]["own"]
     seconds = [outcome.answer_latency_seconds for outcome in outcomes]
-    assert by["answer_seconds"]["mean"] == pytest.approx(sum(seconds) / len(seconds))
-    assert "| one | no deep | greedy |" in (folder / "table.md").read_text()
+    assert by["answer_latency_seconds"]["mean"] == pytest.approx(sum(seconds) / len(seconds))
+    assert "| one | no-deep | greedy |" in (folder / "table.md").read_text()
 
 
 def test_the_first_sample_is_the_only_one_of_before_and_batches_do_not_matter(root, monkeypatch):

@@ -12,48 +12,56 @@ from adasr_trl.config.sections import ModelConfig
 from adasr_trl.core.clock import Clock
 from adasr_trl.core.protocol import Ending, Mode
 from adasr_trl.evaluation.arrivals import Pace
-from adasr_trl.evaluation.clocks import Ticking
-from adasr_trl.evaluation.judging import Judged, Timed
-from adasr_trl.evaluation.outcome import Interval, wilson_interval
-from adasr_trl.evaluation.page import Findings, markdown_of, shown_pairs
-from adasr_trl.evaluation.pairs import differences, keep, pairs_of
-from adasr_trl.evaluation.plan import Planned, Questions
-from adasr_trl.evaluation.records import Setting
-from adasr_trl.evaluation.suite import Row, Suite
-from adasr_trl.evaluation.summary import figures_of, pass_at_k
+from adasr_trl.evaluation.clocks import PacedClock
+from adasr_trl.evaluation.intervals import Interval, wilson_interval
+from adasr_trl.evaluation.outcome import Latencies, Outcome, SkipCounts
+from adasr_trl.evaluation.page import Findings, markdown_of, pairs_of, shown_pairs
+from adasr_trl.evaluation.plan import EvaluationPlan, Questions
+from adasr_trl.evaluation.settings import Condition, Setting
+from adasr_trl.evaluation.suite import Suite
+from adasr_trl.evaluation.summary import (
+    pass_at_k,
+    summarise_samples,
+    summarise_seeds,
+    values_by_question,
+)
 
 
-def judged(right, *, deep=10, skips=(0, 0), trace=None, wait=1.0, ending=Ending.ANSWERED) -> Judged:
+def judged(
+    right, *, deep=10, skips=(0, 0), trace=None, latency=1.0, ending=Ending.ANSWERED
+) -> Outcome:
     """A rollout that wrote 5 tokens of thoughts; ``skips`` are (skipped, of so many), ``trace`` (skips, both, skippable)."""
     traced_skipped, rightly, skippable = trace or (0, 0, 0)
-    timed = Timed(wait / 4, wait - 0.1, wait, wait + 0.1, 0.5, 2 * wait, None)
-    return Judged(
+    seconds = Latencies(
+        backlog_seconds=latency / 4,
+        answer_latency_seconds=latency,
+        end_seconds=latency + 0.1,
+        overlap=0.5,
+        first_seconds=latency - 0.1,
+        lagging=2 * latency,
+    )
+    return Outcome(
         right=right,
         streaming_tokens=5,
         deep_tokens=deep,
         ending=ending,
-        thoughts=skips[1],
-        skipped=skips[0],
-        traced=skips[1],
-        traced_skipped=traced_skipped,
-        skippable=skippable,
-        rightly_skipped=rightly,
-        lagging=3.0 * wait,
+        skips=SkipCounts(skips[1], skips[0], traced_skipped, skippable, rightly),
+        latencies=(seconds,),
+        lagging=3.0 * latency,
         adaptive_lagging=4.0 if right else None,
-        timed=(timed,),
     )
 
 
 FOUR = [
-    judged(True, deep=10, skips=(1, 4), trace=(1, 1, 2), wait=1.0),
-    judged(True, deep=20, skips=(2, 4), trace=(2, 1, 1), wait=2.0),
-    judged(False, deep=30, skips=(0, 4), trace=(0, 0, 2), wait=3.0, ending=Ending.MALFORMED),
-    judged(False, deep=0, wait=10.0, ending=Ending.OUT_OF_TOKENS),
+    judged(True, deep=10, skips=(1, 4), trace=(1, 1, 2), latency=1.0),
+    judged(True, deep=20, skips=(2, 4), trace=(2, 1, 1), latency=2.0),
+    judged(False, deep=30, skips=(0, 4), trace=(0, 0, 2), latency=3.0, ending=Ending.MALFORMED),
+    judged(False, deep=0, latency=10.0, ending=Ending.OUT_OF_TOKENS),
 ]
 
 
 def test_a_line_is_what_its_rollouts_add_up_to() -> None:
-    found = figures_of([FOUR], ("own",), 10)
+    found = summarise_samples([FOUR], ("own",), 10)
     assert (found.questions, found.samples, found.pass_at) == (4, 1, {})
     assert found.accuracy == Interval(0.5, *wilson_interval(2, 4))
     assert (found.streaming_tokens, found.deep_tokens, found.total_tokens) == (5, 15, 20)
@@ -67,17 +75,19 @@ def test_a_line_is_what_its_rollouts_add_up_to() -> None:
 
 
 def test_a_clock_has_means_medians_and_95th_percentiles() -> None:
-    by = figures_of([FOUR], ("own",), 10).clocks["own"]
+    by = summarise_samples([FOUR], ("own",), 10).clocks["own"]
     assert by.backlog_seconds == pytest.approx(1.0)
-    assert (by.answer_seconds.mean, by.answer_seconds.median) == (4.0, 2.5)
-    assert by.answer_seconds.p95 == pytest.approx(3.0 + 0.85 * 7.0)  # position 3 * 0.95 = 2.85
+    assert (by.answer_latency_seconds.mean, by.answer_latency_seconds.median) == (4.0, 2.5)
+    assert by.answer_latency_seconds.p95 == pytest.approx(
+        3.0 + 0.85 * 7.0
+    )  # position 3 * 0.95 = 2.85
     assert by.first_seconds.median == pytest.approx(2.4)
     assert by.end_seconds.median == pytest.approx(2.6)
     assert (by.overlap, by.lagging_seconds, by.adaptive_lagging_seconds) == (0.5, 8.0, None)
 
 
 def test_without_skips_or_traces_there_is_no_precision() -> None:
-    found = figures_of([[judged(True)]], ("own",), 10)
+    found = summarise_samples([[judged(True)]], ("own",), 10)
     assert (found.skip_rate, found.skip_precision, found.skip_recall) == (None, None, None)
 
 
@@ -101,46 +111,44 @@ def test_samples_are_a_mean_for_each_question_and_pass_at_k_over_them() -> None:
         [judged(False), judged(True)],
         [judged(False), judged(True)],
     ]
-    found = figures_of(samples, ("own",), 2000)
+    found = summarise_samples(samples, ("own",), 2000)
     assert (found.questions, found.samples) == (2, 3)
     assert found.accuracy.mean == pytest.approx(2 / 3)
     assert (found.accuracy.low, found.accuracy.high) == pytest.approx((1 / 3, 1.0))
     assert found.pass_at == pytest.approx({1: 2 / 3, 2: 5 / 6, 3: 1.0})
 
 
-def row(run: str, mode: Mode = Mode.STREAMING, temperature: float = 0.0) -> Row:
-    return Row(run, Setting(mode, temperature), 1)
+def row(run: str, mode: Mode = Mode.STREAMING, temperature: float = 0.0) -> Condition:
+    return Condition(run, Setting(mode, temperature))
 
 
-def rights(pattern: str, wait: float) -> list[Judged]:
-    return [judged(letter == "r", wait=wait) for letter in pattern]
+def rights(pattern: str, latency: float) -> list[Outcome]:
+    return [judged(letter == "r", latency=latency) for letter in pattern]
 
 
 def test_any_two_lines_of_one_temperature_are_compared_on_the_same_questions() -> None:
     lines = {
-        row("a"): keep([rights("rrwwwwwwww", 2.0)]),
-        row("b"): keep([rights("rwrrrrwwww", 1.5)]),
-        row("b", Mode.NO_DEEP): keep([rights("wwwwwwwwww", 0.5)]),
-        row("b", temperature=1.0): keep([rights("wwwwwwwwww", 0.5)]),
+        row("a"): values_by_question([rights("rrwwwwwwww", 2.0)]),
+        row("b"): values_by_question([rights("rwrrrrwwww", 1.5)]),
+        row("b", Mode.NO_DEEP): values_by_question([rights("wwwwwwwwww", 0.5)]),
+        row("b", temperature=1.0): values_by_question([rights("wwwwwwwwww", 0.5)]),
     }
-    found = differences(lines, resamples=200)
-    assert [(each.first.label, each.second.label) for each in found] == [
+    found = pairs_of(lines, resamples=200)
+    assert [(first.label, second.label) for first, second in found] == [
         ("a, streaming, greedy", "b, streaming, greedy"),
-        ("a, streaming, greedy", "b, no deep, greedy"),
-        ("b, streaming, greedy", "b, no deep, greedy"),
+        ("a, streaming, greedy", "b, no-deep, greedy"),
+        ("b, streaming, greedy", "b, no-deep, greedy"),
     ]
-    first = found[0]
+    first = next(iter(found.values()))
     assert first.points.mean == pytest.approx(30.0)
     assert first.points.low < 30.0 < first.points.high
     # 4 against 1 of 5: (1 + 5) of 32 ways are as uneven on each side.
     assert (first.mcnemar.n01, first.mcnemar.n10, first.mcnemar.p) == (4, 1, 12 / 32)
-    assert first.seconds == Interval(-0.5, -0.5, -0.5)
+    assert first.answer_latency_seconds == Interval(-0.5, -0.5, -0.5)
     assert first.turned.points.mean == pytest.approx(-30.0)
-    assert (first.turned.mcnemar.n01, first.turned.seconds.mean) == (1, 0.5)
-    assert (first.turned.points.low, first.turned.points.high) == (
-        -first.points.high,
-        -first.points.low,
-    )
+    assert (first.turned.mcnemar.n01, first.turned.answer_latency_seconds.mean) == (1, 0.5)
+    ends = [-first.points.high, -first.points.low]
+    assert [first.turned.points.low, first.turned.points.high] == pytest.approx(ends)
 
 
 def suite_of(rows, tmp_path, **config) -> Suite:
@@ -148,7 +156,7 @@ def suite_of(rows, tmp_path, **config) -> Suite:
     section = EvalConfig(runs=runs, output_dir=str(tmp_path), **config)
     asked = Questions("", tmp_path / "test.jsonl", 4)
     plans = {
-        (run, "test"): Planned(ModelConfig(path=path), asked, (), 0, {})
+        (run, "test"): EvaluationPlan(ModelConfig(path=path), asked, (), 0, {})
         for run, path in runs.items()
     }
     return Suite(section, plans, tuple(rows), tmp_path)
@@ -163,10 +171,10 @@ def test_the_page_shows_the_same_numbers(tmp_path) -> None:
     rows = [row("sft"), row("hrpo")]
     suite = suite_of(rows, tmp_path, clocks={"own": ClockSection(jitter=0.5, burst=2)})
     samples = {rows[0]: [FOUR], rows[1]: [rights("rrrr", 0.5)]}
-    figures = {each: figures_of(found, ("own",), 10) for each, found in samples.items()}
-    pairs = differences({each: keep(found) for each, found in samples.items()}, 50)
-    ticking = {"own": Ticking(Clock(), Pace(jitter=0.5, burst=2))}
-    findings = Findings({"test": figures}, {"test": pairs}, dict.fromkeys(suite.runs, ticking))
+    summaries = {each: summarise_samples(found, ("own",), 10) for each, found in samples.items()}
+    pairs = pairs_of({each: values_by_question(found) for each, found in samples.items()}, 50)
+    clocks = {"own": PacedClock(Clock(), Pace(jitter=0.5, burst=2))}
+    findings = Findings({"test": summaries}, {"test": pairs}, dict.fromkeys(suite.runs, clocks))
     text = markdown_of(suite, findings)
     assert "jitter 0.5 (seed 0), in bursts of 2, 30 ms a written token, 0.5 ms a read token" in text
     assert cells(text, "sft | streaming")[3:] == [
@@ -184,10 +192,24 @@ def test_the_page_shows_the_same_numbers(tmp_path) -> None:
 
 def test_many_pairs_are_shown_against_the_reference_alone(tmp_path) -> None:
     rows = [row(run, mode) for run in "abc" for mode in (Mode.STREAMING, Mode.NO_DEEP)]
-    lines = {each: keep([rights("rw", 1.0)]) for each in rows}
-    found = differences(lines, resamples=5)
-    assert len(found) == len(pairs_of(rows)) == math.comb(6, 2)
+    lines = {each: values_by_question([rights("rw", 1.0)]) for each in rows}
+    found = pairs_of(lines, resamples=5)
+    assert len(found) == math.comb(6, 2)
     shown = shown_pairs(suite_of(rows, tmp_path, reference="b"), found)
-    assert {each.first.label for each in shown} == {"b, streaming, greedy"}
-    assert [each.second for each in shown] == [each for each in rows if each != rows[2]]
-    assert shown_pairs(suite_of(rows, tmp_path), found[:10]) == found[:10]
+    assert {first.label for first, _ in shown} == {"b, streaming, greedy"}
+    assert [second for _, second in shown] == [each for each in rows if each != rows[2]]
+    few = dict(itertools.islice(found.items(), 10))
+    assert shown_pairs(suite_of(rows, tmp_path), few) == few
+
+
+def test_seeds_are_pooled_and_shown_one_by_one() -> None:
+    found = summarise_seeds([rights("rrww", 1.0), rights("rwww", 3.0)])
+    assert (found.questions, found.samples, found.accuracies) == (4, 2, (0.5, 0.25))
+    assert found.accuracy.mean == 0.375
+    assert found.accuracy.low < 0.25 < 0.5 < found.accuracy.high
+    assert found.latency.answer_latency_seconds.mean == 2.0
+
+
+def test_a_summary_of_nothing_is_refused() -> None:
+    with pytest.raises(ValueError, match="evaluate at least one episode"):
+        summarise_seeds([[]])

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import copy
 from dataclasses import replace
-from types import SimpleNamespace
 
 import pytest
 
 from adasr_trl.artifacts.saved_config import save_streaming
 from adasr_trl.config.sections import ModelConfig
 from adasr_trl.core.errors import UserError
-from adasr_trl.evaluation.judging import Judge
 from adasr_trl.layouts.codec import Codec
 from adasr_trl.models.loading import load_policy
 from support.settings import STREAMING
@@ -49,9 +47,8 @@ def test_an_unfinished_run_is_refused(tmp_path) -> None:
         load_policy(ModelConfig(path=str(tmp_path / "none")))
 
 
-def test_records_are_judged_with_the_prompt_that_the_model_had(config) -> None:
-    plan = SimpleNamespace(model=config)
-    codec = Judge(plan, {})._codec
+def test_the_codec_of_a_policy_has_the_prompt_that_the_model_had(config) -> None:
+    codec = load_policy(config).codec
     assert codec.decode(codec.prompt("How many?")).endswith("<think></think>")
     without = Codec(codec.tokenizer, STREAMING.markers)
     assert codec.prompt("How many?") != without.prompt("How many?")

@@ -100,7 +100,9 @@ def test_a_question_is_chosen_and_two_runs_compared_by_keyboard(page):
     assert events.count() == 5  # three sentences, the deep part, the answer
     told = page.locator("#told").inner_text()
     assert re.fullmatch(
-        r"hrpo, seed-1: .*, wait [0-9.]+ s\. sft, seed-0: .*, wait [0-9.]+ s\.", told
+        r"hrpo, seed-1: .*, answer latency [0-9.]+ s\. "
+        r"sft, seed-0: .*, answer latency [0-9.]+ s\.",
+        told,
     )
     focus(page, "next")
     page.keyboard.press("Enter")
@@ -114,7 +116,7 @@ def test_filters_list_the_wrong_the_slow_and_what_the_runs_disagree_on(page):
     wrong = page.evaluate(verdicts)
     assert wrong
     assert all(each.startswith("✗ wrong") for each in wrong)
-    page.select_option("#filter", "wait")
+    page.select_option("#filter", "latency")
     waits = [float(each.split(", ")[1].split(" s")[0]) for each in page.evaluate(verdicts)]
     assert waits == sorted(waits, reverse=True)
     assert page.evaluate("document.getElementById('questions').selectedIndex") == 0

@@ -13,7 +13,8 @@ from adasr_trl.config.sections import LoraSection, RewardConfig
 from adasr_trl.core.errors import UserError
 from adasr_trl.core.protocol import Mode, Phase
 from adasr_trl.evaluation import records
-from adasr_trl.evaluation.records import Setting, load_rollouts
+from adasr_trl.evaluation.records import load_rollouts
+from adasr_trl.evaluation.settings import Setting
 from adasr_trl.hrpo import HRPOConfig, HRPOTrainer
 from adasr_trl.rewards import build_rewards
 from adasr_trl.training.data import Data, Texts

@@ -59,13 +59,18 @@ def load_origin(directory: Path) -> ModelConfig | None:
 
 
 def load_streaming(directory: Path) -> StreamingConfig:
-    """Read it back; a UserError says what is missing."""
+    """Read it back; a UserError says what is missing or wrong."""
     path = directory / STREAMING_FILE
     if not path.is_file():
         raise UserError(
             f"{path}: no such file; {directory} is not a finished run of adasr sft, grpo or hrpo."
         )
-    data = json.loads(path.read_text(encoding="utf-8"))
-    return StreamingConfig(
-        **{**data, "markers": Markers(**data["markers"]), "clock": Clock(**data["clock"])}
-    )
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+        parts = {"markers": Markers(**data["markers"]), "clock": Clock(**data["clock"])}
+        return StreamingConfig(**{**data, **parts})
+    except UserError:
+        raise
+    except (LookupError, TypeError, ValueError) as error:
+        detail = f"{type(error).__name__}: {error}"
+        raise UserError(f"{path}: not as a run writes it ({detail}).") from None

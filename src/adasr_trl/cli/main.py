@@ -82,11 +82,11 @@ def _run(options: argparse.Namespace, overrides: list[str]) -> int:
     if options.command in own:
         return own[options.command](options)
     if options.command == "compare":
-        from adasr_trl.experiments.compare import compare
+        from adasr_trl.experiments.grid import compare
 
         return compare(options, overrides)
     if options.command == "ablate":
-        from adasr_trl.experiments.ablate import ablate
+        from adasr_trl.experiments.grid import ablate
 
         return ablate(options, overrides)
     if options.command == "doctor":

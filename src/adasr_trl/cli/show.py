@@ -8,7 +8,7 @@
             deep    5 + 3 = 8                             9 tokens
      3.07 s answer  8
             right   ✓ gold 8
-    streaming 5 tokens, deep 9 tokens, backlog 0.03 s, wait 0.27 s
+    streaming 5 tokens, deep 9 tokens, backlog 0.03 s, answer latency 0.27 s
 
 The times are the clock's. On a terminal the thoughts stand beside the input, as ``adasr stream`` shows them live
 (``live.rows``, where hostile text is made harmless). Tables over many rollouts are in ``report``.
@@ -100,7 +100,8 @@ def _footer(rollout: Rollout, episode: Episode, clock: Clock) -> str:
     judged = outcome(rollout, episode, clock)
     return (
         f"streaming {count(judged.streaming_tokens)}, deep {count(judged.deep_tokens)}, "
-        f"backlog {judged.backlog_seconds:.2f} s, wait {judged.answer_latency_seconds:.2f} s"
+        f"backlog {judged.latencies[0].backlog_seconds:.2f} s, "
+        f"answer latency {judged.answer_latency_seconds:.2f} s"
     )
 
 
@@ -116,7 +117,8 @@ def show_run(run: Path, count: int, which: str, file: str | None) -> int:
     from rich.console import Console
     from rich.text import Text
 
-    from adasr_trl.evaluation.records import load_rollouts, recorded_settings
+    from adasr_trl.evaluation.records import load_rollouts
+    from adasr_trl.evaluation.settings import recorded_settings
 
     folder = run / EVAL_FOLDER
     settings = [each for each in recorded_settings(folder) if file in (None, each.file)]

@@ -52,6 +52,16 @@ def average_lagging(
     return sum(delay - t * pace for t, delay in enumerate(delays[:tau])) / tau
 
 
+def lags(
+    delays: Sequence[float], source_length: float, reference: int | None
+) -> tuple[float | None, float | None]:
+    """AL and LAAL of one rollout; no LAAL without a reference, which is counted in target units."""
+    lagging = average_lagging(delays, source_length, len(delays))
+    if reference is None:
+        return lagging, None
+    return lagging, average_lagging(delays, source_length, max(len(delays), reference))
+
+
 def word_delays(rollout: Rollout, words: Sequence[float]) -> list[float]:
     """The words that had been read when each token was written.
 

@@ -1,261 +1,244 @@
-"""What a finished rollout was worth, and what a set of them says: accuracy, tokens, seconds, and how sure we are.
+"""One rollout judged: against the gold answer, the episode's trace, and clocks.
 
-    >>> wilson_interval(8, 10)
-    (0.490..., 0.943...)
-    >>> mcnemar([True, False, False, False], [False, True, True, True]).p
-    0.625
+    >>> outcome(rollout, episode, Clock()).right
+    True
+    >>> judge = Judge([PacedClock(Clock(words_per_minute=300))], codec)
+    >>> judge(rollout, episode, Mode.STREAMING).latencies[0].answer_latency_seconds
+    0.32
 
-Two runs are compared on the same questions, so their differences are paired: at 500 questions one standard error
-of an accuracy is about 2 points, and only pairing sees less than that. Pure functions over the standard library;
-tables, plots and files are in ``report``.
+An answer that the protocol did not close was not delivered, so it is wrong (our choice, not specified in the paper).
+Intervals and means over many outcomes are in ``summary``.
 """
 
 from __future__ import annotations
 
-import math
-import random
-import statistics
-from collections.abc import Iterable, Sequence
+import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from adasr_trl.core.answers import is_right
-from adasr_trl.core.clock import Clock, arrivals, timeline
+from adasr_trl.core.chunking import spoken_words
+from adasr_trl.core.clock import Clock, timeline
 from adasr_trl.core.episode import Episode
 from adasr_trl.core.number_reading import latest_number
-from adasr_trl.core.protocol import Ending, Phase
+from adasr_trl.core.protocol import Ending, Mode, Phase
 from adasr_trl.core.rollout import Rollout
+from adasr_trl.evaluation.arrivals import paced
+from adasr_trl.evaluation.clocks import PacedClock
+from adasr_trl.evaluation.lagging import first_answer_seconds, lags, second_delays, word_delays
+
+if TYPE_CHECKING:
+    from adasr_trl.layouts.codec import Codec
 
 
-@dataclass(frozen=True)
-class Interval:
-    """A mean with its 95 % interval, in the unit of the values; ``f"{interval:+.1f}"`` is "+4.1 (+0.3 to +8.3)"."""
-
-    mean: float
-    low: float
-    high: float
-
-    def __format__(self, form: str) -> str:
-        """Each of the three in that form."""
-        return f"{self.mean:{form}} ({self.low:{form}} to {self.high:{form}})"
-
-
-@dataclass(frozen=True)
-class McNemar:
-    """The discordant pairs of two runs and the exact test of "neither is better".
+@dataclass(frozen=True, slots=True)
+class Latencies:
+    """One rollout by one clock, in seconds from the last chunk's arrival.
 
     Attributes:
-        n01: Questions that the first run got wrong and the second right.
-        n10: Questions that the first run got right and the second wrong.
-        p: Two-sided exact binomial p-value; 1 where the runs never differ.
+        backlog_seconds: Thinking left when the last chunk had arrived.
+        answer_latency_seconds: To the last token of the answer's value; the backlog is a part of it.
+        end_seconds: To the last token of all.
+        overlap: Share of the writing that was hidden behind reading.
+        first_seconds: To the first token of the answer; None without a codec.
+        lagging: AL in seconds; None without a codec.
+        adaptive_lagging: LAAL in seconds; None without a codec or a trace.
     """
 
-    n01: int
-    n10: int
-    p: float
+    backlog_seconds: float
+    answer_latency_seconds: float
+    end_seconds: float
+    overlap: float
+    first_seconds: float | None = None
+    lagging: float | None = None
+    adaptive_lagging: float | None = None
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """One rollout against its gold answer and the clock.
+@dataclass(frozen=True, slots=True)
+class SkipCounts:
+    """Chunks after which the model chose to think or to skip.
 
     Attributes:
-        episode_id: The episode it answers.
+        choices: All of them; 0 where the mode leaves no choice.
+        skipped: Skips of the model.
+        traced_skipped: Skips of the model where the episode's trace says what to do.
+        skippable: Skips of the trace.
+        rightly_skipped: Skips of both.
+    """
+
+    choices: int
+    skipped: int
+    traced_skipped: int
+    skippable: int
+    rightly_skipped: int
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """One rollout.
+
+    Attributes:
         right: Whether it delivered the gold answer.
         streaming_tokens: Sampled tokens of its thoughts, end markers and skips included.
         deep_tokens: Sampled tokens of the deep part, the answer and the end of sequence included.
-        total_tokens: The sum of both: the compute.
-        skip_rate: Share of chunks after which the model skipped.
-        answer_latency_seconds: From the last chunk's arrival to the last token of the answer's value.
-        backlog_seconds: Thinking left when the last chunk had arrived; part of the latency.
-        overlap: Share of the time spent writing that was hidden behind reading.
         ending: How the rollout ended.
+        skips: Its skips beside those of the trace.
+        latencies: By each clock.
         tags: The episode's labels.
-        stream_right: Whether the last number of its thoughts is that of the episode's own trace; None where one of
-            them has none.
+        stream_right: Whether the last number of its thoughts is that of the trace; None where one of them has none.
+        lagging: AL in words; None without a codec.
+        adaptive_lagging: LAAL in words; None without a codec or a trace.
     """
 
-    episode_id: str
     right: bool
     streaming_tokens: int
     deep_tokens: int
-    total_tokens: int
-    skip_rate: float
-    answer_latency_seconds: float
-    backlog_seconds: float
-    overlap: float
     ending: Ending
-    tags: tuple[str, ...]
+    skips: SkipCounts
+    latencies: tuple[Latencies, ...]
+    tags: tuple[str, ...] = ()
     stream_right: bool | None = None
+    lagging: float | None = None
+    adaptive_lagging: float | None = None
 
+    @property
+    def total_tokens(self) -> int:
+        """All sampled tokens: the compute."""
+        return self.streaming_tokens + self.deep_tokens
 
-@dataclass(frozen=True)
-class Summary:
-    """Means over n outcomes: accuracy with its Wilson interval, tokens, seconds, and shares of the endings."""
-
-    n: int
-    accuracy: float
-    accuracy_low: float
-    accuracy_high: float
-    streaming_tokens: float
-    deep_tokens: float
-    total_tokens: float
-    skip_rate: float
-    answer_latency_seconds: float
-    latency_median: float
-    latency_p95: float
-    backlog_seconds: float
-    overlap: float
-    answered: float
-    out_of_tokens: float
-    malformed: float
+    @property
+    def answer_latency_seconds(self) -> float:
+        """By the first clock."""
+        return self.latencies[0].answer_latency_seconds
 
 
 def outcome(rollout: Rollout, episode: Episode, clock: Clock) -> Outcome:
-    """Judge one rollout. Ours: an answer that the protocol did not close was not delivered, so it is wrong."""
-    if rollout.episode_id != episode.id:
-        raise ValueError(
-            f"the rollout answers episode {rollout.episode_id!r} but was given episode {episode.id!r}; "
-            f"match them by id."
+    """Judge one rollout by one clock, without what takes a tokenizer (lagging, first token of the answer)."""
+    return Judge([PacedClock(clock)])(rollout, episode, Mode.STREAMING)
+
+
+class Judge:
+    """Judges the rollouts of one run."""
+
+    def __init__(self, clocks: Sequence[PacedClock], codec: Codec | None = None) -> None:
+        """Take the clocks, and the run's codec for lagging and the first token of the answer."""
+        self._clocks = clocks
+        self._codec = codec
+        self._trace_tokens: dict[tuple[str, bool], int] = {}
+
+    def __call__(self, rollout: Rollout, episode: Episode, mode: Mode) -> Outcome:
+        """Judge one rollout; a ValueError if it answers another episode."""
+        if rollout.episode_id != episode.id:
+            raise ValueError(
+                f"the rollout answers episode {rollout.episode_id!r} but was given episode {episode.id!r}; "
+                f"match them by id."
+            )
+        own, trace = latest_number(rollout.thoughts), latest_number(episode.thoughts or ())
+        counts = self._count(rollout, episode, mode)
+        lagging, adaptive_lagging = _word_lags(rollout, episode, counts)
+        return Outcome(
+            right=rollout.ending is Ending.ANSWERED
+            and is_right(rollout.answer, episode.answer, episode.answer_type),
+            streaming_tokens=rollout.tokens_in(Phase.STREAM),
+            deep_tokens=rollout.tokens_in(Phase.DEEP),
+            ending=rollout.ending,
+            skips=_skips(rollout, episode),
+            latencies=tuple(_latencies(rollout, episode, each, counts) for each in self._clocks),
+            tags=episode.tags,
+            stream_right=None if own is None or trace is None else own == trace,
+            lagging=lagging,
+            adaptive_lagging=adaptive_lagging,
         )
-    played = timeline(rollout, arrivals(episode, clock), clock)
-    streaming, deep = rollout.tokens_in(Phase.STREAM), rollout.tokens_in(Phase.DEEP)
-    own, told = latest_number(rollout.thoughts), latest_number(episode.thoughts or ())
-    return Outcome(
-        episode_id=episode.id,
-        right=rollout.ending is Ending.ANSWERED
-        and is_right(rollout.answer, episode.answer, episode.answer_type),
-        streaming_tokens=streaming,
-        deep_tokens=deep,
-        total_tokens=streaming + deep,
-        skip_rate=rollout.skip_rate,
-        answer_latency_seconds=played.answer_latency_seconds,
-        backlog_seconds=played.backlog_seconds,
-        overlap=played.overlap,
-        ending=rollout.ending,
-        tags=episode.tags,
-        stream_right=None if own is None or told is None else own == told,
+
+    def _count(self, rollout: Rollout, episode: Episode, mode: Mode) -> _TokenCounts | None:
+        if self._codec is None:
+            return None
+        trace = None
+        if episode.thoughts is not None:
+            key = (episode.id, mode is Mode.READ_THEN_THINK)
+            if key not in self._trace_tokens:
+                self._trace_tokens[key] = trace_tokens(episode, mode, self._codec)
+            trace = self._trace_tokens[key]
+        return _TokenCounts(first_answer_token(rollout, mode, self._codec), trace)
+
+
+@dataclass(frozen=True, slots=True)
+class _TokenCounts:
+    """The DEEP token, counted from 1, with which the answer begins; and the length of the episode's trace."""
+
+    first_answer: int
+    trace: int | None
+
+
+def first_answer_token(rollout: Rollout, mode: Mode, codec: Codec) -> int:
+    """Which DEEP token is the answer's first, counted from 1; the last one where no answer was begun.
+
+    Where ``reasoning_end`` was given, the first one is.
+    """
+    pairs = zip(rollout.token_ids, rollout.phases, strict=True)
+    ids = [token_id for token_id, phase in pairs if phase is Phase.DEEP]
+    if mode is Mode.NO_DEEP:
+        return min(1, len(ids))
+    head, separator, _ = codec.decode(ids).partition(codec.markers.reasoning_end)
+    if not separator:
+        return len(ids)
+    return min(codec.tokens_until(ids, len(head) + len(separator)) + 1, len(ids))
+
+
+def trace_tokens(episode: Episode, mode: Mode, codec: Codec) -> int:
+    """How many tokens the episode's trace has, written as supervised training writes it."""
+    thoughts = [thought.strip() for thought in episode.thoughts or ()]
+    deep, count = (episode.deep or "").strip(), 0
+    if mode is Mode.READ_THEN_THINK:
+        deep = " ".join(part for part in (*thoughts, deep) if part)
+    else:
+        end, skip = len(codec.marker("thought_end")), len(codec.marker("skip"))
+        count = sum(len(codec.encode_text(text)) + end if text else skip for text in thoughts)
+    answer = codec.encode_text(episode.answer.strip())
+    return (
+        count + len(codec.encode_text(deep)) + len(codec.marker("reasoning_end")) + len(answer) + 1
     )
 
 
-def summarise(outcomes: Iterable[Outcome]) -> Summary:
-    """The means that a table's row shows. Wrong and unfinished rollouts count in every one of them."""
-    outcomes = list(outcomes)
-    if not outcomes:
-        raise ValueError("got no outcome to summarise; evaluate at least one episode.")
-    n, right = len(outcomes), sum(one.right for one in outcomes)
-    low, high = wilson_interval(right, n)
-    latencies = [one.answer_latency_seconds for one in outcomes]
-    endings = [one.ending for one in outcomes]
-    return Summary(
-        n=n,
-        accuracy=right / n,
-        accuracy_low=low,
-        accuracy_high=high,
-        streaming_tokens=statistics.fmean(one.streaming_tokens for one in outcomes),
-        deep_tokens=statistics.fmean(one.deep_tokens for one in outcomes),
-        total_tokens=statistics.fmean(one.total_tokens for one in outcomes),
-        skip_rate=statistics.fmean(one.skip_rate for one in outcomes),
-        answer_latency_seconds=statistics.fmean(latencies),
-        latency_median=statistics.median(latencies),
-        latency_p95=percentile(latencies, 95),
-        backlog_seconds=statistics.fmean(one.backlog_seconds for one in outcomes),
-        overlap=statistics.fmean(one.overlap for one in outcomes),
-        answered=endings.count(Ending.ANSWERED) / n,
-        out_of_tokens=endings.count(Ending.OUT_OF_TOKENS) / n,
-        malformed=endings.count(Ending.MALFORMED) / n,
+def _skips(rollout: Rollout, episode: Episode) -> SkipCounts:
+    skips = [ending is Ending.SKIP for ending in rollout.thought_endings]
+    trace = [not thought.strip() for thought in episode.thoughts or ()][: len(skips)]
+    traced = skips[: len(trace)]
+    return SkipCounts(
+        choices=len(skips),
+        skipped=sum(skips),
+        traced_skipped=sum(traced),
+        skippable=sum(trace),
+        rightly_skipped=sum(a and b for a, b in zip(traced, trace, strict=True)),
     )
 
 
-def wilson_interval(successes: int, n: int, z: float = 1.959964) -> tuple[float, float]:
-    """The interval of a share, 95 % at the default z (E. B. Wilson, 1927, JASA 22:209).
-
-    Unlike the mean plus or minus two standard errors it stays within 0 and 1 and has width at 0 of n and n of n.
-    """
-    if not 0 <= successes <= n or n == 0:
-        raise ValueError(
-            f"got {successes} successes of {n}; expected 0 <= successes <= n and n > 0."
-        )
-    share, spread = successes / n, z * z / n
-    centre = share + spread / 2
-    half = math.sqrt(share * (1 - share) * spread + spread * spread / 4)
-    low, high = (centre - half) / (1 + spread), (centre + half) / (1 + spread)
-    # At the two ends the exact bound is 0 or 1, which rounding misses by 1e-17.
-    return (0.0 if successes == 0 else low), (1.0 if successes == n else high)
+def _word_lags(
+    rollout: Rollout, episode: Episode, counts: _TokenCounts | None
+) -> tuple[float | None, float | None]:
+    if counts is None:
+        return None, None
+    words = tuple(itertools.accumulate(map(spoken_words, episode.chunks)))
+    return lags(word_delays(rollout, words), words[-1], counts.trace)
 
 
-def mcnemar(first_right: Sequence[bool], second_right: Sequence[bool]) -> McNemar:
-    """Test whether two runs differ on the same questions (Q. McNemar, 1947, Psychometrika 12:153; exact form).
-
-    Only questions on which they differ count: under "neither is better" each is a fair coin.
-    """
-    pairs = list(zip(first_right, second_right, strict=True))
-    n01 = sum(second and not first for first, second in pairs)
-    n10 = sum(first and not second for first, second in pairs)
-    n, tail, ways = n01 + n10, 0, 1
-    for k in range(min(n01, n10) + 1):
-        tail += ways
-        ways = ways * (n - k) // (k + 1)  # exact: the next binomial coefficient
-    return McNemar(n01, n10, min(1.0, 2 * tail / 2**n))  # int / int rounds once, at any size
-
-
-def paired_bootstrap(
-    differences: Sequence[float], *, resamples: int = 10_000, seed: int = 0
-) -> Interval:
-    """The mean of per-question differences and its 95 % percentile interval (Efron and Tibshirani, 1993).
-
-    Assumes that questions are independent draws of the population of questions; it says nothing of how another
-    training seed would do (see ``clustered_bootstrap``). 500 questions take about half a second.
-
-    Args:
-        differences: One value a question, such as (second right) - (first right), or seconds saved.
-        resamples: How often the questions are drawn anew, with replacement.
-        seed: Of the draws: the same call gives the same interval.
-    """
-    return clustered_bootstrap([differences], resamples=resamples, seed=seed)
-
-
-def clustered_bootstrap(
-    differences_by_seed: Sequence[Sequence[float]], *, resamples: int = 10_000, seed: int = 0
-) -> Interval:
-    """The same for several training seeds that were evaluated on the same questions.
-
-    Each resample draws seeds with replacement (where there is more than one), takes each question's mean over the
-    drawn seeds, and draws questions with replacement: a question keeps its values of all seeds together.
-    Assumes that seeds and questions are two independent random samples and that value i of every seed belongs
-    to the same question. With very few seeds the interval is too narrow: S drawn seeds have (S - 1) / S of the
-    true variance between seeds (one half at two), so report the per-seed means beside it.
-
-    Args:
-        differences_by_seed: One row a seed, one column a question.
-        resamples: How often seeds and questions are drawn anew.
-        seed: Of the draws.
-    """
-    widths = {len(row) for row in differences_by_seed}
-    if len(widths) != 1 or widths == {0} or resamples < 1:
-        raise ValueError(
-            f"got rows of {sorted(widths)} values and {resamples} resamples; expected one value a question "
-            f"in every row, at least one question, and at least one resample."
-        )
-    draw, rows = random.Random(seed), len(differences_by_seed)
-    columns = list(zip(*differences_by_seed, strict=True))
-    pooled: dict[tuple[int, ...], list[float]] = {}
-    means = []
-    for _ in range(resamples):
-        drawn = tuple(sorted(draw.choices(range(rows), k=rows))) if rows > 1 else (0,)
-        if drawn not in pooled:
-            pooled[drawn] = [sum(column[s] for s in drawn) / rows for column in columns]
-        means.append(sum(draw.choices(pooled[drawn], k=len(columns))) / len(columns))
-    mean = statistics.fmean(value for column in columns for value in column)
-    return Interval(mean, percentile(means, 2.5), percentile(means, 97.5))
-
-
-def percentile(values: Sequence[float], percent: float) -> float:
-    """The value below which ``percent`` % lie, interpolated linearly between neighbours (numpy's default).
-
-    ``statistics.quantiles`` refuses a single value before Python 3.13.
-    """
-    ordered = sorted(values)
-    position = (len(ordered) - 1) * percent / 100
-    below = math.floor(position)
-    above = min(below + 1, len(ordered) - 1)
-    return ordered[below] + (ordered[above] - ordered[below]) * (position - below)
+def _latencies(
+    rollout: Rollout, episode: Episode, paced_clock: PacedClock, counts: _TokenCounts | None
+) -> Latencies:
+    clock = paced_clock.clock
+    line = timeline(rollout, paced(episode, clock, paced_clock.pace), clock)
+    first, lagging, adaptive_lagging = None, None, None
+    if counts is not None:
+        first = first_answer_seconds(rollout, line, clock, counts.first_answer)
+        delays = second_delays(rollout, line, clock)
+        lagging, adaptive_lagging = lags(delays, line.arrival_seconds[-1], counts.trace)
+    return Latencies(
+        backlog_seconds=line.backlog_seconds,
+        answer_latency_seconds=line.answer_latency_seconds,
+        end_seconds=line.end_latency_seconds,
+        overlap=line.overlap,
+        first_seconds=first,
+        lagging=lagging,
+        adaptive_lagging=adaptive_lagging,
+    )

@@ -1,4 +1,4 @@
-"""The table of a suite as Markdown.
+"""The page of a suite as Markdown.
 
 >>> print(markdown_of(suite, findings))
 
@@ -7,69 +7,94 @@ Numbers alone: nothing of a question or a rollout is in it. Everything that it l
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import itertools
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from adasr_trl.config.eval_section import POOLED, ClockSection
-from adasr_trl.evaluation.clocks import Ticking
-from adasr_trl.evaluation.pairs import Difference
-from adasr_trl.evaluation.suite import Row, Suite
-from adasr_trl.evaluation.summary import Figures
-from adasr_trl.evaluation.tables import markdown
+from adasr_trl.evaluation import tables
+from adasr_trl.evaluation.clocks import PacedClock
+from adasr_trl.evaluation.settings import Condition
+from adasr_trl.evaluation.suite import Suite
+from adasr_trl.evaluation.summary import PairedDifference, QuestionValues, Summary
 
+Pairs = Mapping[tuple[Condition, Condition], PairedDifference]
 FEW_PAIRS = 10  # more are shown against the reference alone
+NAMES = ("run", "mode", "decoding")
+SKIPS = (tables.CHOSEN_SKIP_RATE, tables.SKIP_PRECISION, tables.SKIP_RECALL)
+LAGGING = (tables.LAGGING_WORDS, tables.ADAPTIVE_LAGGING_WORDS)
+SECONDS = (
+    *(tables.BACKLOG, tables.FIRST_MEDIAN, tables.FIRST_P95, tables.LATENCY_MEDIAN),
+    *(tables.LATENCY_P95, tables.OVERLAP, tables.LAGGING, tables.ADAPTIVE_LAGGING),
+)
+DIFFERENCES = (
+    *(tables.POINTS, tables.WON_LOST, tables.P_VALUE, tables.MORE_TOKENS_MEAN),
+    tables.MORE_LATENCY,
+)
 
 
 @dataclass(frozen=True)
 class Findings:
-    """Everything that was found.
+    """The numbers of a suite.
 
     Attributes:
-        figures: Of each line, for each set of questions; the last one is all of them together, if there are several.
-        differences: Of any two lines, for the same sets.
+        summaries: Of each row, by set of questions; the last one is all of them together, if there are several.
+        pairs: Differences of any two rows, by set of questions.
         clocks: The clocks of each run.
     """
 
-    figures: Mapping[str, Mapping[Row, Figures]]
-    differences: Mapping[str, Sequence[Difference]]
-    clocks: Mapping[str, Mapping[str, Ticking]]
+    summaries: Mapping[str, Mapping[Condition, Summary]]
+    pairs: Mapping[str, Pairs]
+    clocks: Mapping[str, Mapping[str, PacedClock]]
+
+
+def pairs_of(values: Mapping[Condition, QuestionValues], resamples: int) -> Pairs:
+    """The second row minus the first, for any two rows at one temperature, in order of the table."""
+    return {
+        (first, second): PairedDifference(values[first], values[second], resamples)
+        for first, second in itertools.combinations(values, 2)
+        if first.setting.temperature == second.setting.temperature
+    }
+
+
+def shown_pairs(suite: Suite, pairs: Pairs) -> Pairs:
+    """All pairs if they are few, else those with the reference run in its first mode."""
+    if len(pairs) <= FEW_PAIRS:
+        return pairs
+    name = suite.config.reference or suite.runs[0]
+    of_reference = [condition for condition in suite.conditions if condition.run == name]
+    mode = of_reference[0].setting.mode_words
+    references = {condition for condition in of_reference if condition.setting.mode_words == mode}
+    shown = {}
+    for (first, second), difference in pairs.items():
+        if first in references and second not in references:
+            shown[first, second] = difference
+        elif second in references and first not in references:
+            shown[second, first] = difference.turned
+    return shown
 
 
 def markdown_of(suite: Suite, findings: Findings) -> str:
-    """The page."""
+    """The whole page."""
     parts = ["# Evaluation", _opening(suite, findings)]
-    for test, figures in findings.figures.items():
-        count = next(iter(figures.values())).questions
+    for test, summaries in findings.summaries.items():
+        count = next(iter(summaries.values())).questions
         name = "All questions" if test == POOLED else f"Questions `{test}`"
-        parts += [f"## {name} ({count})", _tokens(figures)]
+        parts += [f"## {name} ({count})", _tokens(summaries)]
         for clock in suite.config.named_clocks:
-            parts += [f"By the clock `{clock}`, in seconds:", _waits(figures, clock)]
-        shown = shown_pairs(suite, findings.differences[test])
-        if shown:
+            rows = [
+                (condition.names, summary.by(clock)) for condition, summary in summaries.items()
+            ]
+            parts += [f"By the clock `{clock}`:", tables.table(NAMES, rows, SECONDS).markdown()]
+        if shown := shown_pairs(suite, findings.pairs[test]):
             parts.append(_differences(shown))
     return "\n\n".join(parts) + "\n"
-
-
-def shown_pairs(suite: Suite, differences: Sequence[Difference]) -> Sequence[Difference]:
-    """All pairs if they are few, else those with the reference run in its first mode."""
-    if len(differences) <= FEW_PAIRS:
-        return differences
-    name = suite.config.reference or suite.runs[0]
-    rows = [row for row in suite.rows if row.run == name]
-    first = (rows[0].setting.mode, rows[0].setting.layout)
-    chosen = {row for row in rows if (row.setting.mode, row.setting.layout) == first}
-    against = [each.second if each.first in chosen else each.first for each in differences]
-    return [
-        each if each.first in chosen else each.turned
-        for each, other in zip(differences, against, strict=True)
-        if other not in chosen and chosen & {each.first, each.second}
-    ]
 
 
 def _opening(suite: Suite, findings: Findings) -> str:
     lines = [
         "Unseen questions, 95 % intervals. Tokens, skips and seconds are means over all rollouts, wrong and unfinished ones "
-        "included. Waits count from the last chunk's arrival; lagging is AL and LAAL.",
+        "included. Latencies count from the last chunk's arrival; lagging is AL and LAAL.",
         "",
     ]
     for name, section in suite.config.named_clocks.items():
@@ -78,7 +103,7 @@ def _opening(suite: Suite, findings: Findings) -> str:
     return "\n".join(lines)
 
 
-def _clock(section: ClockSection, of_runs: Mapping[str, Ticking]) -> str:
+def _clock(section: ClockSection, of_runs: Mapping[str, PacedClock]) -> str:
     first = next(iter(of_runs.values()))
     words = [_arrivals(section, first)]
     if section.jitter:
@@ -86,14 +111,14 @@ def _clock(section: ClockSection, of_runs: Mapping[str, Ticking]) -> str:
     if section.burst > 1:
         words.append(f"in bursts of {section.burst}")
     if section.device == "measured":
-        words += [f"{run} as measured: {_rates(each)}" for run, each in of_runs.items()]
+        words += [f"{run} as measured: {_rates(paced)}" for run, paced in of_runs.items()]
     else:
         words.append(_rates(first))
     return ", ".join(words)
 
 
-def _arrivals(section: ClockSection, ticking: Ticking) -> str:
-    speed = f"{ticking.clock.words_per_minute:g} words a minute"
+def _arrivals(section: ClockSection, paced: PacedClock) -> str:
+    speed = f"{paced.clock.words_per_minute:g} words a minute"
     return {
         "auto": f"arrivals as recorded, else {speed}",
         "words": speed,
@@ -101,8 +126,8 @@ def _arrivals(section: ClockSection, ticking: Ticking) -> str:
     }[section.arrivals]
 
 
-def _rates(ticking: Ticking) -> str:
-    clock = ticking.clock
+def _rates(paced: PacedClock) -> str:
+    clock = paced.clock
     read = f", {1000 * clock.seconds_per_read:.3g} ms a read" if clock.seconds_per_read else ""
     return (
         f"{1000 * clock.seconds_per_token:.3g} ms a written token, "
@@ -110,78 +135,18 @@ def _rates(ticking: Ticking) -> str:
     )
 
 
-def _tokens(figures: Mapping[Row, Figures]) -> str:
-    ks = sorted({k for each in figures.values() for k in each.pass_at if k > 1})
-    rows = [
-        [
-            *_names(row),
-            f"{each.accuracy:.3f}",
-            *(_number(each.pass_at.get(k), 3) for k in ks),
-            f"{each.streaming_tokens:.1f}",
-            f"{each.deep_tokens:.1f}",
-            f"{each.total_tokens:.1f}",
-            _number(each.skip_rate),
-            _number(each.skip_precision),
-            _number(each.skip_recall),
-            f"{each.answered:.3f}",
-            _number(each.lagging_words, 1),
-            _number(each.adaptive_lagging_words, 1),
-        ]
-        for row, each in figures.items()
-    ]
-    header = (
-        "run", "mode", "decoding", "accuracy", *(f"pass@{k}" for k in ks), "streaming tokens", "deep tokens",
-        "total tokens", "skip rate", "skip precision", "skip recall", "answered", "AL words", "LAAL words",
-    )  # fmt: skip
-    return markdown(header, rows)
+def _tokens(summaries: Mapping[Condition, Summary]) -> str:
+    ks = sorted({k for summary in summaries.values() for k in summary.pass_at if k > 1})
+    pass_at = [tables.pass_at(k) for k in ks]
+    columns = (tables.ACCURACY, *pass_at, *tables.TOKENS, *SKIPS, tables.ANSWERED, *LAGGING)
+    rows = [(condition.names, summary) for condition, summary in summaries.items()]
+    return tables.table(NAMES, rows, columns).markdown()
 
 
-def _waits(figures: Mapping[Row, Figures], clock: str) -> str:
+def _differences(pairs: Pairs) -> str:
     rows = []
-    for row, each in figures.items():
-        by = each.clocks[clock]
-        rows.append(
-            [
-                *_names(row),
-                f"{by.backlog_seconds:.2f}",
-                f"{by.first_seconds.median:.2f}",
-                f"{by.first_seconds.p95:.2f}",
-                f"{by.answer_seconds.median:.2f}",
-                f"{by.answer_seconds.p95:.2f}",
-                f"{by.overlap:.2f}",
-                _number(by.lagging_seconds),
-                _number(by.adaptive_lagging_seconds),
-            ]
-        )
-    header = (
-        "run", "mode", "decoding", "backlog", "first answer token, median", "95th percentile", "answer, median",
-        "95th percentile", "overlap", "AL", "LAAL",
-    )  # fmt: skip
-    return markdown(header, rows)
-
-
-def _differences(differences: Sequence[Difference]) -> str:
-    rows = [
-        [
-            f"{each.second.run}, {each.second.how} - {each.first.run}, {each.first.how}",
-            each.first.decoding,
-            f"{each.points:+.1f}",
-            f"{each.mcnemar.n01} / {each.mcnemar.n10}",
-            f"{each.mcnemar.p:.2g}",
-            f"{each.tokens:+.1f}",
-            f"{each.seconds:+.2f}",
-        ]
-        for each in differences
-    ]
-    header = (
-        "difference", "decoding", "accuracy, points", "won / lost", "McNemar p", "tokens", "wait for the answer, s",
-    )  # fmt: skip
-    return markdown(header, rows)
-
-
-def _names(row: Row) -> list[str]:
-    return [row.run, row.how, row.decoding]
-
-
-def _number(value: float | None, digits: int = 2) -> str:
-    return "-" if value is None else f"{value:.{digits}f}"
+    for (first, second), difference in pairs.items():
+        (*of_first, decoding), (*of_second, _) = first.names, second.names
+        names = (f"{', '.join(of_second)} - {', '.join(of_first)}", decoding)
+        rows.append((names, difference))
+    return tables.table(("difference", "decoding"), rows, DIFFERENCES).markdown()

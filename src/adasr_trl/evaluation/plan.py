@@ -1,7 +1,7 @@
-"""Which records an evaluation makes, checked as far as is possible before a model is loaded.
+"""Records that an evaluation makes of one run on one set of questions, checked before a model is loaded.
 
 >>> questions = Questions("", Path("data/tiny/test.jsonl"), 500)
->>> plan = planned(ModelConfig(path="runs/tiny/hrpo"), questions, settings_of(config, config.modes), seed=0)
+>>> plan = make_plan(ModelConfig(path="runs/tiny/hrpo"), questions, settings_of(config, config.modes), seed=0)
 >>> plan.folder, len(plan.missing)
 (PosixPath('runs/tiny/hrpo/eval'), 2)
 """
@@ -9,7 +9,6 @@
 from __future__ import annotations
 
 import dataclasses
-import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,20 +16,8 @@ from pathlib import Path
 from adasr_trl.artifacts import directory
 from adasr_trl.artifacts.names import eval_folder
 from adasr_trl.artifacts.saved_config import load_streaming
-from adasr_trl.config.eval_section import EvalConfig, ModeName
 from adasr_trl.config.sections import ModelConfig
-from adasr_trl.core.protocol import Mode
-from adasr_trl.evaluation.records import Setting
-
-
-def settings_of(config: EvalConfig, modes: Sequence[ModeName]) -> tuple[Setting, ...]:
-    """Every mode in every layout at every temperature, each sample of its own; greedy has but one."""
-    found = itertools.product(modes, config.layouts or (None,), config.temperatures)
-    return tuple(
-        Setting(Mode(mode), temperature, layout, sample)
-        for mode, layout, temperature in found
-        for sample in range(config.samples if temperature else 1)
-    )
+from adasr_trl.evaluation.settings import Setting
 
 
 @dataclass(frozen=True)
@@ -40,7 +27,7 @@ class Questions:
     Attributes:
         name: "" for a run's main one.
         path: JSON Lines file of unseen episodes.
-        count: How many of them are asked, the first ones.
+        count: Number of questions asked, from the start of the file.
     """
 
     name: str
@@ -49,14 +36,14 @@ class Questions:
 
 
 @dataclass(frozen=True)
-class Planned:
+class EvaluationPlan:
     """One run on one set of questions.
 
     Attributes:
         model: The finished run (``path``) and the precision to run it in.
-        questions: What is asked.
-        settings: How.
-        seed: Of what is sampled.
+        questions: The questions.
+        settings: How they are put.
+        seed: Seed for sampled decoding.
         identity: What the records depend on, beside their setting.
     """
 
@@ -78,23 +65,27 @@ class Planned:
 
     @property
     def missing(self) -> tuple[Setting, ...]:
-        """The settings that there are no whole records of."""
-        return tuple(each for each in self.settings if not (self.folder / each.file).is_file())
+        """The settings without whole records."""
+        return tuple(s for s in self.settings if not (self.folder / s.file).is_file())
 
     def left(self, existing: directory.Existing) -> int:
-        """How many rollouts are still to be made; a RunDirectoryError where ``existing`` forbids them."""
+        """Rollouts still to be made; a RunDirectoryError where ``existing`` forbids them."""
         state = directory.look(self.folder, self.identity, existing)
         if state is directory.State.FRESH:
             return self.questions.count * len(self.settings)
-        partial = [(self.folder / each.file).with_suffix(".partial") for each in self.missing]
+        partial = [(self.folder / s.file).with_suffix(".partial") for s in self.missing]
         done = sum(path.read_bytes().count(b"\n") for path in partial if path.is_file())
         return self.questions.count * len(partial) - done
 
 
-def planned(
+def make_plan(
     model: ModelConfig, questions: Questions, settings: Sequence[Setting], seed: int
-) -> Planned:
-    """A run and questions, checked as far as is possible without loading the model."""
+) -> EvaluationPlan:
+    """The plan, checked as far as is possible without loading the model.
+
+    Raises:
+        UserError: The run is not finished, or lacks its protocol.
+    """
     run = Path(model.path or "")
     if not directory.is_complete(run):
         raise directory.RunDirectoryError(
@@ -110,7 +101,7 @@ def planned(
         "dtype": model.dtype,
         **({"quantization": asdict(model.quantization)} if model.quantization else {}),
     }
-    plan = Planned(model, questions, tuple(settings), seed, identity)
+    plan = EvaluationPlan(model, questions, tuple(settings), seed, identity)
     # Which settings were asked for then does not matter: each has a file of its own.
     before = directory.read_identity(plan.folder).get("eval")
     same = {**before, "seed": seed} if isinstance(before, dict) else {"seed": seed}

@@ -1,11 +1,11 @@
-"""Evaluation: a finished run answers unseen questions; every rollout is kept as a record.
+"""Records of an evaluation: every rollout of a finished run on unseen questions.
 
-    >>> record(plan, Existing.RESUME, Engines(plan.model), Progress(plan.left(Existing.RESUME)))    # eval_plan.planned
+    >>> record(plan, Existing.RESUME, Engines(plan.model), Progress(plan.left(Existing.RESUME)))
     >>> load_outcomes(Path("runs/tiny/hrpo/eval"), Setting(Mode.STREAMING, 0.0))
 
 Records are JSON Lines under ``RUN/eval``, one file a setting, in order of the questions. A file carries its name only
 once it is whole; an interrupted one goes on where it stopped, and further settings are added to those that are there.
-Rollouts depend on question, seed and sample alone. Several runs, and tables, are in ``suite``.
+Rollouts depend on question, seed and sample alone.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ import json
 import logging
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,52 +24,29 @@ from adasr_trl.artifacts.names import EPISODES_FILE
 from adasr_trl.artifacts.saved_config import load_streaming
 from adasr_trl.config.sections import LayoutName, ModelConfig
 from adasr_trl.core.episode import Episode, read_episodes, write_episodes
-from adasr_trl.core.protocol import Mode
 from adasr_trl.core.rollout import Rollout, from_record, to_record
-from adasr_trl.evaluation.outcome import Outcome, outcome
+from adasr_trl.evaluation.clocks import PacedClock
+from adasr_trl.evaluation.outcome import Judge, Outcome
+from adasr_trl.evaluation.settings import Setting
 
 if TYPE_CHECKING:
     from adasr_trl.engines import Engine
-    from adasr_trl.evaluation.plan import Planned
+    from adasr_trl.evaluation.plan import EvaluationPlan
 
 logger = logging.getLogger(__name__)
 
 BATCH = 128  # questions between two writes
 
 
-@dataclass(frozen=True)
-class Setting:
-    """How questions are put.
-
-    Attributes:
-        mode: Streaming, read-then-think, or streaming with a part taken away.
-        temperature: 0 is greedy.
-        layout: In place of the one that the model was taught, or None for that.
-        sample: Which of several rollouts of each question; 0 is the only one unless more are asked for.
-    """
-
-    mode: Mode
-    temperature: float
-    layout: LayoutName | None = None
-    sample: int = 0
-
-    @property
-    def file(self) -> str:
-        """The name of its records."""
-        layout = f"-{self.layout}" if self.layout else ""
-        sample = f".sample-{self.sample}" if self.sample else ""
-        return f"{self.mode.value}{layout}-temperature-{self.temperature:g}{sample}.jsonl"
-
-
 class Progress:
-    """Rollouts that are made of all that are to be made, and the time left."""
+    """Counts rollouts, and estimates the time left."""
 
     def __init__(self, total: int) -> None:
-        """Begin to count."""
+        """Start the clock; ``total`` rollouts are to be made."""
         self._total, self._done, self._started = total, 0, time.monotonic()
 
     def advance(self, count: int) -> float:
-        """So many more are made; returns the seconds left."""
+        """Add finished rollouts; return the seconds left."""
         self._done += count
         rate = (time.monotonic() - self._started) / self._done
         return rate * max(self._total - self._done, 0)
@@ -80,7 +56,7 @@ class Engines:
     """A run's model, loaded once for each layout, when it is first needed."""
 
     def __init__(self, model: ModelConfig) -> None:
-        """Keep what to load."""
+        """Load nothing yet."""
         self._model = model
         self._loaded: dict[LayoutName | None, Engine] = {}
 
@@ -95,7 +71,7 @@ class Engines:
 
 
 def record(
-    plan: Planned, existing: directory.Existing, engines: Engines, progress: Progress
+    plan: EvaluationPlan, existing: directory.Existing, engines: Engines, progress: Progress
 ) -> None:
     """Answer the questions in every setting that there are no whole records of."""
     folder = plan.folder
@@ -109,14 +85,6 @@ def record(
     for setting in plan.missing:
         _roll_out(plan, setting, engines, progress)
     directory.finish(folder)
-
-
-def recorded_settings(folder: Path) -> list[Setting]:
-    """The settings that an evaluation folder holds whole records of."""
-    layouts: tuple[LayoutName | None, ...] = (None, "interleaved", "parallel")
-    every = itertools.product(Mode, layouts, _temperatures(folder))
-    found = [Setting(mode, temperature, layout) for mode, layout, temperature in every]
-    return [setting for setting in found if (folder / setting.file).is_file()]
 
 
 def load_rollouts(folder: Path, setting: Setting) -> Iterator[tuple[Rollout, Episode]]:
@@ -136,36 +104,33 @@ def load_rollouts(folder: Path, setting: Setting) -> Iterator[tuple[Rollout, Epi
     with path.open(encoding="utf-8") as lines:
         for number, (line, episode) in enumerate(itertools.zip_longest(lines, episodes), 1):
             if line is None or episode is None:
-                raise _spoilt(path, number, f"it has not one record for each of {EPISODES_FILE}")
+                raise _damaged(path, number, f"it has not one record for each of {EPISODES_FILE}")
             try:
                 rollout = from_record(json.loads(line))
             except (AttributeError, LookupError, TypeError, ValueError) as error:
-                raise _spoilt(path, number, f"{type(error).__name__}: {error}") from error
+                raise _damaged(path, number, f"{type(error).__name__}: {error}") from error
             if rollout.episode_id != episode.id:
-                raise _spoilt(
+                raise _damaged(
                     path, number, f"it answers {rollout.episode_id!r}, not {episode.id!r}"
                 )
             yield rollout, episode
 
 
-def _spoilt(path: Path, number: int, reason: str) -> directory.RunDirectoryError:
+def _damaged(path: Path, number: int, reason: str) -> directory.RunDirectoryError:
     return directory.RunDirectoryError(
         f"{path}:{number}: not a record ({reason}); remove the file, and run adasr eval again with --resume."
     )
 
 
-def load_outcomes(folder: Path, setting: Setting) -> list[Outcome]:
-    """The records of a setting, judged by the run's own clock."""
-    clock = load_streaming(folder.parent).clock
-    return [outcome(rollout, episode, clock) for rollout, episode in load_rollouts(folder, setting)]
+def load_outcomes(folder: Path, setting: Setting, judge: Judge | None = None) -> list[Outcome]:
+    """The records of a setting, judged; by default by the run's own clock."""
+    judge = judge or Judge([PacedClock(load_streaming(folder.parent).clock)])
+    return [
+        judge(rollout, episode, setting.mode) for rollout, episode in load_rollouts(folder, setting)
+    ]
 
 
-def _temperatures(folder: Path) -> list[float]:
-    names = [path.stem.partition(".sample-")[0] for path in folder.glob("*-temperature-*.jsonl")]
-    return sorted({float(name.rpartition("-temperature-")[2]) for name in names})
-
-
-def _roll_out(plan: Planned, setting: Setting, engines: Engines, progress: Progress) -> None:
+def _roll_out(plan: EvaluationPlan, setting: Setting, engines: Engines, progress: Progress) -> None:
     """Append batch by batch to a partial file, which takes its name when it is whole."""
     from adasr_trl.engines import Request, Sampling
 
@@ -175,7 +140,8 @@ def _roll_out(plan: Planned, setting: Setting, engines: Engines, progress: Progr
     questions = itertools.islice(read_episodes(plan.folder / EPISODES_FILE), done, None)
     while batch := list(itertools.islice(questions, BATCH)):
         requests = [
-            Request(each, _seed(plan.seed, each, setting.sample), setting.mode) for each in batch
+            Request(episode, _seed(plan.seed, episode, setting.sample), setting.mode)
+            for episode in batch
         ]
         engine = engines.of(setting.layout)
         rollouts = engine.rollout(requests, Sampling(setting.temperature))

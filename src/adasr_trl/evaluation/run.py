@@ -21,13 +21,19 @@ from adasr_trl.artifacts import directory
 from adasr_trl.config.eval_section import POOLED, EvalConfig
 from adasr_trl.config.sections import DataConfig, ModelConfig
 from adasr_trl.core.files import write_text
-from adasr_trl.evaluation.clocks import Ticking, clocks_of
-from adasr_trl.evaluation.judging import Judge
-from adasr_trl.evaluation.page import Findings, markdown_of
-from adasr_trl.evaluation.pairs import Difference, Kept, differences, keep
-from adasr_trl.evaluation.records import Engines, Progress, record
-from adasr_trl.evaluation.suite import DATA, TABLE, Row, Suite, plan_suite
-from adasr_trl.evaluation.summary import Figures, Samples, figures_of
+from adasr_trl.evaluation.clocks import PacedClock, clocks_of
+from adasr_trl.evaluation.outcome import Judge
+from adasr_trl.evaluation.page import Findings, markdown_of, pairs_of
+from adasr_trl.evaluation.records import Engines, Progress, load_outcomes, record
+from adasr_trl.evaluation.settings import Condition
+from adasr_trl.evaluation.suite import DATA, TABLE, Suite, plan_suite
+from adasr_trl.evaluation.summary import (
+    QuestionValues,
+    Runs,
+    Summary,
+    summarise_samples,
+    values_by_question,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -43,8 +49,8 @@ def evaluate(
     Args:
         models: Name to finished run, and the precision to run it in.
         data: Where the main questions are.
-        config: What is measured.
-        existing: What to do with records that are there already.
+        config: The section of the configuration.
+        existing: Treatment of records that are there already.
     """
     suite = plan_suite(models, data, config)
     progress = Progress(sum(plan.left(existing) for plan in suite.plans.values()))
@@ -66,43 +72,47 @@ def evaluate(
 
 def find(suite: Suite) -> Findings:
     """Every number, from the records."""
-    named = suite.config.named_clocks
-    clocks = {run: clocks_of(suite.plan(run, suite.tests[0]).run, named) for run in suite.runs}
+    from adasr_trl.models.loading import load_policy
+
+    config = suite.config
+    first_plans = {run: suite.plan(run, suite.tests[0]) for run in suite.runs}
+    clocks = {run: clocks_of(plan.run, config.named_clocks) for run, plan in first_plans.items()}
+    judges = {
+        run: Judge(tuple(clocks[run].values()), load_policy(plan.model).codec)
+        for run, plan in first_plans.items()
+    }
     tests = [*suite.tests, POOLED] if len(suite.tests) > 1 else [*suite.tests]
-    figures: dict[str, dict[Row, Figures]] = {test: {} for test in tests}
-    kept: dict[str, dict[Row, Kept]] = {test: {} for test in tests}
-    for row in suite.rows:
-        logger.info("reading the records of %s", row.label)
-        judged = _judged(suite, row, clocks[row.run])
-        if POOLED in figures:
-            judged[POOLED] = [
-                [each for test in suite.tests for each in judged[test][sample]]
-                for sample in range(row.samples)
-            ]
-        for test, samples in judged.items():
-            figures[test][row] = figures_of(samples, tuple(named), suite.config.resamples)
-            kept[test][row] = keep(samples)
-    return Findings(figures, _compare(kept, suite.config.resamples), clocks)
+    summaries: dict[str, dict[Condition, Summary]] = {test: {} for test in tests}
+    values: dict[str, dict[Condition, QuestionValues]] = {test: {} for test in tests}
+    for condition in suite.conditions:
+        logger.info("reading the records of %s", condition.label)
+        for test, samples in _outcomes(suite, condition, judges[condition.run]).items():
+            summaries[test][condition] = summarise_samples(
+                samples, tuple(config.named_clocks), config.resamples
+            )
+            values[test][condition] = values_by_question(samples)
+    pairs = {
+        test: pairs_of(by_condition, config.resamples) for test, by_condition in values.items()
+    }
+    return Findings(summaries, pairs, clocks)
 
 
-def _judged(suite: Suite, row: Row, clocks: Mapping[str, Ticking]) -> dict[str, Samples]:
-    """The judged rollouts of one line, for each set of questions."""
-    judges = {test: Judge(suite.plan(row.run, test), clocks) for test in suite.tests}
-    return {test: [judge.read(each) for each in row.settings] for test, judge in judges.items()}
-
-
-def _compare(kept: Mapping[str, Mapping[Row, Kept]], resamples: int) -> dict[str, list[Difference]]:
-    found = {}
-    for test, lines in kept.items():
-        logger.info("comparing any two of %d lines on %s", len(lines), test)
-        found[test] = differences(lines, resamples)
-    return found
+def _outcomes(suite: Suite, condition: Condition, judge: Judge) -> dict[str, Runs]:
+    """The outcomes of one row for each set of questions, and for all together if there are several."""
+    outcomes: dict[str, Runs] = {}
+    for test in suite.tests:
+        folder = suite.plan(condition.run, test).folder
+        outcomes[test] = [load_outcomes(folder, s, judge) for s in condition.settings]
+    if len(suite.tests) > 1:
+        by_sample = zip(*outcomes.values(), strict=True)
+        outcomes[POOLED] = [[x for test in sample for x in test] for sample in by_sample]
+    return outcomes
 
 
 def _digest(suite: Suite) -> str:
-    """Of all that the table depends on."""
+    """Digest of all that the table depends on."""
     records = [
-        [run, test, str(plan.run), plan.identity, [each.file for each in plan.settings]]
+        [run, test, str(plan.run), plan.identity, [setting.file for setting in plan.settings]]
         for (run, test), plan in suite.plans.items()
     ]
     text = json.dumps([__version__, asdict(suite.config), records], sort_keys=True)
@@ -112,7 +122,7 @@ def _digest(suite: Suite) -> str:
 def _is_current(suite: Suite, digest: str) -> bool:
     """Whether the table is there already; one with measured clocks is always made anew."""
     data = suite.output / DATA
-    measured = any(each.device == "measured" for each in suite.config.named_clocks.values())
+    measured = any(clock.device == "measured" for clock in suite.config.named_clocks.values())
     if measured or not (data.is_file() and (suite.output / TABLE).is_file()):
         return False
     return f'"digest": "{digest}"' in data.read_text(encoding="utf-8")
@@ -127,40 +137,40 @@ def _plain(suite: Suite, findings: Findings, digest: str) -> dict[str, object]:
             test: str(suite.plan(suite.runs[0], test).questions.path) for test in suite.tests
         },
         "clocks": {
-            run: {name: _ticking(each) for name, each in clocks.items()}
+            run: {name: _plain_clock(clock) for name, clock in clocks.items()}
             for run, clocks in findings.clocks.items()
         },
         "rows": [
-            {"test": test, **_row(row), **asdict(figures)}
-            for test, lines in findings.figures.items()
-            for row, figures in lines.items()
+            {"test": test, **_plain_condition(condition), **asdict(summary)}
+            for test, by_condition in findings.summaries.items()
+            for condition, summary in by_condition.items()
         ],
         "differences": [
             {
                 "test": test,
-                "first": _row(each.first),
-                "second": _row(each.second),
-                "points": asdict(each.points),
-                "mcnemar": asdict(each.mcnemar),
-                "tokens": each.tokens,
-                "seconds": asdict(each.seconds),
+                "first": _plain_condition(first),
+                "second": _plain_condition(second),
+                "points": asdict(difference.points),
+                "mcnemar": asdict(difference.mcnemar),
+                "tokens": difference.mean_tokens,
+                "answer_latency_seconds": asdict(difference.answer_latency_seconds),
             }
-            for test, found in findings.differences.items()
-            for each in found
+            for test, pairs in findings.pairs.items()
+            for (first, second), difference in pairs.items()
         ],
     }
 
 
-def _row(row: Row) -> dict[str, object]:
-    setting = row.setting
+def _plain_condition(condition: Condition) -> dict[str, object]:
+    setting = condition.setting
     return {
-        "run": row.run,
+        "run": condition.run,
         "mode": setting.mode.value,
         "layout": setting.layout,
         "temperature": setting.temperature,
     }
 
 
-def _ticking(ticking: Ticking) -> dict[str, object]:
-    pace = asdict(ticking.pace) | {"times": ticking.pace.times.value}
-    return {**asdict(ticking.clock), **pace}
+def _plain_clock(clock: PacedClock) -> dict[str, object]:
+    pace = asdict(clock.pace) | {"times": clock.pace.times.value}
+    return {**asdict(clock.clock), **pace}

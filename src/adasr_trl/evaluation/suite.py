@@ -1,7 +1,7 @@
-"""What a suite evaluates, checked before any model is loaded.
+"""Plan of a suite: several runs on several sets of questions, checked before any model is loaded.
 
 >>> suite = plan_suite(models, data, config)
->>> suite.rows[0].label, suite.plan("sft", "test").folder
+>>> suite.conditions[0].label, suite.plan("sft", "test").folder
 ('sft, streaming, greedy', PosixPath('runs/tiny/seed-0/sft/eval'))
 """
 
@@ -18,52 +18,10 @@ from adasr_trl.config.sections import DataConfig, ModelConfig
 from adasr_trl.core.answers import check_gold
 from adasr_trl.core.episode import Episode, EpisodeError, read_episodes
 from adasr_trl.core.errors import UserError
-from adasr_trl.evaluation.plan import Planned, Questions, planned, settings_of
-from adasr_trl.evaluation.records import Setting
+from adasr_trl.evaluation.plan import EvaluationPlan, Questions, make_plan
+from adasr_trl.evaluation.settings import Condition, settings_of
 
-GREEDY = 0.0
 TABLE, DATA = "table.md", "table.json"
-
-
-@dataclass(frozen=True)
-class Row:
-    """One line of the table: a run in one setting, all its samples together.
-
-    Attributes:
-        run: The run's name.
-        setting: Its first sample's.
-        samples: How many there are.
-    """
-
-    run: str
-    setting: Setting
-    samples: int
-
-    @property
-    def settings(self) -> tuple[Setting, ...]:
-        """The setting of each sample."""
-        first = self.setting
-        parts = (first.mode, first.temperature, first.layout)
-        return tuple(Setting(*parts, sample) for sample in range(self.samples))
-
-    @property
-    def how(self) -> str:
-        """The setting in words, but for its temperature."""
-        mode = self.setting.mode.value.replace("_", " ")
-        return f"{mode}, {self.setting.layout}" if self.setting.layout else mode
-
-    @property
-    def decoding(self) -> str:
-        """The temperature in words."""
-        if self.setting.temperature == GREEDY:
-            return "greedy"
-        times = f" x {self.samples}" if self.samples > 1 else ""
-        return f"T = {self.setting.temperature:g}{times}"
-
-    @property
-    def label(self) -> str:
-        """All of it in words."""
-        return f"{self.run}, {self.how}, {self.decoding}"
 
 
 @dataclass(frozen=True)
@@ -71,15 +29,15 @@ class Suite:
     """Everything that is to be evaluated.
 
     Attributes:
-        config: What was asked for.
+        config: The section of the configuration.
         plans: Each run on each set of questions, by their names.
-        rows: The lines of the table.
-        output: Where the table goes.
+        conditions: The rows of the table.
+        output: Folder of the table.
     """
 
     config: EvalConfig
-    plans: Mapping[tuple[str, str], Planned]
-    rows: tuple[Row, ...]
+    plans: Mapping[tuple[str, str], EvaluationPlan]
+    conditions: tuple[Condition, ...]
     output: Path
 
     @property
@@ -92,34 +50,36 @@ class Suite:
         """Names of the sets of questions."""
         return tuple(dict.fromkeys(test for _, test in self.plans))
 
-    def plan(self, run: str, test: str) -> Planned:
+    def plan(self, run: str, test: str) -> EvaluationPlan:
         """One run on one set of questions."""
         return self.plans[run, test]
 
 
 def plan_suite(models: Mapping[str, ModelConfig], data: DataConfig, config: EvalConfig) -> Suite:
-    """Check the runs, the questions and the clocks, and say what is to be done.
+    """The plan, with runs, questions and clocks checked.
 
     Raises:
-        UserError: An unfinished run, a file that is missing or cannot be used, or names of one and the same thing.
+        UserError: An unfinished run, a file that is missing or cannot be used, or two names of the same thing.
     """
     _refuse_same("eval.runs", {name: str(model.path) for name, model in models.items()})
-    questions = _questions(data, config)
+    by_test = _questions(data, config)
     plans = {
-        (run, test): planned(model, asked, settings_of(config, config.modes_of(run)), config.seed)
+        (run, test): make_plan(
+            model, questions, settings_of(config, config.modes_of(run)), config.seed
+        )
         for run, model in models.items()
-        for test, asked in questions.items()
+        for test, questions in by_test.items()
     }
     _check_clocks(models, config)
-    rows = tuple(
-        Row(run, setting, config.samples if setting.temperature else 1)
+    conditions = tuple(
+        Condition(run, setting, config.samples if setting.temperature else 1)
         for run in models
         for setting in settings_of(config, config.modes_of(run))
         if setting.sample == 0
     )
     output = Path(config.output_dir) if config.output_dir else next(iter(plans.values())).folder
     _check_output(output)
-    return Suite(config, plans, rows, output)
+    return Suite(config, plans, conditions, output)
 
 
 def _check_output(output: Path) -> None:

@@ -1,28 +1,44 @@
-"""The numbers of one line of the table, from its judged rollouts.
+"""Many outcomes as numbers: one summary a row of a table, and paired differences of two rows.
 
-    >>> pass_at_k(n=4, c=1, k=2)
-    0.5
+    >>> summarise_seeds([outcomes]).accuracy
+    Interval(mean=0.5, low=0.150..., high=0.849...)
+    >>> PairedDifference(values_by_seed(sft), values_by_seed(hrpo)).points
+    Interval(mean=4.1, low=0.3, high=8.3)
 
-Every rollout counts, wrong and unfinished ones included. Where a question was sampled several times, its accuracy is the
-mean over its samples, and the interval is of questions (``metrics.paired_bootstrap``); else it is Wilson's.
+Every rollout counts, wrong and unfinished ones included. ``Runs`` are rollouts of the same questions in the same order:
+one list a training seed, or one a sample of the same model. The interval of one run's accuracy is Wilson's; several
+seeds are drawn together with the questions, several samples are averaged for each question.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import statistics
-from collections.abc import Iterable, Mapping, Sequence
+from array import array
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from typing import TypeAlias
 
+from adasr_trl.config.eval_section import OWN_CLOCK
 from adasr_trl.core.protocol import Ending
-from adasr_trl.evaluation.judging import Judged, Timed
-from adasr_trl.evaluation.outcome import Interval, paired_bootstrap, percentile, wilson_interval
+from adasr_trl.evaluation.intervals import (
+    Interval,
+    McNemar,
+    clustered_bootstrap,
+    mcnemar,
+    percentile,
+    wilson_interval,
+)
+from adasr_trl.evaluation.outcome import Latencies, Outcome
 
-Samples = Sequence[Sequence[Judged]]  # the rollouts of each sample, in the same order of questions
+Runs = Sequence[Sequence[Outcome]]
+Values: TypeAlias = "tuple[array[float], ...]"  # (S, Q): S seeds or samples, Q questions
 
 
 @dataclass(frozen=True)
-class Waits:
+class Distribution:
     """The mean, the median and the 95th percentile, in seconds."""
 
     mean: float
@@ -31,26 +47,27 @@ class Waits:
 
 
 @dataclass(frozen=True)
-class ByClock:
-    """One line by one clock; fields as in ``judging.Timed``, means unless they are ``Waits``."""
+class LatencySummary:
+    """Means by one clock, or distributions; fields as in ``outcome.Latencies``. None: not measured."""
 
     backlog_seconds: float
-    first_seconds: Waits
-    answer_seconds: Waits
-    end_seconds: Waits
+    first_seconds: Distribution | None
+    answer_latency_seconds: Distribution
+    end_seconds: Distribution
     overlap: float
     lagging_seconds: float | None
     adaptive_lagging_seconds: float | None
 
 
 @dataclass(frozen=True)
-class Figures:
-    """One line of the table.
+class Summary:
+    """One row of a table.
 
     Attributes:
-        questions: How many.
-        samples: Rollouts of each.
-        accuracy: Share of rollouts that were right, with its 95 % interval.
+        questions: Number of questions.
+        samples: Rollouts of each, by one model or by those of several seeds.
+        accuracy: Share of right rollouts, with its 95 % interval.
+        accuracies: The share of each seed or sample.
         pass_at: k to the chance that one of k samples is right; empty for a single sample.
         streaming_tokens: Mean sampled tokens of the thoughts.
         deep_tokens: Mean sampled tokens of the deep part.
@@ -69,6 +86,7 @@ class Figures:
     questions: int
     samples: int
     accuracy: Interval
+    accuracies: tuple[float, ...]
     pass_at: Mapping[int, float]
     streaming_tokens: float
     deep_tokens: float
@@ -81,54 +99,37 @@ class Figures:
     malformed: float
     lagging_words: float | None
     adaptive_lagging_words: float | None
-    clocks: Mapping[str, ByClock]
+    clocks: Mapping[str, LatencySummary]
+
+    @property
+    def latency(self) -> LatencySummary:
+        """By the first clock."""
+        return next(iter(self.clocks.values()))
+
+    def by(self, clock: str) -> Summary:
+        """The same by one clock alone."""
+        return dataclasses.replace(self, clocks={clock: self.clocks[clock]})
 
 
-def figures_of(samples: Samples, clocks: Sequence[str], resamples: int) -> Figures:
-    """All numbers of one line.
+def summarise_seeds(seeds: Runs) -> Summary:
+    """Summary of one model, or of those of several training seeds, by their own clock."""
+    rights = _by_run(seeds, lambda outcome: outcome.right)
+    accuracy = clustered_bootstrap(rights) if len(seeds) > 1 else _wilson(seeds[0])
+    return _summarise(seeds, accuracy, (OWN_CLOCK,))
+
+
+def summarise_samples(samples: Runs, clocks: Sequence[str], resamples: int) -> Summary:
+    """Summary of one model that answered each question several times.
 
     Args:
-        samples: The judged rollouts.
-        clocks: Names of the clocks, in the order of ``Judged.timed``.
+        samples: The rollouts of each sample.
+        clocks: Names of the clocks, in the order of ``Outcome.latencies``.
         resamples: Of the accuracy's interval, where there are several samples.
     """
-    every = [each for one in samples for each in one]
-    streaming, deep = _mean(e.streaming_tokens for e in every), _mean(e.deep_tokens for e in every)
-    skipped = sum(each.traced_skipped for each in every)
-    skippable = sum(each.skippable for each in every)
-    rightly = sum(each.rightly_skipped for each in every)
-    endings = [each.ending for each in every]
-    return Figures(
-        questions=len(samples[0]),
-        samples=len(samples),
-        accuracy=accuracy_of(samples, resamples),
-        pass_at=_pass_at(samples),
-        streaming_tokens=streaming,
-        deep_tokens=deep,
-        total_tokens=streaming + deep,
-        skip_rate=_known(each.skipped / each.thoughts if each.thoughts else None for each in every),
-        skip_precision=rightly / skipped if skipped else None,
-        skip_recall=rightly / skippable if skippable else None,
-        answered=endings.count(Ending.ANSWERED) / len(every),
-        out_of_tokens=endings.count(Ending.OUT_OF_TOKENS) / len(every),
-        malformed=endings.count(Ending.MALFORMED) / len(every),
-        lagging_words=_known(each.lagging for each in every),
-        adaptive_lagging_words=_known(each.adaptive_lagging for each in every),
-        clocks={name: _by_clock([e.timed[n] for e in every]) for n, name in enumerate(clocks)},
-    )
-
-
-def accuracy_of(samples: Samples, resamples: int) -> Interval:
-    """The share of right rollouts with its interval."""
-    if len(samples) > 1:
-        return paired_bootstrap(right_by_question(samples), resamples=resamples)
-    right, n = sum(each.right for each in samples[0]), len(samples[0])
-    return Interval(right / n, *wilson_interval(right, n))
-
-
-def right_by_question(samples: Samples) -> list[float]:
-    """Each question's share of right samples."""
-    return [sum(e.right for e in each) / len(samples) for each in zip(*samples, strict=True)]
+    if len(samples) == 1:
+        return _summarise(samples, _wilson(samples[0]), clocks)
+    rights = _by_question(samples, lambda outcome: outcome.right)
+    return _summarise(samples, clustered_bootstrap(rights, resamples=resamples), clocks)
 
 
 def pass_at_k(n: int, c: int, k: int) -> float:
@@ -143,37 +144,174 @@ def pass_at_k(n: int, c: int, k: int) -> float:
     return 1.0 - math.comb(n - c, k) / math.comb(n, k)
 
 
-def _pass_at(samples: Samples) -> dict[int, float]:
-    """For k = 1, 2, 4 ... and all of them."""
-    n = len(samples)
-    if n == 1:
-        return {}
-    ks = sorted({*(2**i for i in range(n.bit_length()) if 2**i <= n), n})
-    right = [sum(each.right for each in one) for one in zip(*samples, strict=True)]
-    return {k: statistics.fmean(pass_at_k(n, c, k) for c in right) for k in ks}
+@dataclass(frozen=True)
+class QuestionValues:
+    """What a paired difference needs of a row.
+
+    Attributes:
+        right: Whether, or how often, a question was answered rightly. (S, Q)
+        total_tokens: Sampled tokens. (S, Q)
+        answer_latency_seconds: By the first clock. (S, Q)
+        verdicts: Whether single rollouts were right, for McNemar's test. (N)
+    """
+
+    right: Values
+    total_tokens: Values
+    answer_latency_seconds: Values
+    verdicts: array[int]
 
 
-def _by_clock(timed: Sequence[Timed]) -> ByClock:
-    return ByClock(
-        backlog_seconds=_mean(each.backlog_seconds for each in timed),
-        first_seconds=_waits([each.first_seconds for each in timed]),
-        answer_seconds=_waits([each.answer_seconds for each in timed]),
-        end_seconds=_waits([each.end_seconds for each in timed]),
-        overlap=_mean(each.overlap for each in timed),
-        lagging_seconds=_known(each.lagging for each in timed),
-        adaptive_lagging_seconds=_known(each.adaptive_lagging for each in timed),
+def values_by_seed(seeds: Runs) -> QuestionValues:
+    """Values of each seed and question; McNemar's test is of all of them."""
+    return _values(seeds, _by_run, (outcome.right for run in seeds for outcome in run))
+
+
+def values_by_question(samples: Runs) -> QuestionValues:
+    """Means of each question over its samples; McNemar's test is of the first sample."""
+    return _values(samples, _by_question, (outcome.right for outcome in samples[0]))
+
+
+@dataclass(frozen=True)
+class PairedDifference:
+    """The second row minus the first on the same questions, each with its 95 % interval, computed when asked for."""
+
+    first: QuestionValues
+    second: QuestionValues
+    resamples: int = 10_000
+
+    @property
+    def turned(self) -> PairedDifference:
+        """The first row minus the second."""
+        return PairedDifference(self.second, self.first, self.resamples)
+
+    @cached_property
+    def points(self) -> Interval:
+        """Accuracy, in percentage points."""
+        return self._interval(self.first.right, self.second.right).scaled(100)
+
+    @cached_property
+    def tokens(self) -> Interval:
+        """Sampled tokens."""
+        return self._interval(self.first.total_tokens, self.second.total_tokens)
+
+    @property
+    def tokens_percent(self) -> Interval:
+        """Sampled tokens, in percent of the first row's mean."""
+        return self.tokens.scaled(100 / _mean(x for row in self.first.total_tokens for x in row))
+
+    @property
+    def mean_tokens(self) -> float:
+        """Sampled tokens, without an interval."""
+        first, second = (values.total_tokens for values in (self.first, self.second))
+        return _mean(x for row in second for x in row) - _mean(x for row in first for x in row)
+
+    @cached_property
+    def answer_latency_seconds(self) -> Interval:
+        """The answer latency by the first clock."""
+        first, second = self.first.answer_latency_seconds, self.second.answer_latency_seconds
+        return self._interval(first, second)
+
+    @cached_property
+    def mcnemar(self) -> McNemar:
+        """n01 the second row alone got right, n10 the first alone."""
+        return mcnemar(list(map(bool, self.first.verdicts)), list(map(bool, self.second.verdicts)))
+
+    def _interval(self, first: Values, second: Values) -> Interval:
+        pairs = zip(first, second, strict=True)
+        gains = [[b - a for a, b in zip(*rows, strict=True)] for rows in pairs]
+        return clustered_bootstrap(gains, resamples=self.resamples)
+
+
+def _by_run(runs: Runs, value: Callable[[Outcome], float]) -> Values:
+    return tuple(array("d", map(value, run)) for run in runs)
+
+
+def _by_question(runs: Runs, value: Callable[[Outcome], float]) -> Values:
+    return (array("d", (sum(map(value, same)) / len(runs) for same in zip(*runs, strict=True))),)
+
+
+def _values(
+    runs: Runs,
+    arrange: Callable[[Runs, Callable[[Outcome], float]], Values],
+    verdicts: Iterable[bool],
+) -> QuestionValues:
+    return QuestionValues(
+        right=arrange(runs, lambda outcome: outcome.right),
+        total_tokens=arrange(runs, lambda outcome: outcome.total_tokens),
+        answer_latency_seconds=arrange(runs, lambda outcome: outcome.answer_latency_seconds),
+        verdicts=array("b", verdicts),
     )
 
 
-def _waits(seconds: Sequence[float]) -> Waits:
-    return Waits(statistics.fmean(seconds), statistics.median(seconds), percentile(seconds, 95))
+def _wilson(run: Sequence[Outcome]) -> Interval:
+    if not run:
+        raise ValueError("got no outcome to summarise; evaluate at least one episode.")
+    right, n = sum(outcome.right for outcome in run), len(run)
+    return Interval(right / n, *wilson_interval(right, n))
+
+
+def _summarise(runs: Runs, accuracy: Interval, clocks: Sequence[str]) -> Summary:
+    outcomes = [outcome for run in runs for outcome in run]
+    skips = [outcome.skips for outcome in outcomes]
+    skipped = sum(counts.traced_skipped for counts in skips)
+    skippable = sum(counts.skippable for counts in skips)
+    rightly = sum(counts.rightly_skipped for counts in skips)
+    endings = [outcome.ending for outcome in outcomes]
+    return Summary(
+        questions=len(runs[0]),
+        samples=len(runs),
+        accuracy=accuracy,
+        accuracies=tuple(_mean(outcome.right for outcome in run) for run in runs),
+        pass_at=_pass_at(runs),
+        streaming_tokens=_mean(outcome.streaming_tokens for outcome in outcomes),
+        deep_tokens=_mean(outcome.deep_tokens for outcome in outcomes),
+        total_tokens=_mean(outcome.total_tokens for outcome in outcomes),
+        skip_rate=_known_mean(s.skipped / s.choices if s.choices else None for s in skips),
+        skip_precision=rightly / skipped if skipped else None,
+        skip_recall=rightly / skippable if skippable else None,
+        answered=endings.count(Ending.ANSWERED) / len(endings),
+        out_of_tokens=endings.count(Ending.OUT_OF_TOKENS) / len(endings),
+        malformed=endings.count(Ending.MALFORMED) / len(endings),
+        lagging_words=_known_mean(outcome.lagging for outcome in outcomes),
+        adaptive_lagging_words=_known_mean(outcome.adaptive_lagging for outcome in outcomes),
+        clocks={
+            name: _latency([outcome.latencies[n] for outcome in outcomes])
+            for n, name in enumerate(clocks)
+        },
+    )
+
+
+def _pass_at(runs: Runs) -> dict[int, float]:
+    """For k = 1, 2, 4 ... and all of them."""
+    n = len(runs)
+    if n == 1:
+        return {}
+    ks = sorted({*(2**i for i in range(n.bit_length()) if 2**i <= n), n})
+    right = [sum(outcome.right for outcome in same) for same in zip(*runs, strict=True)]
+    return {k: _mean(pass_at_k(n, c, k) for c in right) for k in ks}
+
+
+def _latency(latencies: Sequence[Latencies]) -> LatencySummary:
+    first = [x.first_seconds for x in latencies if x.first_seconds is not None]
+    return LatencySummary(
+        backlog_seconds=_mean(x.backlog_seconds for x in latencies),
+        first_seconds=_distribution(first) if first else None,
+        answer_latency_seconds=_distribution([x.answer_latency_seconds for x in latencies]),
+        end_seconds=_distribution([x.end_seconds for x in latencies]),
+        overlap=_mean(x.overlap for x in latencies),
+        lagging_seconds=_known_mean(x.lagging for x in latencies),
+        adaptive_lagging_seconds=_known_mean(x.adaptive_lagging for x in latencies),
+    )
+
+
+def _distribution(seconds: Sequence[float]) -> Distribution:
+    return Distribution(_mean(seconds), statistics.median(seconds), percentile(seconds, 95))
 
 
 def _mean(values: Iterable[float]) -> float:
     return statistics.fmean(values)
 
 
-def _known(values: Iterable[float | None]) -> float | None:
-    """The mean of those that are known."""
+def _known_mean(values: Iterable[float | None]) -> float | None:
     known = [value for value in values if value is not None]
     return statistics.fmean(known) if known else None

@@ -21,13 +21,24 @@ from adasr_trl.artifacts.names import EVAL_FOLDER
 from adasr_trl.artifacts.provenance import DataUsed, load_provenance
 from adasr_trl.artifacts.saved_config import load_origin, load_streaming
 from adasr_trl.config.sections import ModelConfig, StreamingConfig
-from adasr_trl.core.protocol import Mode
-from adasr_trl.evaluation.outcome import Summary, summarise
-from adasr_trl.evaluation.records import Setting, load_outcomes, recorded_settings
-from adasr_trl.evaluation.tables import decoding, markdown
+from adasr_trl.evaluation.records import load_outcomes
+from adasr_trl.evaluation.settings import recorded_settings
+from adasr_trl.evaluation.summary import summarise_seeds
+from adasr_trl.evaluation.tables import (
+    ACCURACY,
+    ANSWERED,
+    LATENCY,
+    LATENCY_P95,
+    QUESTIONS,
+    SKIP_RATE,
+    TOKENS,
+    Table,
+    table,
+)
 from adasr_trl.hub.licence import Licence
 
 TAGS = ("adasr", "streaming-reasoning", "hrpo", "trl", "peft")
+COLUMNS = (QUESTIONS, ACCURACY, *TOKENS, SKIP_RATE, ANSWERED, LATENCY, LATENCY_P95)
 _METHODS = {
     "sft": "supervised fine-tuning on traces of streaming thought",
     "grpo": "GRPO with one flat advantage, the baseline of HRPO (hierarchical relative policy optimization)",
@@ -57,14 +68,6 @@ class Described:
 def evaluations(run: Path) -> list[Path]:
     """The finished evaluations of a run, its main one first."""
     return [path for path in sorted(run.glob(f"{EVAL_FOLDER}*")) if is_complete(path)]
-
-
-def measured(folder: Path) -> list[tuple[Setting, Summary]]:
-    """Every setting of an evaluation, summarised from its records."""
-    return [
-        (setting, summarise(load_outcomes(folder, setting)))
-        for setting in recorded_settings(folder)
-    ]
 
 
 def write_card(run: Path, described: Described) -> str:
@@ -134,14 +137,14 @@ def _use(described: Described, streaming: StreamingConfig, origin: ModelConfig |
 
 def data_table(data: Sequence[DataUsed]) -> str:
     """Sources with their licences, in Markdown."""
-    rows = [
-        [
-            *map(_cell, (each.name, each.revision, each.licence, each.split)),
-            f"{each.episodes:,}",
-        ]
-        for each in data
-    ]
-    return markdown(("source", "revision", "licence", "split", "episodes"), rows)
+    rows = tuple(
+        (
+            *map(_cell, (source.name, source.revision, source.licence, source.split)),
+            f"{source.episodes:,}",
+        )
+        for source in data
+    )
+    return Table(("source", "revision", "licence", "split", "episodes"), rows).markdown()
 
 
 def _cell(text: str) -> str:
@@ -192,40 +195,26 @@ def _boundary(streaming: StreamingConfig) -> str:
 
 
 def _evaluation(run: Path) -> str:
-    tables = []
+    parts = []
     for folder in evaluations(run):
-        rows = [_row(setting, summary) for setting, summary in measured(folder)]
-        header = (
-            "mode", "decoding", "questions", "accuracy", "streaming tokens", "deep tokens", "total tokens",
-            "skip rate", "answered", "latency s", "95th percentile",
-        )  # fmt: skip
+        rows = [
+            (
+                (setting.mode_words, setting.decoding),
+                summarise_seeds([load_outcomes(folder, setting)]),
+            )
+            for setting in recorded_settings(folder)
+        ]
         name = folder.name.removeprefix(EVAL_FOLDER).removeprefix("-")
-        tables.append((f"Questions `{name}`:\n\n" if name else "") + markdown(header, rows))
-    if not tables:
+        parts += [f"Questions `{name}`:"] if name else []
+        parts.append(table(("mode", "decoding"), rows, COLUMNS).markdown())
+    if not parts:
         return "None: this model was published without an evaluation."
     note = (
         "Unseen questions; accuracy with its 95 % interval (Wilson). Tokens, skips and latency are means over all "
-        "questions, wrong and unfinished ones included. Latency: from the input's end to the answer's value, by the clock."
+        "questions, wrong and unfinished ones included. Answer latency: from the input's end to the last token of the "
+        "answer's value, by the clock."
     )
-    return "\n\n".join([*tables, note])
-
-
-def _row(setting: Setting, summary: Summary) -> list[str]:
-    words = "read, then think" if setting.mode is Mode.READ_THEN_THINK else setting.mode.value
-    mode = words.replace("_", " ")
-    return [
-        f"{mode}, {setting.layout}" if setting.layout else mode,
-        decoding(setting.temperature),
-        str(summary.n),
-        f"{summary.accuracy:.3f} ({summary.accuracy_low:.3f} to {summary.accuracy_high:.3f})",
-        f"{summary.streaming_tokens:.1f}",
-        f"{summary.deep_tokens:.1f}",
-        f"{summary.total_tokens:.1f}",
-        f"{summary.skip_rate:.2f}",
-        f"{summary.answered:.3f}",
-        f"{summary.answer_latency_seconds:.2f}",
-        f"{summary.latency_p95:.2f}",
-    ]
+    return "\n\n".join([*parts, note])
 
 
 def _made(command: Sequence[str], versions: Mapping[str, str]) -> str:

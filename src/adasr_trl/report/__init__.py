@@ -2,7 +2,7 @@
 
     >>> write_report(["runs/tiny"], Path("report.html"))
 
-The page makes no connection: pictures, script and data are in it. ``gathering`` finds the runs, ``records`` reads them,
+The page makes no connection: pictures, script and data are in it. ``gathering`` finds runs, records and logs,
 ``numbers`` computes, ``pictures`` draws, ``trajectories`` packs the rollouts, ``page`` puts all of it together.
 """
 

@@ -1,4 +1,4 @@
-"""Which runs a report is about, and which records of theirs.
+"""Runs of a report, and their records and logs.
 
     >>> gather(["runs/tiny"], Wanted())                       # a comparison: its methods, each with its seeds
     >>> gather(["before=runs/a", "after=runs/b"], Wanted(temperature=1.0))
@@ -9,36 +9,41 @@ Runs of the same name are taken for seeds of one method. All must have answered 
 
 from __future__ import annotations
 
+import json
+import math
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from adasr_trl.artifacts.directory import file_digest
-from adasr_trl.artifacts.names import EPISODES_FILE, EVAL_FOLDER, RUN_FILE, eval_folder
+from adasr_trl.artifacts.names import (
+    EPISODES_FILE,
+    EVAL_FOLDER,
+    METRICS_FILE,
+    RUN_FILE,
+    eval_folder,
+)
 from adasr_trl.core.episode import Episode
 from adasr_trl.core.errors import UserError
 from adasr_trl.core.protocol import Mode
 from adasr_trl.core.rollout import Rollout
 from adasr_trl.core.safe_text import visible
-from adasr_trl.evaluation.records import Setting, load_rollouts, recorded_settings
+from adasr_trl.evaluation.records import load_rollouts
+from adasr_trl.evaluation.settings import Setting, recorded_settings
 
-ORDER = (
-    "read-then-think",
-    "sft",
-    "grpo",
-    "hrpo",
-)  # others behind them, in the order of the arguments
+SEED_FOLDER = re.compile(r"seed-\d+")
+ORDER = ("read-then-think", "sft", "grpo", "hrpo")  # others follow in the order of the arguments
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """Which records a report is about.
+    """Records that a report is about.
 
     Attributes:
         settings: Names of record files without their ending; each run is shown in those of them that it has.
-        temperature: Where no setting is named: of the records, the lowest recorded one if None.
-        name: Of the evaluation (``eval.name``), for records under ``RUN/eval-NAME``.
+        temperature: Temperature where no setting is named; the lowest recorded one if None.
+        name: Name of the evaluation (``eval.name``), for records under ``RUN/eval-NAME``.
     """
 
     settings: tuple[str, ...] = ()
@@ -47,7 +52,7 @@ class Wanted:
 
     @property
     def folder(self) -> str:
-        """Where a run keeps them."""
+        """Their folder in a run."""
         return eval_folder(self.name or "")
 
 
@@ -56,10 +61,10 @@ class Method:
     """Runs of one kind, and the setting that they are compared in.
 
     Attributes:
-        name: What the page calls it.
+        name: Its name on the page.
         runs: Their directories, one a seed.
         setting: Mode and temperature.
-        folder: Where in a run the records are.
+        folder: Folder of the records in a run.
     """
 
     name: str
@@ -77,22 +82,17 @@ class Method:
 
     @property
     def trained(self) -> str:
-        """The name without the setting: what was trained."""
-        return self.name.removesuffix(f", {setting_name(self.setting)}")
+        """The name without the setting."""
+        return self.name.removesuffix(f", {self.setting.name}")
 
     def run_names(self) -> list[str]:
-        """What the page calls each of the runs."""
+        """The name of each run on the page."""
         if len(self.runs) == 1:
             return [self.name]
         seeds = [run.resolve().parent.name for run in self.runs]
-        known = len(set(seeds)) == len(seeds) and all(re.fullmatch(r"seed-\d+", s) for s in seeds)
-        labels = seeds if known else [f"run {n}" for n in range(1, len(seeds) + 1)]
+        distinct = len(set(seeds)) == len(seeds) and all(map(SEED_FOLDER.fullmatch, seeds))
+        labels = seeds if distinct else [f"run {n}" for n in range(1, len(seeds) + 1)]
         return [f"{self.name}, {label}" for label in labels]
-
-
-def setting_name(setting: Setting) -> str:
-    """What ``--setting`` calls it."""
-    return setting.file.removesuffix(".jsonl")
 
 
 def gather(arguments: Sequence[str], wanted: Wanted) -> list[Method]:
@@ -108,13 +108,12 @@ def gather(arguments: Sequence[str], wanted: Wanted) -> list[Method]:
     runs: dict[str, list[Path]] = {}
     for argument in arguments:
         for name, run in _named(argument, wanted.folder):
-            if run.resolve() not in [known.resolve() for known in runs.setdefault(name, [])]:
-                runs[name].append(run)
-    methods = [
-        method for name, found in runs.items() for method in _methods(name, tuple(found), wanted)
-    ]
+            of_name = runs.setdefault(name, [])
+            if run.resolve() not in [known.resolve() for known in of_name]:
+                of_name.append(run)
+    methods = [method for name in runs for method in _methods(name, tuple(runs[name]), wanted)]
     rank = {name: n for n, name in enumerate(ORDER)}
-    methods.sort(key=lambda each: rank.get(each.name.partition(",")[0], len(ORDER)))
+    methods.sort(key=lambda method: rank.get(method.name.partition(",")[0], len(ORDER)))
     if len({method.name for method in methods}) < len(methods):
         raise UserError(
             "two methods have the same name; give other ones (NAME=RUN): "
@@ -125,12 +124,40 @@ def gather(arguments: Sequence[str], wanted: Wanted) -> list[Method]:
 
 
 def seed_pairs(method: Method, reference: Method) -> list[tuple[int, int]]:
-    """Which seeds of two methods belong together: by their folder's name ``seed-N``, else in order."""
-    seeds = [[run.resolve().parent.name for run in each.runs] for each in (method, reference)]
-    shared = [name for name in seeds[0] if name in seeds[1] and re.fullmatch(r"seed-\d+", name)]
-    if shared and all(names.count(name) == 1 for name in shared for names in seeds):
-        return [(seeds[0].index(name), seeds[1].index(name)) for name in shared]
-    return [(n, n) for n in range(min(len(method.runs), len(reference.runs)))]
+    """Seeds of two methods that belong together: by their folder's name ``seed-N``, else in order."""
+    names, others = ([run.resolve().parent.name for run in m.runs] for m in (method, reference))
+    shared = [name for name in names if name in others and SEED_FOLDER.fullmatch(name)]
+    if shared and all(names.count(name) == others.count(name) == 1 for name in shared):
+        return [(names.index(name), others.index(name)) for name in shared]
+    return [(n, n) for n in range(min(len(names), len(others)))]
+
+
+def read_metrics(run: Path) -> list[dict[str, float]]:
+    """The finite numbers that a run logged, a line a time; nothing where it logged none.
+
+    A last line without its end is left out: the run is being trained, or was killed.
+    """
+    file = run / METRICS_FILE
+    if not file.is_file():
+        return []
+    whole = file.read_text(encoding="utf-8", errors="replace").rpartition("\n")[0]
+    lines = [_numbers(file, n, line) for n, line in enumerate(whole.splitlines(), start=1)]
+    return [line for line in lines if "step" in line]
+
+
+def _numbers(file: Path, number: int, line: str) -> dict[str, float]:
+    try:
+        entries = json.loads(line).items()
+    except (AttributeError, ValueError) as error:
+        detail = f"{type(error).__name__}: {error}"
+        raise UserError(
+            f"{file}:{number}: no line of metrics ({detail}); fix it, or move the file aside."
+        ) from None
+    return {
+        key: value
+        for key, value in entries
+        if isinstance(value, int | float) and math.isfinite(value)
+    }
 
 
 def _named(argument: str, records: str) -> list[tuple[str, Path]]:
@@ -145,24 +172,24 @@ def _named(argument: str, records: str) -> list[tuple[str, Path]]:
         name = visible(folder.resolve().name)
     if (folder / RUN_FILE).is_file():
         return [(name, folder)]
-    found = [
+    evaluated = [
         (visible(run.name), run)
         for run in sorted(folder.glob("seed-*/*"))
         if (run / records / EPISODES_FILE).is_file()
     ]
-    if not found or given:
+    if not evaluated or given:
         raise UserError(
             f"{folder}: neither a run ({RUN_FILE}) nor a comparison with evaluated runs (seed-*/*/{records}); name a run "
             f"that was evaluated (adasr eval), NAME=RUN, or the output_dir of adasr compare."
         )
-    return found
+    return evaluated
 
 
 def _methods(name: str, runs: tuple[Path, ...], wanted: Wanted) -> list[Method]:
-    chosen = _settings(runs[0], wanted)
-    if len(chosen) == 1:
-        return [Method(name, runs, chosen[0], wanted.folder)]
-    return [Method(f"{name}, {setting_name(s)}", runs, s, wanted.folder) for s in chosen]
+    settings = _settings(runs[0], wanted)
+    if len(settings) == 1:
+        return [Method(name, runs, settings[0], wanted.folder)]
+    return [Method(f"{name}, {s.name}", runs, s, wanted.folder) for s in settings]
 
 
 def _settings(run: Path, wanted: Wanted) -> list[Setting]:
@@ -170,23 +197,24 @@ def _settings(run: Path, wanted: Wanted) -> list[Setting]:
     if not recorded:
         raise UserError(f"{run / wanted.folder}: holds no records; run adasr eval on it first.")
     if wanted.settings:
-        by_name = {setting_name(each): each for each in recorded}
-        found = [by_name[name] for name in dict.fromkeys(wanted.settings) if name in by_name]
-        if not found:
+        by_name = {setting.name: setting for setting in recorded}
+        shown = [by_name[name] for name in dict.fromkeys(wanted.settings) if name in by_name]
+        if not shown:
             raise UserError(
                 f"{run}: --setting {', '.join(wanted.settings)}: it has no such records; expected one of "
                 f"{', '.join(by_name)}."
             )
-        return found
-    usual = [each for each in recorded if each.layout is None] or recorded
-    known = sorted({each.temperature for each in usual})
-    lowest = known[0] if wanted.temperature is None else wanted.temperature
-    fitting = [each for each in usual if each.temperature == lowest]
+        return shown
+    usual = [setting for setting in recorded if setting.layout is None] or recorded
+    temperatures = sorted({setting.temperature for setting in usual})
+    lowest = temperatures[0] if wanted.temperature is None else wanted.temperature
+    fitting = [setting for setting in usual if setting.temperature == lowest]
     if not fitting:
         raise UserError(
-            f"{run}: no records of temperature {lowest:g}; those of {', '.join(f'{t:g}' for t in known)} are there."
+            f"{run}: no records of temperature {lowest:g}; those of "
+            f"{', '.join(f'{t:g}' for t in temperatures)} are there."
         )
-    streaming = [each for each in fitting if each.mode is Mode.STREAMING]
+    streaming = [setting for setting in fitting if setting.mode is Mode.STREAMING]
     return [(streaming or fitting)[0]]
 
 

@@ -12,45 +12,57 @@ import base64
 import hashlib
 import json
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 from adasr_trl import __version__
+from adasr_trl.artifacts.saved_config import load_streaming
 from adasr_trl.core.errors import UserError
 from adasr_trl.core.files import write_text
-from adasr_trl.evaluation.records import Setting
-from adasr_trl.evaluation.tables import decoding
+from adasr_trl.evaluation.summary import Summary, summarise_seeds
+from adasr_trl.evaluation.tables import (
+    ACCURACY,
+    ANSWERED,
+    BACKLOG,
+    LATENCY_MEDIAN,
+    LATENCY_P95,
+    MORE_LATENCY,
+    MORE_TOKENS,
+    OVERLAP,
+    P_VALUE,
+    POINTS,
+    SKIP_RATE,
+    TOKENS,
+    WON_LOST,
+    table,
+)
 from adasr_trl.report.gathering import Method, Wanted, gather
-from adasr_trl.report.numbers import Difference, Line, differences_of, lines_of, load, reference_of
-from adasr_trl.report.records import clock_of
+from adasr_trl.report.numbers import differences_of, load, reference_of
 from adasr_trl.report.trajectories import trajectories
 
 logger = logging.getLogger(__name__)
 
 LARGE = 15_000_000
 SCRIPTS = ("timeline.js", "choosing.js")
-HEADER = (
-    *("method", "accuracy (95 %)", "streaming tokens", "deep tokens", "total tokens", "skip rate"),
-    *("answered", "backlog, s", "wait, median s", "wait, 95th percentile s", "overlap"),
+COLUMNS = (
+    *(ACCURACY, *TOKENS, SKIP_RATE, ANSWERED),
+    *(BACKLOG, LATENCY_MEDIAN, LATENCY_P95, OVERLAP),
 )
-DIFFERENCE_HEADER = (
-    *("minus {reference}", "accuracy, points", "total tokens", "wait, s"),
-    *("right alone / wrong alone", "McNemar p"),
-)
+DIFFERENCES = (POINTS, MORE_TOKENS, MORE_LATENCY, WON_LOST, P_VALUE)
 
 
 @dataclass(frozen=True)
 class Options:
-    """How a report is made.
+    """Options of a report.
 
     Attributes:
-        wanted: Which records.
+        wanted: Its records.
         reference: The method that others are compared with; SFT, else the first, if None.
-        questions: How many questions the viewer holds at most.
-        title: Of the page.
+        questions: Largest number of questions in the viewer.
+        title: Title of the page.
     """
 
     wanted: Wanted = field(default_factory=Wanted)
@@ -86,7 +98,7 @@ def _render(methods: Sequence[Method], options: Options) -> str:
 
     outcomes = load(methods)
     reference = reference_of(outcomes, options.reference)
-    lines = lines_of(outcomes)
+    summaries = {name: summarise_seeds(seeds) for name, seeds in outcomes.items()}
     differences = differences_of(methods, outcomes, reference)
     script = "\n".join(_asset(name) for name in SCRIPTS)
     environment = jinja2.Environment(
@@ -94,16 +106,16 @@ def _render(methods: Sequence[Method], options: Options) -> str:
     )
     page: str = environment.from_string(_asset("report.html.j2")).render(
         title=options.title,
-        about=_about(methods, lines),
+        about=_about(methods, summaries.values()),
         policy=_policy(script),
         style=_asset("report.css"),
         script=script,
-        header=HEADER,
-        lines=[_cells(line) for line in lines],
-        difference_header=[each.format(reference=reference) for each in DIFFERENCE_HEADER],
-        differences=[_difference_cells(each) for each in differences],
-        pictures=[pareto(lines), lengths(lines), *curves(methods)],
-        data=_json(trajectories(methods, options.questions)),
+        methods=table(["method"], [([name], s) for name, s in summaries.items()], COLUMNS),
+        differences=table(
+            [f"minus {reference}"], [([name], d) for name, d in differences.items()], DIFFERENCES
+        ),
+        pictures=[pareto(summaries), lengths(summaries), *curves(methods)],
+        data=_json(trajectories(methods, outcomes, options.questions)),
         version=__version__,
     )
     return page
@@ -138,14 +150,14 @@ def _json(data: object) -> str:
     return text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
 
 
-def _about(methods: Sequence[Method], lines: Sequence[Line]) -> list[str]:
-    seeds = sorted({line.seeds for line in lines})
-    asked = lines[0].summary.n // lines[0].seeds
+def _about(methods: Sequence[Method], summaries: Iterable[Summary]) -> list[str]:
+    counts = [(summary.questions, summary.samples) for summary in summaries]
+    questions, seeds = counts[0][0], sorted({samples for _, samples in counts})
     plural = "" if seeds == [1] else "s"
     return [
-        f"{asked:,} questions, {' to '.join(map(str, seeds[:: max(1, len(seeds) - 1)]))} seed{plural} a method.",
-        f"Mode: {'; '.join(_groups(methods, lambda method: _asked(method.setting)))}.",
-        f"The wait is the clock's: {'; '.join(_groups(methods, _clock))}.",
+        f"{questions:,} questions, {' to '.join(map(str, seeds[:: max(1, len(seeds) - 1)]))} seed{plural} a method.",
+        f"Mode: {'; '.join(_groups(methods, _asked))}.",
+        f"The answer latency is the clock's: {'; '.join(_groups(methods, _clock))}.",
         "Overlap is the share of the time spent writing that was hidden behind reading.",
     ]
 
@@ -157,47 +169,18 @@ def _groups(methods: Sequence[Method], fact: Callable[[Method], str]) -> list[st
         facts.setdefault(fact(method), []).append(method.name)
     if len(facts) == 1:
         return list(facts)
-    return [f"{said} ({' / '.join(names)})" for said, names in facts.items()]
+    return [f"{text} ({' / '.join(names)})" for text, names in facts.items()]
 
 
-def _asked(setting: Setting) -> str:
-    layout = f", {setting.layout} layout" if setting.layout else ""
-    return f"{setting.mode.value.replace('_', '-')}{layout}, {decoding(setting.temperature)}"
+def _asked(method: Method) -> str:
+    return f"{method.setting.mode_words}, {method.setting.decoding}"
 
 
 def _clock(method: Method) -> str:
-    clock = clock_of(method.runs[0])
+    clock = load_streaming(method.runs[0]).clock
     return (
         f"the input at {clock.words_per_minute:g} words a minute, "
         f"{1000 * clock.seconds_per_token:g} ms a written token, "
         f"{1000 * clock.prefill_seconds_per_token:g} ms a read token"
         + (f" and {1000 * clock.seconds_per_read:g} ms a chunk" if clock.seconds_per_read else "")
     )
-
-
-def _cells(line: Line) -> list[str]:
-    s = line.summary
-    return [
-        line.name,
-        f"{line.accuracy:.3f}",
-        f"{s.streaming_tokens:.1f}",
-        f"{s.deep_tokens:.1f}",
-        f"{s.total_tokens:.1f}",
-        f"{s.skip_rate:.2f}",
-        f"{s.answered:.3f}",
-        f"{s.backlog_seconds:.2f}",
-        f"{s.latency_median:.2f}",
-        f"{s.latency_p95:.2f}",
-        f"{s.overlap:.2f}",
-    ]
-
-
-def _difference_cells(each: Difference) -> list[str]:
-    return [
-        each.name,
-        f"{each.points:+.1f}",
-        f"{each.tokens:+.1f}",
-        f"{each.latency:+.2f}",
-        f"{each.test.n01} / {each.test.n10}",
-        f"{each.test.p:.2g}",
-    ]

@@ -1,7 +1,7 @@
 """The report's pictures: matplotlib's SVG, made to take the page's colours and to do without its fonts.
 
-    >>> pareto(lines)
-    Picture(title='Accuracy against wait', svg='<svg ...', ...)
+    >>> pareto(summaries)
+    Picture(title='Accuracy against answer latency', svg='<svg ...', ...)
 
 A colour never says anything alone: methods differ in marker and dash as well, and every picture has its numbers beside it.
 """
@@ -14,9 +14,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from adasr_trl.report.gathering import Method
-from adasr_trl.report.numbers import Line
-from adasr_trl.report.records import read_metrics
+from adasr_trl.evaluation.summary import Summary
+from adasr_trl.evaluation.tables import (
+    ACCURACY,
+    DEEP_TOKENS,
+    LATENCY_MEDIAN,
+    STREAMING_TOKENS,
+    Table,
+    table,
+)
+from adasr_trl.report.gathering import Method, read_metrics
 
 # Okabe and Ito's palette without its yellow and black: told apart by all kinds of colour vision, on white and on dark.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
@@ -41,93 +48,84 @@ class Picture:
     """An inline SVG and its numbers.
 
     Attributes:
-        title: What it shows.
+        title: Its heading.
         svg: Its markup.
-        header: Of the table of its numbers.
-        rows: The numbers, as text.
+        numbers: The table beside it.
     """
 
     title: str
     svg: str
-    header: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
+    numbers: Table
 
 
-def pareto(lines: Sequence[Line]) -> Picture:
-    """Accuracy with its interval against the median wait, and whom no other method beats in both."""
-    best = _unbeaten(lines)
+def pareto(summaries: Mapping[str, Summary]) -> Picture:
+    """Accuracy with its interval against the median answer latency; a line joins what nothing beats in both."""
+    latency = {n: s.latency.answer_latency_seconds.median for n, s in summaries.items()}
+    unbeaten = _unbeaten({n: (latency[n], s.accuracy.mean) for n, s in summaries.items()})
 
     def draw(axes: Any) -> None:
-        steps = sorted((each.summary.latency_median, each.accuracy.mean) for each in best)
+        steps = sorted((latency[name], summaries[name].accuracy.mean) for name in unbeaten)
         if len(steps) > 1:
             axes.step(*zip(*steps, strict=True), where="post", color=INK, lw=0.8, ls=":", zorder=0)
-        for n, line in enumerate(lines):
-            mean, wait = line.accuracy.mean, line.summary.latency_median
-            spread = [[mean - line.accuracy.low], [line.accuracy.high - mean]]
+        for n, (name, summary) in enumerate(summaries.items()):
+            accuracy = summary.accuracy
+            spread = [[accuracy.mean - accuracy.low], [accuracy.high - accuracy.mean]]
             style = {"color": COLOURS[n % 6], "marker": MARKERS[n % 6], "capsize": 3}
-            axes.errorbar([wait], [mean], yerr=spread, ls="", label=_label(line.name), **style)
-        axes.set_xlabel("median wait, s (further left is better)")
+            where = ([latency[name]], [accuracy.mean])
+            axes.errorbar(*where, yerr=spread, ls="", label=_label(name), **style)
+        axes.set_xlabel("median answer latency, s (further left is better)")
         axes.set_ylabel("accuracy (higher is better)")
         axes.set_xlim(left=0)
         axes.set_ylim(bottom=0)
         _legend(axes)
 
-    rows = tuple(
-        (
-            line.name,
-            f"{line.summary.latency_median:.2f}",
-            f"{line.accuracy.mean:.3f}",
-            f"{line.accuracy.low:.3f} to {line.accuracy.high:.3f}",
-            "no" if line in best else "yes",
+    rows = [([name], summary) for name, summary in summaries.items()]
+    beaten = ["no" if name in unbeaten else "yes" for name in summaries]
+    numbers = table(["method"], rows, (LATENCY_MEDIAN, ACCURACY))
+    numbers = numbers.with_column("beaten in both by another", beaten)
+    return Picture("Accuracy against answer latency", _svg(draw, "pareto"), numbers)
+
+
+def _unbeaten(points: Mapping[str, tuple[float, float]]) -> set[str]:
+    """Names whose seconds and accuracy no other has as low and as high, with one of them better."""
+    return {
+        name
+        for name, (seconds, accuracy) in points.items()
+        if not any(
+            other <= seconds and higher >= accuracy and (other, higher) != (seconds, accuracy)
+            for other, higher in points.values()
         )
-        for line in lines
-    )
-    header = ("method", "median wait, s", "accuracy", "95 % interval", "beaten in both by another")
-    return Picture("Accuracy against wait", _svg(draw, "pareto"), header, rows)
+    }
 
 
-def _unbeaten(lines: Sequence[Line]) -> list[Line]:
-    """Those for which no other has a wait as short and an accuracy as high, and one of them better."""
-
-    def beats(a: Line, b: Line) -> bool:
-        ours = (-a.summary.latency_median, a.accuracy.mean)
-        theirs = (-b.summary.latency_median, b.accuracy.mean)
-        return ours != theirs and all(x >= y for x, y in zip(ours, theirs, strict=True))
-
-    return [line for line in lines if not any(beats(other, line) for other in lines)]
-
-
-def lengths(lines: Sequence[Line]) -> Picture:
+def lengths(summaries: Mapping[str, Summary]) -> Picture:
     """Mean tokens by phase."""
 
     def draw(axes: Any) -> None:
-        names = [_label(line.name) for line in lines]
-        streaming = [line.summary.streaming_tokens for line in lines]
-        deep = [line.summary.deep_tokens for line in lines]
+        names = [_label(name) for name in summaries]
+        streaming = [summary.streaming_tokens for summary in summaries.values()]
+        deep = [summary.deep_tokens for summary in summaries.values()]
         axes.barh(names, streaming, color=COLOURS[4], label="streaming")
         axes.barh(names, deep, left=streaming, color=COLOURS[1], hatch="///", label="deep")
         axes.invert_yaxis()
         axes.set_xlabel("mean tokens a question")
         _legend(axes)
 
-    rows = tuple(
-        (line.name, f"{line.summary.streaming_tokens:.1f}", f"{line.summary.deep_tokens:.1f}")
-        for line in lines
-    )
-    header = ("method", "streaming tokens", "deep tokens")
-    return Picture("Length of each phase", _svg(draw, "lengths"), header, rows)
+    rows = [([name], summary) for name, summary in summaries.items()]
+    numbers = table(["method"], rows, (STREAMING_TOKENS, DEEP_TOKENS))
+    return Picture("Length of each phase", _svg(draw, "lengths"), numbers)
 
 
 def curves(methods: Sequence[Method]) -> list[Picture]:
     """One picture for each measure that any run logged while it was trained; means over seeds."""
-    logged = {method.trained: [read_metrics(run) for run in method.runs] for method in methods}
-    found = []
+    logs = {method.trained: [read_metrics(run) for run in method.runs] for method in methods}
+    pictures = []
     for key, title in CURVES:
-        of_method = {name: _mean_by_step(seeds, key) for name, seeds in logged.items()}
+        of_method = {name: _mean_by_step(seeds, key) for name, seeds in logs.items()}
         shown = {name: curve for name, curve in of_method.items() if len(curve) > 1}
         if shown:
-            found.append(_curve(title, key, shown, list(logged)))
-    return found
+            pictures.append(_curve(title, key, shown, list(logs)))
+    return pictures
 
 
 def _curve(
@@ -150,7 +148,8 @@ def _curve(
         for name, curve in shown.items()
     )
     header = ("method", *(f"{part} fifth" for part in ("1st", "2nd", "3rd", "4th", "5th")))
-    return Picture(f"Training: {title.lower()}", _svg(draw, key.replace("/", "-")), header, rows)
+    svg = _svg(draw, key.replace("/", "-"))
+    return Picture(f"Training: {title.lower()}", svg, Table(header, rows))
 
 
 def _fifths(values: Sequence[float]) -> list[float]:
@@ -166,11 +165,11 @@ def _mean_by_step(seeds: Sequence[Sequence[Mapping[str, float]]], key: str) -> d
         for line in log:
             if key in line:
                 values.setdefault(int(line["step"]), []).append(line[key])
-    return {step: sum(each) / len(each) for step, each in sorted(values.items())}
+    return {step: sum(seen) / len(seen) for step, seen in sorted(values.items())}
 
 
 def _label(name: str) -> str:
-    """A name as matplotlib shows it: one that begins with _ it would hide, and a long one fills the picture."""
+    """A name for matplotlib: it hides one that begins with _, and a long one fills the picture."""
     return f" {name if len(name) <= 34 else name[:33] + '…'}"
 
 

@@ -1,30 +1,30 @@
-"""Every rollout as the page's viewer needs it: words, endings, token counts and times, without token ids.
+"""Data of the page's viewer: words, endings, token counts and times of every rollout, without token ids.
 
     {"questions": [{"id", "question", "chunks", "gold", "tags"}],
      "runs": [{"name", "rollouts": [{"arrive", "start", "finish", "thoughts", "ends", "tokens", "deep", ...}]}]}
 
-What the episodes have is there once for all runs. Times are the clock's, in seconds, rounded to milliseconds.
+Questions are there once for all runs. Times are the clock's, in seconds, rounded to milliseconds.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from typing import TypedDict
 
 from adasr_trl.artifacts.names import EPISODES_FILE
+from adasr_trl.artifacts.saved_config import load_streaming
 from adasr_trl.core.clock import Clock, arrivals, timeline
 from adasr_trl.core.episode import Episode, read_episodes
-from adasr_trl.core.protocol import Phase
 from adasr_trl.core.rollout import Rollout
 from adasr_trl.core.safe_text import visible
-from adasr_trl.evaluation.outcome import outcome
+from adasr_trl.evaluation.outcome import Outcome
+from adasr_trl.evaluation.summary import Runs
 from adasr_trl.report.gathering import Method
-from adasr_trl.report.records import clock_of
 
 
 class Question(TypedDict):
-    """What was asked."""
+    """A question with its input."""
 
     id: str
     question: str
@@ -48,7 +48,7 @@ class Trajectory(TypedDict):
     right: bool
     backlog: float
     deepStart: float
-    wait: float
+    answerLatency: float
     end: float
     overlap: float
 
@@ -61,29 +61,33 @@ class Run(TypedDict):
 
 
 class Trajectories(TypedDict):
-    """What the viewer shows."""
+    """All that the viewer shows."""
 
     questions: list[Question]
     runs: list[Run]
 
 
-def trajectories(methods: Sequence[Method], most: int) -> Trajectories:
-    """The first ``most`` questions and their rollouts by every run."""
+def trajectories(
+    methods: Sequence[Method], outcomes: Mapping[str, Runs], most: int
+) -> Trajectories:
+    """The first ``most`` questions, and their rollouts by every run with their outcomes."""
     episodes = read_episodes(methods[0].records(0) / EPISODES_FILE)
     return {
         "questions": [_question(episode) for episode in islice(episodes, most)],
         "runs": [
-            {"name": name, "rollouts": list(islice(_rollouts(method, seed), most))}
+            {"name": name, "rollouts": list(islice(_rollouts(method, seed, judged), most))}
             for method in methods
-            for seed, name in enumerate(method.run_names())
+            for seed, (name, judged) in enumerate(
+                zip(method.run_names(), outcomes[method.name], strict=True)
+            )
         ],
     }
 
 
-def _rollouts(method: Method, seed: int) -> Iterator[Trajectory]:
-    clock = clock_of(method.runs[seed])
-    for rollout, episode in method.rollouts(seed):
-        yield _trajectory(rollout, episode, clock)
+def _rollouts(method: Method, seed: int, outcomes: Sequence[Outcome]) -> Iterator[Trajectory]:
+    clock = load_streaming(method.runs[seed]).clock
+    for (rollout, episode), outcome in zip(method.rollouts(seed), outcomes, strict=True):
+        yield _trajectory(rollout, episode, outcome, clock)
 
 
 def _question(episode: Episode) -> Question:
@@ -95,32 +99,32 @@ def _question(episode: Episode) -> Question:
     }
 
 
-def _trajectory(rollout: Rollout, episode: Episode, clock: Clock) -> Trajectory:
-    judged = outcome(rollout, episode, clock)
-    played = timeline(rollout, arrivals(episode, clock), clock)
-    deep_tokens = rollout.tokens_in(Phase.DEEP)
+def _trajectory(rollout: Rollout, episode: Episode, outcome: Outcome, clock: Clock) -> Trajectory:
+    line = timeline(rollout, arrivals(episode, clock), clock)
+    latencies = outcome.latencies[0]
+    deep_start = latencies.end_seconds - outcome.deep_tokens * clock.seconds_per_token
     return {
-        "arrive": _rounded(played.arrival_seconds),
-        "start": _rounded(_writing_starts(played.finish_seconds, rollout, clock)),
-        "finish": _rounded(played.finish_seconds),
+        "arrive": _rounded(line.arrival_seconds),
+        "start": _rounded(_writing_starts(line.finish_seconds, rollout, clock)),
+        "finish": _rounded(line.finish_seconds),
         "thoughts": [visible(thought) for thought in rollout.thoughts],
         "ends": [ending.value for ending in rollout.thought_endings],
         "tokens": list(rollout.thought_tokens()),
         "deep": visible(rollout.deep),
-        "deepTokens": deep_tokens,
+        "deepTokens": outcome.deep_tokens,
         "answer": visible(rollout.answer or ""),
         "ending": rollout.ending.value,
-        "right": judged.right,
-        "backlog": round(played.backlog_seconds, 3),
-        "deepStart": round(played.end_latency_seconds - deep_tokens * clock.seconds_per_token, 3),
-        "wait": round(played.answer_latency_seconds, 3),
-        "end": round(played.end_latency_seconds, 3),
-        "overlap": round(played.overlap, 3),
+        "right": outcome.right,
+        "backlog": round(latencies.backlog_seconds, 3),
+        "deepStart": round(deep_start, 3),
+        "answerLatency": round(latencies.answer_latency_seconds, 3),
+        "end": round(latencies.end_seconds, 3),
+        "overlap": round(latencies.overlap, 3),
     }
 
 
 def _writing_starts(finish_seconds: Sequence[float], rollout: Rollout, clock: Clock) -> list[float]:
-    """When the first token of each thought was begun: behind the reading of its chunk."""
+    """Start of the first token of each thought, behind the reading of its chunk."""
     written = [*rollout.thought_tokens(), *[0] * len(finish_seconds)]
     return [
         finish - tokens * clock.seconds_per_token
@@ -129,4 +133,4 @@ def _writing_starts(finish_seconds: Sequence[float], rollout: Rollout, clock: Cl
 
 
 def _rounded(seconds: Sequence[float]) -> list[float]:
-    return [round(each, 3) for each in seconds]
+    return [round(value, 3) for value in seconds]

@@ -22,7 +22,7 @@
 
   const kept = {
     all: () => true,
-    wait: () => true,
+    latency: () => true,
     wrong: (q) => !rollout(first.value, q).right,
     right: (q) => rollout(first.value, q).right,
     skipped: (q) => {
@@ -40,8 +40,9 @@
     const found = [...data.questions.keys()].filter(
       (q) => kept[filter.value](q) && haystacks[q].includes(words),
     );
-    if (filter.value === "wait") {
-      found.sort((a, b) => rollout(first.value, b).wait - rollout(first.value, a).wait);
+    if (filter.value === "latency") {
+      const latency = (q) => rollout(first.value, q).answerLatency;
+      found.sort((a, b) => latency(b) - latency(a));
     }
     return found;
   }
@@ -53,7 +54,7 @@
     list.replaceChildren(
       ...found.map((q) => {
         const one = rollout(first.value, q);
-        return option(q, `${verdict(one)}, ${seconds(one.wait)}: ${data.questions[q].question}`);
+        return option(q, `${verdict(one)}, ${seconds(one.answerLatency)}: ${data.questions[q].question}`);
       }),
     );
     const stays = before !== "" && found.includes(Number(before));
@@ -80,7 +81,7 @@
       ...runs.map((run, n) => article(data.runs[run].name, data.questions[q], rollouts[n], rollouts)),
     );
     told.textContent = runs
-      .map((run, n) => `${data.runs[run].name}: ${verdict(rollouts[n])}, wait ${seconds(rollouts[n].wait)}.`)
+      .map((run, n) => `${data.runs[run].name}: ${verdict(rollouts[n])}, answer latency ${seconds(rollouts[n].answerLatency)}.`)
       .join(" ");
   }
 

@@ -1,5 +1,5 @@
 "use strict";
-// One rollout: its time line, the wait enlarged, and what was read and written, in order.
+// One rollout: its time line, the answer latency enlarged, and what was read and written, in order.
 // Whatever a model or a data set wrote goes on the page as text, never as markup.
 const drawing = (() => {
   const seconds = (value) => `${value.toFixed(2)} s`;
@@ -51,17 +51,17 @@ const drawing = (() => {
     const ended = element("span", "ended");
     ended.style.left = `${(100 * last) / total}%`;
     const label =
-      `The input ends at ${seconds(last)}; the answer comes ${seconds(one.wait)} later. ` +
+      `The input ends at ${seconds(last)}; the answer comes ${seconds(one.answerLatency)} later. ` +
       `${percent(one.overlap)} of the writing was hidden behind reading.`;
     return picture("timeline", label, ...bars, ended, ...scale(total));
   }
 
-  function wait(one, total) {
+  function enlarged(one, total) {
     const parts = [
       ["backlog", 0, one.backlog, "thoughts unfinished"],
       ["reading", one.backlog, one.deepStart, "reading the end"],
-      ["waited", one.deepStart, one.wait, "deep part, up to the answer"],
-      ["after", one.wait, one.end, "after the answer"],
+      ["waited", one.deepStart, one.answerLatency, "deep part, up to the answer"],
+      ["after", one.answerLatency, one.end, "after the answer"],
     ].filter(([, from, to]) => to - from >= 0.005);
     const said = parts.map(([, from, to, name]) => `${name} ${seconds(to - from)}`);
     const bars = parts.map(([kind, from, to]) => bar(kind, from, to, total));
@@ -70,9 +70,9 @@ const drawing = (() => {
       "legend parts",
       ...parts.map(([kind], n) => element("span", kind, said[n])),
     );
-    const label = `The wait, enlarged: ${said.join(", ")}.`;
-    const title = element("p", "enlarged", "The wait, enlarged");
-    return [title, picture("timeline wait", label, ...bars, ...scale(total)), key];
+    const label = `The answer latency, enlarged: ${said.join(", ")}.`;
+    const title = element("p", "enlarged", "The answer latency, enlarged");
+    return [title, picture("timeline zoomed", label, ...bars, ...scale(total)), key];
   }
 
   function legend() {
@@ -121,7 +121,7 @@ const drawing = (() => {
     const answer = element("p", "", one.answer === "" ? "no answer " : `answer ${one.answer} `);
     if (failures[one.ending]) answer.append(element("span", "failed", failures[one.ending]), " ");
     answer.append(element("span", "note", `expected ${question.gold}`));
-    made.append(event(last + one.wait, answer));
+    made.append(event(last + one.answerLatency, answer));
     return made;
   }
 
@@ -131,7 +131,7 @@ const drawing = (() => {
     const waiting = Math.max(...shown.map((each) => each.end)) || 1;
     const mark = element("span", `verdict ${one.right ? "right" : "wrong"}`, verdict(one));
     const facts =
-      `wait ${seconds(one.wait)}, of it backlog ${seconds(one.backlog)}; ` +
+      `answer latency ${seconds(one.answerLatency)}, of it backlog ${seconds(one.backlog)}; ` +
       `${percent(one.overlap)} of the writing hidden`;
     return element(
       "article",
@@ -140,7 +140,7 @@ const drawing = (() => {
       element("p", "facts", facts),
       timeline(one, whole),
       legend(),
-      ...wait(one, waiting),
+      ...enlarged(one, waiting),
       events(question, one),
     );
   }

@@ -1,4 +1,4 @@
-"""A grid of variants: what runs, and that its tables say what the records say."""
+"""Tables of a grid: every number from records that a reader can count."""
 
 from __future__ import annotations
 
@@ -10,110 +10,115 @@ import pytest
 
 from adasr_trl.artifacts.names import EPISODES_FILE
 from adasr_trl.artifacts.saved_config import save_streaming
-from adasr_trl.cli.main import main as adasr
+from adasr_trl.config.sections import StreamingConfig
 from adasr_trl.core.episode import write_episodes
-from adasr_trl.core.protocol import Mode
+from adasr_trl.core.protocol import Ending, Mode
 from adasr_trl.core.rollout import to_record
-from adasr_trl.evaluation.records import Setting
-from adasr_trl.experiments import ablate, tables
-from adasr_trl.experiments.ablate import AblateSection
-from adasr_trl.experiments.tables import Grid, Table, write_grid
+from adasr_trl.evaluation.outcome import Latencies, Outcome, SkipCounts
+from adasr_trl.evaluation.settings import Setting
+from adasr_trl.experiments import tables
+from adasr_trl.experiments.tables import Grid, TableSection, write_comparison, write_tables
 from adasr_trl.layouts import build_layout
 from adasr_trl.layouts.codec import Codec
 from support.scripted import write
 from support.settings import STREAMING
 
-SECTION = AblateSection(
-    output_dir="runs/x",
-    sft="sft.yaml",
-    hrpo="hrpo.yaml",
-    grpo="grpo.yaml",
-    eval="eval.yaml",
-    variants={"grpo": {"command": "grpo"}, "hrpo": {}, "half": {"local_weight": 0.25}},
-    tables=(
-        Table("methods", "Methods", ("read-then-think", "sft", "grpo", "hrpo")),
-        Table("mixing", "Mixing", ("hrpo", "half"), reference="hrpo"),
-        Table("far", "Far", ("hrpo",), reference="sft", test="far"),
-    ),
-    tests={"far": "far.jsonl"},
-    quick={"hrpo": {"max_steps": 5}},
-)
+# ---- comparisons
 
 
-def stages(*tables, quick=False):
-    chosen = ablate.chosen(SECTION.tables, ",".join(tables))
-    settings = SECTION.quick if quick else {}
-    made = ablate._stages(SECTION, chosen, Path("runs/x/seed-2"), 2, settings, {})
-    return {stage.name: stage for stage in made}
+def outcomes(pattern: str, deep: int, seconds: float) -> list[Outcome]:
+    """One outcome a letter: r right, w wrong; every second question is tagged deep."""
+    return [
+        Outcome(
+            right=letter == "r",
+            streaming_tokens=10,
+            deep_tokens=deep + 4 * (k % 2),
+            ending=Ending.ANSWERED,
+            skips=SkipCounts(2, 1, 0, 0, 0),
+            latencies=(Latencies(0.1, seconds, seconds + 0.1, 0.5),),
+            tags=("deep",) if k % 2 else ("shallow",),
+        )
+        for k, letter in enumerate(pattern)
+    ]
 
 
-def after(stage, flag):
-    return stage.arguments[stage.arguments.index(flag) + 1]
+RUNS = {
+    "read-then-think": outcomes("rrrrwwwwww", 40, 1.5),
+    "sft": outcomes("rrrrrwwwww", 8, 0.5),
+    "hrpo": outcomes("rrrrrrrrww", 2, 0.25),
+}
 
 
-def test_only_what_the_chosen_tables_need_runs_and_all_of_it_from_the_seeds_sft_model():
-    found = stages("mixing")
-    assert set(found) == {
-        "seed-2/sft",
-        *(f"seed-2/{name}{part}" for name in ("hrpo", "half") for part in ("", "/eval")),
-    }
-    half = found["seed-2/half"]
-    assert half.needs == ("seed-2/sft",)
-    assert (half.arguments[0], after(half, "--config")) == ("hrpo", "hrpo.yaml")
-    assert after(half, "--local_weight") == "0.25"
-    assert after(half, "--model.path") == "runs/x/seed-2/sft"
-    assert after(half, "--seed") == "2"
+def comparison(root: Path, monkeypatch, runs=RUNS):
+    """The page and the data of a comparison of one seed."""
+    monkeypatch.setattr(tables, "recorded_settings", lambda _folder: [Setting(Mode.STREAMING, 0.0)])
+    monkeypatch.setattr(tables, "load_streaming", lambda _run: StreamingConfig())
+    made = Grid(root, (0,))
+    made.cache.update({(name, 0.0, ""): [outcomes] for name, outcomes in runs.items()})
+    text = write_comparison(made, tuple(runs))
+    return text, json.loads((root / "table.json").read_text())
 
 
-def test_a_flat_variant_runs_its_own_command_and_configuration():
-    grpo = stages("methods")["seed-2/grpo"]
-    assert (grpo.arguments[0], after(grpo, "--config")) == ("grpo", "grpo.yaml")
-    assert "--command" not in grpo.arguments
+@pytest.fixture
+def written(tmp_path, monkeypatch):
+    return comparison(tmp_path, monkeypatch)
 
 
-def test_a_table_of_other_questions_has_evaluations_of_its_own():
-    found = stages("far")
-    far = found["seed-2/hrpo/eval-far"]
-    assert after(far, "--data.test") == "far.jsonl"
-    assert far.needs == ("seed-2/hrpo",)
-    assert "seed-2/hrpo/eval" not in found
+def row(text: str, start: str) -> list[str]:
+    line = next(line for line in text.splitlines() if line.startswith(f"| {start}"))
+    return [cell.strip() for cell in line.strip("|").split("|")]
 
 
-def test_quick_settings_give_way_to_a_variants_own():
-    found = stages("mixing", quick=True)
-    assert after(found["seed-2/half"], "--max_steps") == "5"
+def test_a_method_has_accuracy_with_interval_tokens_latency_and_speed_up(written):
+    cells = row(written[0], "hrpo | greedy")
+    assert cells[2].startswith("0.800 (0.490 to 0.943)")  # Wilson's interval of 8 of 10
+    assert cells[3:6] == ["10.0", "4.0", "14.0"]
+    assert cells[8] == "0.25"
+    assert cells[10] == "6.0x"
+
+
+def test_a_difference_is_paired_over_the_same_questions(written):
+    text, data = written
+    cells = row(text, "hrpo - sft")
+    assert cells[2].startswith("+30.0 (")
+    assert cells[3] == "3 / 0"
+    assert cells[4] == "0.25"  # two-sided: 2 * (1/2)^3
+    assert data["differences"][0]["points"]["mean"] == pytest.approx(30.0)
+
+
+def test_deep_work_is_shown_by_tag(written):
+    text, _ = written
+    assert row(text, "hrpo | deep")[5] == "6.0"
+    assert row(text, "hrpo | shallow")[5] == "2.0"
 
 
 @pytest.mark.parametrize(
-    ("table", "said"),
+    ("baseline", "sft", "verdict"),
     [
         (
-            "{name: a, title: A, methods: [dpo]}",
-            "'dpo'; expected one of grpo, read-then-think, sft",
+            "rrrrwwwwww",
+            "rrrrrwwwww",
+            "Read-then-think, trained alike, is 10.0 points below SFT: "
+            "too weak at this size to compare waits with.",
         ),
-        ("{name: a, title: A, methods: [grpo], test: far}", "no such file"),
-        (
-            "{name: a, title: A, methods: [grpo], against: {hrpo: grpo}}",
-            "against: 'hrpo' has no row; expected one of grpo",
-        ),
+        ("rrrrr", "rrrrr", "trained alike, is 0.0 points below SFT: a fair baseline."),
+        ("rrrrr", "rrrrw", "trained alike, is 20.0 points above SFT: a fair baseline."),
+        ("wwwwwwwwww", "rwwwwwwwww", "At this size of run neither answers; the run only proves"),
     ],
 )
-def test_a_table_of_what_the_grid_does_not_have_is_refused_with_its_line(
-    tmp_path, capsys, table, said
+def test_read_then_think_is_called_fair_only_near_an_sft_that_answers(
+    tmp_path, monkeypatch, baseline, sft, verdict
 ):
-    config = tmp_path / "c.yaml"
-    config.write_text(
-        "ablate:\n  {output_dir: o, sft: s, hrpo: h, grpo: g, eval: e, "
-        f"variants: {{grpo: {{command: grpo}}}}, tables: [{table}]}}\n",
-        encoding="utf-8",
-    )
-    assert adasr(["ablate", "--config", str(config)]) == 2
-    error = capsys.readouterr().err
-    assert said in error
-    assert f"{config}:" in error
+    runs = {"read-then-think": outcomes(baseline, 40, 1.5), "sft": outcomes(sft, 8, 0.5)}
+    text, _ = comparison(tmp_path, monkeypatch, runs)
+    assert verdict in text.splitlines()[-1]
 
 
-# ---- tables
+def test_rates_of_the_clock_stand_above_the_table(written):
+    assert "150 words a minute, 30 ms a written token, 0.5 ms a read token" in written[0]
+
+
+# ---- ablations
 
 
 def record(folder, rollouts, episodes):
@@ -152,7 +157,7 @@ def grid(tokenizer, episodes, tmp_path):
 
 
 def test_the_table_says_what_the_records_say_with_what_made_it(grid):
-    text = write_grid([Table("m", "Methods", ("grpo", "hrpo"), curves=True)], grid, None)
+    text = write_tables([TableSection("m", "Methods", ("grpo", "hrpo"), curves=True)], grid, None)
     cells = {
         line.split(" | ")[0].strip("| "): [c.strip(" |") for c in line.split(" | ")]
         for line in text.splitlines()
@@ -168,7 +173,7 @@ def test_the_table_says_what_the_records_say_with_what_made_it(grid):
 
 
 def test_curves_are_means_over_a_fifth_of_the_steps_and_all_seeds(grid):
-    text = write_grid([Table("m", "Methods", ("grpo", "hrpo"), curves=True)], grid, None)
+    text = write_tables([TableSection("m", "Methods", ("grpo", "hrpo"), curves=True)], grid, None)
     line = next(x for x in text.splitlines() if x.startswith("| hrpo | accuracy |"))
     assert line == "| hrpo | accuracy | 0.150 | 0.350 | 0.550 | 0.750 | 0.950 |"
 
@@ -176,19 +181,19 @@ def test_curves_are_means_over_a_fifth_of_the_steps_and_all_seeds(grid):
 def test_a_table_goes_into_its_place_in_a_page_and_nowhere_else(grid, tmp_path):
     page = tmp_path / "page.md"
     page.write_text("before\n<!-- m -->\nold\n<!-- end of m -->\nafter\n", encoding="utf-8")
-    write_grid([Table("m", "Methods", ("grpo",))], grid, page)
+    write_tables([TableSection("m", "Methods", ("grpo",))], grid, page)
     text = page.read_text(encoding="utf-8")
     assert text.startswith("before\n<!-- m -->\n\n**Methods**")
     assert text.endswith("<!-- end of m -->\nafter\n")
     assert "old" not in text
     with pytest.raises(ValueError, match="has no place for other"):
-        write_grid([Table("other", "T", ("grpo",))], grid, page)
+        write_tables([TableSection("other", "T", ("grpo",))], grid, page)
 
 
 def test_a_table_of_the_parallel_layout_has_its_own_place_and_says_so(grid, tmp_path):
     page = tmp_path / "page.md"
     page.write_text("<!-- m --><!-- end of m -->\n<!-- m-parallel --><!-- end of m-parallel -->\n")
-    write_grid([Table("m", "Methods", ("grpo",))], replace(grid, parallel=True), page)
+    write_tables([TableSection("m", "Methods", ("grpo",))], replace(grid, parallel=True), page)
     first, second = page.read_text(encoding="utf-8").splitlines()[:2]
     assert first == "<!-- m --><!-- end of m -->"
     assert second == "<!-- m-parallel -->"
@@ -196,28 +201,23 @@ def test_a_table_of_the_parallel_layout_has_its_own_place_and_says_so(grid, tmp_
 
 
 def test_a_run_can_be_compared_with_another_than_the_reference(grid):
-    table = Table("m", "Methods", ("hrpo",), reference="hrpo", against={"hrpo": "grpo"})
+    table = TableSection("m", "Methods", ("hrpo",), reference="hrpo", against={"hrpo": "grpo"})
     assert table.runs == ("hrpo", "grpo")
-    assert "| hrpo - grpo | greedy | +50.0" in write_grid([table], grid, None)
+    assert "| hrpo - grpo | greedy | +50.0" in write_tables([table], grid, None)
 
 
-def test_it_can_follow_which_phase_went_right(grid, monkeypatch):
+def test_it_can_follow_which_phase_went_right(grid):
     marked = {
         ("hrpo", 0.0): [True, True, False, None],  # the first three answers of hrpo are right
         ("grpo", 0.0): [None] * 4,
     }
-    real = tables._outcomes
-
-    def outcomes(grid, method, folder, temperature):
-        seeds = real(grid, method, folder, temperature)
-        how = marked[method, temperature]
-        return [
-            [replace(one, stream_right=mark) for one, mark in zip(seed, how, strict=True)]
-            for seed in seeds
+    for (method, temperature), marks in marked.items():
+        seeds = [
+            [replace(x, stream_right=mark) for x, mark in zip(seed, marks, strict=True)]
+            for seed in grid.outcomes(method, temperature)
         ]
-
-    monkeypatch.setattr(tables, "_outcomes", outcomes)
-    text = write_grid([Table("m", "Methods", ("grpo", "hrpo"), phases=True)], grid, None)
+        grid.cache[method, temperature, ""] = seeds
+    text = write_tables([TableSection("m", "Methods", ("grpo", "hrpo"), phases=True)], grid, None)
     assert "| hrpo | greedy | 0.667 | 1.000 | 1.000 |" in text
     assert "| grpo | greedy | nan" not in text
 
@@ -227,13 +227,13 @@ def test_the_best_held_out_accuracy_of_each_seed_follows_where_asked(grid):
         lines = [json.dumps({tables.HELD_OUT: x, "step": 5}) + "\n" for x in values]
         with (grid.run("hrpo", seed) / "metrics.jsonl").open("a", encoding="utf-8") as log:
             log.writelines(lines)
-    text = write_grid([Table("m", "Methods", ("grpo", "hrpo"), held_out=True)], grid, None)
+    text = write_tables([TableSection("m", "Methods", ("grpo", "hrpo"), held_out=True)], grid, None)
     assert "| hrpo | 0.625 | 0.500 0.750 |" in text
     assert "| grpo | 0" not in text.split("best held-out accuracy")[1]
 
 
 def test_rows_by_tag_follow_where_asked(grid):
-    text = write_grid([Table("m", "Methods", ("hrpo", "grpo"), tags=True)], grid, None)
+    text = write_tables([TableSection("m", "Methods", ("hrpo", "grpo"), tags=True)], grid, None)
     rows = [line for line in text.splitlines() if "| deep |" in line or "| shallow |" in line]
     assert [row.split(" | ")[0] for row in rows] == sorted(
         (row.split(" | ")[0] for row in rows), reverse=True
@@ -242,6 +242,6 @@ def test_rows_by_tag_follow_where_asked(grid):
 
 
 def test_tables_without_records_say_what_to_run(tmp_path):
-    grid = tables.Grid(tmp_path, (0,), "adasr ablate")
+    grid = Grid(tmp_path, (0,), "adasr ablate")
     with pytest.raises(ValueError, match="no records; run the grid first"):
-        write_grid([Table("m", "Methods", ("hrpo",))], grid, None)
+        write_tables([TableSection("m", "Methods", ("hrpo",))], grid, None)

@@ -1,0 +1,110 @@
+"""Settings of an evaluation: how questions are put to a run, and the words for it.
+
+>>> Setting(Mode.STREAMING, 0.0).file
+'streaming-temperature-0.jsonl'
+>>> Condition("hrpo", Setting(Mode.STREAMING, 1.0), samples=2).label
+'hrpo, streaming, sampled, T = 1 x 2'
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from adasr_trl.config.eval_section import EvalConfig, ModeName
+from adasr_trl.config.sections import LayoutName
+from adasr_trl.core.protocol import Mode
+
+
+@dataclass(frozen=True)
+class Setting:
+    """How questions are put.
+
+    Attributes:
+        mode: Streaming, read-then-think, or streaming with a part taken away.
+        temperature: 0 is greedy.
+        layout: Layout in place of the one that the model was taught; None keeps that.
+        sample: Index among several rollouts of each question.
+    """
+
+    mode: Mode
+    temperature: float
+    layout: LayoutName | None = None
+    sample: int = 0
+
+    @property
+    def name(self) -> str:
+        """The name of its records, without their ending; ``adasr report --setting`` takes it."""
+        layout = f"-{self.layout}" if self.layout else ""
+        sample = f".sample-{self.sample}" if self.sample else ""
+        return f"{self.mode.value}{layout}-temperature-{self.temperature:g}{sample}"
+
+    @property
+    def file(self) -> str:
+        """The name of its records."""
+        return f"{self.name}.jsonl"
+
+    @property
+    def mode_words(self) -> str:
+        """Mode and layout in words."""
+        mode = self.mode.value.replace("_", "-")
+        return f"{mode}, {self.layout}" if self.layout else mode
+
+    @property
+    def decoding(self) -> str:
+        """The temperature in words."""
+        return "greedy" if self.temperature == 0 else f"sampled, T = {self.temperature:g}"
+
+
+@dataclass(frozen=True)
+class Condition:
+    """A run in one setting, all samples together: one row of a table.
+
+    Attributes:
+        run: The run's name.
+        setting: The setting of the first sample.
+        samples: Rollouts of each question.
+    """
+
+    run: str
+    setting: Setting
+    samples: int = 1
+
+    @property
+    def settings(self) -> tuple[Setting, ...]:
+        """The setting of each sample."""
+        return tuple(dataclasses.replace(self.setting, sample=n) for n in range(self.samples))
+
+    @property
+    def names(self) -> tuple[str, str, str]:
+        """Run, mode and decoding in words."""
+        samples = f" x {self.samples}" if self.samples > 1 else ""
+        return self.run, self.setting.mode_words, self.setting.decoding + samples
+
+    @property
+    def label(self) -> str:
+        """The names in one line."""
+        return ", ".join(self.names)
+
+
+def settings_of(config: EvalConfig, modes: Sequence[ModeName]) -> tuple[Setting, ...]:
+    """Every mode in every layout at every temperature; several samples only above temperature 0."""
+    combinations = itertools.product(modes, config.layouts or (None,), config.temperatures)
+    return tuple(
+        Setting(Mode(mode), temperature, layout, sample)
+        for mode, layout, temperature in combinations
+        for sample in range(config.samples if temperature else 1)
+    )
+
+
+def recorded_settings(folder: Path) -> list[Setting]:
+    """The settings that an evaluation folder holds whole records of; of several samples the first."""
+    names = [path.stem.partition(".sample-")[0] for path in folder.glob("*-temperature-*.jsonl")]
+    temperatures = sorted({float(name.rpartition("-temperature-")[2]) for name in names})
+    layouts: tuple[LayoutName | None, ...] = (None, "interleaved", "parallel")
+    combinations = itertools.product(Mode, layouts, temperatures)
+    settings = [Setting(mode, temperature, layout) for mode, layout, temperature in combinations]
+    return [setting for setting in settings if (folder / setting.file).is_file()]

@@ -1,0 +1,248 @@
+"""Grids of runs over seeds: ``adasr compare`` and ``adasr ablate``.
+
+    adasr compare --config configs/tiny/compare.yaml --variants hrpo,grpo --seeds 3
+    adasr ablate --config configs/tiny/ablate.yaml --seeds 3 --tables methods
+
+Each seed has an SFT model, read-then-think's, and RL variants that all start from the SFT model. Stages are commands of
+their own (``adasr sft``, ``hrpo``, ``eval`` ...) with run directories under ``output_dir/seed-N``; a complete stage does
+nothing, so an interrupted grid goes on where it stopped. Tables are made from the records of the evaluations alone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+import time
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from adasr_trl.config.loading import ConfigError, load_config, split_overrides
+from adasr_trl.experiments.stages import Stage, eval_stage, run_all, train_stage
+from adasr_trl.experiments.tables import (
+    READ_THEN_THINK,
+    SFT,
+    Grid,
+    TableSection,
+    write_comparison,
+    write_tables,
+)
+
+logger = logging.getLogger(__name__)
+
+COMMANDS = ("sft", "hrpo", "grpo", "eval")
+Settings = dict[str, float | int | str | bool]
+
+
+@dataclass(frozen=True)
+class CompareSection:
+    """What a comparison runs.
+
+    Attributes:
+        output_dir: Folder of the seeds' runs.
+        sft: Configuration of SFT, also of read-then-think's.
+        hrpo: Configuration of HRPO.
+        grpo: Configuration of GRPO.
+        eval: Configuration of the evaluations.
+        quick: Settings that ``--quick`` lays over each command, by command.
+    """
+
+    output_dir: str
+    sft: str
+    hrpo: str
+    grpo: str
+    eval: str
+    quick: dict[str, Settings] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AblateSection(CompareSection):
+    """What an ablation runs and shows beside that.
+
+    Attributes:
+        variants: Settings of each RL run over its configuration, by its name; ``command: grpo`` takes GRPO's.
+        tables: The comparisons.
+        tests: Further files of unseen episodes, by name.
+    """
+
+    variants: dict[str, Settings]
+    tables: tuple[TableSection, ...]
+    tests: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Refuse a table of runs that the grid does not have."""
+        known = {READ_THEN_THINK, SFT, *self.variants}
+        for table in self.tables:
+            missing = [name for name in table.runs if name not in known]
+            if missing:
+                raise ValueError(
+                    f"ablate.tables: {table.name!r} names {missing[0]!r}; expected one of {', '.join(sorted(known))}."
+                )
+            if table.test and table.test not in self.tests:
+                raise ValueError(
+                    f"ablate.tables: {table.name!r} is of test {table.test!r}; ablate.tests has no such file."
+                )
+
+
+@dataclass(frozen=True)
+class GridPlan:
+    """Trainings and evaluations of each seed.
+
+    Attributes:
+        section: Configurations of the commands.
+        variants: Settings of each RL run, by its name.
+        evaluated: Runs that answer each set of questions; "" is the configuration's own.
+        tests: Files of the further sets.
+        extra: Settings of each command, over its configuration.
+    """
+
+    section: CompareSection
+    variants: Mapping[str, Settings]
+    evaluated: Mapping[str, Collection[str]]
+    tests: Mapping[str, str]
+    extra: Mapping[str, Mapping[str, object]]
+
+    def stages(self, folder: Path, seed: int) -> list[Stage]:
+        """The stages of one seed; the two SFT runs come first, so that two cores have work throughout."""
+        names = {name for evaluated in self.evaluated.values() for name in evaluated}
+        sft = ("sft", self.section.sft)
+        stages = [train_stage(folder, SFT, sft, {"seed": seed, **self.extra["sft"]})]
+        if READ_THEN_THINK in names:
+            settings = {"seed": seed, "mode": "read_then_think", **self.extra["sft"]}
+            stages.append(train_stage(folder, READ_THEN_THINK, sft, settings))
+        variants = {name: own for name, own in self.variants.items() if name in names}
+        stages += [self._variant(folder, name, seed, own) for name, own in variants.items()]
+        return stages + [
+            self._evaluation(folder, name, test)
+            for test, evaluated in self.evaluated.items()
+            for name in evaluated
+        ]
+
+    def _variant(self, folder: Path, name: str, seed: int, own: Settings) -> Stage:
+        """An RL run, which starts from its seed's SFT model."""
+        command = str(own.get("command", "hrpo"))
+        config = self.section.grpo if command == "grpo" else self.section.hrpo
+        changes = {key: value for key, value in own.items() if key != "command"}
+        start = {"seed": seed, "model.path": folder / SFT}
+        settings = {**start, **self.extra[command], **changes}
+        return train_stage(folder, name, (command, config), settings, (f"{folder.name}/{SFT}",))
+
+    def _evaluation(self, folder: Path, name: str, test: str) -> Stage:
+        mode = "read_then_think" if name == READ_THEN_THINK else "streaming"
+        settings: dict[str, object] = {"eval.modes": f"[{mode}]", **self.extra["eval"]}
+        if test:
+            settings |= {"eval.name": test, "data.test": self.tests[test]}
+        return eval_stage(folder, name, self.section.eval, settings)
+
+
+def compare(options: argparse.Namespace, overrides: Sequence[str]) -> int:
+    """Run every stage that is not complete, then print the table; return the exit status."""
+    names = _variants(options.variants)
+    loaded = load_config(options.config, (), {"compare": CompareSection})
+    loaded.refuse_unknown(())
+    section: CompareSection = loaded.section("compare")
+    variants: dict[str, Settings] = {name: {"command": name} for name in names}
+    evaluated = {"": (*names, SFT, READ_THEN_THINK)}
+    plan = GridPlan(section, variants, evaluated, {}, extra_settings(section, options, overrides))
+    grid = _grid(section, options)
+    started = time.monotonic()
+    _run(plan, grid, options.jobs)
+    logger.info("all stages complete after %.1f minutes", (time.monotonic() - started) / 60)
+    sys.stdout.write(write_comparison(grid, (READ_THEN_THINK, SFT, *reversed(names))))
+    sys.stdout.write(f"\nRuns: {grid.root}\nTable: {grid.root / 'table.md'}\n")
+    return 0
+
+
+def ablate(options: argparse.Namespace, overrides: Sequence[str]) -> int:
+    """Run what is not complete, then write the tables; return the exit status."""
+    if overrides:
+        raise ConfigError(f"command line {overrides[0]}: ablate has no such argument.")
+    loaded = load_config(options.config, (), {"ablate": AblateSection})
+    loaded.refuse_unknown(())
+    section: AblateSection = loaded.section("ablate")
+    tables = chosen(section.tables, options.tables)
+    grid = _grid(section, options)
+    if not options.tables_only:
+        _run(
+            ablation_plan(section, tables, extra_settings(section, options, ())), grid, options.jobs
+        )
+    page = Path(options.page) if options.page else None
+    sys.stdout.write(write_tables(tables, grid, page))
+    return 0
+
+
+def ablation_plan(
+    section: AblateSection,
+    tables: Sequence[TableSection],
+    extra: Mapping[str, Mapping[str, object]],
+) -> GridPlan:
+    """Only what the tables need."""
+    evaluated = {
+        test: sorted({name for table in tables if table.test == test for name in table.runs})
+        for test in sorted({table.test for table in tables})
+    }
+    return GridPlan(section, section.variants, evaluated, section.tests, extra)
+
+
+def chosen(tables: Sequence[TableSection], names: str | None) -> tuple[TableSection, ...]:
+    """The tables named (with commas between), or all."""
+    if names is None:
+        return tuple(tables)
+    known = {table.name: table for table in tables}
+    missing = [name for name in names.split(",") if name not in known]
+    if missing:
+        raise ConfigError(
+            f"command line --tables: got {missing[0]!r}; expected names of {', '.join(known)}."
+        )
+    return tuple(known[name] for name in names.split(","))
+
+
+def extra_settings(
+    section: CompareSection, options: argparse.Namespace, overrides: Sequence[str]
+) -> dict[str, dict[str, object]]:
+    """Settings by command: the layout, ``--quick``'s, and over them ``--hrpo.learning_rate 1e-5`` and the like."""
+    layout = {"streaming.layout": options.layout} if options.layout else {}
+    extra: dict[str, dict[str, object]] = {
+        command: {
+            **(layout if command != "eval" else {}),
+            **(section.quick.get(command, {}) if options.quick else {}),
+        }
+        for command in COMMANDS
+    }
+    for flag, text in split_overrides(overrides):
+        command, _, key = flag.partition(".")
+        if command not in COMMANDS or not key:
+            raise ConfigError(
+                f"command line --{flag}: compare has no such setting; name the stage first, such as "
+                f"--hrpo.{flag} (stages: {', '.join(COMMANDS)})."
+            )
+        extra[command][key] = text
+    return extra
+
+
+def _variants(text: str) -> tuple[str, ...]:
+    names = tuple(text.split(","))
+    if not set(names) <= {"hrpo", "grpo"} or len(set(names)) < len(names):
+        raise ConfigError(
+            f"command line --variants: got {text!r}; expected hrpo, grpo or hrpo,grpo."
+        )
+    return names
+
+
+def _grid(section: CompareSection, options: argparse.Namespace) -> Grid:
+    seeds = range(options.seed, options.seed + options.seeds)
+    if not seeds:
+        raise ConfigError(f"command line --seeds: got {options.seeds}; expected 1 or more.")
+    parallel = options.layout == "parallel"
+    suffix = ("-parallel" if parallel else "") + ("-quick" if options.quick else "")
+    command = [f"adasr {options.command} --config {options.config} --seeds {options.seeds}"]
+    command += [f"--seed {options.seed}"] if options.seed else []
+    command += [f"--layout {options.layout}"] if options.layout else []
+    command += ["--quick"] if options.quick else []
+    return Grid(Path(section.output_dir + suffix), tuple(seeds), " ".join(command), parallel)
+
+
+def _run(plan: GridPlan, grid: Grid, jobs: int) -> None:
+    stages = [s for seed in grid.seeds for s in plan.stages(grid.root / f"seed-{seed}", seed)]
+    run_all(stages, grid.root, max(1, jobs))

@@ -1,0 +1,166 @@
+"""Intervals and tests that compare two runs."""
+
+import itertools
+import random
+import statistics
+
+import pytest
+
+from adasr_trl.evaluation.intervals import (
+    Interval,
+    clustered_bootstrap,
+    mcnemar,
+    percentile,
+    wilson_interval,
+)
+
+
+@pytest.mark.parametrize(
+    ("successes", "n", "low", "high"),
+    [  # The first four: R. G. Newcombe, 1998, Statistics in Medicine 17:857, table I, method 3.
+        (81, 263, 0.2553, 0.3662),
+        (15, 148, 0.0624, 0.1605),
+        (0, 20, 0.0000, 0.1611),
+        (1, 29, 0.0061, 0.1718),
+        (0, 10, 0.0000, 0.2775),
+        (8, 10, 0.4902, 0.9433),
+        (10, 10, 0.7225, 1.0000),
+    ],
+)
+def test_wilson_intervals_are_the_published_ones(
+    successes: int, n: int, low: float, high: float
+) -> None:
+    assert wilson_interval(successes, n) == pytest.approx((low, high), abs=5e-5)
+
+
+@pytest.mark.parametrize(("successes", "n"), [(0, 0), (3, 2), (-1, 2)])
+def test_a_share_of_nothing_has_no_interval(successes: int, n: int) -> None:
+    with pytest.raises(ValueError, match=f"got {successes} successes of {n}"):
+        wilson_interval(successes, n)
+
+
+def runs(n01: int, n10: int, both: int = 0) -> tuple[list[bool], list[bool]]:
+    """Two runs that differ on n01 + n10 questions."""
+    return [False] * n01 + [True] * (n10 + both), [True] * n01 + [False] * n10 + [True] * both
+
+
+def test_mcnemar_counts_each_direction_and_ignores_agreement() -> None:
+    # One against three: (1 + 4) of 16 ways are as uneven on each side, so p = 2 * 5 / 16.
+    for both in (0, 100):
+        test = mcnemar(*runs(3, 1, both))
+        assert (test.n01, test.n10, test.p) == (3, 1, 0.625)
+
+
+def test_mcnemar_of_ten_to_none_is_two_in_1024() -> None:
+    assert mcnemar(*runs(0, 10)).p == 2 / 1024
+
+
+def test_mcnemar_of_equal_counts_or_of_no_difference_is_one() -> None:
+    assert mcnemar(*runs(5, 5)).p == 1.0
+    assert mcnemar(*runs(0, 0, 7)).p == 1.0
+
+
+def test_mcnemar_of_large_counts_agrees_with_the_normal_distribution() -> None:
+    # 5100 against 4900: z = (200 - 1) / sqrt(10000) = 1.99 with the continuity correction.
+    expected = 2 * (1 - statistics.NormalDist().cdf(1.99))
+    assert mcnemar(*runs(5100, 4900)).p == pytest.approx(expected, rel=1e-3)
+
+
+def test_mcnemar_refuses_runs_of_different_length() -> None:
+    with pytest.raises(ValueError, match="shorter"):
+        mcnemar([True, True], [True])
+
+
+def test_a_bootstrap_of_two_questions_is_their_four_resamples() -> None:
+    # Means 0, 1/2, 1/2, 1 with a quarter each: 2.5 % and 97.5 % lie in the outer ones.
+    assert clustered_bootstrap([[0.0, 1.0]], resamples=1000) == Interval(0.5, 0.0, 1.0)
+
+
+def test_a_bootstrap_of_a_constant_has_no_width() -> None:
+    assert clustered_bootstrap([[0.25] * 8], resamples=50) == Interval(0.25, 0.25, 0.25)
+
+
+def test_a_bootstrap_agrees_with_the_normal_approximation() -> None:
+    # 500 questions: 60 gained, 40 lost. Mean 0.04, standard error sqrt((100/500 - 0.04^2) / 500) = 0.01992.
+    found = clustered_bootstrap([[1.0] * 60 + [-1.0] * 40 + [0.0] * 400], resamples=4000)
+    assert found.mean == pytest.approx(0.04)
+    assert found.low == pytest.approx(0.04 - 1.96 * 0.01992, abs=0.0025)
+    assert found.high == pytest.approx(0.04 + 1.96 * 0.01992, abs=0.0025)
+
+
+def test_the_same_seed_gives_the_same_interval() -> None:
+    values = [0.1, 0.5, -0.2, 0.9, 0.3]
+    first = clustered_bootstrap([values], resamples=200, seed=3)
+    assert first == clustered_bootstrap([values], resamples=200, seed=3)
+    assert first != clustered_bootstrap([values], resamples=200, seed=4)
+
+
+def plain_bootstrap(rows: list[list[float]], resamples: int, seed: int) -> Interval:
+    """The same, one resample after the other in plain Python."""
+    draw, seeds = random.Random(seed), len(rows)
+    columns, means = list(zip(*rows, strict=True)), []
+    for _ in range(resamples):
+        drawn = sorted(draw.choices(range(seeds), k=seeds)) if seeds > 1 else [0]
+        pooled = [added(column[s] for s in drawn) / seeds for column in columns]
+        means.append(added(draw.choices(pooled, k=len(columns))) / len(columns))
+    mean = statistics.fmean(value for row in rows for value in row)
+    return Interval(mean, percentile(means, 2.5), percentile(means, 97.5))
+
+
+def added(values) -> float:
+    """A sum rounded after each addition; ``sum`` rounds once from Python 3.12 on."""
+    return list(itertools.accumulate(values))[-1]
+
+
+@pytest.mark.parametrize(("seeds", "questions"), [(1, 1), (1, 23), (2, 5), (3, 40), (5, 8)])
+def test_a_bootstrap_is_the_one_of_plain_python_to_the_last_digit(
+    seeds: int, questions: int
+) -> None:
+    dice = random.Random(questions)
+    rows = [[dice.gauss(0.0, 1.0) for _ in range(questions)] for _ in range(seeds)]
+    for seed in (0, 3):
+        expected = plain_bootstrap(rows, 300, seed)
+        assert clustered_bootstrap(rows, resamples=300, seed=seed) == expected
+
+
+def test_a_clustered_bootstrap_sees_the_spread_between_seeds() -> None:
+    # Every question agrees within a seed, the seeds do not: only drawing seeds gives any width.
+    found = clustered_bootstrap([[0.0] * 50, [1.0] * 50], resamples=1000)
+    assert found == Interval(0.5, 0.0, 1.0)
+
+
+def test_a_clustered_bootstrap_keeps_a_question_together_across_seeds() -> None:
+    # Seeds are equal, so three seeds of two questions hold no more than two questions.
+    found = clustered_bootstrap([[0.0, 1.0]] * 3, resamples=1000)
+    assert found == Interval(0.5, 0.0, 1.0)
+
+
+def test_a_clustered_bootstrap_agrees_with_every_resample_counted_out() -> None:
+    # 2 seeds and 3 questions have 2^2 * 3^3 = 108 resamples.
+    rows = [[0.0, 1.0, 4.0], [2.0, 5.0, 0.0]]
+    means = [
+        statistics.fmean(rows[s][q] for s in seeds for q in questions)
+        for seeds in itertools.product(range(2), repeat=2)
+        for questions in itertools.product(range(3), repeat=3)
+    ]
+    found = clustered_bootstrap(rows, resamples=20_000)
+    assert found.mean == pytest.approx(2.0)
+    assert found.low == pytest.approx(percentile(means, 2.5), abs=0.2)
+    assert found.high == pytest.approx(percentile(means, 97.5), abs=0.2)
+
+
+@pytest.mark.parametrize("rows", [[], [[]], [[1.0], [1.0, 2.0]]])
+def test_a_bootstrap_refuses_rows_that_hold_no_common_questions(rows: list[list[float]]) -> None:
+    with pytest.raises(ValueError, match="expected one value a question"):
+        clustered_bootstrap(rows)
+
+
+def test_percentiles_interpolate_between_neighbours() -> None:
+    assert percentile([4.0, 1.0, 2.0, 3.0], 50) == 2.5
+    assert percentile([0.0, 10.0], 95) == 9.5
+    assert percentile([7.0], 95) == 7.0
+
+
+def test_an_interval_writes_itself_in_any_form() -> None:
+    assert f"{Interval(4.06, -0.3, 8.3):+.1f}" == "+4.1 (-0.3 to +8.3)"
+    assert f"{Interval(0.5, 0.25, 0.75):.3f}" == "0.500 (0.250 to 0.750)"

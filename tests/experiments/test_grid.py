@@ -1,0 +1,181 @@
+"""Grids of runs: which stages a comparison and an ablation run, and what they refuse."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from pathlib import Path
+
+import pytest
+
+from adasr_trl.cli.main import main as adasr
+from adasr_trl.experiments import grid
+from adasr_trl.experiments.grid import AblateSection, CompareSection, GridPlan
+from adasr_trl.experiments.stages import Stage
+from adasr_trl.experiments.tables import TableSection
+
+COMPARISON = CompareSection(
+    "runs/x", "sft.yaml", "hrpo.yaml", "grpo.yaml", "eval.yaml", {"sft": {"max_steps": 5}}
+)
+ABLATION = AblateSection(
+    output_dir="runs/x",
+    sft="sft.yaml",
+    hrpo="hrpo.yaml",
+    grpo="grpo.yaml",
+    eval="eval.yaml",
+    variants={"grpo": {"command": "grpo"}, "hrpo": {}, "half": {"local_weight": 0.25}},
+    tables=(
+        TableSection("methods", "Methods", ("read-then-think", "sft", "grpo", "hrpo")),
+        TableSection("mixing", "Mixing", ("hrpo", "half"), reference="hrpo"),
+        TableSection("far", "Far", ("hrpo",), reference="sft", test="far"),
+    ),
+    tests={"far": "far.jsonl"},
+    quick={"hrpo": {"max_steps": 5}},
+)
+
+
+def options(quick: bool, layout: str | None = None) -> Namespace:
+    return Namespace(quick=quick, layout=layout)
+
+
+def ablation(*tables: str, quick: bool = False, layout: str | None = None) -> dict[str, Stage]:
+    chosen = grid.chosen(ABLATION.tables, ",".join(tables))
+    extra = grid.extra_settings(ABLATION, options(quick, layout), ())
+    plan = grid.ablation_plan(ABLATION, chosen, extra)
+    return {stage.name: stage for stage in plan.stages(Path("runs/x/seed-2"), 2)}
+
+
+def comparison(
+    *variants: str, quick: bool = False, overrides: tuple[str, ...] = ()
+) -> dict[str, Stage]:
+    extra = grid.extra_settings(COMPARISON, options(quick), overrides)
+    settings = {name: {"command": name} for name in variants}
+    plan = GridPlan(COMPARISON, settings, {"": (*variants, "sft", "read-then-think")}, {}, extra)
+    return {stage.name: stage for stage in plan.stages(Path("runs/x/seed-3"), 3)}
+
+
+def after(stage, flag):
+    return stage.arguments[stage.arguments.index(flag) + 1]
+
+
+# ---- ablations
+
+
+def test_only_what_the_chosen_tables_need_runs_and_all_of_it_from_the_seeds_sft_model():
+    found = ablation("mixing")
+    assert set(found) == {
+        "seed-2/sft",
+        *(f"seed-2/{name}{part}" for name in ("hrpo", "half") for part in ("", "/eval")),
+    }
+    half = found["seed-2/half"]
+    assert half.needs == ("seed-2/sft",)
+    assert (half.arguments[0], after(half, "--config")) == ("hrpo", "hrpo.yaml")
+    assert after(half, "--local_weight") == "0.25"
+    assert after(half, "--model.path") == "runs/x/seed-2/sft"
+    assert after(half, "--seed") == "2"
+
+
+def test_a_variant_of_grpo_runs_its_own_command_and_configuration():
+    grpo = ablation("methods")["seed-2/grpo"]
+    assert (grpo.arguments[0], after(grpo, "--config")) == ("grpo", "grpo.yaml")
+    assert "--command" not in grpo.arguments
+
+
+def test_a_table_of_other_questions_has_evaluations_of_its_own():
+    found = ablation("far")
+    far = found["seed-2/hrpo/eval-far"]
+    assert after(far, "--data.test") == "far.jsonl"
+    assert far.needs == ("seed-2/hrpo",)
+    assert "seed-2/hrpo/eval" not in found
+
+
+def test_quick_settings_give_way_to_a_variants_own():
+    found = ablation("mixing", quick=True)
+    assert after(found["seed-2/half"], "--max_steps") == "5"
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        (
+            "{name: a, title: A, methods: [dpo]}",
+            "'dpo'; expected one of grpo, read-then-think, sft",
+        ),
+        ("{name: a, title: A, methods: [grpo], test: far}", "no such file"),
+        (
+            "{name: a, title: A, methods: [grpo], against: {hrpo: grpo}}",
+            "against: 'hrpo' has no row; expected one of grpo",
+        ),
+    ],
+)
+def test_a_table_of_what_the_grid_does_not_have_is_refused_with_its_line(
+    tmp_path, capsys, table, message
+):
+    config = tmp_path / "c.yaml"
+    config.write_text(
+        "ablate:\n  {output_dir: o, sft: s, hrpo: h, grpo: g, eval: e, "
+        f"variants: {{grpo: {{command: grpo}}}}, tables: [{table}]}}\n",
+        encoding="utf-8",
+    )
+    assert adasr(["ablate", "--config", str(config)]) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert f"{config}:" in error
+
+
+def test_a_layout_is_taught_by_every_training_and_asked_of_no_evaluation():
+    found = ablation("mixing", layout="parallel")
+    assert after(found["seed-2/sft"], "--streaming.layout") == "parallel"
+    assert after(found["seed-2/half"], "--streaming.layout") == "parallel"
+    assert "--streaming.layout" not in found["seed-2/half/eval"].arguments
+
+
+# ---- comparisons
+
+
+def test_every_variant_starts_from_the_sft_model_of_its_seed():
+    found = comparison("hrpo", "grpo")
+    for variant in ("hrpo", "grpo"):
+        arguments = found[f"seed-3/{variant}"].arguments
+        assert arguments[arguments.index("--model.path") + 1] == "runs/x/seed-3/sft"
+        assert arguments[arguments.index("--seed") + 1] == "3"
+        assert found[f"seed-3/{variant}"].needs == ("seed-3/sft",)
+        assert found[f"seed-3/{variant}/eval"].needs == (f"seed-3/{variant}",)
+
+
+def test_read_then_think_is_trained_and_evaluated_in_its_own_mode():
+    found = comparison("hrpo")
+    assert "read_then_think" in found["seed-3/read-then-think"].arguments
+    assert "[read_then_think]" in found["seed-3/read-then-think/eval"].arguments
+    assert "[streaming]" in found["seed-3/sft/eval"].arguments
+
+
+def test_quick_lays_its_settings_over_their_command_only():
+    found = comparison("hrpo", quick=True)
+    assert "--max_steps" in found["seed-3/sft"].arguments
+    assert "--max_steps" not in found["seed-3/hrpo"].arguments
+
+
+def test_a_setting_reaches_the_stage_that_it_names_and_wins_over_quick():
+    found = comparison("hrpo", quick=True, overrides=("--sft.max_steps", "7", "--hrpo.beta=0.1"))
+    sft, hrpo = found["seed-3/sft"].arguments, found["seed-3/hrpo"].arguments
+    assert sft[sft.index("--max_steps") + 1] == "7"
+    assert hrpo[hrpo.index("--beta") + 1] == "0.1"
+    assert "--beta" not in sft
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (("--variants", "dpo"), "dpo"),
+        (("--seeds", "0"), "--seeds"),
+        (("--learning_rate", "1"), "no such setting"),
+    ],
+)
+def test_bad_flags_are_refused(tmp_path, capsys, flags, message):
+    config = tmp_path / "c.yaml"
+    config.write_text(
+        "compare: {output_dir: o, sft: s, hrpo: h, grpo: g, eval: e, quick: {}}", encoding="utf-8"
+    )
+    assert adasr(["compare", "--config", str(config), *flags]) == 2
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "o").exists()
