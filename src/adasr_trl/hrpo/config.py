@@ -19,6 +19,7 @@ from adasr_trl.core.protocol import TAUGHT_MODES, Mode
 from adasr_trl.engines.registry import DEFAULT_ENGINE, ENGINES
 from adasr_trl.hrpo.advantages import Granularity, Mixing, Normalisation, Settings, local_weight_at
 from adasr_trl.rewards import Reward, Scope
+from adasr_trl.training.health import refuse_publishing
 
 _CHOICES = {
     "advantages": ("hierarchical", "flat"),
@@ -98,6 +99,7 @@ class HRPOConfig(GRPOConfig):
             )
         self.use_vllm = needs_vllm
         super().__post_init__()
+        refuse_publishing(self)
         self._refuse_weights()
         if self.mode == Mode.READ_THEN_THINK.value and self.granularity == "sentence":
             raise ValueError(
@@ -139,6 +141,15 @@ class HRPOConfig(GRPOConfig):
         reason = ENGINES[self.engine].refusal(layout)
         if reason:
             raise ValueError(f"engine: got {self.engine}, but {reason}")
+
+    def check_episodes(self, count: int) -> None:
+        """Refuse fewer training episodes than one generation batch takes (ValueError)."""
+        needed = self.generation_batch_size // self.num_generations
+        if count < needed:
+            raise ValueError(
+                f"generation_batch_size: {self.generation_batch_size} rollouts in groups of {self.num_generations} take {needed} "
+                f"episodes a step, but there are {count} episodes; add episodes, or lower generation_batch_size."
+            )
 
     def check_rewards(self, rewards: Sequence[Reward]) -> None:
         """Refuse rewards that these settings could not use (ValueError)."""

@@ -19,10 +19,11 @@ from torch import Tensor
 from trl import GRPOTrainer
 
 from adasr_trl.layouts.visibility import StreamingForward, attention_implementation
+from adasr_trl.training.health import HealthyTrainer
 from adasr_trl.training.loop import KeepsAdapterPrecision
 
 
-class StreamingAttentionTrainer(KeepsAdapterPrecision, GRPOTrainer):
+class StreamingAttentionTrainer(HealthyTrainer, KeepsAdapterPrecision, GRPOTrainer):
     """GRPOTrainer for layouts of two streams; with one stream it is TRL's own."""
 
     # Of the rows at hand: the visibility of each completion token, 0 for padding.

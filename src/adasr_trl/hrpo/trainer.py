@@ -65,6 +65,7 @@ class HRPOTrainer(StreamingAttentionTrainer):
             **kwargs: Passed on, such as ``processing_class``, ``callbacks``, ``peft_config``.
         """
         args.check_rewards(rewards)
+        args.check_episodes(len(episodes))
         args.check_layout(streaming.layout)
         args.reward_weights = [reward.weight for reward in rewards]
         self._filter, self.rewards = group_filter, tuple(rewards)

@@ -22,6 +22,7 @@ from adasr_trl.artifacts.saved_config import save_origin, save_streaming
 from adasr_trl.config.sections import LoraSection, ModelConfig, StreamingConfig
 from adasr_trl.core.errors import UserError
 from adasr_trl.layouts.codec import Codec
+from adasr_trl.training.health import refuse_unhealthy
 from adasr_trl.training.probe import save_probe
 
 logger = logging.getLogger(__name__)
@@ -63,7 +64,8 @@ def train(
     """Train from the newest whole checkpoint, save all that reloading needs, and note that the run is complete.
 
     Raises:
-        UserError: ``stopped``, given the log history, has a reason not to finish; the run stays unfinished.
+        UserError: ``stopped``, given the log history, has a reason not to finish, or the run did not train; it stays
+            unfinished.
     """
     _prepare_head(trainer.model)
     trainer.remove_callback(PrinterCallback)  # ProgressLine says it in fewer words
@@ -80,6 +82,8 @@ def train(
     reason = stopped(history)
     if reason:
         raise UserError(f"{run}: stopped: {reason}")
+    if not had_ended:
+        refuse_unhealthy(trainer, run)
     if not (had_ended and trainer.is_deepspeed_enabled):  # else its files were copied
         trainer.save_model(str(run))
         _save_probe(trainer, run, streaming)

@@ -28,6 +28,7 @@ from adasr_trl.layouts.visibility import StreamingForward, attention_implementat
 from adasr_trl.training.callbacks import callbacks
 from adasr_trl.training.data import Texts
 from adasr_trl.training.data_order import EpochSeeded
+from adasr_trl.training.health import HealthyTrainer, refuse_publishing
 from adasr_trl.training.loop import KeepsAdapterPrecision, lora_config
 
 IGNORED = -100  # the label of a token that is not trained on, as in PyTorch's cross entropy
@@ -44,6 +45,7 @@ class SFTSettings(SFTConfig):
     def __post_init__(self) -> None:
         """Refuse an unknown mode; tokenized episodes need no preparation by TRL."""
         super().__post_init__()
+        refuse_publishing(self)
         if self.mode not in [mode.value for mode in TAUGHT_MODES]:
             raise ValueError(f"mode: got {self.mode!r}; expected streaming or read_then_think.")
         self.dataset_kwargs = {"skip_prepare_dataset": True}
@@ -66,7 +68,7 @@ class VisibilityCollator(DataCollatorForLanguageModeling):
         return batch
 
 
-class StreamingSFTTrainer(KeepsAdapterPrecision, SFTTrainer):
+class StreamingSFTTrainer(HealthyTrainer, KeepsAdapterPrecision, SFTTrainer):
     """TRL's SFTTrainer under the layout's attention, its batches of similar lengths in an order that a resume repeats."""
 
     def compute_loss(self, model: Any, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> Any:

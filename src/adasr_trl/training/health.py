@@ -1,0 +1,116 @@
+"""The health of a training run: a loss, gradient or weight that is not finite stops it at once.
+
+    UserError: step 5: the loss is not finite. The last good weights are in runs/sft/checkpoint-4; ...
+
+transformers goes on with such a loss and logs the mean of the others, so that a run ends "complete" with weights that
+are no numbers. Here nothing is saved over the last good checkpoint, and the run stays unfinished.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers import TrainerCallback
+
+from adasr_trl.artifacts import directory
+from adasr_trl.core.errors import UserError
+
+PUSH = "a trainer publishes nothing itself; finish the run, then adasr push RUN --repo OWNER/NAME, which leaves secrets and pickles out."
+
+
+def all_finite(tensors: Iterable[Tensor]) -> bool:
+    """Whether every number of every tensor is finite; true for none."""
+    norms = [torch.linalg.vector_norm(tensor.detach(), ord=torch.inf) for tensor in tensors]
+    return not norms or bool(torch.stack([norm.float().cpu() for norm in norms]).isfinite().all())
+
+
+def trained_weights(model: Any) -> list[Tensor]:
+    """The floating-point weights of a model that are trained and lie in this process."""
+    return [
+        weight
+        for weight in model.parameters()
+        if weight.requires_grad and weight.is_floating_point() and weight.numel()
+    ]
+
+
+class FiniteSteps(TrainerCallback):  # type: ignore[misc]  # transformers is untyped
+    """Stops a run at the first gradient or weight that is not finite."""
+
+    def on_pre_optimizer_step(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Check the gradients of a step; DeepSpeed keeps its own, and its weights are checked."""
+        del control
+        gradients = [w.grad for w in trained_weights(kwargs["model"]) if w.grad is not None]
+        if not all_finite(gradients):
+            raise diverged("a gradient", args, state.global_step + 1)
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Check the weights before a checkpoint is made of them."""
+        del control
+        if not all_finite(trained_weights(kwargs["model"])):
+            raise diverged("a weight", args, state.global_step)
+
+
+class HealthyTrainer:
+    """A part of trainers: a loss that is not finite stops the run, and nothing is published from within."""
+
+    args: Any
+    state: Any
+    accelerator: Any
+    model: Any
+    add_callback: Any
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        """Build TRL's trainer; weights of 16 bits without an exponent to spare are refused."""
+        super().__init__(*args, **kwargs)
+        if any(weight.dtype is torch.float16 for weight in trained_weights(self.model)):
+            raise UserError(
+                "model.dtype: got float16, whose range training overflows; use float32, or bfloat16 where it is fast."
+            )
+        self.add_callback(FiniteSteps())
+
+    def training_step(self, *args: Any, **kwargs: Any) -> Any:
+        """TRL's step; every process stops where one of them has no loss."""
+        loss = super().training_step(*args, **kwargs)  # type: ignore[misc]  # transformers' Trainer
+        is_bad = (~torch.isfinite(loss)).float()
+        if self.accelerator.num_processes > 1:
+            is_bad = self.accelerator.reduce(is_bad, reduction="sum")
+        if is_bad.item() > 0:
+            raise diverged("the loss", self.args, self.state.global_step + 1)
+        return loss
+
+    def push_to_hub(self, *_args: Any, **_kwargs: Any) -> None:
+        """Refused: TRL's way uploads a pickle of all arguments, tokens included."""
+        raise UserError(f"push_to_hub: {PUSH}")
+
+
+def refuse_publishing(args: Any) -> None:
+    """Refuse training arguments that would publish, or write a secret into files (ValueError)."""
+    for name in ("push_to_hub", "hub_token", "hub_model_id"):
+        if getattr(args, name):
+            raise ValueError(f"{name}: {PUSH}")
+
+
+def diverged(what: str, args: Any, step: int) -> UserError:
+    """The error of a run that has diverged at a step."""
+    checkpoint = directory.latest_checkpoint(Path(args.output_dir))
+    kept = f"The last good weights are in {checkpoint}" if checkpoint else "No checkpoint was made"
+    return UserError(
+        f"step {step}: {what} is not finite. {kept}; lower learning_rate ({args.learning_rate:g}), set max_grad_norm "
+        f"({args.max_grad_norm:g}), or train in float32 or bfloat16."
+    )
+
+
+def refuse_unhealthy(trainer: Any, run: Path) -> None:
+    """Refuse to finish a run that did not train: too few steps, or weights that are not finite (UserError)."""
+    state = trainer.state
+    if state.global_step < state.max_steps or state.max_steps < 1:
+        raise UserError(
+            f"{run}: trained {state.global_step} of {state.max_steps} steps, so it is not complete; check the number of "
+            f"episodes against the batch, and resume with --resume."
+        )
+    if not all_finite(trained_weights(trainer.model)):
+        raise diverged("a weight", trainer.args, state.global_step)

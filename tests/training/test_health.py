@@ -1,0 +1,87 @@
+"""Health: what is not finite stops a run, which is then not complete; nothing is published from a trainer."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from adasr_trl.artifacts import directory
+from adasr_trl.cli.main import main as adasr
+from adasr_trl.core.errors import UserError
+from adasr_trl.hrpo import HRPOConfig
+from adasr_trl.training.health import HealthyTrainer, all_finite
+from adasr_trl.training.sft import SFTSettings, StreamingSFTTrainer
+from support import workspace
+
+
+@pytest.fixture
+def root(tmp_path, episodes):
+    workspace.make(tmp_path, episodes)
+    return tmp_path
+
+
+def poison(monkeypatch, step, what):
+    """Make the loss, a gradient or a weight not a number at a step."""
+    real = StreamingSFTTrainer.compute_loss
+
+    def compute_loss(self, model, *args, **kwargs):
+        at = self.state.global_step + 1 == step and model.training
+        weight = next(p for p in model.parameters() if p.requires_grad)
+        if at and what == "weight":
+            weight.data[0] = float("inf")
+        loss = real(self, model, *args, **kwargs)
+        if at and what == "loss":
+            loss = loss * float("nan")
+        if at and what == "gradient":
+            weight.register_hook(lambda grad: grad * float("nan"))
+        return loss
+
+    monkeypatch.setattr(StreamingSFTTrainer, "compute_loss", compute_loss)
+
+
+@pytest.mark.parametrize("what", ["loss", "gradient", "weight"])
+def test_the_first_number_that_is_not_finite_stops_the_run_with_its_step(
+    root, monkeypatch, capsys, what
+):
+    poison(monkeypatch, 4, what)
+    assert adasr(["sft", "--config", str(root / "sft.yaml")]) == 2
+    message = capsys.readouterr().err
+    assert (
+        f"step 4: {'the loss' if what == 'weight' else ('a ' if what == 'gradient' else 'the ') + what} is not finite"
+        in message
+    )
+    assert "checkpoint-2" in message
+    assert not directory.is_complete(root / "sft")
+    assert sorted(path.name for path in (root / "sft").glob("checkpoint-*")) == ["checkpoint-2"]
+    assert not list((root / "sft").glob("*.safetensors"))
+
+
+def test_tensors_are_finite_or_not():
+    assert all_finite([])
+    assert all_finite([torch.ones(2), torch.zeros(1)])
+    assert not all_finite([torch.ones(2), torch.tensor([1.0, float("inf")])])
+    assert not all_finite([torch.tensor([float("nan")])])
+
+
+@pytest.mark.parametrize("config", [HRPOConfig, SFTSettings])
+@pytest.mark.parametrize(
+    "given", [{"push_to_hub": True}, {"hub_token": "hf_secret"}, {"hub_model_id": "me/x"}]
+)
+def test_arguments_that_publish_are_refused_from_python_too(tmp_path, config, given):
+    with pytest.raises(ValueError, match="adasr push RUN") as refusal:
+        config(str(tmp_path), use_cpu=True, bf16=False, **given)
+    assert "hf_secret" not in str(refusal.value)
+
+
+def test_a_trainer_publishes_nothing_itself():
+    with pytest.raises(UserError, match="adasr push RUN"):
+        HealthyTrainer.push_to_hub(object())
+
+
+def test_fewer_episodes_than_a_step_needs_are_refused_with_the_number(tmp_path):
+    args = HRPOConfig(
+        str(tmp_path), num_generations=4, generation_batch_size=16, use_cpu=True, bf16=False
+    )
+    args.check_episodes(4)
+    with pytest.raises(ValueError, match=r"take 4 episodes a step, but there are 3 episodes"):
+        args.check_episodes(3)
