@@ -25,8 +25,9 @@ from accelerate import Accelerator
 from torch import Tensor
 
 from adasr_trl.artifacts.saved_config import load_streaming
-from adasr_trl.cli.train import RL_SECTIONS
-from adasr_trl.config.loading import ModelConfig, load_config
+from adasr_trl.cli.prepare import RL_SECTIONS
+from adasr_trl.config.loading import load_config
+from adasr_trl.config.sections import ModelConfig
 from adasr_trl.core.episode import Episode, read_episodes
 from adasr_trl.core.protocol import Phase
 from adasr_trl.core.rollout import Rollout

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from adasr_trl.cli.main import _parser
+from adasr_trl.cli.main import COMMANDS, _parser
 from data_builders.pipeline import run as build
 from data_builders.sources.base import SOURCES, load_source
 from data_builders.tools import quality_report, teacher
@@ -122,8 +122,12 @@ def flags(words: list[str]) -> set[str]:
 
 @pytest.fixture(scope="module")
 def subcommands() -> dict[str, argparse.ArgumentParser]:
-    (action,) = [a for a in _parser()._actions if isinstance(a, argparse._SubParsersAction)]
-    return dict(action.choices)
+    found = {}
+    for name in COMMANDS:  # a parser has the arguments of one command alone
+        actions = _parser([name])._actions
+        (action,) = [a for a in actions if isinstance(a, argparse._SubParsersAction)]
+        found[name] = action.choices[name]
+    return found
 
 
 @pytest.fixture(scope="module")

@@ -7,27 +7,26 @@ from dataclasses import replace
 import pytest
 
 from adasr_trl.cli.doctor_checks import (
-    Pace,
-    Rolled,
-    Traced,
-    hours,
-    rollouts_faults,
-    traces_faults,
+    RolloutShares,
+    StepTime,
+    TraceShares,
+    rollout_faults,
+    trace_faults,
     versions,
 )
 from adasr_trl.cli.main import main as adasr
 from support import workspace
 
-HEALTHY = Rolled(
-    rollouts=32, groups=4, protocol=0.9, capped=0.0, answered=0.8, clipped=0.1, accuracy=0.5, parsed=1.0,
-    signal=0.75, all_right=0.25, read=100, streaming=30, deep=10,
+HEALTHY = RolloutShares(
+    rollouts=32, groups=4, formatted=0.9, capped=0.0, answered=0.8, clipped=0.1, accuracy=0.5, parsed=1.0,
+    signal=0.75, all_right=0.25, read_tokens=100, streaming_tokens=30, deep_tokens=10,
 )  # fmt: skip
 
 
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"protocol": 0.0}, "adasr sft first"),
+        ({"formatted": 0.0}, "adasr sft first"),
         ({"clipped": 1.0}, "max_deep_tokens"),
         ({"parsed": 0.0}, "answer_type"),
         ({"signal": 0.0, "accuracy": 0.0}, "0% of the answers are right"),
@@ -35,21 +34,22 @@ HEALTHY = Rolled(
     ],
 )
 def test_each_way_not_to_learn_is_named_with_what_to_change(changes, said):
-    assert rollouts_faults(HEALTHY) == []
-    (fault,) = rollouts_faults(replace(HEALTHY, **changes))
+    assert rollout_faults(HEALTHY) == []
+    (fault,) = rollout_faults(replace(HEALTHY, **changes))
     assert said in fault
 
 
 def test_traces_that_the_caps_would_cut_are_refused():
-    traces = Traced(episodes=10, capped=0.1, clipped=0.1, read=50, streaming=20, deep=9)
-    assert traces_faults(traces) == []
-    assert "max_thought_tokens" in traces_faults(replace(traces, capped=0.6))[0]
-    assert "max_deep_tokens" in traces_faults(replace(traces, clipped=0.6))[0]
+    traces = TraceShares(10, 0.1, 0.1, read_tokens=50, streaming_tokens=20, deep_tokens=9)
+    assert trace_faults(traces) == []
+    assert "max_thought_tokens" in trace_faults(replace(traces, capped=0.6))[0]
+    assert "max_deep_tokens" in trace_faults(replace(traces, clipped=0.6))[0]
 
 
-def test_hours_are_steps_times_what_a_step_was_measured_to_take():
+def test_hours_are_steps_times_the_measured_time_of_a_step():
     """24 rollouts a step at half a second each, and 4 micro-batches of 3 s: 24 s a step; 150 steps are an hour."""
-    assert hours(Pace(rollout=16.0, rollouts=32, micro=3.0), 150, 24, 4) == 1.0
+    pace = StepTime(150, 4, micro_batch_seconds=3.0, rollouts=24, rollout_seconds=0.5)
+    assert pace.hours == 1.0
 
 
 def test_versions_outside_the_tested_range_are_found():
@@ -75,7 +75,7 @@ def test_an_untrained_model_cannot_learn_by_rl_and_its_sft_can(root, capsys):
     workspace.save(root, "hrpo", {**workspace.load(root, "hrpo"), "model": scratch})
     assert examine(root, "hrpo") == 3
     said = capsys.readouterr().out
-    assert "of the thoughts end as the protocol asks" in said
+    assert "of the thoughts follow the format" in said
     assert "adasr sft" in said
     assert examine(root, "sft", "--lora.r", "4") == 3  # its caps are for short tests
     assert "deep parts are longer than streaming.max_deep_tokens" in capsys.readouterr().out

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from adasr_trl.cli import train
+from adasr_trl.cli import evaluate, prepare
 from adasr_trl.config.loading import load_config, parse_trl
 from adasr_trl.experiments.grid import CompareSection
 from adasr_trl.rewards import build_rewards
@@ -22,7 +22,7 @@ MODELS = sorted(folder.name for folder in CONFIGS.iterdir() if folder.name not i
 def test_sft_parses(model):
     from adasr_trl.training.sft import SFTSettings
 
-    loaded = load_config(CONFIGS / model / "sft.yaml", ON_CPU, train.SFT_SECTIONS)
+    loaded = load_config(CONFIGS / model / "sft.yaml", ON_CPU, prepare.SFT_SECTIONS)
     assert parse_trl(loaded, SFTSettings).output_dir == f"runs/{model}/seed-0/sft"
 
 
@@ -31,7 +31,7 @@ def test_sft_parses(model):
 def test_rl_parses_and_its_rewards_are_known(model, command):
     from adasr_trl.hrpo import HRPOConfig
 
-    loaded = load_config(CONFIGS / model / f"{command}.yaml", ON_CPU, train.RL_SECTIONS)
+    loaded = load_config(CONFIGS / model / f"{command}.yaml", ON_CPU, prepare.RL_SECTIONS)
     args = parse_trl(loaded, HRPOConfig)
     assert args.output_dir == f"runs/{model}/seed-0/{command}"
     flat = command == "grpo"
@@ -43,7 +43,7 @@ def test_rl_parses_and_its_rewards_are_known(model, command):
 def test_the_document_of_all_options_parses_and_names_every_field_of_ours():
     from adasr_trl.hrpo import HRPOConfig
 
-    loaded = load_config(CONFIGS / "tiny" / "options.yaml", (), train.RL_SECTIONS)
+    loaded = load_config(CONFIGS / "tiny" / "options.yaml", (), prepare.RL_SECTIONS)
     args = parse_trl(loaded, HRPOConfig)
     args.check_rewards(build_rewards(loaded.section("rewards"), loaded.section("streaming")))
     ours = {"granularity", "mixing", "local_weight", "local_weight_end", "local_weight_schedule"}
@@ -55,7 +55,7 @@ def test_the_document_of_all_options_parses_and_names_every_field_of_ours():
 @pytest.mark.parametrize("model", MODELS)
 def test_flat_grpo_differs_from_hrpo_only_in_the_advantages(model):
     hrpo, grpo = (
-        load_config(CONFIGS / model / f"{name}.yaml", (), train.RL_SECTIONS).resolved()
+        load_config(CONFIGS / model / f"{name}.yaml", (), prepare.RL_SECTIONS).resolved()
         for name in ("hrpo", "grpo")
     )
     differing = {key for key in {*hrpo, *grpo} if hrpo.get(key) != grpo.get(key)}
@@ -64,7 +64,7 @@ def test_flat_grpo_differs_from_hrpo_only_in_the_advantages(model):
 
 @pytest.mark.parametrize("model", MODELS)
 def test_evaluation_and_comparison_parse(model):
-    load_config(CONFIGS / model / "eval.yaml", (), train.EVAL_SECTIONS).refuse_unknown(())
+    load_config(CONFIGS / model / "eval.yaml", (), evaluate.SECTIONS).refuse_unknown(())
     loaded = load_config(CONFIGS / model / "compare.yaml", (), {"compare": CompareSection})
     loaded.refuse_unknown(())
     section = loaded.section("compare")
@@ -73,7 +73,7 @@ def test_evaluation_and_comparison_parse(model):
 
 
 def test_the_suite_of_the_comparisons_runs_parses():
-    found = train.eval_configs(str(CONFIGS / "tiny" / "suite.yaml"), ())
+    found = evaluate.configs_by_run(str(CONFIGS / "tiny" / "suite.yaml"), ())
     compared = load_config(CONFIGS / "tiny" / "compare.yaml", (), {"compare": CompareSection})
     folder = compared.section("compare").output_dir
     assert set(found) == {"sft", "grpo", "hrpo", "read-then-think"}
@@ -94,7 +94,7 @@ def test_the_embedded_default_builds_a_small_set(tmp_path):
 @pytest.mark.parametrize("path", sorted((CONFIGS / "deepspeed").iterdir()), ids=lambda p: p.stem)
 def test_deepspeed_documents_parse_and_say_their_stage(path):
     flags = ("--deepspeed", str(path))
-    loaded = load_config(CONFIGS / "tiny" / "sft.yaml", flags, train.SFT_SECTIONS)
+    loaded = load_config(CONFIGS / "tiny" / "sft.yaml", flags, prepare.SFT_SECTIONS)
     found = loaded.flat["deepspeed"]
     assert found["zero_optimization"]["stage"] == int(path.stem[4])
     offloads = any(key.startswith("offload") for key in found["zero_optimization"])

@@ -192,6 +192,6 @@ def test_a_run_on_a_mixture_notes_its_sources(tmp_path, episodes):
     config |= {"max_steps": 1, "eval_strategy": "no"}
     del config["eval_steps"]
     workspace.save(tmp_path, "sft", config)
-    run = train.run_sft(str(tmp_path / "sft.yaml"), (), directory.Existing.REFUSE)
+    run = train.train("sft", str(tmp_path / "sft.yaml"), (), directory.Existing.REFUSE)
     (source,) = load_provenance(run).data
     assert (source.name, source.licence, source.episodes) == ("ledger", "Apache-2.0", 48)

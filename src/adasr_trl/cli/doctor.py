@@ -1,143 +1,134 @@
-"""``adasr doctor``: before hours are spent, a few rollouts say whether a run can learn, and what it will take.
+"""``adasr doctor``: can a run learn, and what will it take? A few rollouts and micro-batches tell; nothing is written.
 
     adasr doctor --config configs/tiny/hrpo.yaml --learning_rate 1e-4
 
-A file with rewards is taken for RL: some groups are rolled out and scored as the trainer would. Another one is taken for SFT:
-its traces are counted against the caps. Nothing is written. Exit status 0, or 3 with what to change where the run cannot
-learn. Time and memory are measured on this machine and extrapolated; vLLM, sharding and evaluations are not tried.
+A file with rewards is examined for RL: some groups are rolled out and scored as in training. Any other file is examined for
+SFT: its traces are held against the caps. Exit status 0, or 3 with the changes that a run needs to learn at all. Time and
+memory are measured on this machine and extrapolated; vLLM, sharding and evaluations are not tried.
 """
 
 from __future__ import annotations
 
+import argparse
 import math
 import resource
 import sys
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from adasr_trl.cli import doctor_checks as checks
-from adasr_trl.cli.doctor_checks import Pace, Rolled, Traced
-from adasr_trl.cli.support_matrix import check
-from adasr_trl.cli.train import RL_SECTIONS, SFT_SECTIONS, check_arguments, located, rewards_of
-from adasr_trl.config.loading import LoadedConfig, ModelConfig, load_config, parse_trl
-from adasr_trl.config.values import read_yaml
+from adasr_trl.cli.arguments import add_config
+from adasr_trl.cli.doctor_checks import Memory, RolloutShares, StepTime, TraceShares
+from adasr_trl.cli.prepare import Prepared, prepare
+from adasr_trl.config.loading import load_config
 
 if TYPE_CHECKING:
     from adasr_trl.hrpo.group_filter import GenerationBatch
-    from adasr_trl.training.data import Texts
+    from adasr_trl.layouts import Encoded
 
 GROUPS = 4
+TRACES = 200  # examined, spread over the file
 CANNOT_LEARN = 3
-_GIB = 2**30
+
+
+def add_doctor(parser: argparse.ArgumentParser) -> None:
+    """Arguments of the command."""
+    parser.epilog = "Any --key value overrides the file. Exit status 3: it cannot learn."
+    add_config(parser)
+    parser.set_defaults(execute=lambda options: doctor(options.config, options.overrides))
 
 
 def doctor(config: str, overrides: Sequence[str]) -> int:
-    """Examine a configuration, write what was found to the standard output; return the exit status."""
-    is_rl = "rewards" in read_yaml(Path(config)).value or any("rewards" in o for o in overrides)  # type: ignore[operator]  # read_yaml gives a mapping
-    lines, faults = (_examine_rl if is_rl else _examine_sft)(config, overrides)
-    lines += _version_lines()
+    """Examine a configuration and print the findings; return the exit status."""
+    prepared = prepare(config, overrides, _command(config, overrides))
+    examine = _examine_traces if prepared.command == "sft" else _examine_rollouts
+    lines, faults = examine(prepared)
+    lines += checks.version_lines()
     lines += [f"CANNOT LEARN: {fault}." for fault in faults] or ["This run can learn."]
     sys.stdout.write("\n".join(lines) + "\n")
     return CANNOT_LEARN if faults else 0
 
 
-def _examine_rl(config: str, overrides: Sequence[str]) -> tuple[list[str], list[str]]:
-    from adasr_trl.engines import CacheBudget
-    from adasr_trl.hrpo import HRPOConfig
-    from adasr_trl.training.data import load_data, load_texts
-    from adasr_trl.training.distributed import begin_processes
+def _command(config: str, overrides: Sequence[str]) -> str:
+    """The command that a file is for."""
+    keys = load_config(config, overrides, {}).flat
+    if "rewards" not in keys:
+        return "sft"
+    return "grpo" if keys.get("advantages") == "flat" else "hrpo"
 
-    loaded = load_config(config, overrides, RL_SECTIONS)
-    streaming, flat = loaded.section("streaming"), loaded.flat.get("advantages") == "flat"
-    rewards = rewards_of(loaded, streaming, flat=flat)
-    check(loaded, "grpo" if flat else "hrpo")
-    begin_processes(loaded.flat)
-    args = parse_trl(loaded, HRPOConfig)
-    check_arguments(loaded, args, rewards, streaming)
-    data = load_data(loaded.section("data"))
-    texts = located(loaded, lambda: load_texts(loaded.section("model"), data, streaming))
-    model = _load(loaded, texts, args)
+
+def _examine_rollouts(prepared: Prepared) -> tuple[list[str], list[str]]:
+    """Lines and faults of an RL run."""
+    from adasr_trl.engines import CacheBudget
+
+    args, data, streaming = prepared.args, prepared.texts.data, prepared.streaming
+    model = _load_model(prepared)
     budget = CacheBudget(streaming.decode_batch)
     started = time.monotonic()
-    batch = _generate(model, loaded.section("model"), texts, args, rewards, budget)
+    batch = _generate(prepared, model, budget)
     seconds = time.monotonic() - started
-    found = summarise(batch)
-    micro = _micro_batch_seconds(
-        model,
-        [list(scored.rollout.token_ids) for scored in batch.rollouts],
-        args.per_device_train_batch_size,
+    shares = rollout_shares(batch)
+    rows = [list(scored.rollout.token_ids) for scored in batch.rollouts]
+    batches = args.gradient_accumulation_steps / (args.steps_per_generation * args.num_iterations)
+    pace = StepTime(
+        steps=_steps(args, len(data.train) * args.num_generations),
+        micro_batches=args.gradient_accumulation_steps,
+        micro_batch_seconds=_micro_batch_seconds(model, rows, args.per_device_train_batch_size),
+        rollouts=batches * args.generation_batch_size,
+        rollout_seconds=seconds / shares.rollouts,
+        measured_rollouts=shares.rollouts,
     )
-    pace = Pace(seconds, found.rollouts, micro)
-    micro_batches = args.gradient_accumulation_steps
-    batches = micro_batches / (args.steps_per_generation * args.num_iterations)
-    steps = _steps(
-        args, len(texts.data.train) * args.num_generations, args.per_device_train_batch_size
-    )
+    together = min(streaming.decode_batch, args.generation_batch_size)  # in a step of the training
+    measured = max(min(streaming.decode_batch, shares.rollouts), 1)
     lines = [
-        _marker_line(texts),
-        *_rollout_lines(found, len(texts.data.train) + len(texts.data.held_out)),
+        _marker_line(prepared),
+        *checks.rollout_lines(shares, len(data.train) + len(data.held_out)),
+        checks.time_line(pace),
+        checks.memory_line(_memory(model, budget.peak_bytes * together / measured)),
     ]
-    a_step = batches * args.generation_batch_size
-    lines += _time_lines(pace, steps, a_step, micro_batches)
-    fuller = min(streaming.decode_batch, args.generation_batch_size) / max(
-        min(streaming.decode_batch, found.rollouts), 1
-    )
-    return [*lines, *_memory_lines(model, budget.peak_bytes * fuller)], checks.rollouts_faults(
-        found
-    )
+    return lines, checks.rollout_faults(shares)
 
 
-def _examine_sft(config: str, overrides: Sequence[str]) -> tuple[list[str], list[str]]:
+def _examine_traces(prepared: Prepared) -> tuple[list[str], list[str]]:
+    """Lines and faults of an SFT run."""
     from adasr_trl.core.protocol import Mode
-    from adasr_trl.training.data import load_data, load_texts
-    from adasr_trl.training.distributed import begin_processes
-    from adasr_trl.training.sft import SFTSettings
 
-    loaded = load_config(config, overrides, SFT_SECTIONS)
-    streaming = loaded.section("streaming")
-    check(loaded, "sft")
-    begin_processes(loaded.flat)
-    args = parse_trl(loaded, SFTSettings)
-    data = load_data(loaded.section("data"), traced_with=streaming.markers)
-    texts = located(loaded, lambda: load_texts(loaded.section("model"), data, streaming))
-    model = _load(loaded, texts, args)
-    episodes = texts.data.train[:: max(1, len(texts.data.train) // 200)]
-    encoded = [texts.layout.encode(each, Mode(args.mode)) for each in episodes]
-    found = _traced(encoded, streaming.max_thought_tokens, streaming.max_deep_tokens)
-    micro = _micro_batch_seconds(
-        model, [list(each.token_ids) for each in encoded], args.per_device_train_batch_size
+    args, texts, streaming = prepared.args, prepared.texts, prepared.streaming
+    train = texts.data.train
+    model = _load_model(prepared)
+    episodes = train[:: max(1, len(train) // TRACES)]
+    encoded = [texts.layout.encode(episode, Mode(args.mode)) for episode in episodes]
+    shares = trace_shares(encoded, streaming.max_thought_tokens, streaming.max_deep_tokens)
+    rows = [list(trajectory.token_ids) for trajectory in encoded]
+    pace = StepTime(
+        steps=_steps(args, len(train)),
+        micro_batches=args.gradient_accumulation_steps,
+        micro_batch_seconds=_micro_batch_seconds(model, rows, args.per_device_train_batch_size),
     )
     lines = [
-        _marker_line(texts),
-        f"traces: {found.episodes} looked at; a mean one has {found.read:.0f} tokens of input, {found.streaming:.0f} of thoughts, "
-        f"{found.deep:.0f} of deep part; all gold answers can be parsed ({len(data.train) + len(data.held_out)})",
-        f"over the caps: {found.capped:.1%} of the thoughts, {found.clipped:.1%} of the deep parts",
+        _marker_line(prepared),
+        *checks.trace_lines(shares, len(train) + len(texts.data.held_out)),
+        checks.time_line(pace),
+        checks.memory_line(_memory(model, 0.0)),
     ]
-    steps = _steps(args, len(data.train), args.per_device_train_batch_size)
-    lines += _time_lines(Pace(0.0, 0, micro), steps, 0.0, args.gradient_accumulation_steps)
-    return [*lines, *_memory_lines(model, 0.0)], checks.traces_faults(found)
+    return lines, checks.trace_faults(shares)
 
 
-def _load(loaded: LoadedConfig, texts: Texts, args: Any) -> Any:
-    """The model as training would have it: with a new adapter where the file asks for one."""
-    from adasr_trl.engines.selfcheck import load_model_for
+def _load_model(prepared: Prepared) -> Any:
+    """The model as training would have it, with a new adapter where the file asks for one."""
     from adasr_trl.training.loop import lora_config
 
-    config = loaded.section("model")
-    model = load_model_for(texts.streaming, config, texts.tokenizer, args.seed)
-    if loaded.section("lora") is not None:
+    model, section = prepared.load_model(), prepared.loaded.section("lora")
+    if section is not None:
         from peft import get_peft_model
 
-        model = get_peft_model(model, lora_config(loaded.section("lora"), texts.codec))
-    return model.to(args.device)
+        model = get_peft_model(model, lora_config(section, prepared.texts.codec))
+    return model.to(prepared.args.device)
 
 
-def _generate(
-    model: Any, config: ModelConfig, texts: Texts, args: Any, rewards: Any, budget: Any
-) -> GenerationBatch:
-    """Some groups, rolled out and scored as the trainer would."""
+def _generate(prepared: Prepared, model: Any, budget: Any) -> GenerationBatch:
+    """Some groups, rolled out and scored as in training."""
     from accelerate import Accelerator
 
     from adasr_trl.core.protocol import Mode
@@ -146,71 +137,71 @@ def _generate(
     from adasr_trl.hrpo.rollouts import RolloutSampler, SamplingContext
     from adasr_trl.models.loading import Policy
 
-    policy = Policy(config, texts.streaming, texts.tokenizer)
+    args, texts = prepared.args, prepared.texts
+    policy = Policy(prepared.model_config, prepared.streaming, texts.tokenizer)
     policy.model = model
     engine = local_engine(policy, budget)
     train, size = texts.data.train, args.num_generations
-    asked = train[:: max(1, len(train) // GROUPS)][:GROUPS]
-    sampler = RolloutSampler(train, tuple(rewards), engine.rollout, Mode(args.mode), args.is_flat)
+    episodes = train[:: max(1, len(train) // GROUPS)][:GROUPS]
+    sampler = RolloutSampler(train, prepared.rewards, engine.rollout, Mode(args.mode), args.is_flat)
     sampling = Sampling(args.temperature, args.top_p, max(args.top_k, 0), args.min_p or 0.0)
     context = SamplingContext("doctor", 0, args.settings(size, 0.0), 0.0, sampling, None)
-    accelerator = Accelerator(cpu=args.use_cpu)
-    episodes = [episode for episode in asked for _ in range(size)]
-    return sampler.generate_batch(episodes, context, accelerator)
+    repeated = [episode for episode in episodes for _ in range(size)]
+    return sampler.generate_batch(repeated, context, Accelerator(cpu=args.use_cpu))
 
 
-def summarise(batch: GenerationBatch) -> Rolled:
-    """The shares of a generation batch."""
+def rollout_shares(batch: GenerationBatch) -> RolloutShares:
+    """Shares and mean tokens of a generation batch."""
     from adasr_trl.core.answers import extract
     from adasr_trl.core.protocol import Ending, Phase
 
     rollouts = [scored.rollout for scored in batch.rollouts]
-    thoughts = [ending for rollout in rollouts for ending in rollout.thought_endings]
-    answered = [each for each in batch.rollouts if each.rollout.ending is Ending.ANSWERED]
-    parsed = [
-        each
-        for each in answered
-        if extract(each.rollout.answer or "", each.episode.answer_type) is not None
-    ]
-    kept = [ending for ending in thoughts if ending in (Ending.THOUGHT, Ending.SKIP)]
-    groups = len(batch.first.all_right_N)
-    return Rolled(
+    endings = [ending for rollout in rollouts for ending in rollout.thought_endings]
+    answered = [scored for scored in batch.rollouts if scored.rollout.ending is Ending.ANSWERED]
+    parsed = [extract(s.rollout.answer or "", s.episode.answer_type) for s in answered]
+    formatted = sum(ending in (Ending.THOUGHT, Ending.SKIP) for ending in endings)
+    clipped = sum(rollout.ending is Ending.OUT_OF_TOKENS for rollout in rollouts)
+
+    def mean_tokens(phase: Phase) -> float:
+        return _share(sum(rollout.tokens_in(phase) for rollout in rollouts), len(rollouts))
+
+    return RolloutShares(
         rollouts=len(rollouts),
-        groups=groups,
-        protocol=_share(len(kept), len(thoughts)) if thoughts else 1.0,
-        capped=_share(thoughts.count(Ending.OUT_OF_TOKENS), len(thoughts)),
+        groups=len(batch.first.all_right_N),
+        formatted=_share(formatted, len(endings)) if endings else 1.0,
+        capped=_share(endings.count(Ending.OUT_OF_TOKENS), len(endings)),
         answered=_share(len(answered), len(rollouts)),
-        clipped=_share(sum(r.ending is Ending.OUT_OF_TOKENS for r in rollouts), len(rollouts)),
+        clipped=_share(clipped, len(rollouts)),
         accuracy=_share(sum(scored.right for scored in batch.rollouts), len(rollouts)),
-        parsed=_share(len(parsed), len(answered)),
+        parsed=_share(sum(value is not None for value in parsed), len(answered)),
         signal=1.0 - batch.first.no_signal.float().mean().item(),
         all_right=batch.first.all_right_N.float().mean().item(),
-        read=_share(sum(r.tokens_in(Phase.READ) for r in rollouts), len(rollouts)),
-        streaming=_share(sum(r.tokens_in(Phase.STREAM) for r in rollouts), len(rollouts)),
-        deep=_share(sum(r.tokens_in(Phase.DEEP) for r in rollouts), len(rollouts)),
+        read_tokens=mean_tokens(Phase.READ),
+        streaming_tokens=mean_tokens(Phase.STREAM),
+        deep_tokens=mean_tokens(Phase.DEEP),
     )
 
 
-def _traced(encoded: Sequence[Any], thought_cap: int, deep_cap: int) -> Traced:
+def trace_shares(encoded: Sequence[Encoded], thought_cap: int, deep_cap: int) -> TraceShares:
+    """Shares over the caps (in tokens) and mean tokens of teacher's traces."""
     from adasr_trl.core.protocol import Phase
 
     thoughts: list[int] = []
-    for each in encoded:
-        streamed = [
-            chunk
-            for chunk, phase in zip(each.chunk_of_token, each.phases, strict=True)
-            if phase is Phase.STREAM
-        ]
-        thoughts += [streamed.count(chunk) for chunk in set(streamed)]
-    count = len(encoded)
-    deep = [each.phases.count(Phase.DEEP) for each in encoded]
-    return Traced(
-        episodes=count,
+    for trajectory in encoded:
+        pairs = zip(trajectory.chunk_of_token, trajectory.phases, strict=True)
+        chunks = [chunk for chunk, phase in pairs if phase is Phase.STREAM]
+        thoughts += [chunks.count(chunk) for chunk in set(chunks)]
+    read, deep = (
+        [trajectory.phases.count(phase) for trajectory in encoded]
+        for phase in (Phase.READ, Phase.DEEP)
+    )
+    return TraceShares(
+        episodes=len(encoded),
         capped=_share(sum(tokens > thought_cap for tokens in thoughts), len(thoughts)),
-        clipped=_share(sum(tokens > deep_cap for tokens in deep), count),
-        read=_share(sum(each.phases.count(Phase.READ) for each in encoded), count),
-        streaming=_share(sum(thoughts), count),
-        deep=_share(sum(deep), count),
+        clipped=_share(sum(tokens > deep_cap for tokens in deep), len(encoded)),
+        read_tokens=_share(sum(read), len(encoded)),
+        streaming_tokens=_share(sum(thoughts), len(encoded)),
+        deep_tokens=_share(sum(deep), len(encoded)),
     )
 
 
@@ -218,9 +209,10 @@ def _micro_batch_seconds(model: Any, rows: Sequence[list[int]], size: int) -> fl
     """One forward and backward pass of ``size`` rows under causal attention, the second of two."""
     import torch
 
-    rows = [rows[place % len(rows)] for place in range(size)]
+    rows = [rows[n % len(rows)] for n in range(size)]
     width = max(map(len, rows))
-    ids = torch.tensor([row + row[-1:] * (width - len(row)) for row in rows], device=model.device)
+    padded = [row + row[-1:] * (width - len(row)) for row in rows]
+    ids = torch.tensor(padded, device=model.device)  # (B, T)
     seconds = 0.0
     was_training = model.training
     for _ in range(2):
@@ -235,77 +227,37 @@ def _micro_batch_seconds(model: Any, rows: Sequence[list[int]], size: int) -> fl
     return seconds
 
 
-def _rollout_lines(found: Rolled, episodes: int) -> list[str]:
-    return [
-        f"rollouts: {found.rollouts} in {found.groups} groups; {found.accuracy:.0%} right, {found.answered:.0%} answered, "
-        f"{found.clipped:.0%} clipped (ran out of tokens)",
-        f"protocol: {found.protocol:.0%} of the thoughts ended in their marker or a skip, {found.capped:.0%} ran into the cap",
-        f"signal: {found.signal:.0%} of the groups teach something, {found.all_right:.0%} are all right",
-        f"answers: {found.parsed:.0%} of those given can be parsed; all {episodes} gold answers can",
-        f"tokens: a mean rollout reads {found.read:.0f}, thinks {found.streaming:.0f} while it reads, and {found.deep:.0f} after",
-    ]
-
-
-def _marker_line(texts: Texts) -> str:
-    from adasr_trl.core.protocol import ROLES
-
-    costs = ", ".join(f"{role} {len(texts.codec.marker(role))}" for role in ROLES)
-    return f"markers, in tokens of this tokenizer: {costs} (each is written or read at every chunk; 1 is cheapest)"
-
-
-def _time_lines(pace: Pace, steps: int, a_step: float, micro_batches: int) -> list[str]:
-    parts = [f"a micro-batch forward and back {pace.micro:.2f} s, {micro_batches} a step"]
-    if pace.rollouts:
-        speed = pace.rollout / pace.rollouts
-        parts.insert(
-            0,
-            f"{pace.rollouts} rollouts {pace.rollout:.1f} s ({speed:.2f} s each, {a_step:g} a step)",
-        )
-    total = checks.hours(pace, steps, a_step, micro_batches)
-    return [
-        f"time: about {_duration(total)} for {steps} steps on one process like this one (measured here: {'; '.join(parts)}; "
-        f"larger batches are faster a rollout, evaluations and checkpoints come on top)"
-    ]
-
-
-def _memory_lines(model: Any, cache_bytes: float) -> list[str]:
-    import torch
-
-    sizes = [(p.numel() * p.element_size(), p.requires_grad) for p in model.parameters()]
-    weights = sum(size for size, _ in sizes)
-    trained = sum(size for size, is_trained in sizes if is_trained)
-    if model.device.type == "cuda":
-        peak, of = torch.cuda.max_memory_allocated(), "the GPU"
-    else:
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024  # KiB on Linux
-        of = "this process, libraries included,"
-    return [
-        f"memory: weights {_size(weights)}, gradients {_size(trained)}, AdamW's state {_size(2 * trained)}, cache of a step's "
-        f"rollouts {_size(cache_bytes)} (from the sizes); {of} peaked at {_size(peak)} here, without AdamW's state"
-    ]
-
-
-def _size(count: float) -> str:
-    return f"{count / _GIB:.1f} GiB" if count >= _GIB else f"{count / 2**20:.0f} MiB"
-
-
-def _duration(hours: float) -> str:
-    return f"{hours:.1f} hours" if hours >= 1 else f"{hours * 60:.1f} minutes"
-
-
-def _version_lines() -> list[str]:
-    outside = [each for each in checks.versions(checks.own_requirements()) if not each[2]]
-    if not outside:
-        return ["versions: all within the ranges that were tested"]
-    return [f"versions: {name} was tested, {version} is installed" for name, version, _ in outside]
-
-
-def _steps(args: Any, rows: int, per_device: int) -> int:
+def _steps(args: Any, rows: int) -> int:
     """Optimizer steps of the training."""
     if args.max_steps > 0:
         return int(args.max_steps)
-    batch = per_device * int(args.gradient_accumulation_steps)
+    batch = int(args.per_device_train_batch_size) * int(args.gradient_accumulation_steps)
     return math.ceil(rows * float(args.num_train_epochs) / batch)
+
+
+def _memory(model: Any, cache_bytes: float) -> Memory:
+    import torch
+
+    sizes = [(p.numel() * p.element_size(), p.requires_grad) for p in model.parameters()]
+    if model.device.type == "cuda":
+        peak, device = torch.cuda.max_memory_allocated(), "the GPU"
+    else:
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024  # KiB on Linux
+        device = "this process, libraries included,"
+    return Memory(
+        weights=sum(size for size, _ in sizes),
+        trained=sum(size for size, is_trained in sizes if is_trained),
+        cache=cache_bytes,
+        peak=peak,
+        device=device,
+    )
+
+
+def _marker_line(prepared: Prepared) -> str:
+    from adasr_trl.core.protocol import ROLES
+
+    costs = ", ".join(f"{role} {len(prepared.texts.codec.marker(role))}" for role in ROLES)
+    return f"markers, in tokens of this tokenizer: {costs} (paid at every chunk; 1 is cheapest)"
 
 
 def _share(part: float, whole: int) -> float:

@@ -1,4 +1,4 @@
-"""One rollout for a human: what arrived, what the model thought meanwhile, what it answered, how long the user waited.
+"""``adasr show``: recorded rollouts for a human, of an evaluation or (``--samples``) of a training that may go on.
 
     question How many apples has Tom?
      1.60 s read    Tom has 5 apples.
@@ -10,17 +10,22 @@
             right   ✓ gold 8
     streaming 5 tokens, deep 9 tokens, backlog 0.03 s, answer latency 0.27 s
 
-The times are the clock's. On a terminal the thoughts stand beside the input, as ``adasr stream`` shows them live
-(``live.rows``, where hostile text is made harmless). Tables over many rollouts are in ``report``.
+Times are the clock's. On a terminal the thoughts stand beside the input, as in ``adasr stream`` (``live.rendering``,
+which makes untrusted text harmless).
 """
 
 from __future__ import annotations
 
+import argparse
 import itertools
+from collections import deque
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from adasr_trl.artifacts.directory import identity_of
 from adasr_trl.artifacts.names import EVAL_FOLDER
+from adasr_trl.artifacts.samples import Sample, read_samples
 from adasr_trl.artifacts.saved_config import load_streaming
 from adasr_trl.core.clock import Clock, arrivals, timeline
 from adasr_trl.core.episode import Episode
@@ -46,8 +51,89 @@ if TYPE_CHECKING:
     from rich.console import Group
 
 
+def add_show(parser: argparse.ArgumentParser) -> None:
+    """Arguments of the command."""
+    parser.add_argument("run", help="a run that was evaluated")
+    parser.add_argument("--count", type=int, default=3, help="how many rollouts")
+    parser.add_argument("--filter", choices=("all", "right", "wrong"), default="all")
+    parser.add_argument(
+        "--file", default=None, help="which records under RUN/eval (else the first)"
+    )
+    parser.add_argument(
+        "--samples",
+        action="store_true",
+        help="the last samples of a training run, also while it goes on",
+    )
+    parser.set_defaults(execute=_execute)
+
+
+def _execute(options: argparse.Namespace) -> int:
+    (_show_samples if options.samples else _show_records)(options)
+    return 0
+
+
+def _show_records(options: argparse.Namespace) -> None:
+    from rich.console import Console
+    from rich.text import Text
+
+    from adasr_trl.evaluation.records import load_rollouts
+    from adasr_trl.evaluation.settings import recorded_settings
+
+    run = Path(options.run)
+    folder, file = run / EVAL_FOLDER, options.file
+    settings = [setting for setting in recorded_settings(folder) if file in (None, setting.file)]
+    if not settings:
+        raise UserError(
+            f"{folder}: no records{f' named {file}' if file else ''}; run adasr eval first."
+        )
+    clock = load_streaming(run).clock
+    console = Console()
+    is_shown = _filter(options.filter, clock)
+    shown = (pair for pair in load_rollouts(folder, settings[0]) if is_shown(*pair))
+    for rollout, episode in itertools.islice(shown, options.count):
+        title = f"{visible(episode.id)}, {settings[0].file}"
+        if console.is_terminal:
+            console.rule(Text(title))
+            console.print(render(rollout, episode, clock))
+        else:
+            console.out(f"{title}\n{plain(rollout, episode, clock)}", highlight=False)
+
+
+def _show_samples(options: argparse.Namespace) -> None:
+    from rich.console import Console
+    from rich.text import Text
+
+    run = Path(options.run)
+    config: Any = identity_of(run)["config"]  # streaming.json is written when the run ends
+    clock = Clock(**config["streaming"]["clock"])
+    console = Console()
+    is_shown = _filter(options.filter, clock)
+    samples = (sample for sample in read_samples(run) if is_shown(sample.rollout, sample.episode))
+    for sample in deque(samples, maxlen=options.count):
+        console.rule(Text(visible(f"step {sample.step}, {sample.episode.id}")))
+        console.print(Text(spell_rewards(sample)))
+        console.print(render(sample.rollout, sample.episode, clock))
+
+
+def _filter(which: str, clock: Clock) -> Callable[[Rollout, Episode], bool]:
+    """Whether to show a rollout: ``all``, ``right`` or ``wrong`` ones."""
+    if which == "all":
+        return lambda *_: True
+    return lambda rollout, episode: outcome(rollout, episode, clock).right == (which == "right")
+
+
+def spell_rewards(sample: Sample) -> str:
+    """Each reward of a sample by its name."""
+    return visible(
+        ", ".join(
+            f"{name} {'unscored' if value is None else f'{value:.2f}'}"
+            for name, value in sample.rewards.items()
+        )
+    )
+
+
 def render(rollout: Rollout, episode: Episode, clock: Clock) -> Group:
-    """The rollout as something a rich console prints. Colours only repeat what the labels say."""
+    """The rollout for a rich console. Colours only repeat the labels."""
     from rich.console import Group
     from rich.text import Text
 
@@ -67,20 +153,21 @@ def plain(rollout: Rollout, episode: Episode, clock: Clock, width: int = 100) ->
 
 
 def _pairs(rollout: Rollout, episode: Episode, clock: Clock) -> list[tuple[Line, Line | None]]:
-    """Each chunk, and what was thought about it: nothing in read-then-think, or if it stopped before."""
+    """Each chunk with its thought; none in read-then-think, or behind the end of a rollout."""
     played = timeline(rollout, arrivals(episode, clock), clock)
-    written = [
-        thought_line(*each)
-        for each in zip(
-            rollout.thoughts,
-            rollout.thought_endings,
-            rollout.thought_tokens(),
-            played.finish_seconds,
-            strict=False,
+    thoughts = zip(
+        rollout.thoughts,
+        rollout.thought_endings,
+        rollout.thought_tokens(),
+        played.finish_seconds,
+        strict=False,
+    )
+    chunks = zip(episode.chunks, played.arrival_seconds, strict=True)
+    return list(
+        itertools.zip_longest(
+            itertools.starmap(read_line, chunks), itertools.starmap(thought_line, thoughts)
         )
-    ]
-    read = [read_line(*each) for each in zip(episode.chunks, played.arrival_seconds, strict=True)]
-    return list(itertools.zip_longest(read, written))
+    )
 
 
 def _tail(rollout: Rollout, episode: Episode, clock: Clock) -> list[Line]:
@@ -100,44 +187,5 @@ def _footer(rollout: Rollout, episode: Episode, clock: Clock) -> str:
     judged = outcome(rollout, episode, clock)
     return (
         f"streaming {count(judged.streaming_tokens)}, deep {count(judged.deep_tokens)}, "
-        f"backlog {judged.latencies[0].backlog_seconds:.2f} s, "
-        f"answer latency {judged.answer_latency_seconds:.2f} s"
+        f"backlog {judged.latencies[0].backlog_seconds:.2f} s, answer latency {judged.answer_latency_seconds:.2f} s"
     )
-
-
-def show_run(run: Path, count: int, which: str, file: str | None) -> int:
-    """Print recorded rollouts of an evaluated run; return the exit status of ``adasr show``.
-
-    Args:
-        run: The run's directory.
-        count: How many rollouts.
-        which: ``all``, ``right`` or ``wrong``.
-        file: Which records under ``RUN/eval``; None takes the first.
-    """
-    from rich.console import Console
-    from rich.text import Text
-
-    from adasr_trl.evaluation.records import load_rollouts
-    from adasr_trl.evaluation.settings import recorded_settings
-
-    folder = run / EVAL_FOLDER
-    settings = [each for each in recorded_settings(folder) if file in (None, each.file)]
-    if not settings:
-        raise UserError(
-            f"{folder}: no records{f' named {file}' if file else ''}; run adasr eval first."
-        )
-    clock = load_streaming(run).clock
-    console = Console()
-    chosen = (
-        (rollout, episode)
-        for rollout, episode in load_rollouts(folder, settings[0])
-        if which == "all" or (which == "right") == outcome(rollout, episode, clock).right
-    )
-    for rollout, episode in itertools.islice(chosen, count):
-        title = f"{visible(episode.id)}, {settings[0].file}"
-        if console.is_terminal:
-            console.rule(Text(title))
-            console.print(render(rollout, episode, clock))
-        else:
-            console.out(f"{title}\n{plain(rollout, episode, clock)}", highlight=False)
-    return 0

@@ -1,0 +1,40 @@
+"""Arguments that several commands share."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from adasr_trl.artifacts.directory import Existing
+
+
+def add_config(parser: argparse.ArgumentParser) -> None:
+    """``--config``, and any ``--key value``: hence no abbreviations."""
+    parser.allow_abbrev = False
+    parser.epilog = parser.epilog or "Any --key value overrides the file."
+    parser.add_argument("--config", required=True, metavar="FILE", help="a YAML file")
+
+
+def add_existing(parser: argparse.ArgumentParser) -> None:
+    """``--resume``, ``--refresh`` and ``--overwrite``: treatment of a directory that holds something."""
+    group = parser.add_mutually_exclusive_group()
+    for flag, existing, summary in (
+        ("--resume", Existing.RESUME, "go on with this run, or do nothing if it is complete"),
+        ("--refresh", Existing.REFRESH, "the same, but start anew if its inputs changed"),
+        ("--overwrite", Existing.OVERWRITE, "move what is there to NAME.previous and start anew"),
+    ):
+        group.add_argument(
+            flag, dest="existing", action="store_const", const=existing, help=summary
+        )
+    parser.set_defaults(existing=Existing.REFUSE)
+
+
+def add_device(parser: argparse.ArgumentParser) -> None:
+    """``--device``, where a model is loaded outside of training."""
+    parser.add_argument("--device", default=None, help="such as cpu; a GPU where there is one")
+
+
+def add_layout(parser: argparse.ArgumentParser, summary: str, **options: Any) -> None:
+    """``--layout``."""
+    choices = ("interleaved", "parallel")
+    parser.add_argument("--layout", choices=choices, default=None, help=summary, **options)

@@ -1,0 +1,116 @@
+"""``adasr stream`` and ``adasr replay``: a finished run on text that arrives in real time."""
+
+from __future__ import annotations
+
+import argparse
+
+from adasr_trl.cli.arguments import add_device, add_layout
+
+
+def add_stream(parser: argparse.ArgumentParser) -> None:
+    """Arguments of ``adasr stream``."""
+    parser.description = "Input: a pipe or typed text (Ctrl-D ends it), a file at a reading speed, or a timed transcript."
+    parser.epilog = "Exit status 0: answered; 1: out of tokens or positions, or a malformed answer; 2: an error."
+    _add_model(parser)
+    parser.add_argument(
+        "--question", required=True, help="the question, which the model sees first"
+    )
+    source = parser.add_mutually_exclusive_group()
+    source.add_argument("--replay", metavar="FILE", help="a text file, played at --wpm")
+    source.add_argument(
+        "--transcript",
+        metavar="FILE",
+        help="SRT, WebVTT or a recogniser's JSON, played at its own times",
+    )
+    parser.add_argument(
+        "--encoding", default="utf-8", help="encoding of the text or transcript (default: utf-8)"
+    )
+    parser.add_argument(
+        "--wpm", type=_positive, default=150.0, help="words a minute of --replay (default: 150)"
+    )
+    parser.add_argument(
+        "--speed", type=_positive, default=1.0, help="factor on the playing speed (default: 1)"
+    )
+    parser.add_argument(
+        "--pause",
+        type=_positive,
+        default=1.0,
+        metavar="SECONDS",
+        help="silence that ends a sentence of a pipe (default: 1); at a terminal a new line does",
+    )
+    parser.add_argument(
+        "--server",
+        metavar="URL",
+        help="a completion server writes, such as http://127.0.0.1:8000/v1",
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON event a line")
+    parser.add_argument("--svg", metavar="FILE", help="draw the session into this picture")
+    parser.add_argument(
+        "--no-compare", action="store_true", help="no read-then-think on the same text afterwards"
+    )
+
+
+def add_replay(parser: argparse.ArgumentParser) -> None:
+    """Arguments of ``adasr replay``."""
+    parser.description = "Every chunk arrives at its time while the model runs in a thread; rates are measured first."
+    _add_model(parser, nargs="+")
+    parser.add_argument(
+        "--episodes",
+        metavar="FILE",
+        help="JSON Lines of episodes (default: RUN/eval/episodes.jsonl)",
+    )
+    parser.add_argument("--count", type=_count, default=20, help="number of episodes (default: 20)")
+    parser.add_argument(
+        "--wpm", type=_positive, nargs="+", default=[150.0], help="words a minute, one or more"
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON in place of the table")
+
+
+def _add_model(parser: argparse.ArgumentParser, nargs: str | None = None) -> None:
+    parser.add_argument("run", help="a finished run, an adapter's directory, or OWNER/NAME")
+    add_layout(parser, "in place of the trained one", nargs=nargs)
+    parser.add_argument(
+        "--temperature", type=_not_negative, default=0.0, help="of the samples; 0 is greedy"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="of the samples")
+    add_device(parser)
+    parser.add_argument(
+        "--dtype",
+        choices=("float32", "bfloat16", "float16"),
+        default="float32",
+        help="precision of the weights",
+    )
+    parser.set_defaults(execute=_execute)
+
+
+def _execute(options: argparse.Namespace) -> int:
+    from adasr_trl.live.command import run
+
+    return run(options)
+
+
+def _positive(text: str) -> float:
+    value = _number(text)
+    if not 0 < value <= 1e6:
+        raise argparse.ArgumentTypeError(f"got {text!r}; expected above 0, at most a million")
+    return value
+
+
+def _not_negative(text: str) -> float:
+    value = _number(text)
+    if not 0 <= value <= 1e6:
+        raise argparse.ArgumentTypeError(f"got {text!r}; expected 0 or more")
+    return value
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"got {text!r}; expected a whole number of 1 or more")
+    return int(text)
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"got {text!r}; expected a number") from None

@@ -1,0 +1,152 @@
+"""Preparation of a run: configuration, rewards, checks, then TRL's arguments, data and tokenizer.
+
+    >>> prepared = prepare("configs/tiny/hrpo.yaml", ["--learning_rate", "1e-5"], "hrpo")
+    >>> prepared.args.learning_rate, len(prepared.texts.data.train)
+    (1e-05, 5990)
+
+``prepare`` refuses without torch; ``args`` and ``texts`` are made on first use. A refusal names file and line, or flag.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from adasr_trl.cli.support_matrix import check
+from adasr_trl.config.loading import ConfigError, LoadedConfig, load_config, parse_trl
+from adasr_trl.config.sections import (
+    AlarmConfig,
+    DataConfig,
+    GroupFilter,
+    LoraSection,
+    ModelConfig,
+    RewardConfig,
+    StreamingConfig,
+)
+from adasr_trl.rewards import Reward, RewardError, build_rewards
+
+if TYPE_CHECKING:
+    from adasr_trl.training.data import Texts
+
+SFT_SECTIONS: Mapping[str, Any] = {
+    "model": ModelConfig,
+    "data": DataConfig,
+    "streaming": StreamingConfig,
+    "lora": LoraSection | None,
+}
+RL_SECTIONS: Mapping[str, Any] = {
+    **SFT_SECTIONS,
+    "rewards": tuple[RewardConfig, ...],
+    "group_filter": GroupFilter | None,
+    "alarms": AlarmConfig,
+}
+
+
+@dataclass
+class Prepared:
+    """A run whose configuration was checked.
+
+    Attributes:
+        command: sft, grpo or hrpo.
+        loaded: The configuration.
+        rewards: Rewards of RL; none for SFT.
+    """
+
+    command: str
+    loaded: LoadedConfig
+    rewards: tuple[Reward, ...]
+
+    @property
+    def streaming(self) -> StreamingConfig:
+        """Layout, markers, caps and clock."""
+        return self.loaded.sections["streaming"]  # type: ignore[no-any-return]  # built as such
+
+    @property
+    def model_config(self) -> ModelConfig:
+        """The model that the run starts from."""
+        return self.loaded.sections["model"]  # type: ignore[no-any-return]  # built as such
+
+    @cached_property
+    def args(self) -> Any:
+        """TRL's training arguments (``SFTSettings`` or ``HRPOConfig``), with sharding set up before."""
+        from adasr_trl.training.distributed import begin_processes
+
+        begin_processes(self.loaded.flat)
+        if self.command == "sft":
+            from adasr_trl.training.sft import SFTSettings
+
+            return parse_trl(self.loaded, SFTSettings)
+        from adasr_trl.hrpo import HRPOConfig
+
+        args = parse_trl(self.loaded, HRPOConfig)
+        try:
+            args.check_rewards(self.rewards)
+            args.check_layout(self.streaming.layout)
+        except ValueError as error:
+            key = str(error).partition(":")[0]
+            raise ConfigError(f"{self.loaded.line_of(key)}: {error}") from None
+        return args
+
+    @cached_property
+    def texts(self) -> Texts:
+        """Episodes, tokenizer and layout; each episode was checked."""
+        from adasr_trl.training.data import load_data, load_texts
+
+        _ = self.args  # refuses more cheaply
+        traced = {"traced_with": self.streaming.markers} if self.command == "sft" else {}
+        data = load_data(self.loaded.section("data"), **traced)
+        with _marker_errors(self.loaded):
+            return load_texts(self.model_config, data, self.streaming)
+
+    def load_model(self) -> Any:
+        """The model at the start of the training, tried in the run's layout."""
+        from adasr_trl.engines.selfcheck import load_model_for
+
+        tokenizer = self.texts.tokenizer
+        return load_model_for(self.streaming, self.model_config, tokenizer, self.args.seed)
+
+
+def prepare(config: str, overrides: Sequence[str], command: str) -> Prepared:
+    """Read and check a run's configuration, without torch.
+
+    Args:
+        config: A YAML file.
+        overrides: ``--key value`` of the command line.
+        command: sft, grpo or hrpo.
+
+    Raises:
+        ConfigError: An unknown or unfit setting, or a combination that cannot work.
+    """
+    rewards: tuple[Reward, ...] = ()
+    if command == "sft":
+        loaded = load_config(config, overrides, SFT_SECTIONS)
+    else:
+        form = ("--advantages", "flat" if command == "grpo" else "hierarchical")
+        loaded = load_config(config, (*form, *overrides), RL_SECTIONS)
+        rewards = _rewards(loaded, flat=command == "grpo")
+    check(loaded, command)
+    return Prepared(command, loaded, rewards)
+
+
+def _rewards(loaded: LoadedConfig, *, flat: bool) -> tuple[Reward, ...]:
+    try:
+        return build_rewards(loaded.section("rewards"), loaded.section("streaming"), flat=flat)
+    except RewardError as error:
+        key = "rewards" if error.position is None else f"rewards.{error.position}"
+        raise ConfigError(f"{loaded.line_of(key)}: {error}") from None
+
+
+@contextmanager
+def _marker_errors(loaded: LoadedConfig) -> Iterator[None]:
+    """Give the line to an error of a marker, or of a chat template's setting."""
+    from adasr_trl.layouts.codec import MarkerError, ThinkingError
+
+    try:
+        yield
+    except MarkerError as error:
+        raise ConfigError(f"{loaded.line_of('streaming.markers.' + error.role)}: {error}") from None
+    except ThinkingError as error:
+        raise ConfigError(f"{loaded.line_of('streaming.thinking')}: {error}") from None

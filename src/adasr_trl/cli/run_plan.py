@@ -1,0 +1,164 @@
+"""Plan of a training run: its directory and identity, checked before a model is loaded.
+
+>>> plan = plan_run(prepared, Existing.RESUME)
+>>> if not plan.complete: plan.take(["hrpo", "--config", "hrpo.yaml"], episodes)
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import logging
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from adasr_trl import __version__
+from adasr_trl.artifacts import directory
+from adasr_trl.artifacts.names import ADAPTER_CONFIG, CONFIG_FILE, RUN_FILE, STREAMING_FILE
+from adasr_trl.artifacts.provenance import save_provenance
+from adasr_trl.artifacts.saved_config import load_streaming
+from adasr_trl.cli.prepare import Prepared
+from adasr_trl.config.loading import ConfigError, LoadedConfig
+from adasr_trl.config.sections import DataConfig, ModelConfig
+from adasr_trl.config.trackers import check_reporters
+from adasr_trl.core.episode import Episode
+from adasr_trl.core.files import write_text
+from adasr_trl.rewards import source_digests
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class RunPlan:
+    """A run that may start.
+
+    Attributes:
+        run: Its directory.
+        identity: Command, resolved configuration and digests of the inputs.
+        base: Path of the model that it starts from, or None.
+        existing: Treatment of a directory that holds something.
+        complete: Whether the run has finished already.
+    """
+
+    run: Path
+    identity: Mapping[str, object]
+    base: str | None
+    existing: directory.Existing
+    complete: bool
+
+    def take(self, command: Sequence[str], *episodes: Sequence[Episode]) -> None:
+        """Take the directory and write configuration and provenance; one process does it for all.
+
+        Args:
+            command: Arguments of ``adasr``.
+            episodes: Training data, for its sources and licences.
+        """
+        if not _is_main_process():
+            return
+        directory.take(self.run, self.identity, self.existing)
+        text = yaml.safe_dump(self.identity["config"], sort_keys=False, allow_unicode=True)
+        write_text(self.run / CONFIG_FILE, text)
+        before = Path(self.base) if self.base else None
+        save_provenance(self.run, command, itertools.chain(*episodes), before)
+
+
+def plan_run(prepared: Prepared, existing: directory.Existing) -> RunPlan:
+    """Check directory, model and data of a run.
+
+    Raises:
+        ConfigError: A setting that cannot work, with its line.
+        RunDirectoryError: The directory holds something that ``existing`` does not let us touch.
+    """
+    loaded, model = prepared.loaded, prepared.model_config
+    data: DataConfig = loaded.section("data")
+    output = loaded.flat.get("output_dir")
+    if not isinstance(output, str) or not output:
+        raise ConfigError(f"{loaded.path}: output_dir is missing; name the run's directory.")
+    _check_model(loaded, model)
+    _check_held_out(loaded, data)
+    _check_checkpoints(loaded)
+    check_reporters(loaded)
+    code = source_digests(prepared.rewards)
+    identity = {
+        "command": prepared.command,
+        "version": __version__,
+        "config": loaded.resolved(),
+        "model": directory.input_digest(model.path) if model.path else "scratch",
+        "train": [directory.input_digest(file) for file in data.files],
+        **({"code": code} if code else {}),
+    }
+    run = Path(output)
+    if _is_main_process():
+        complete = directory.look(run, identity, existing) is directory.State.COMPLETE
+    else:
+        complete = directory.is_complete(run)
+    if complete and _is_main_process():
+        logger.info("%s is complete", run)
+    return RunPlan(run, identity, model.path, existing, complete)
+
+
+def _is_main_process() -> bool:
+    return os.environ.get("RANK", "0") == "0"
+
+
+def _check_model(loaded: LoadedConfig, model: ModelConfig) -> None:
+    """Refuse a missing directory (a Hub id has one slash at most), an unfinished run and a second adapter."""
+    if model.path is None:
+        return
+    path = Path(model.path)
+    where = loaded.line_of("model.path")
+    if not path.is_dir() and (len(path.parts) != 2 or path.parts[0] in ("runs", ".", "..")):
+        raise ConfigError(
+            f"{where}: model.path: no directory {model.path!r}; train it first, or name a Hub id."
+        )
+    if (path / RUN_FILE).is_file() and not directory.is_complete(path):
+        raise ConfigError(
+            f"{where}: model.path: the run {model.path} is not finished; finish it with --resume."
+        )
+    if (path / ADAPTER_CONFIG).is_file() and loaded.section("lora") is not None:
+        raise ConfigError(
+            f"{loaded.line_of('lora')}: lora: the model in {model.path} has an adapter, whose training goes on; "
+            f"remove the section."
+        )
+    if (path / STREAMING_FILE).is_file():
+        _check_same_protocol(loaded, path)
+
+
+def _check_same_protocol(loaded: LoadedConfig, path: Path) -> None:
+    """Refuse another layout, prompt or marker than the model was trained on."""
+    trained, asked = load_streaming(path), loaded.section("streaming")
+    keys = ("layout", "markers", "instruction", "thinking")
+    for key in (*keys, "boundary") if trained.layout == "parallel" else keys:
+        before, after = vars(trained)[key], vars(asked)[key]
+        if before != after:
+            raise ConfigError(
+                f"{loaded.line_of('streaming.' + key)}: streaming.{key}: got {_spelled(after)}, but the model in {path} "
+                f"was taught {_spelled(before)}; use the same."
+            )
+
+
+def _spelled(value: object) -> str:
+    """A setting as YAML writes it."""
+    return json.dumps(value) if value is None or isinstance(value, bool) else repr(value)
+
+
+def _check_held_out(loaded: LoadedConfig, data: DataConfig) -> None:
+    for key, off in (("eval_strategy", "no"), ("eval_on_start", False)):
+        value = loaded.flat.get(key, off)
+        if value != off and data.held_out == 0:
+            raise ConfigError(
+                f"{loaded.line_of(key)}: {key}: got {value!r}, but data.held_out is 0, so there is nothing to evaluate "
+                f"on; hold some episodes out, or set {key}: {'no' if off else 'false'}."
+            )
+
+
+def _check_checkpoints(loaded: LoadedConfig) -> None:
+    if loaded.flat.get("save_total_limit") == 1:
+        raise ConfigError(
+            f"{loaded.line_of('save_total_limit')}: save_total_limit: got 1; the only checkpoint would be deleted "
+            f"before the next one is whole: use 2 or more."
+        )

@@ -1,0 +1,65 @@
+"""The command line: one door by three names, and nothing heavy loaded before it is needed."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from adasr_trl.cli import main
+
+TINY = Path(__file__).parents[2] / "configs" / "tiny"
+
+
+def python(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_a_launcher_may_name_the_package_or_its_command_line() -> None:
+    # accelerate launch -m adasr_trl.cli sft ... runs python -m adasr_trl.cli sft ...
+    for arguments in (("--version",), ("sft",)):
+        first, second = (
+            python("-m", module, *arguments) for module in ("adasr_trl", "adasr_trl.cli")
+        )
+        assert (first.returncode, first.stdout, first.stderr) == (
+            second.returncode,
+            second.stdout,
+            second.stderr,
+        )
+    assert "usage: adasr sft" in second.stderr
+
+
+@pytest.mark.parametrize("command", [(), *((name,) for name in main.COMMANDS)])
+def test_help_loads_no_torch(command: tuple[str, ...]) -> None:
+    code = (
+        "import sys; from adasr_trl.cli.main import main\n"
+        f"try: main([*{command!r}, '--help'])\n"
+        "except SystemExit: print('torch' in sys.modules)"
+    )
+    said = python("-c", code).stdout
+    assert said.startswith(" ".join(("usage: adasr", *command)))
+    assert said.endswith("False\n")
+
+
+def test_a_configuration_is_prepared_without_torch() -> None:
+    code = (
+        "import sys; from adasr_trl.cli.prepare import prepare\n"
+        "for command in ('sft', 'grpo', 'hrpo'): prepare(f'{sys.argv[1]}/{command}.yaml', [], command)\n"
+        "print('torch' in sys.modules)"
+    )
+    assert python("-c", code, str(TINY)).stdout == "False\n"
+
+
+def test_only_an_interrupted_run_is_resumed_by_a_flag(monkeypatch, capsys, tmp_path) -> None:
+    def interrupt(*_: object) -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("adasr_trl.cli.train.train", interrupt)
+    monkeypatch.setattr("adasr_trl.cli.doctor.doctor", interrupt)
+    assert main.main(["sft", "--config", "x.yaml"]) == 130
+    assert "the same command with --resume goes on" in capsys.readouterr().err
+    assert main.main(["doctor", "--config", "x.yaml"]) == 130
+    assert "the same command goes on" in capsys.readouterr().err
