@@ -9,7 +9,8 @@ from adasr_trl.artifacts import directory
 from adasr_trl.cli.main import main as adasr
 from adasr_trl.core.errors import UserError
 from adasr_trl.hrpo import HRPOConfig
-from adasr_trl.training.health import HealthyTrainer, all_finite
+from adasr_trl.models.precision import all_finite
+from adasr_trl.training.health import HealthyTrainer
 from adasr_trl.training.sft import SFTSettings, StreamingSFTTrainer
 from support import workspace
 

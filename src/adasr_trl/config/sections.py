@@ -138,7 +138,7 @@ class ModelConfig:
         path: Hub id or directory (a model's, or an adapter's run directory); none for ``init: scratch``.
         init: Load the weights of ``path``, or draw new ones of the shape ``scratch``.
         scratch: The shape for ``init: scratch``.
-        dtype: Precision of the weights.
+        dtype: Precision of the weights; auto is bfloat16 where it is as fast as float32 here (it is measured).
         attention: How training attends; flex_attention (GPU) skips what the parallel layout masks. Rollouts use sdpa.
         quantization: Weights in 4 bits. An adapter's base is loaded as the adapter was trained unless this is set.
         gguf_file: File within ``path`` when its weights are stored as GGUF.
@@ -149,7 +149,7 @@ class ModelConfig:
     path: str | None = None
     init: Literal["pretrained", "scratch"] = "pretrained"
     scratch: ScratchConfig = ScratchConfig()
-    dtype: Literal["float32", "bfloat16", "float16"] = "float32"
+    dtype: Literal["float32", "bfloat16", "float16", "auto"] = "float32"
     attention: Literal["sdpa", "flex_attention"] = "sdpa"
     quantization: QuantizationSection | None = None
     gguf_file: str | None = None

@@ -29,6 +29,7 @@ from adasr_trl.layouts.visibility import (
     source_visibility,
 )
 from adasr_trl.models.loading import load_model, whole_weights
+from adasr_trl.models.precision import all_finite, computing_dtype
 
 _CHUNKS = (-1, -1, 0, 0, 0, 1, 1, 1, 2, -1, -1, 0, 0, 0, 1, 1, 2, 2)  # of the tokens tried
 _SOURCE = 9  # leading tokens that are the source
@@ -57,6 +58,7 @@ def check_model(model: PreTrainedModel, layout: LayoutName) -> None:
     Raises:
         UserError: The model does not obey; the message has the observed fault, and a remedy.
     """
+    _refuse_broken_weights(model)
     was_training, own = model.training, attention_implementation(model)
     model.eval()
     try:
@@ -69,6 +71,15 @@ def check_model(model: PreTrainedModel, layout: LayoutName) -> None:
         model.train(was_training)
     if fault:
         raise _refusal(model, layout, fault)
+
+
+def _refuse_broken_weights(model: PreTrainedModel) -> None:
+    broken = [name for name, weight in model.named_parameters() if not all_finite([weight])]
+    if broken:
+        raise UserError(
+            f"model: {len(broken)} weights are not finite, such as {broken[0]}, so their training diverged; use an earlier "
+            f"checkpoint, or train again with a lower learning_rate."
+        )
 
 
 def _fault(model: PreTrainedModel, layout: LayoutName) -> str | None:
@@ -94,7 +105,7 @@ def _fault(model: PreTrainedModel, layout: LayoutName) -> str | None:
             return "a sentence changes nothing in what is written behind it"
     apart_TV = _token_by_token(model, ids_T, visibility_T) - whole_TV[_SOURCE:]
     apart_T = apart_TV.abs().mean(dim=1) / unit  # (target's T)
-    full = model.dtype in _FULL
+    full = computing_dtype(model) in _FULL
     apart = (apart_T.max() if full else apart_T.median()).item()
     if not apart <= (_TOLERANCE_FULL if full else _TOLERANCE_HALF):
         return f"decoding token by token differs from one forward by {apart:.2g} deviations"
@@ -128,5 +139,6 @@ def _token_by_token(model: PreTrainedModel, ids_T: Tensor, visibility_T: Tensor)
 def _refusal(model: PreTrainedModel, layout: LayoutName, fault: str) -> UserError:
     instead = "streaming.layout: interleaved, or another" if layout == "parallel" else "another"
     return UserError(
-        f"model: {model.config.model_type} does not obey streaming attention ({fault}); use {instead} model."
+        f"model: {model.config.model_type}, computing in {computing_dtype(model)}, does not obey streaming attention ({fault}, on "
+        f"{len(_CHUNKS)} random tokens); use {instead} model. docs/MODELS.md lists the tested ones."
     )

@@ -45,6 +45,7 @@ from adasr_trl.core.errors import UserError
 from adasr_trl.core.protocol import Markers
 from adasr_trl.layouts import Layout, build_layout
 from adasr_trl.layouts.codec import Codec
+from adasr_trl.models.precision import choose_dtype
 
 END, USER, ASSISTANT = "<end>", "<user>", "<assistant>"
 _TEMPLATE = (
@@ -217,7 +218,7 @@ def _qwen3(scratch: ScratchConfig, tokenizer: PreTrainedTokenizerBase) -> Qwen3C
 def _pretrained(config: ModelConfig) -> PreTrainedModel:
     model = AutoModelForCausalLM.from_pretrained(
         config.path,
-        dtype=getattr(torch, config.dtype),
+        dtype=getattr(torch, choose_dtype() if config.dtype == "auto" else config.dtype),
         attn_implementation=config.attention,
         **_source(config),
         **_bits(config.quantization),

@@ -8,7 +8,6 @@ are no numbers. Here nothing is saved over the last good checkpoint, and the run
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +17,9 @@ from transformers import TrainerCallback
 
 from adasr_trl.artifacts import directory
 from adasr_trl.core.errors import UserError
+from adasr_trl.models.precision import all_finite
 
 PUSH = "a trainer publishes nothing itself; finish the run, then adasr push RUN --repo OWNER/NAME, which leaves secrets and pickles out."
-
-
-def all_finite(tensors: Iterable[Tensor]) -> bool:
-    """Whether every number of every tensor is finite; true for none."""
-    norms = [torch.linalg.vector_norm(tensor.detach(), ord=torch.inf) for tensor in tensors]
-    return not norms or bool(torch.stack([norm.float().cpu() for norm in norms]).isfinite().all())
 
 
 def trained_weights(model: Any) -> list[Tensor]:
