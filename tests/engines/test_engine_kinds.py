@@ -109,7 +109,7 @@ def generations(tmp_path_factory):
 def test_zero_3_rolls_out_and_trains_as_plain_training_does(generations):
     """Weights are compared where both trained on the same tokens: an update's rounding may change a later sample."""
     plain, zero3 = generations
-    for a, b in zip(plain[0]["records"], zero3[0]["records"], strict=True):
+    for (a, _), (b, _) in zip(plain[0]["rows"], zero3[0]["rows"], strict=True):
         assert a["token_ids"] == b["token_ids"]
         assert b["logprobs"] == pytest.approx(a["logprobs"], abs=1e-4)
     initial, updated = plain[0]["weights"], plain[1]["weights"]
@@ -121,7 +121,7 @@ def test_zero_3_rolls_out_and_trains_as_plain_training_does(generations):
 def test_zero_3_rolls_out_with_the_updated_weights_of_plain_training(model, generations):
     """The rollouts' log-probabilities are those of the same tokens under plain training's weights."""
     plain, zero3 = generations
-    rollouts = [from_record(record) for record in zero3[1]["records"]]
+    rollouts = [from_record(record) for record, _ in zero3[1]["rows"]]
     model.load_state_dict(plain[1]["weights"])
     assert apart(model.eval(), rollouts) < 1e-3
     model.load_state_dict(plain[0]["weights"])

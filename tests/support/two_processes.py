@@ -1,4 +1,6 @@
-"""Trains a tiny model in several forms, in as many processes as it was launched with, and writes what happened.
+"""Trains a tiny model in several forms, in as many processes as it was launched with, and writes its generation batches.
+
+Three optimizer steps use the first generation batch, the fourth a second one that the updated weights roll out.
 
     python tests/support/two_processes.py OUT                                         # one process
     python -m torch.distributed.run --nproc_per_node 2 tests/support/two_processes.py OUT
@@ -17,6 +19,7 @@ from pathlib import Path
 import torch
 
 from adasr_trl.config.sections import GroupFilter, ModelConfig, RewardConfig
+from adasr_trl.core.rollout import to_record
 from adasr_trl.hrpo import HRPOConfig, HRPOTrainer, scoring
 from adasr_trl.models.loading import load_tokenizer
 from adasr_trl.rewards import Reward, Scope, build_rewards
@@ -64,17 +67,20 @@ def rewards_of(name):
     )
 
 
-class Recorder(HRPOTrainer):
-    """Keeps every row's ids and advantages."""
+class GenerationRecorder(HRPOTrainer):
+    """Keeps each generation batch: the weights that rolled it out, and every row's record and advantages."""
 
     def _generate_and_score_completions(self, inputs):
+        self.generations = getattr(self, "generations", [])
+        weights = self.accelerator.get_state_dict(self.model_wrapped)
+        weights = {name: weight.clone() for name, weight in weights.items()}  # training goes on
         output = super()._generate_and_score_completions(inputs)
-        self.records = getattr(self, "records", [])
-        for row, line in zip(self.generation_batch.rollouts, output["advantages"], strict=True):
-            rollout = row.rollout
-            written = len(rollout.token_ids) - rollout.prompt_length
-            self.records.append((rollout.episode_id, rollout.token_ids, line[:written].tolist()))
-        self.redrawn = getattr(self, "redrawn", 0) + self.generation_batch.resampled
+        rows = []
+        batch = self.generation_batch
+        for row, line in zip(batch.rollouts, output["advantages"], strict=True):
+            written = len(row.rollout.token_ids) - row.rollout.prompt_length
+            rows.append((to_record(row.rollout), line[:written].tolist()))
+        self.generations.append({"rows": rows, "weights": weights, "resampled": batch.resampled})
         return output
 
 
@@ -88,7 +94,8 @@ def parts_of(out, layout="interleaved", **changes):
         "generation_batch_size": 24,  # with G = 8 the second group is split over two processes
         "per_device_train_batch_size": 4,
         "gradient_accumulation_steps": 6 // processes(),
-        "max_steps": 3,
+        "num_iterations": 3,  # the fourth step has the second generation batch
+        "max_steps": 4,
         "learning_rate": 0.1,
         "optim": "sgd",  # Adam divides by the gradient's own size: rounding of the smallest ones becomes a step
         "save_strategy": "no",
@@ -110,8 +117,7 @@ def main(out):
         scoring.answered_right = lambda rollout, _, n=every: len(rollout.token_ids) % n == 0
         layout = "parallel" if name == "parallel" else "interleaved"
         model, tokenizer, episodes, args, streaming = parts_of(out / name, layout, **changes)
-        before = {key: value.clone() for key, value in model.state_dict().items()}
-        trainer = Recorder(
+        trainer = GenerationRecorder(
             model,
             args=args,
             episodes=episodes,
@@ -122,15 +128,7 @@ def main(out):
         )
         trainer.train()
         rank = trainer.accelerator.process_index
-        weights = trainer.accelerator.unwrap_model(trainer.model).state_dict()
-        moved = max((weights[key] - before[key]).abs().max().item() for key in weights)
-        found = {
-            "records": trainer.records,
-            "weights": weights,
-            "moved": moved,
-            "redrawn": trainer.redrawn,
-        }
-        torch.save(found, out / f"{name}-{rank}.pt")
+        torch.save(trainer.generations, out / f"{name}-{rank}.pt")
     if torch.distributed.is_initialized():
         torch.distributed.destroy_process_group()
 

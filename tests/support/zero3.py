@@ -1,6 +1,4 @@
-"""Trains a tiny model with DeepSpeed's ZeRO-3, or without, and writes its rollouts and weights.
-
-Three optimizer steps use the first generation batch, the fourth a second one that the updated weights roll out.
+"""Trains a tiny model with DeepSpeed's ZeRO-3, or without, and writes its generation batches.
 
     python tests/support/zero3.py OUT {zero3,plain}
 
@@ -15,9 +13,7 @@ from pathlib import Path
 
 import torch
 
-from adasr_trl.core.rollout import to_record
-from adasr_trl.hrpo import HRPOTrainer
-from support.two_processes import parts_of, rewards_of
+from support.two_processes import GenerationRecorder, parts_of, rewards_of
 
 ZERO3 = {
     "zero_optimization": {
@@ -33,19 +29,6 @@ ZERO3 = {
 }
 
 
-class GenerationRecorder(HRPOTrainer):
-    """Keeps each generation batch: its rollouts, and the whole weights that rolled them out."""
-
-    def _generate_and_score_completions(self, inputs):
-        self.generations = getattr(self, "generations", [])
-        weights = self.accelerator.get_state_dict(self.deepspeed or self.model)
-        weights = {name: weight.clone() for name, weight in weights.items()}  # training goes on
-        output = super()._generate_and_score_completions(inputs)
-        records = [to_record(row.rollout) for row in self.generation_batch.rollouts]
-        self.generations.append({"records": records, "weights": weights})
-        return output
-
-
 def begin_deepspeed():
     import deepspeed
 
@@ -58,7 +41,7 @@ def main(out, kind):
     if kind == "zero3":
         begin_deepspeed()
     changes = {"deepspeed": ZERO3} if kind == "zero3" else {}
-    changes |= {"num_generations": 4, "num_iterations": 3, "max_steps": 4, "learning_rate": 1.0}
+    changes |= {"num_generations": 4, "learning_rate": 1.0}
     model, tokenizer, episodes, args, streaming = parts_of(out / kind, **changes)
     trainer = GenerationRecorder(
         model,
