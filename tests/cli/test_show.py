@@ -31,9 +31,9 @@ def test_a_reader_without_colours_sees_every_part_by_its_label() -> None:
         "1.60 s read Tom has 5 apples.",
         "1.80 s think Tom 5 2 tokens",
         "2.80 s read He buys 3.",
-        "3.10 s think Tom 5 + 3 OUT_OF_TOKENS 3 tokens",
+        "3.10 s think Tom 5 + 3 cut off, 3 tokens",
         "3.60 s read It rains.",
-        "3.70 s skip <skip> 1 token",
+        "3.70 s skip 1 token",
         "deep 5 + 3 = 8 3 tokens",
         "3.90 s answer 8",
         "right ✓ gold 8",
@@ -44,7 +44,7 @@ def test_a_reader_without_colours_sees_every_part_by_its_label() -> None:
 def test_a_wrong_answer_and_a_malformed_end_are_named() -> None:
     wrong = dataclasses.replace(ROLLOUT, ending=Ending.MALFORMED, answer=None)
     lines = squeezed(plain(wrong, EPISODE, CLOCK))
-    assert lines[-4:-1] == ["deep 5 + 3 = 8 MALFORMED 3 tokens", "3.90 s answer", "wrong ✗ gold 8"]
+    assert lines[-4:-1] == ["deep 5 + 3 = 8 malformed, 3 tokens", "3.90 s answer", "wrong ✗ gold 8"]
 
 
 def test_read_then_think_shows_no_thoughts() -> None:
@@ -63,7 +63,7 @@ def test_colours_tell_thought_deep_skip_and_failure_apart() -> None:
     text = out.getvalue()
     assert "\x1b[36mTom 5 " in text  # cyan
     assert "\x1b[1;31mTom 5 + 3" in text  # bold red
-    assert "\x1b[2m<skip>" in text  # dim
+    assert "\x1b[2mskip" in text  # dim
     assert "\x1b[35m5 + 3 = 8" in text  # magenta
 
 
@@ -122,7 +122,7 @@ def test_on_a_terminal_the_thought_stands_beside_its_chunk() -> None:
         console.print(render(ROLLOUT, EPISODE, CLOCK))
     lines = squeezed(captured.get())
     assert "1.60 s Tom has 5 apples. think Tom 5 2 tokens 1.80 s" in lines
-    assert "3.60 s It rains. skip <skip> 1 token 3.70 s" in lines
+    assert "3.60 s It rains. skip 1 token 3.70 s" in lines
     assert "deep 5 + 3 = 8 3 tokens" in lines
 
 

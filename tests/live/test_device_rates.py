@@ -12,7 +12,7 @@ from adasr_trl.core.errors import UserError
 from adasr_trl.live import device_rates
 from adasr_trl.live.device_rates import (
     DeviceProfile,
-    Timing,
+    TokenTiming,
     clock_of,
     fitted,
     load_or_measure,
@@ -24,8 +24,8 @@ from support.settings import STREAMING
 
 def test_the_rates_are_those_that_made_the_timings():
     # 2 ms a written token; a read takes 1 ms, and 0.1 ms for each of its tokens.
-    reads = [Timing(n, 0.002 + 0.001 + 0.0001 * n) for n in (5, 20, 10, 40)]
-    found = fitted("cpu", [*reads, *[Timing(0, 0.002)] * 9, Timing(0, 0.5)])
+    reads = [TokenTiming(n, 0.002 + 0.001 + 0.0001 * n) for n in (5, 20, 10, 40)]
+    found = fitted("cpu", [*reads, *[TokenTiming(0, 0.002)] * 9, TokenTiming(0, 0.5)])
     assert found.seconds_per_token == pytest.approx(0.002)  # the pause of 0.5 s is not in it
     assert found.prefill_seconds_per_token == pytest.approx(0.0001)
     assert found.seconds_per_read == pytest.approx(0.001)
@@ -33,24 +33,26 @@ def test_the_rates_are_those_that_made_the_timings():
 
 def test_no_rate_is_below_zero_and_a_fixed_cost_below_it_goes_to_the_tokens():
     # A token costs 2 ms, and reads of 5 and 10 tokens 1 ms and 3 ms more: a line from -1 ms.
-    steep = fitted("cpu", [Timing(0, 0.002), Timing(5, 0.003), Timing(10, 0.005)])
+    steep = fitted("cpu", [TokenTiming(0, 0.002), TokenTiming(5, 0.003), TokenTiming(10, 0.005)])
     assert steep.seconds_per_read == 0.0
     assert steep.prefill_seconds_per_token == pytest.approx((0.0002 + 0.0003) / 2)
-    falling = fitted("cpu", [Timing(0, 0.002), Timing(5, 0.005), Timing(10, 0.003)])
+    falling = fitted("cpu", [TokenTiming(0, 0.002), TokenTiming(5, 0.005), TokenTiming(10, 0.003)])
     assert falling.prefill_seconds_per_token == 0.0
     assert falling.seconds_per_read == pytest.approx(0.002)
-    quick = fitted("cpu", [Timing(0, 0.002), Timing(5, 0.001), Timing(10, 0.001)])
+    quick = fitted("cpu", [TokenTiming(0, 0.002), TokenTiming(5, 0.001), TokenTiming(10, 0.001)])
     assert (quick.prefill_seconds_per_token, quick.seconds_per_read) == (0.0, 0.0)
 
 
 def test_a_model_that_writes_nothing_cannot_be_measured():
     with pytest.raises(UserError, match="too few tokens"):
-        fitted("cpu", [Timing(3, 0.1)])
+        fitted("cpu", [TokenTiming(3, 0.1)])
 
 
 def test_the_median_over_rounds_counts_unless_they_wrote_different_tokens():
-    rounds = [[Timing(3, a), Timing(0, b)] for a, b in ((1.0, 9.0), (2.0, 3.0), (90.0, 4.0))]
-    assert medians(rounds) == [Timing(3, 2.0), Timing(0, 4.0)]
+    rounds = [
+        [TokenTiming(3, a), TokenTiming(0, b)] for a, b in ((1.0, 9.0), (2.0, 3.0), (90.0, 4.0))
+    ]
+    assert medians(rounds) == [TokenTiming(3, 2.0), TokenTiming(0, 4.0)]
     assert len(medians([rounds[0], rounds[1][:1]])) == 3
 
 

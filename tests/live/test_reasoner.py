@@ -7,11 +7,12 @@ import dataclasses
 import pytest
 
 from adasr_trl.core.errors import UserError
-from adasr_trl.core.protocol import Ending, Mode
+from adasr_trl.core.protocol import Ending, Mode, thought_text
 from adasr_trl.engines import HFEngine, Request, Sampling
 from adasr_trl.layouts import build_layout
 from adasr_trl.layouts.codec import Codec
-from adasr_trl.live.reasoner import Kind, StreamingReasoner
+from adasr_trl.live.reasoner import EventKind, StreamingReasoner
+from adasr_trl.live.stream import LiveStream
 from support.families import lean_towards
 from support.live_use import EPISODE, QUESTION, TEXT, pieces
 from support.settings import PARALLEL, STREAMING
@@ -42,11 +43,11 @@ def test_a_live_stream_writes_what_a_rollout_of_the_whole_text_writes(parts, siz
     events = [event for piece in pieces(TEXT, size) for event in stream.feed(piece)]
     events += stream.finish()
     (whole,) = engine.rollout([Request(EPISODE, seed)], Sampling(1.0))
-    assert [e.text for e in events if e.kind is Kind.READ] == list(EPISODE.chunks)
-    assert [e.text for e in events if e.kind is Kind.THOUGHT] == list(whole.thoughts)
-    assert [e.ending for e in events if e.kind is Kind.THOUGHT] == list(whole.thought_endings)
-    assert events[-1].kind is Kind.ANSWER
-    assert events[-1].text == (whole.answer or "")
+    assert [e.text for e in events if e.kind is EventKind.READ] == list(EPISODE.chunks)
+    assert [e.text for e in events if e.kind is EventKind.THOUGHT] == list(whole.thoughts)
+    assert [e.ending for e in events if e.kind is EventKind.THOUGHT] == list(whole.thought_endings)
+    assert events[-1].kind is EventKind.ANSWER
+    assert events[-1].text == thought_text(whole.answer or "", STREAMING.markers)
     assert in_layout_order(stream) == whole.token_ids
 
 
@@ -55,7 +56,7 @@ def test_thoughts_come_as_soon_as_the_next_sentence_has_begun(parts):
     stream = StreamingReasoner(engine, layout).start(QUESTION)
     assert stream.feed("Tom has 5 coins.") == []
     kinds = [event.kind for event in stream.feed(" He sings")]
-    assert kinds == [Kind.READ, Kind.THOUGHT]
+    assert kinds == [EventKind.READ, EventKind.THOUGHT]
 
 
 def test_all_that_has_arrived_is_read_before_the_first_thought_in_the_parallel_layout(parts):
@@ -88,8 +89,8 @@ def test_a_stream_longer_than_the_models_positions_ends_by_name(parts, model):
     model.config.max_position_embeddings = 60
     stream = StreamingReasoner(engine, layout).start(QUESTION)
     fed = [event for _ in range(20) for event in stream.feed(" Tom finds 3 coins.")]
-    assert [event.kind for event in fed].count(Kind.OUT_OF_POSITIONS) == 1
-    assert fed[-1].kind is Kind.OUT_OF_POSITIONS
+    assert [event.kind for event in fed].count(EventKind.OUT_OF_POSITIONS) == 1
+    assert fed[-1].kind is EventKind.OUT_OF_POSITIONS
     assert stream.ended_early
     events = stream.finish()
     assert events[-1].ending is Ending.OUT_OF_TOKENS
@@ -106,16 +107,16 @@ def test_a_finished_run_is_loaded_with_its_protocol(tmp_path, model, tokenizer):
     stream.feed(TEXT)
     stream.finish()
     assert max(stream.rollout.thought_tokens()) <= 5
-    other = StreamingReasoner.from_pretrained(tmp_path, layout="interleaved").start(QUESTION)
-    other.feed(TEXT)
-    assert not other.rollout.reads_beside
+    assert StreamingReasoner.from_pretrained(tmp_path, layout="parallel").layout_name == "parallel"
+    with pytest.raises(UserError, match=r"got interleaved, but .* was taught the parallel layout"):
+        StreamingReasoner.from_pretrained(tmp_path, layout="interleaved")
 
 
 def test_chunks_whose_end_is_known_are_read_at_once_and_as_they_are(parts):
     engine, layout = parts
     stream = StreamingReasoner(engine, layout, Sampling(1.0)).start(QUESTION, seed=3)
     events = [event for chunk in EPISODE.chunks for event in stream.read(chunk)]
-    assert [event.kind for event in events] == [Kind.READ, Kind.THOUGHT] * 3
+    assert [event.kind for event in events] == [EventKind.READ, EventKind.THOUGHT] * 3
     assert [event.chunk for event in events] == [0, 0, 1, 1, 2, 2]
     stream.finish()
     (whole,) = engine.rollout([Request(EPISODE, 3)], Sampling(1.0))
@@ -133,12 +134,57 @@ def test_a_pause_hands_on_a_sentence_at_its_stop_and_nothing_else(parts):
     assert stream.finish()[0].text == " He met Dr. Lee"
 
 
+def test_the_open_text_is_the_input_behind_the_last_chunk(parts):
+    stream = StreamingReasoner(*parts).start(QUESTION)
+    stream.feed("Tom has 5 coins. Tom finds")
+    assert stream.open_text == " Tom finds"
+    stream.feed("\n\n")
+    assert stream.pause()[0].text == " Tom finds"  # an empty line ends a sentence
+    assert stream.open_text == "\n\n"
+    stream.feed("Tom sings. ")
+    assert stream.cut()[0].text == "\n\nTom sings."
+
+
+@pytest.mark.parametrize(
+    ("deep", "answer", "shown", "failure"),
+    [
+        ("Tom 5", "3 Ann 3<EOR>", ("Tom 5", "3 Ann 3"), "malformed: a marker inside the answer"),
+        ("Tom<EOT>", None, ("Tom", ""), "malformed: a marker inside the reasoning"),
+        ("Tom 5", None, ("Tom 5", ""), "malformed: no answer behind the reasoning"),
+        ("Tom 5", "", ("Tom 5", ""), "malformed: an empty answer"),
+    ],
+)
+def test_no_marker_reaches_an_event_and_a_malformed_ending_is_named(
+    parts, monkeypatch, deep, answer, shown, failure
+):
+    stream = StreamingReasoner(*parts).start(QUESTION)
+    stream.feed(TEXT)
+    changes = {"ending": Ending.MALFORMED, "deep": deep, "answer": answer}
+    malformed = dataclasses.replace(stream.rollout, **changes)
+    monkeypatch.setattr(LiveStream, "rollout", malformed)
+    assert tuple(event.text for event in stream.finish()[-2:]) == shown
+    assert stream.failure == failure
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_sampled_markers_never_reach_an_event(model, tokenizer, seed):
+    codec = Codec(tokenizer, STREAMING.markers)
+    layout = build_layout(STREAMING, codec)
+    markers = STREAMING.markers.all()
+    roles = ("thought_end", "skip", "reasoning_end", "chunk_end", "stream_end")
+    lean_towards(model.eval(), [codec.marker(role)[-1] for role in roles], 8.0)
+    reasoner = StreamingReasoner(HFEngine(model, codec, layout, STREAMING), layout, Sampling(1.0))
+    stream = reasoner.start(QUESTION, seed=seed)
+    events = stream.feed(TEXT) + stream.finish()
+    assert not [event for event in events if any(marker in event.text for marker in markers)]
+
+
 def test_events_carry_their_tokens_and_times(parts):
     stream = StreamingReasoner(*parts).start(QUESTION)
     events = stream.feed(TEXT) + stream.finish()
-    thoughts = [event for event in events if event.kind is Kind.THOUGHT]
+    thoughts = [event for event in events if event.kind is EventKind.THOUGHT]
     assert [event.tokens for event in thoughts] == list(stream.rollout.thought_tokens())
-    times = [event.at for event in events if event.kind is not Kind.READ]
+    times = [event.at for event in events]
     assert times == sorted(times)
     assert times[-1] == stream.token_seconds[-1]
     assert len(stream.token_seconds) == sum(phase.name != "READ" for phase in stream.rollout.phases)

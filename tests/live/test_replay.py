@@ -13,15 +13,15 @@ from adasr_trl.core.episode import write_episodes
 from adasr_trl.core.errors import UserError
 from adasr_trl.live import device_rates
 from adasr_trl.live.device_rates import DeviceProfile
-from adasr_trl.live.replay import Replayed, compare, play, table
+from adasr_trl.live.replay import ReplayedQuestion, play, summarize, table
 from support.live_use import EPISODE, reasoner_of
 from support.settings import PARALLEL, STREAMING
 
 PROFILE = DeviceProfile("cpu", 0.5, 0.0, 0.0)
 
 
-def replayed(measured: float, predicted: float, first: float | None = None) -> Replayed:
-    return Replayed("a", measured, predicted, first, first, 0.0)
+def replayed(measured: float, predicted: float, first: float | None = None) -> ReplayedQuestion:
+    return ReplayedQuestion("a", measured, predicted, first, first, 0.0)
 
 
 @pytest.mark.parametrize(
@@ -39,7 +39,7 @@ def test_a_prediction_is_good_within_20_percent_or_5_milliseconds(measured, pred
 
 
 def test_a_row_of_the_table_has_the_medians():
-    row = compare(
+    row = summarize(
         "parallel", 150.0, [replayed(1.0, 1.0), replayed(3.0, 2.0, 0.5), replayed(9.0, 9.1)]
     )
     assert (row.measured_seconds, row.predicted_seconds) == (3.0, 2.0)
@@ -82,16 +82,17 @@ def run(tmp_path, taught, tokenizer, monkeypatch):
     return tmp_path / "run"
 
 
-def test_the_command_prints_a_row_for_every_layout_and_speed(run, capsys):
+def test_the_command_prints_a_row_for_every_speed(run, capsys):
     write_episodes(run / "eval" / "episodes.jsonl", [EPISODE])
-    flags = ["--wpm", "30000", "60000", "--layout", "interleaved", "parallel", "--json"]
+    flags = ["--wpm", "30000", "60000", "--layout", "interleaved", "--json"]
     assert adasr(["replay", str(run), "--count", "1", *flags]) == 0
     found = json.loads(capsys.readouterr().out)
     assert [(row["layout"], row["words_per_minute"]) for row in found["table"]] == [
-        *(("interleaved", 30000), ("interleaved", 60000), ("parallel", 30000), ("parallel", 60000)),
+        ("interleaved", 30000),
+        ("interleaved", 60000),
     ]
-    assert len(found["questions"]) == 4
-    assert set(found["profiles"]) == {"interleaved", "parallel"}
+    assert len(found["questions"]) == 2
+    assert set(found["profiles"]) == {"interleaved"}
 
 
 def test_the_taught_layouts_rates_are_kept_in_the_run(run, tmp_path, capsys):

@@ -9,7 +9,9 @@ import dataclasses
 import json
 from pathlib import Path
 
-from adasr_trl.artifacts.names import ADAPTER_CONFIG, ORIGIN_FILE, STREAMING_FILE
+import yaml
+
+from adasr_trl.artifacts.names import ADAPTER_CONFIG, CONFIG_FILE, ORIGIN_FILE, STREAMING_FILE
 from adasr_trl.config.sections import (
     ModelConfig,
     QuantizationSection,
@@ -19,7 +21,7 @@ from adasr_trl.config.sections import (
 from adasr_trl.core.clock import Clock
 from adasr_trl.core.errors import UserError
 from adasr_trl.core.files import write_text
-from adasr_trl.core.protocol import Markers
+from adasr_trl.core.protocol import Markers, Mode
 
 
 def save_streaming(directory: Path, streaming: StreamingConfig) -> None:
@@ -56,6 +58,13 @@ def load_origin(directory: Path) -> ModelConfig | None:
             "quantization": QuantizationSection(**found) if found else None,
         }
     )
+
+
+def load_taught_mode(directory: Path) -> Mode:
+    """Mode of a run's training, from its ``config.yaml``; streaming by default."""
+    path = directory / CONFIG_FILE
+    config = yaml.safe_load(path.read_text(encoding="utf-8")) if path.is_file() else None
+    return Mode((config or {}).get("mode", Mode.STREAMING.value))
 
 
 def load_streaming(directory: Path) -> StreamingConfig:

@@ -36,24 +36,26 @@ def add_stream(parser: argparse.ArgumentParser) -> None:
         type=_positive,
         default=1.0,
         metavar="SECONDS",
-        help="silence that ends a sentence of a pipe (default: 1); at a terminal a new line does",
+        help="silence that ends a sentence at its stop (default: 1); at a terminal a new line does, too",
     )
     parser.add_argument(
         "--server",
         metavar="URL",
         help="a completion server writes, such as http://127.0.0.1:8000/v1",
     )
-    parser.add_argument("--json", action="store_true", help="print one JSON event a line")
-    parser.add_argument("--svg", metavar="FILE", help="draw the session into this picture")
+    parser.add_argument("--json", action="store_true", help="one JSON event a line")
+    parser.add_argument("--svg", metavar="FILE", help="animated picture of the stream")
     parser.add_argument(
-        "--no-compare", action="store_true", help="no read-then-think on the same text afterwards"
+        "--no-compare",
+        action="store_true",
+        help="no read-then-think afterwards, for a run that was taught it",
     )
 
 
 def add_replay(parser: argparse.ArgumentParser) -> None:
     """Arguments of ``adasr replay``."""
     parser.description = "Every chunk arrives at its time while the model runs in a thread; rates are measured first."
-    _add_model(parser, nargs="+")
+    _add_model(parser)
     parser.add_argument(
         "--episodes",
         metavar="FILE",
@@ -63,16 +65,16 @@ def add_replay(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--wpm", type=_positive, nargs="+", default=[150.0], help="words a minute, one or more"
     )
-    parser.add_argument("--json", action="store_true", help="print JSON in place of the table")
+    parser.add_argument("--json", action="store_true", help="JSON in place of the table")
 
 
-def _add_model(parser: argparse.ArgumentParser, nargs: str | None = None) -> None:
+def _add_model(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", help="a finished run, an adapter's directory, or OWNER/NAME")
-    add_layout(parser, "in place of the trained one", nargs=nargs)
+    add_layout(parser, "expected layout; a run that was taught the other one is refused")
     parser.add_argument(
-        "--temperature", type=_not_negative, default=0.0, help="of the samples; 0 is greedy"
+        "--temperature", type=_not_negative, default=0.0, help="sampling temperature; 0 is greedy"
     )
-    parser.add_argument("--seed", type=int, default=0, help="of the samples")
+    parser.add_argument("--seed", type=int, default=0, help="seed for sampled decoding")
     add_device(parser)
     parser.add_argument(
         "--dtype",

@@ -4,7 +4,7 @@
      1.60 s read    Tom has 5 apples.
      1.72 s think   Tom 5                                 4 tokens
      2.80 s read    He buys 3.
-     2.83 s skip    <skip>                                 1 token
+     2.83 s skip                                           1 token
             deep    5 + 3 = 8                             9 tokens
      3.07 s answer  8
             right   ✓ gold 8
@@ -36,15 +36,15 @@ from adasr_trl.evaluation.outcome import outcome
 from adasr_trl.live.rendering import (
     FAILED_STYLE,
     RIGHT_STYLE,
-    Beside,
-    Line,
+    DisplayLine,
+    SideBySide,
     answer_line,
-    count,
     deep_line,
     plain_line,
     read_line,
     tail,
     thought_line,
+    token_count,
 )
 
 if TYPE_CHECKING:
@@ -139,7 +139,7 @@ def render(rollout: Rollout, episode: Episode, clock: Clock) -> Group:
 
     question = Text(f"question {visible(episode.question)}", style="bold")
     footer = Text(_footer(rollout, episode, clock), style="bold")
-    pairs = Beside(_pairs(rollout, episode, clock))
+    pairs = SideBySide(_pairs(rollout, episode, clock))
     return Group(question, pairs, tail(_tail(rollout, episode, clock)), footer)
 
 
@@ -148,11 +148,13 @@ def plain(rollout: Rollout, episode: Episode, clock: Clock, width: int = 100) ->
     pairs = _pairs(rollout, episode, clock)
     lines = [line for pair in pairs for line in pair if line]
     shown = [plain_line(line, width) for line in (*lines, *_tail(rollout, episode, clock))]
-    question = plain_line(Line("question", episode.question), width).lstrip()
+    question = plain_line(DisplayLine("question", episode.question), width).lstrip()
     return "\n".join((question, *shown, _footer(rollout, episode, clock))) + "\n"
 
 
-def _pairs(rollout: Rollout, episode: Episode, clock: Clock) -> list[tuple[Line, Line | None]]:
+def _pairs(
+    rollout: Rollout, episode: Episode, clock: Clock
+) -> list[tuple[DisplayLine, DisplayLine | None]]:
     """Each chunk with its thought; none in read-then-think, or behind the end of a rollout."""
     played = timeline(rollout, arrivals(episode, clock), clock)
     thoughts = zip(
@@ -170,7 +172,7 @@ def _pairs(rollout: Rollout, episode: Episode, clock: Clock) -> list[tuple[Line,
     )
 
 
-def _tail(rollout: Rollout, episode: Episode, clock: Clock) -> list[Line]:
+def _tail(rollout: Rollout, episode: Episode, clock: Clock) -> list[DisplayLine]:
     judged = outcome(rollout, episode, clock)
     label, mark, style = (
         ("right", "✓", RIGHT_STYLE) if judged.right else ("wrong", "✗", FAILED_STYLE)
@@ -179,13 +181,13 @@ def _tail(rollout: Rollout, episode: Episode, clock: Clock) -> list[Line]:
     return [
         deep_line(rollout.deep, rollout.ending, judged.deep_tokens, None),
         answer_line(rollout.answer or "", end),
-        Line(label, f"{mark} gold {episode.answer}", style),
+        DisplayLine(label, f"{mark} gold {episode.answer}", style),
     ]
 
 
 def _footer(rollout: Rollout, episode: Episode, clock: Clock) -> str:
     judged = outcome(rollout, episode, clock)
     return (
-        f"streaming {count(judged.streaming_tokens)}, deep {count(judged.deep_tokens)}, "
+        f"streaming {token_count(judged.streaming_tokens)}, deep {token_count(judged.deep_tokens)}, "
         f"backlog {judged.latencies[0].backlog_seconds:.2f} s, answer latency {judged.answer_latency_seconds:.2f} s"
     )

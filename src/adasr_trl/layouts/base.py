@@ -89,6 +89,11 @@ class Layout(ABC):
         """Its name in the configuration."""
         return self._streaming.layout
 
+    @property
+    def markers(self) -> Markers:
+        """The run's markers."""
+        return self._codec.markers
+
     @abstractmethod
     def opening(self, question: str) -> tuple[Turn, ...]:
         """The turns before the first chunk of a live stream."""

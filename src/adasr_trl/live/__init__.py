@@ -1,5 +1,6 @@
-"""Live use on the command line: ``adasr stream`` and ``adasr replay``.
+"""Live use: a trained model thinks while its input arrives.
 
-``options`` says what can be asked for, ``sources`` where text comes from and when, ``session`` lets a model hear it in
-real time, ``rows``, ``screen`` and ``picture`` show it, ``replay`` compares the measured wait with the clock's.
+``reasoner`` loads a model, ``stream`` is one question with its input, ``background`` runs it in a thread, ``session`` joins it to
+one of the ``sources``. ``screen`` shows it, with ``display_state``, ``rendering`` and ``picture``. ``command`` and ``replay`` are
+``adasr stream`` and ``adasr replay``; ``device_rates`` measures this machine.
 """

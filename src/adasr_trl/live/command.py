@@ -1,7 +1,7 @@
-"""``adasr stream`` and ``adasr replay`` as commands: what is loaded, where it is shown, and how it ends.
+"""``adasr stream`` and ``adasr replay``: loading, the choice of source and screen, and the exit status.
 
-An interrupt ends with 130, a closed pipe with 141, a terminal that goes away or a termination with 128 and the signal's
-number; in each case without a traceback, and with the terminal as it was.
+An interrupt ends with 130, a closed pipe with 141, a hang-up or termination with 128 plus the signal's number; always
+without a traceback, and with the terminal as it was.
 """
 
 from __future__ import annotations
@@ -14,27 +14,27 @@ import logging
 import os
 import signal
 import sys
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from adasr_trl.core.decoding import read_text
 from adasr_trl.core.errors import UserError
-from adasr_trl.live.sources import Source, replayed, transcribed, typed
+from adasr_trl.core.piped import PIPE_CLOSED
+from adasr_trl.core.protocol import Mode
+from adasr_trl.live.sources import TextSource, replayed, transcribed, typed
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from adasr_trl.live.display_state import Script
-    from adasr_trl.live.reasoner import ReadThenThink, StreamingReasoner
-    from adasr_trl.live.screen import Closing, Screen
-    from adasr_trl.live.session import Session
+    from adasr_trl.live.display_state import DisplayState
+    from adasr_trl.live.reasoner import StreamingReasoner
+    from adasr_trl.live.screen import Screen
 
 logger = logging.getLogger(__name__)
 
-INTERRUPTED, PIPE_CLOSED = 130, 141
+INTERRUPTED = 130
 _CLOSED = (errno.EPIPE, errno.EIO)
 
 
@@ -45,39 +45,44 @@ def run(options: argparse.Namespace) -> int:
             if options.command == "replay":
                 from adasr_trl.live.replay import replay
 
-                return replay(options, load)
+                return replay(options, load(options))
             return _stream(options)
     except KeyboardInterrupt:
-        _leave_quietly("interrupted\n")
+        with suppress(OSError):
+            sys.stderr.write("interrupted\n")
         return INTERRUPTED
     except OSError as error:
         if error.errno not in _CLOSED:
             raise
-        _leave_quietly("")
+        _drop_output()
         return PIPE_CLOSED
 
 
-def load(options: argparse.Namespace, layout: str | None) -> StreamingReasoner:
-    """The model that the options name."""
+def load(options: argparse.Namespace) -> StreamingReasoner:
+    """The reasoner that the options name."""
     from transformers.utils import logging as transformers_logging
 
     from adasr_trl.engines import Sampling
     from adasr_trl.live.reasoner import StreamingReasoner
 
+    logger.info("loading %s", options.run)
     transformers_logging.disable_progress_bar()
     sampling = Sampling(options.temperature)
-    server = vars(options).get("server")
-    if server:
+    if server := vars(options).get("server"):
         if options.layout == "parallel":
             raise UserError("--server: a completion server has the interleaved layout only.")
         return StreamingReasoner.from_server(server, options.run, sampling=sampling)
     _check_device(options.device)
-    found = StreamingReasoner.from_pretrained(
-        options.run, layout=layout, dtype=options.dtype, device=options.device, sampling=sampling
+    reasoner = StreamingReasoner.from_pretrained(
+        options.run,
+        layout=options.layout,
+        dtype=options.dtype,
+        device=options.device,
+        sampling=sampling,
     )
     gc.collect()
-    gc.freeze()  # a collection over all that was loaded would hold up a token for tenths of a second
-    return found
+    gc.freeze()  # a collection over all loaded objects would delay a token by tenths of a second
+    return reasoner
 
 
 def _check_device(device: str | None) -> None:
@@ -86,82 +91,52 @@ def _check_device(device: str | None) -> None:
     try:
         torch.zeros(1, device=device)
     except (RuntimeError, AssertionError) as error:  # torch raises either
-        first = str(error).splitlines()[0]
-        raise UserError(f"--device: got {device!r}, which cannot be used ({first}).") from error
+        reason = str(error).splitlines()[0]
+        raise UserError(f"--device: got {device!r}, which cannot be used ({reason}).") from error
 
 
 def _stream(options: argparse.Namespace) -> int:
     if not options.question.strip():
-        raise UserError("--question: got nothing; say what is asked.")
+        raise UserError("--question: got nothing; expected the question.")
     source = _source(options)
-    logger.info("loading %s", options.run)
-    reasoner = load(options, options.layout)
+    reasoner = load(options)
     from adasr_trl.live.device_rates import device_name
-    from adasr_trl.live.display_state import Script
-    from adasr_trl.live.screen import Opening
+    from adasr_trl.live.display_state import DisplayState
+    from adasr_trl.live.screen import StreamHeader
     from adasr_trl.live.session import Session
 
-    device = options.server or device_name(options.device)
-    opening = Opening(
+    header = StreamHeader(
         question=options.question,
         run=str(options.run),
         layout=reasoner.layout_name,
-        device=device,
+        device=options.server or device_name(options.device),
         temperature=options.temperature,
         seed=options.seed,
     )
-    if _is_typed(options) and sys.stdin.isatty():
-        logger.info("type the text; Ctrl-D on an empty line ends it")
+    if reasoner.taught_mode is Mode.READ_THEN_THINK:
+        logger.warning("%s was taught read-then-think: its thoughts are untrained", options.run)
+    if _is_typed_by_hand(options):
+        logger.info("type the text, a sentence a line; Ctrl-D on an empty line ends it")
     with Session(reasoner, options.question, source, seed=options.seed) as session:
-        script = Script(session.started)
-        with _screen(options, script) as screen:
-            screen.begin(opening)
-            for moment in session:
-                screen.show(moment)
-            closing = _closing(options, reasoner, session)
-            screen.finish(closing)
+        state = DisplayState(session.started)
+        with _screen(options, state) as screen:
+            screen.begin(header)
+            for update in session:
+                screen.show(update)
+            summary = session.summary(compare=not options.no_compare)
+            screen.finish(summary)
         if options.svg:
             from adasr_trl.live.picture import draw
 
-            draw(Path(options.svg), opening, script, closing)
-        return 0 if session.answered else 1
+            draw(Path(options.svg), header, state, summary)
+    return 0 if summary.failure is None else 1
 
 
-def _closing(options: argparse.Namespace, reasoner: StreamingReasoner, session: Session) -> Closing:
-    from adasr_trl.core.protocol import Phase
-    from adasr_trl.live.screen import NOT_ASKED, Closing
-
-    waited, rollout = session.waited(), session.stream.rollout
-    elapsed = time.monotonic() - session.started
-    other: ReadThenThink | None = None
-    how = NOT_ASKED
-    if session.stream.ended_early:
-        how = "not measured, since the input was not read to its end"
-    elif not options.no_compare:
-        try:
-            other = reasoner.read_then_think(
-                options.question, session.stream.chunks, seed=options.seed
-            )
-            how = "measured"
-        except UserError as error:
-            how = f"not measured ({error})"
-    return Closing(
-        seconds=elapsed,
-        wait_seconds=waited.seconds if waited else None,
-        first_seconds=waited.first_seconds if waited else None,
-        read_then_think_seconds=other.seconds if other else None,
-        read_then_think_answer=other.answer if other else None,
-        read_then_think=how,
-        streaming_tokens=rollout.tokens_in(Phase.STREAM),
-        deep_tokens=rollout.tokens_in(Phase.DEEP),
-    )
+def _is_typed_by_hand(options: argparse.Namespace) -> bool:
+    return not (options.replay or options.transcript) and sys.stdin.isatty()
 
 
-def _is_typed(options: argparse.Namespace) -> bool:
-    return not (options.replay or options.transcript)
-
-
-def _source(options: argparse.Namespace) -> Source:
+def _source(options: argparse.Namespace) -> TextSource:
     if options.replay:
         text = read_text(Path(options.replay), options.encoding)
         return replayed(options.replay, text, options.wpm, options.speed)
@@ -179,16 +154,16 @@ def _source(options: argparse.Namespace) -> Source:
     )
 
 
-def _screen(options: argparse.Namespace, script: Script) -> Screen:
+def _screen(options: argparse.Namespace, state: DisplayState) -> Screen:
     from adasr_trl.live.screen import JsonScreen, LineScreen, TerminalScreen
 
     if options.json:
-        return JsonScreen(_write, script)
+        return JsonScreen(_write, state)
     console = _console()
-    animated = console.is_terminal and not console.is_dumb_terminal
-    if animated and not (_is_typed(options) and sys.stdin.isatty()):
-        return TerminalScreen(console, script)
-    return LineScreen(console, script)
+    is_animated = console.is_terminal and not console.is_dumb_terminal
+    if is_animated and not _is_typed_by_hand(options):
+        return TerminalScreen(console, state)
+    return LineScreen(console, state)
 
 
 def _write(line: str) -> None:
@@ -199,41 +174,34 @@ def _write(line: str) -> None:
 def _console() -> Console:
     from rich.console import Console
 
-    class Quiet(Console):
+    class QuietConsole(Console):
         def on_broken_pipe(self) -> NoReturn:  # rich would leave with status 1
-            raise BrokenPipeError(errno.EPIPE, "the reader of the output has gone")
+            raise BrokenPipeError(errno.EPIPE, "the output was closed")
 
-    return Quiet(highlight=False, markup=False, emoji=False)
+    return QuietConsole(highlight=False, markup=False, emoji=False)
 
 
 @contextmanager
 def _signals() -> Iterator[None]:
-    """A hang-up or termination unwinds like an exit, so that the terminal is given back."""
+    """A hang-up or termination unwinds like an exit: the terminal is given back."""
 
     def leave(number: int, _frame: object) -> NoReturn:
         raise SystemExit(128 + number)
 
-    kept = {number: signal.signal(number, leave) for number in (signal.SIGHUP, signal.SIGTERM)}
+    before = {number: signal.signal(number, leave) for number in (signal.SIGHUP, signal.SIGTERM)}
     try:
         yield
     finally:
-        for number, handler in kept.items():
+        for number, handler in before.items():
             signal.signal(number, handler)
 
 
-def _leave_quietly(words: str) -> None:
-    """Say ``words`` if anybody is there to read them; what is buffered for a reader that has gone is dropped."""
-    try:
-        sys.stderr.write(words)
-        sys.stderr.flush()
-    except OSError:
-        pass
-    if words:
-        return
+def _drop_output() -> None:
+    """Send buffered output nowhere: Python would flush it into the closed pipe at exit."""
     try:
         descriptor = sys.stdout.fileno()
     except (io.UnsupportedOperation, ValueError):
         return  # not a real file
-    nothing = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nothing, descriptor)
-    os.close(nothing)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, descriptor)
+    os.close(nowhere)

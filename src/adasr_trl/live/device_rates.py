@@ -1,14 +1,14 @@
-"""How fast a device reads and writes in live use, measured, so that the clock's wait is the one a user has here.
+"""Speed of a device in live use, measured, so that the clock gives the answer latency of this machine.
 
     >>> load_or_measure(Path("runs/tiny/seed-0/hrpo"))     # measured once, then read from device.json
     DeviceProfile(device='AMD EPYC', seconds_per_token=0.0021, prefill_seconds_per_token=0.0001, seconds_per_read=0.0009)
     >>> clock_of(profile, Clock())                         # the same reading speed with these rates
 
-``LiveStream`` reads a text of ours, a chunk at once, at batch 1. A forward that is fed nothing but the token before it
-is a written token's time; what a chunk's first token takes longer than that is fitted by a line over the chunk's tokens:
-its slope is the time of a read token, the rest the fixed cost of a read, in which lies whatever live use does for a chunk
-(tokenising, events). Every other chunk comes after a gap, since a device that was idle is slower at first. Medians count:
-what other processes take from this one now and then is not in the rates. A forward costs more the longer its context; the text is of an episode's usual length.
+A ``LiveStream`` reads a fixed text, one chunk at a time, at batch 1. Decode time is measured on single-token forwards. A
+chunk's extra time to first token is fitted linearly in its length: slope = prefill time per token, intercept = overhead
+per chunk (tokenising and events included). Every second chunk comes after a gap, since an idle device starts slower.
+Medians keep the bursts of other processes out of the rates. A forward costs more in a longer context; the text has an
+episode's usual length. Our choice; the paper measures no rates.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ import statistics
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -50,21 +51,20 @@ CHUNKS = (
     " Tom loses 4 coins.",
     " Ida sings a song.",
 )
-ROUNDS = 20  # the text is read so often, but for the first time, which only warms up ...
-LEAST_ROUNDS, ENOUGH_SECONDS = 2, 15.0  # ... or so often, on a device that needs longer than this
+ROUNDS = 20  # readings of the text behind a first one for warming up
+LEAST_ROUNDS, ENOUGH_SECONDS = 2, 15.0  # a slow device stops earlier
 GAP_SECONDS = 0.1
 
 
 @dataclass(frozen=True)
 class DeviceProfile:
-    """The rates of one model on one device, at batch 1.
+    """Rates of one model on one device, at batch 1.
 
     Attributes:
-        device: The processor's or GPU's name.
-        seconds_per_token: Time to write one token.
-        prefill_seconds_per_token: Time to read one token more in a forward that reads.
-        seconds_per_read: Fixed cost of a forward that reads a chunk, whatever its length, beyond that of the token that
-            is written behind it.
+        device: Name of the processor or GPU.
+        seconds_per_token: Decode time of one token.
+        prefill_seconds_per_token: Prefill time of one token more in a reading forward.
+        seconds_per_read: Fixed cost of a reading forward, beyond the decode of its token.
     """
 
     device: str
@@ -74,42 +74,33 @@ class DeviceProfile:
 
 
 @dataclass(frozen=True)
-class Timing:
-    """One written token: how many given tokens were read for it, and the seconds that it took."""
+class TokenTiming:
+    """One written token: the number of given tokens read for it, and its seconds."""
 
     read_tokens: int
     seconds: float
 
 
-def measure(
-    run: Path,
-    *,
-    layout: str | None = None,
-    dtype: str = "float32",
-    device: str | None = None,
-    rounds: int = ROUNDS,
-) -> DeviceProfile:
-    """Load a finished run and measure it here.
+def measure(run: Path, *, device: str | None = None, rounds: int = ROUNDS) -> DeviceProfile:
+    """Load a finished run (directory or Hub id) and measure it in float32 on this machine.
 
     Args:
-        run: Its directory, or the Hub id that it was pushed to.
-        layout: In place of the one that it was taught.
-        dtype: Precision of the weights.
-        device: Such as ``cpu``; a GPU where there is one by default.
-        rounds: How often the text is read, on a fast device.
+        run: The run.
+        device: Such as ``cpu``; default: a GPU if there is one.
+        rounds: Readings of the text on a fast device.
     """
     from adasr_trl.live.reasoner import StreamingReasoner
 
-    found = StreamingReasoner.from_pretrained(run, layout=layout, dtype=dtype, device=device)
-    return measure_reasoner(found, device_name(device), rounds)
+    reasoner = StreamingReasoner.from_pretrained(run, device=device)
+    return measure_reasoner(reasoner, device_name(device), rounds)
 
 
 def measure_reasoner(
     reasoner: StreamingReasoner, device: str, rounds: int = ROUNDS
 ) -> DeviceProfile:
-    """Measure what is loaded already (or served); ``device`` names where it runs."""
+    """Measure a loaded or served model; ``device`` is the name of its device."""
     round_of(reasoner)
-    started, timed = time.monotonic(), list[list[Timing]]()
+    started, timed = time.monotonic(), list[list[TokenTiming]]()
     while len(timed) < rounds and (
         len(timed) < LEAST_ROUNDS or time.monotonic() - started < ENOUGH_SECONDS
     ):
@@ -118,20 +109,18 @@ def measure_reasoner(
 
 
 def load_or_measure(run: Path) -> DeviceProfile:
-    """The profile of a run on this device: as recorded in ``RUN/device.json``, or measured, and recorded there."""
+    """The profile of a run on this device: from ``RUN/device.json``, else measured and recorded there."""
     here = _circumstances()
-    path = Path(run) / PROFILE_FILE
-    found = _recorded(path, here)
-    if found is not None:
-        return found
-    logger.info("measuring how fast %s runs on %s", run, here["device"])
-    profile = measure(run)
-    save_profile(Path(run), profile)
+    profile = _recorded(Path(run) / PROFILE_FILE, here)
+    if profile is None:
+        logger.info("measuring the speed of %s on %s", run, here["device"])
+        profile = measure(run)
+        save_profile(Path(run), profile)
     return profile
 
 
 def save_profile(run: Path, profile: DeviceProfile) -> None:
-    """Record a run's profile in its directory, if that can be written to."""
+    """Record a profile in a run's directory, if that is writable."""
     today = datetime.datetime.now(datetime.UTC).date().isoformat()
     record = {**_circumstances(), "date": today, "profile": dataclasses.asdict(profile)}
     path = run / PROFILE_FILE
@@ -139,22 +128,18 @@ def save_profile(run: Path, profile: DeviceProfile) -> None:
         if run.is_dir():
             write_text(path, json.dumps(record, indent=1) + "\n")
     except OSError as error:
-        logger.warning("%s: cannot be written (%s); it is measured anew next time.", path, error)
+        logger.warning("%s: not written (%s); the next use measures again.", path, error)
 
 
 def clock_of(profile: DeviceProfile, clock: Clock) -> Clock:
-    """A clock with the profile's rates, and ``clock``'s reading speed. One device reads and writes in turn."""
-    return dataclasses.replace(
-        clock,
-        seconds_per_token=profile.seconds_per_token,
-        prefill_seconds_per_token=profile.prefill_seconds_per_token,
-        seconds_per_read=profile.seconds_per_read,
-        reads_beside=False,
-    )
+    """``clock`` with the profile's rates; one device reads and writes in turn."""
+    rates = dataclasses.asdict(profile)
+    del rates["device"]
+    return dataclasses.replace(clock, **rates, reads_beside=False)
 
 
 def device_name(device: str | None = None) -> str:
-    """The name of the processor or GPU that a model is put on by default, or of ``device``."""
+    """Name of the processor or GPU ``device``; default: the device of a loaded model."""
     import torch
 
     if device is None:
@@ -169,29 +154,28 @@ def device_name(device: str | None = None) -> str:
     return next(names, "") or platform.processor() or platform.machine()
 
 
-def round_of(reasoner: StreamingReasoner, number: int = 0) -> list[Timing]:
-    """Read the text for the ``number``-th time; every written token with what it took."""
+def round_of(reasoner: StreamingReasoner, number: int = 0) -> list[TokenTiming]:
+    """Timings of all written tokens in the ``number``-th reading of the text."""
     stream = reasoner.start(QUESTION)
-    spans: list[list[float]] = []
+    seconds: list[float] = []
 
-    def time_of(call: Callable[[], object]) -> None:
+    def time_tokens(call: Callable[[], object]) -> None:
         before, started = len(stream.token_seconds), time.monotonic()
         call()
-        spans.append([started, *stream.token_seconds[before:]])
+        times = itertools.pairwise([started, *stream.token_seconds[before:]])
+        seconds.extend(later - earlier for earlier, later in times)
 
     for k, chunk in enumerate(CHUNKS):
         if (k + number) % 2:
             time.sleep(GAP_SECONDS)
-        time_of(lambda chunk=chunk: stream.read(chunk))  # type: ignore[misc]  # bound at once
-    time_of(stream.finish)
-    seconds = [b - a for span in spans for a, b in itertools.pairwise(span)]
-    return [
-        Timing(*pair) for pair in zip(tokens_read_for_each(stream.rollout), seconds, strict=True)
-    ]
+        time_tokens(partial(stream.read, chunk))
+    time_tokens(stream.finish)
+    counts = tokens_read_for_each(stream.rollout)
+    return [TokenTiming(*pair) for pair in zip(counts, seconds, strict=True)]
 
 
 def tokens_read_for_each(rollout: Rollout) -> list[int]:
-    """How many given tokens were read since the token before, for each written token; the prompt was read earlier."""
+    """Number of given tokens read before each written token, since the last written one; without the prompt."""
     counts, read = [], 0
     for phase, chunk in zip(rollout.phases, rollout.chunk_of_token, strict=True):
         if phase is not Phase.READ:
@@ -202,46 +186,43 @@ def tokens_read_for_each(rollout: Rollout) -> list[int]:
     return counts
 
 
-def medians(rounds: Sequence[Sequence[Timing]]) -> list[Timing]:
-    """The median over rounds of each token; all of them where rounds differ, as samples do."""
-    if len({tuple(each.read_tokens for each in timed) for timed in rounds}) > 1:
-        return [each for timed in rounds for each in timed]
+def medians(rounds: Sequence[Sequence[TokenTiming]]) -> list[TokenTiming]:
+    """The median of each token over the rounds; all timings if the rounds wrote different tokens."""
+    if len({tuple(timing.read_tokens for timing in timings) for timings in rounds}) > 1:
+        return [timing for timings in rounds for timing in timings]
     return [
-        Timing(column[0].read_tokens, statistics.median(each.seconds for each in column))
+        TokenTiming(column[0].read_tokens, statistics.median(timing.seconds for timing in column))
         for column in zip(*rounds, strict=True)
     ]
 
 
-def fitted(device: str, timings: Sequence[Timing]) -> DeviceProfile:
-    """The rates that explain the timings; none is below 0.
+def fitted(device: str, timings: Sequence[TokenTiming]) -> DeviceProfile:
+    """The rates behind the timings, none below 0.
 
     Raises:
-        UserError: Fewer than two tokens were written, so that nothing can be told apart.
+        UserError: Fewer than two tokens, or no read.
     """
-    single = [each.seconds for each in timings if each.read_tokens == 0]
-    reads = [each for each in timings if each.read_tokens > 0]
+    decodes = [timing.seconds for timing in timings if timing.read_tokens == 0]
+    reads = [timing for timing in timings if timing.read_tokens > 0]
     if len(timings) < 2 or not reads:
         raise UserError(
             "the model wrote too few tokens to be measured; was it trained, and are its positions and caps more "
             "than a few?"
         )
-    per_token = statistics.median(single or [each.seconds for each in reads])
-    beyond = [(float(each.read_tokens), each.seconds - per_token) for each in reads]
-    slope, fixed = _line(beyond)
+    per_token = statistics.median(decodes or [timing.seconds for timing in reads])
+    extra = [(float(timing.read_tokens), timing.seconds - per_token) for timing in reads]
+    slope, fixed = _line(extra)
     if fixed < 0:
-        slope, fixed = statistics.median(y / x for x, y in beyond), 0.0
+        slope, fixed = statistics.median(seconds / tokens for tokens, seconds in extra), 0.0
     if slope < 0:
-        slope, fixed = 0.0, statistics.fmean(y for _, y in beyond)
+        slope, fixed = 0.0, statistics.fmean(seconds for _, seconds in extra)
     return DeviceProfile(device, per_token, max(slope, 0.0), max(fixed, 0.0))
 
 
 def _line(points: Sequence[tuple[float, float]]) -> tuple[float, float]:
-    """Slope and height; the slope is Theil and Sen's, the median of all pairs', which a pause moves little."""
+    """Slope and intercept after Theil and Sen: the median slope of all pairs is robust against pauses."""
     slopes = [
-        (b[1] - a[1]) / (b[0] - a[0])
-        for n, a in enumerate(points)
-        for b in points[n + 1 :]
-        if a[0] != b[0]
+        (b[1] - a[1]) / (b[0] - a[0]) for a, b in itertools.combinations(points, 2) if a[0] != b[0]
     ]
     slope = statistics.median(slopes) if slopes else 0.0
     return slope, statistics.fmean(y - slope * x for x, y in points)
@@ -254,14 +235,13 @@ def _circumstances() -> dict[str, object]:
 
 
 def _recorded(path: Path, here: dict[str, object]) -> DeviceProfile | None:
-    """The profile of a file that was measured under these circumstances, or None."""
+    """The profile in a file that was measured under these circumstances, or None."""
     if not path.is_file():
         return None
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
-        if any(record[name] != value for name, value in here.items()):
-            return None
-        return DeviceProfile(**record["profile"])
+        is_same = all(record[name] == value for name, value in here.items())
+        return DeviceProfile(**record["profile"]) if is_same else None
     except (ValueError, KeyError, TypeError):
-        logger.warning("%s: cannot be read; it is measured anew.", path)
+        logger.warning("%s: unreadable; measured anew.", path)
         return None

@@ -1,9 +1,9 @@
-"""What has been seen of a stream so far, as lines with their times: the one source of everything that is shown.
+"""State of a live display: the lines of a stream so far, with their times; the one source of every screen.
 
->>> script = Script(session.started)
->>> for moment in session:
-...     line = script.take(moment)         # a Line, or None where text only arrived
->>> script.pairs, script.tail
+>>> state = DisplayState(session.started)
+>>> for update in session:
+...     line = state.take(update)         # a DisplayLine, or None for an update without one
+>>> state.pairs, state.tail
 """
 
 from __future__ import annotations
@@ -13,71 +13,80 @@ from collections import deque
 from adasr_trl.core.protocol import Ending
 from adasr_trl.live.rendering import (
     FAILED_STYLE,
-    Line,
+    DisplayLine,
     answer_line,
     deep_line,
     read_line,
+    status_line,
     thought_line,
 )
-from adasr_trl.live.session import Arrived, Moment
-from adasr_trl.live.stream import Event, Kind
+from adasr_trl.live.session import InputArrival, UnfinishedSentence, Update
+from adasr_trl.live.stream import Event, EventKind
 
 
-class Script:
-    """See the module.
+class DisplayState:
+    """Lines of a stream so far. Their times never decrease.
 
     Attributes:
-        pairs: Each chunk that was read, and what was thought about it, None while that is not written.
-        tail: What came behind the last chunk.
-        unread: Text that has arrived and was not read yet.
+        seconds: Time of the last update, in seconds since the start.
+        arrived_seconds: Arrival of the last character of the last chunk that was read, likewise.
+        pairs: Each chunk that was read, and its thought; None while that is not written.
+        tail: Lines behind the last chunk.
+        unread: Input that has arrived and was not read yet.
+        status: The reason for a standstill; None while the stream goes on.
     """
 
     def __init__(self, started: float) -> None:
-        """Times count from ``started``."""
+        """``started`` is the zero of all times, in seconds of ``time.monotonic``."""
         self._started = started
-        self._arrivals: deque[tuple[int, float]] = deque()  # characters by then, and when
-        self._arrived = self._read = 0
-        self.pairs: list[tuple[Line, Line | None]] = []
-        self.tail: list[Line] = []
+        self._arrivals: deque[tuple[int, float]] = deque()  # (characters so far, seconds)
+        self._arrived = self._read = 0  # characters
+        self.seconds = self.arrived_seconds = 0.0
+        self.pairs: list[tuple[DisplayLine, DisplayLine | None]] = []
+        self.tail: list[DisplayLine] = []
         self.unread = ""
+        self.status: DisplayLine | None = None
 
-    def seconds(self, moment: Moment) -> float:
-        """When it happened, since the start."""
-        return max(moment.at - self._started, 0.0)
-
-    def take(self, moment: Moment) -> Line | None:
-        """Take in what happened next; the line that shows it."""
-        if isinstance(moment, Arrived):
-            self._arrived += len(moment.text)
-            self._arrivals.append((self._arrived, self.seconds(moment)))
-            self.unread += moment.text
+    def take(self, update: Update) -> DisplayLine | None:
+        """Take in the next update; return its line, if it has one."""
+        # Two threads report: an arrival may overtake a token by microseconds.
+        self.seconds = max(self.seconds, update.at - self._started)
+        is_first_pause = self.status is None
+        if isinstance(update, UnfinishedSentence):
+            self.status = status_line(self.seconds)
+            return self.status if is_first_pause else None
+        if isinstance(update, InputArrival):
+            self._arrived += len(update.text)
+            self._arrivals.append((self._arrived, self.seconds))
+            self.unread += update.text
             return None
-        if moment.kind is Kind.READ:
-            line = read_line(moment.text, self.arrival_of(moment))
+        self.status = None
+        if update.kind is EventKind.READ:
+            self._note_arrival(update.text)
+            line = read_line(update.text, self.seconds)
             self.pairs.append((line, None))
             return line
-        line = self._written(moment)
-        if moment.kind is Kind.THOUGHT:
+        line = self._written(update)
+        if update.kind is EventKind.THOUGHT:
             self.pairs[-1] = (self.pairs[-1][0], line)
         else:
             self.tail.append(line)
         return line
 
-    def arrival_of(self, event: Event) -> float:
-        """When the last character of a chunk that is read now had arrived; chunks are asked for in order."""
-        last = self._read + len(event.text.rstrip())  # white space may have come later
-        self._read += len(event.text)
-        self.unread = self.unread[len(event.text) :]
+    def _note_arrival(self, chunk: str) -> None:
+        last = self._read + len(chunk.rstrip())  # white space may have come later
+        self._read += len(chunk)
+        self.unread = self.unread[len(chunk) :]
         while len(self._arrivals) > 1 and self._arrivals[0][0] < last:
             self._arrivals.popleft()
-        return self._arrivals[0][1] if self._arrivals else self.seconds(event)
+        self.arrived_seconds = self._arrivals[0][1] if self._arrivals else self.seconds
 
-    def _written(self, event: Event) -> Line:
-        ending, when = event.ending or Ending.OUT_OF_TOKENS, self.seconds(event)
-        if event.kind is Kind.THOUGHT:
-            return thought_line(event.text, ending, event.tokens, when)
-        if event.kind is Kind.DEEP:
-            return deep_line(event.text, ending, event.tokens, when)
-        if event.kind is Kind.ANSWER:
-            return answer_line(event.text, when)
-        return Line("end", event.text, FAILED_STYLE, event.kind.name, when)
+    def _written(self, event: Event) -> DisplayLine:
+        ending = event.ending or Ending.OUT_OF_TOKENS
+        if event.kind is EventKind.THOUGHT:
+            return thought_line(event.text, ending, event.tokens, self.seconds)
+        if event.kind is EventKind.DEEP:
+            return deep_line(event.text, ending, event.tokens, self.seconds)
+        if event.kind is EventKind.ANSWER:
+            return answer_line(event.text, self.seconds)
+        return DisplayLine("end", event.text, FAILED_STYLE, "", self.seconds)

@@ -1,18 +1,17 @@
-"""Live use: a trained model reads text as it arrives, thinks beside it, and answers when it has ended.
+"""Live use: a trained model reads text as it arrives, thinks beside it, and answers at its end.
 
     >>> reasoner = StreamingReasoner.from_pretrained("runs/tiny/seed-0/hrpo")
     >>> stream = reasoner.start("How many coins does Tom have?")
     >>> for event in stream.feed("Tom has 5 coins. Tom finds 3"):
-    ...     print(event.text)                # what was read, what was thought
+    ...     print(event.text)                # chunks and thoughts
     >>> stream.feed(" coins.")
     >>> stream.finish()[-1].text             # the answer
     '8'
 
-The same layouts, caps and markers as in training, read from the run's ``streaming.json``; each sentence is tokenised
-alone, as there. A sentence's end is known only when the next word comes; ``pause`` says that none comes for now,
-``read`` takes a chunk whose end is known, and ``finish`` reads what is left. They return when the thoughts are written;
-where they must not wait for that, use ``background``. Ours: the paper describes no interface. Terminals, transcripts
-and clocks are in ``live``.
+Layout, caps and markers are those of the training (``streaming.json``), and each sentence is tokenised alone, as there. A
+sentence's end shows only with the next word; ``pause`` says that none comes for now, ``read`` takes a whole chunk, and
+``finish`` reads the rest. They return behind the thoughts; ``background`` returns at once. The interface is our choice;
+the paper describes none.
 """
 
 from __future__ import annotations
@@ -25,6 +24,7 @@ from pathlib import Path
 
 import torch
 
+from adasr_trl.artifacts.saved_config import load_taught_mode
 from adasr_trl.config.sections import ModelConfig
 from adasr_trl.core.episode import AnswerType, Episode, Source
 from adasr_trl.core.errors import UserError
@@ -35,40 +35,47 @@ from adasr_trl.engines.completion import CompletionEngine, Server
 from adasr_trl.engines.registry import local_engine
 from adasr_trl.layouts import Layout
 from adasr_trl.live.stream import Event as Event
-from adasr_trl.live.stream import Kind as Kind
+from adasr_trl.live.stream import EventKind as EventKind
 from adasr_trl.live.stream import LiveStream
 from adasr_trl.models.files import located
 from adasr_trl.models.loading import load_policy
 
 
 @dataclass(frozen=True)
-class ReadThenThink:
-    """A text thought about only when it had ended.
+class ReadThenThinkResult:
+    """A text with all thinking behind its end.
 
     Attributes:
         seconds: From the last chunk's arrival to the last token of the answer's value.
-        answer: It, or None if it was never begun.
-        ending: How it ended.
-        tokens: How many were written.
+        answer: The answer, or None.
+        ending: Ending of the rollout.
     """
 
     seconds: float
     answer: str | None
     ending: Ending
-    tokens: int
 
 
 class StreamingReasoner:
-    """A model with the protocol that it was taught."""
+    """A model with the protocol of its training; decoding is greedy by default.
+
+    Attributes:
+        taught_mode: Mode of the training.
+        lock: Held by callers from several threads.
+    """
 
     def __init__(
-        self, engine: LiveEngine, layout: Layout, sampling: Sampling | None = None
+        self,
+        engine: LiveEngine,
+        layout: Layout,
+        sampling: Sampling | None = None,
+        taught_mode: Mode = Mode.STREAMING,
     ) -> None:
-        """Use the parts; greedy unless told otherwise."""
         self._engine = engine
         self._layout = layout
         self._sampling = sampling or Sampling(temperature=0.0)
-        self.lock = threading.Lock()  # held by whatever calls it from several threads
+        self.taught_mode = taught_mode
+        self.lock = threading.Lock()
 
     @classmethod
     def from_pretrained(
@@ -84,21 +91,27 @@ class StreamingReasoner:
         """Load a finished run: an adapter with its base, or a whole model.
 
         Args:
-            path: The run's directory, or the Hub id it was pushed to.
-            layout: ``interleaved`` or ``parallel`` instead of the one that the model was taught.
+            path: The run's directory, or its id on the Hub.
+            layout: The expected layout, ``interleaved`` or ``parallel``; any by default.
             dtype: Precision of the weights.
-            device: Such as ``cpu`` or ``cuda:1``; a GPU where there is one by default.
+            device: Such as ``cpu`` or ``cuda:1``; default: a GPU if there is one.
             revision: Branch, tag or commit on the Hub.
-            sampling: How tokens are drawn; greedy by default.
+            sampling: Decoding; greedy by default.
 
         Raises:
-            UserError: Neither a finished run nor a pushed one.
+            UserError: Neither a finished run nor a pushed one, or a run that was taught another layout.
         """
-        config = ModelConfig(path=str(located(path, revision)), dtype=dtype)  # type: ignore[arg-type]  # a user's word
-        policy = load_policy(config, layout)  # type: ignore[arg-type]  # a user's word
+        directory = located(path, revision)
+        policy = load_policy(ModelConfig(path=str(directory), dtype=dtype))  # type: ignore[arg-type]  # a user's word
+        taught = policy.streaming.layout
+        if layout not in (None, taught):
+            raise UserError(
+                f"layout: got {layout}, but {path} was taught the {taught} layout; leave it out, or name a run that was "
+                f"trained with streaming.layout: {layout}."
+            )
         engine = local_engine(policy)
         policy.model.to(device or ("cuda" if torch.cuda.is_available() else "cpu")).eval()
-        return cls(engine, policy.layout, sampling)
+        return cls(engine, policy.layout, sampling, load_taught_mode(directory))
 
     @classmethod
     def from_server(
@@ -114,63 +127,67 @@ class StreamingReasoner:
 
         Args:
             url: Up to the version, such as ``http://127.0.0.1:8000/v1``.
-            path: Directory or Hub id of the model that it serves, for its tokenizer and ``streaming.json``.
-            model: The server's name of it; the first one that it lists by default.
-            api_key: Sent as a bearer token.
-            sampling: How tokens are drawn; greedy by default.
+            path: Directory or Hub id of the served model, for its tokenizer and ``streaming.json``.
+            model: The model's name on the server; default: the first of its list.
+            api_key: Bearer token.
+            sampling: Decoding; greedy by default.
 
         Raises:
             UserError: No such server, or a model that was taught the parallel layout.
         """
-        policy = load_policy(ModelConfig(path=str(located(path))))
+        directory = located(path)
+        policy = load_policy(ModelConfig(path=str(directory)))
         engine = CompletionEngine(Server(url, model, api_key), policy.codec, policy.streaming)
-        return cls(engine, engine.layout, sampling)
+        return cls(engine, engine.layout, sampling, load_taught_mode(directory))
 
     @property
     def layout_name(self) -> str:
-        """The layout that it runs in."""
+        """Name of the layout."""
         return self._layout.name
 
     def start(
         self, question: str, *, seed: int = 0, on_event: Callable[[Event], None] | None = None
     ) -> LiveStream:
-        """Begin to listen; ``seed`` fixes the samples, and ``on_event`` is told of every event as it happens."""
+        """Read the question, and listen; ``on_event`` is called with each event as it happens.
+
+        Raises:
+            UserError: A blank question, or one without room for the input.
+        """
         if not question.strip():
-            raise UserError("question: got nothing; say what is asked.")
+            raise UserError("question: got nothing; expected the question.")
         parts = (self._engine, self._layout, self._sampling)
         return LiveStream(*parts, _request(question, (question,), seed), on_event)
 
     def read_then_think(
         self, question: str, chunks: Sequence[str], *, seed: int = 0
-    ) -> ReadThenThink:
-        """What the same text takes where nothing is thought before it has ended.
+    ) -> ReadThenThinkResult:
+        """The same text with all thinking behind its end, measured.
 
-        All but the last of ``chunks`` is read first, uncounted, as it would have been while the text arrived; then the
-        time is taken to the last token of the answer's value.
+        All chunks but the last are read before the time starts, as they would be while the text arrives.
 
         Raises:
-            UserError: The text does not leave room for an answer.
+            UserError: The text leaves no room for an answer.
         """
         request = _request(question, chunks, seed, Mode.READ_THEN_THINK)
         turns = self._layout.turns(request.episode, request.mode)
         early = next(n for n, turn in enumerate(turns) if turn.chunk >= len(chunks) - 1)
         row, memory = self._engine.start_sequence(request, turns[:early])
-        written: list[float] = []
-        row.on_token = lambda: written.append(time.monotonic())
+        times: list[float] = []
+        row.on_token = lambda: times.append(time.monotonic())
         started = time.monotonic()
         row.extend(turns[early:])
         self._engine.advance(row, memory, self._sampling)
-        if not written:
+        if not times:
             raise UserError("the text is longer than the model's positions.")
         rollout = row.rollout()
-        seconds = written[max(rollout.answer_tokens, 1) - 1] - started
-        return ReadThenThink(seconds, rollout.answer, rollout.ending, len(written))
+        seconds = times[max(rollout.answer_tokens, 1) - 1] - started
+        return ReadThenThinkResult(seconds, rollout.answer, rollout.ending)
 
 
 def _request(
     question: str, chunks: Sequence[str], seed: int, mode: Mode = Mode.STREAMING
 ) -> Request:
-    """A request that only names the row: of a live stream's chunks nobody knows yet, nor of its answer."""
+    """A request with an episode in name only: a live stream's chunks and answer are not known yet."""
     episode = Episode(
         id="live",
         group="live",

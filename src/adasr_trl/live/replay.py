@@ -1,31 +1,31 @@
-"""``adasr replay``: questions played in real time against the real model, and the measured wait beside the clock's.
+"""``adasr replay``: questions in real time on the real model; measured answer latency beside the clock's.
 
-    adasr replay RUN --count 20 --wpm 150 1500 --layout interleaved parallel
+    adasr replay RUN --count 20 --wpm 150 1500
 
-Every chunk is handed on when the clock lets it arrive, while the model reads and writes in a thread. The wait from the
-last chunk's arrival is compared with what the clock says about that very rollout, its chunks having arrived when they
-did, under the rates that were measured here just before (``profile``).
+Each chunk is handed on at its arrival time while the model reads and writes in a thread. The measured answer latency is
+compared with the clock's for that very rollout, its real arrivals, and the rates of this device (``device_rates``),
+measured just before.
 """
 
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import itertools
 import json
 import logging
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from adasr_trl.artifacts.names import EPISODES_FILE, EVAL_FOLDER
 from adasr_trl.core.clock import Clock, arrivals, timeline
 from adasr_trl.core.episode import Episode, read_episodes
 from adasr_trl.core.errors import UserError
 from adasr_trl.core.protocol import Phase
-from adasr_trl.live.sources import Piece, Source, on_time
+from adasr_trl.live.sources import InputPiece, on_time
 
 if TYPE_CHECKING:
     from adasr_trl.live.device_rates import DeviceProfile
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 WITHIN_SHARE, WITHIN_SECONDS = 0.2, 0.005
-EPISODES = Path(EVAL_FOLDER) / EPISODES_FILE
 _HEAD = (
     "| layout | words a minute | questions | measured, s | predicted, s | off by, ms | within 20 % or 5 ms "
     "| first token, s | predicted, s |"
@@ -42,16 +41,16 @@ _HEAD = (
 
 
 @dataclass(frozen=True)
-class Replayed:
-    """One question: the wait that was measured, and the one that the clock says.
+class ReplayedQuestion:
+    """Answer latency of one question, measured and by the clock.
 
     Attributes:
-        episode: Its id.
+        episode: Id of the episode.
         measured_seconds: From the last chunk's arrival to the last token of the answer's value.
         predicted_seconds: The same by the clock.
-        first_measured_seconds: To the first token of the answer; None where none was begun.
+        first_measured_seconds: To the first token of the answer; None without an answer.
         first_predicted_seconds: The same by the clock.
-        backlog_seconds: By the clock, what was still to be thought when the last chunk had arrived.
+        backlog_seconds: Work left at the last chunk's arrival, by the clock.
     """
 
     episode: str
@@ -63,18 +62,18 @@ class Replayed:
 
     @property
     def off_seconds(self) -> float:
-        """How far measured and predicted wait lie apart."""
+        """Distance of measured and predicted answer latency."""
         return abs(self.measured_seconds - self.predicted_seconds)
 
     @property
     def within(self) -> bool:
-        """Whether the prediction is as good as it is meant to be."""
+        """Whether the prediction lies within 20 % or 5 ms of the measurement."""
         return self.off_seconds <= max(WITHIN_SHARE * self.predicted_seconds, WITHIN_SECONDS)
 
 
 @dataclass(frozen=True)
-class Comparison:
-    """All questions in one layout at one speed; medians over them."""
+class ReplaySummary:
+    """Medians over the questions in one layout at one speed."""
 
     layout: str
     words_per_minute: float
@@ -88,41 +87,23 @@ class Comparison:
     backlog_seconds: float
 
 
-def replay(
-    options: argparse.Namespace,
-    load: Callable[[argparse.Namespace, str | None], StreamingReasoner],
-) -> int:
-    """Play, print the table; return the exit status."""
+def replay(options: argparse.Namespace, reasoner: StreamingReasoner) -> int:
+    """Play the questions at every speed, and print the table; return the exit status."""
     from adasr_trl.live.device_rates import device_name, measure_reasoner, save_profile
 
-    episodes = _episodes(options)
-    compared: list[Comparison] = []
-    profiles: dict[str, DeviceProfile] = {}
-    details: list[dict[str, object]] = []
+    episodes, layout = _episodes(options), reasoner.layout_name
+    profile = measure_reasoner(reasoner, device_name(options.device))
+    logger.info("%s", _rates(layout, profile))
+    if options.dtype == "float32" and options.device is None:
+        save_profile(Path(options.run), profile)
+    questions: list[tuple[float, ReplayedQuestion]] = []  # with words a minute
     try:
-        for layout in options.layout or (None,):
-            logger.info("loading %s", options.run)
-            reasoner = load(options, layout)
-            name = reasoner.layout_name
-            profile = measure_reasoner(reasoner, device_name(options.device))
-            profiles[name] = profile
-            logger.info("%s", _rates(name, profile))
-            if layout is None and options.dtype == "float32" and options.device is None:
-                save_profile(Path(options.run), profile)
-            for words_per_minute in options.wpm:
-                played: list[Replayed] = []
-                try:
-                    _play(reasoner, episodes, profile, words_per_minute, options.seed, played)
-                finally:
-                    if played:  # interrupted: what was played counts
-                        compared.append(compare(name, words_per_minute, played))
-                        details += [
-                            {"layout": name, "words_per_minute": words_per_minute, **asdict(each)}
-                            for each in played
-                        ]
+        for words_per_minute in options.wpm:
+            for question in _play_all(reasoner, episodes, profile, words_per_minute, options.seed):
+                questions.append((words_per_minute, question))
     finally:
-        if compared:
-            print(_shown(options, profiles, compared, details))  # noqa: T201  # the command's output
+        if questions:  # interrupted: the played questions count
+            print(_output(options, layout, profile, questions))  # noqa: T201  # the command's output
     return 0
 
 
@@ -132,124 +113,118 @@ def play(
     profile: DeviceProfile,
     words_per_minute: float,
     seed: int = 0,
-) -> Replayed:
-    """Let one episode arrive in real time."""
+) -> ReplayedQuestion:
+    """Let one episode arrive in real time.
+
+    Raises:
+        UserError: It is longer than the model's positions.
+    """
     from adasr_trl.live.device_rates import clock_of
-    from adasr_trl.live.session import Arrived, Session
+    from adasr_trl.live.session import InputArrival, Session
 
     clock = clock_of(profile, Clock(words_per_minute=words_per_minute))
-    due = arrivals(episode, clock)
-    with Session(reasoner, episode.question, _source(episode, due), seed=seed) as session:
-        arrived = tuple(
-            moment.at - session.started for moment in session if isinstance(moment, Arrived)
-        )
-        waited, stream = session.waited(), session.stream
-    if waited is None or len(arrived) < len(episode.chunks):
+    pieces = [InputPiece(chunk, chunk) for chunk in episode.chunks]
+    due = list(zip(arrivals(episode, clock), pieces, strict=True))
+    with Session(reasoner, episode.question, lambda stop: on_time(due, stop), seed=seed) as session:
+        updates = [update for update in session if isinstance(update, InputArrival)]
+        summary, stream = session.summary(), session.stream
+    if summary.answer_latency_seconds is None or len(updates) < len(episode.chunks):
         raise UserError(
             f"episode {episode.id!r}: is longer than the model's positions; choose others with --episodes."
         )
     rollout = stream.rollout
-    line = timeline(rollout, arrived, clock)
+    line = timeline(rollout, tuple(update.at - session.started for update in updates), clock)
     first = None
-    if waited.first_seconds is not None and stream.reasoning_tokens is not None:
+    if summary.first_token_seconds is not None and stream.reasoning_tokens is not None:
         behind = rollout.tokens_in(Phase.DEEP) - stream.reasoning_tokens - 1
         first = line.end_latency_seconds - behind * clock.seconds_per_token
-    return Replayed(
+    return ReplayedQuestion(
         episode=episode.id,
-        measured_seconds=waited.seconds,
+        measured_seconds=summary.answer_latency_seconds,
         predicted_seconds=line.answer_latency_seconds,
-        first_measured_seconds=waited.first_seconds,
+        first_measured_seconds=summary.first_token_seconds,
         first_predicted_seconds=first,
         backlog_seconds=line.backlog_seconds,
     )
 
 
-def compare(layout: str, words_per_minute: float, played: Sequence[Replayed]) -> Comparison:
-    """The medians."""
-
-    def median(values: Sequence[float]) -> float:
-        return statistics.median(values)
-
-    begun = [each for each in played if each.first_measured_seconds is not None]
-    return Comparison(
+def summarize(
+    layout: str, words_per_minute: float, questions: Sequence[ReplayedQuestion]
+) -> ReplaySummary:
+    """The medians; those of first tokens over the questions with an answer."""
+    median = statistics.median
+    firsts = [
+        (q.first_measured_seconds, q.first_predicted_seconds)
+        for q in questions
+        if q.first_measured_seconds is not None and q.first_predicted_seconds is not None
+    ]
+    return ReplaySummary(
         layout=layout,
         words_per_minute=words_per_minute,
-        questions=len(played),
-        measured_seconds=median([each.measured_seconds for each in played]),
-        predicted_seconds=median([each.predicted_seconds for each in played]),
-        off_seconds=median([each.off_seconds for each in played]),
-        within=sum(each.within for each in played) / len(played),
-        first_measured_seconds=median([e.first_measured_seconds or 0 for e in begun])
-        if begun
-        else None,
-        first_predicted_seconds=median([e.first_predicted_seconds or 0 for e in begun])
-        if begun
-        else None,
-        backlog_seconds=median([each.backlog_seconds for each in played]),
+        questions=len(questions),
+        measured_seconds=median(q.measured_seconds for q in questions),
+        predicted_seconds=median(q.predicted_seconds for q in questions),
+        off_seconds=median(q.off_seconds for q in questions),
+        within=sum(q.within for q in questions) / len(questions),
+        first_measured_seconds=median(measured for measured, _ in firsts) if firsts else None,
+        first_predicted_seconds=median(predicted for _, predicted in firsts) if firsts else None,
+        backlog_seconds=median(q.backlog_seconds for q in questions),
     )
 
 
-def table(compared: Sequence[Comparison]) -> str:
-    """A row for each layout and speed."""
-    columns = _HEAD.count("|") - 1
-    rows = [_HEAD, "|---" * columns + "|"]
-    for each in compared:
+def table(rows: Iterable[ReplaySummary]) -> str:
+    """A row for each speed."""
+
+    def text(seconds: float | None) -> str:
+        return "-" if seconds is None else f"{seconds:.3f}"
+
+    lines = [_HEAD, "|---" * (_HEAD.count("|") - 1) + "|"]
+    for row in rows:
         cells = (
-            each.layout,
-            f"{each.words_per_minute:g}",
-            str(each.questions),
-            f"{each.measured_seconds:.3f}",
-            f"{each.predicted_seconds:.3f}",
-            f"{1000 * each.off_seconds:.1f}",
-            f"{each.within:.0%}",
-            _seconds(each.first_measured_seconds),
-            _seconds(each.first_predicted_seconds),
+            row.layout,
+            f"{row.words_per_minute:g}",
+            str(row.questions),
+            text(row.measured_seconds),
+            text(row.predicted_seconds),
+            f"{1000 * row.off_seconds:.1f}",
+            f"{row.within:.0%}",
+            text(row.first_measured_seconds),
+            text(row.first_predicted_seconds),
         )
-        rows.append(f"| {' | '.join(cells)} |")
-    return "\n".join(rows)
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
 
 
-def _play(
+def _play_all(
     reasoner: StreamingReasoner,
     episodes: Sequence[Episode],
     profile: DeviceProfile,
     words_per_minute: float,
     seed: int,
-    played: list[Replayed],
-) -> None:
-    """Append to ``played`` question by question."""
-    started = time.monotonic()
+) -> Iterator[ReplayedQuestion]:
+    started, total = time.monotonic(), len(episodes)
     clock = Clock(words_per_minute=words_per_minute)
-    spoken = sum(arrivals(each, clock)[-1] for each in episodes)
+    spoken = sum(arrivals(episode, clock)[-1] for episode in episodes) / total
     for number, episode in enumerate(episodes, start=1):
-        played.append(play(reasoner, episode, profile, words_per_minute, seed))
-        rate = (time.monotonic() - started) / number
-        if number in (1, len(episodes)) or number % 5 == 0:
+        yield play(reasoner, episode, profile, words_per_minute, seed)
+        rate = max((time.monotonic() - started) / number, spoken)
+        if number in (1, total) or number % 5 == 0:
             logger.info(
                 "%s, %g words a minute: %d/%d questions, %.0f s left",
-                reasoner.layout_name, words_per_minute, number, len(episodes),
-                max(rate, spoken / len(episodes)) * (len(episodes) - number),
-            )  # fmt: skip
-
-
-def _source(episode: Episode, due: Sequence[float]) -> Source:
-    pieces = [Piece(chunk, chunk) for chunk in episode.chunks]
-    return lambda stop: on_time(zip(due, pieces, strict=True), stop)
+                *(reasoner.layout_name, words_per_minute, number, total, rate * (total - number)),
+            )
 
 
 def _episodes(options: argparse.Namespace) -> list[Episode]:
-    path = Path(options.episodes) if options.episodes else Path(options.run) / EPISODES
+    path = Path(options.episodes or Path(options.run) / "eval" / "episodes.jsonl")
     if not path.is_file():
         raise UserError(
             f"{path}: no such file of episodes; name one with --episodes FILE (adasr eval leaves one in RUN/eval)."
         )
-    found = [
-        Episode(**{**vars(each), "arrival_seconds": None})
-        for each in itertools.islice(read_episodes(path), options.count)
+    return [
+        dataclasses.replace(episode, arrival_seconds=None)
+        for episode in itertools.islice(read_episodes(path), options.count)
     ]
-    if not found:
-        raise UserError(f"{path}: holds no episode.")
-    return found
 
 
 def _rates(layout: str, profile: DeviceProfile) -> str:
@@ -260,22 +235,23 @@ def _rates(layout: str, profile: DeviceProfile) -> str:
     )
 
 
-def _shown(
+def _output(
     options: argparse.Namespace,
-    profiles: dict[str, DeviceProfile],
-    compared: Sequence[Comparison],
-    details: Sequence[dict[str, object]],
+    layout: str,
+    profile: DeviceProfile,
+    questions: Sequence[tuple[float, ReplayedQuestion]],
 ) -> str:
+    speeds = dict.fromkeys(speed for speed, _ in questions)
+    rows = [summarize(layout, speed, [q for s, q in questions if s == speed]) for speed in speeds]
     if not options.json:
-        return "\n".join((table(compared), "", *(_rates(*each) for each in profiles.items())))
-    record: dict[str, Any] = {
+        return f"{table(rows)}\n\n{_rates(layout, profile)}"
+    record = {
         "run": str(options.run),
-        "profiles": {name: asdict(profile) for name, profile in profiles.items()},
-        "table": [asdict(each) for each in compared],
-        "questions": list(details),
+        "profiles": {layout: asdict(profile)},
+        "table": [asdict(row) for row in rows],
+        "questions": [
+            {"layout": layout, "words_per_minute": speed, **asdict(question)}
+            for speed, question in questions
+        ],
     }
     return json.dumps(record, indent=1)
-
-
-def _seconds(value: float | None) -> str:
-    return "-" if value is None else f"{value:.3f}"

@@ -1,144 +1,180 @@
-"""A model that hears a source in real time: what arrives and what it writes, in one order, with the times of both.
+"""A model that hears a source in real time: arrivals and events in one order, with their times.
 
     >>> with Session(reasoner, question, source) as session:
-    ...     for moment in session:             # Arrived, or an Event of the stream
-    ...         show(moment)
-    ...     session.waited()
-    Waited(seconds=0.21, first_seconds=0.18, end_seconds=0.22)
+    ...     for update in session:             # InputArrival, UnfinishedSentence, or an Event of the stream
+    ...         screen.show(update)
+    ...     session.summary().answer_latency_seconds
+    0.21
 
-A thread takes the text from the source, another one runs the model (``BackgroundStream``); whoever iterates only shows.
-The wait is measured from the moment when all of the input had arrived and its end was known.
+One thread takes text from the source, a second runs the model (``BackgroundStream``), and the caller only shows.
 """
 
 from __future__ import annotations
 
+import dataclasses
+import math
 import queue
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
-from types import TracebackType
 
-from adasr_trl.core.protocol import Ending, Phase
+from adasr_trl.core.errors import UserError
+from adasr_trl.core.protocol import Ending, Mode, Phase
+from adasr_trl.core.safe_text import visible
 from adasr_trl.live.background import BackgroundStream
 from adasr_trl.live.reasoner import StreamingReasoner
-from adasr_trl.live.sources import Source
-from adasr_trl.live.stream import Event, Kind, LiveStream
+from adasr_trl.live.sources import TextSource
+from adasr_trl.live.stream import LAST_READS, Event, LiveStream
 
-CLOSE_SECONDS = 5.0  # a server that does not answer is left behind after so long
+CLOSE_SECONDS = 5.0  # longest wait for a server that does not answer
+ANSWER_SHOWN = 40  # characters of the answer in read-then-think
 
 
 @dataclass(frozen=True)
-class Arrived:
-    """Text that has just arrived; ``at`` as in ``Event``."""
+class InputArrival:
+    """New text of the input; ``at`` as in ``Event``."""
 
     text: str
     at: float
 
 
-Moment = Arrived | Event
+@dataclass(frozen=True)
+class UnfinishedSentence:
+    """A silence inside the sentence ``text``; ``at`` as in ``Event``."""
+
+    text: str
+    at: float
+
+
+Update = InputArrival | UnfinishedSentence | Event
 
 
 @dataclass(frozen=True)
-class Waited:
-    """Seconds from the input's end: to the last token of the answer's value, to the answer's first, to the last of all.
-
-    ``first_seconds`` is None where no answer was begun.
-    """
-
-    seconds: float
-    first_seconds: float | None
-    end_seconds: float
-
-
-class Session:
-    """One question over one source.
+class StreamSummary:
+    """Figures of a finished stream.
 
     Attributes:
-        started: When it began, in seconds of ``time.monotonic``.
-        ended: When the input's end was known, likewise; None while it is not.
+        answer_latency_seconds: From the input's end to the last token of the answer's value; None without deep tokens.
+        first_token_seconds: From the input's end to the first token of the answer; None without an answer.
+        failure: Reason for the lack of an answer, in words; None for an answered stream.
+        tokens: Number of all written tokens.
+        tokens_before_end: Number of tokens written while the input arrived.
+        streaming_tokens: Tokens of the thoughts.
+        deep_tokens: Tokens of the deep part.
+        read_then_think_seconds: Answer latency of the same text in read-then-think, measured; None for a run that was
+            taught another mode, and without an answer.
+        read_then_think_answer: The answer in read-then-think.
+    """
+
+    answer_latency_seconds: float | None
+    first_token_seconds: float | None
+    failure: str | None
+    tokens: int
+    tokens_before_end: int
+    streaming_tokens: int
+    deep_tokens: int
+    read_then_think_seconds: float | None = None
+    read_then_think_answer: str | None = None
+
+    def words(self) -> str:
+        """One line for people."""
+        head = f"No answer ({self.failure})"
+        if self.failure is None and self.answer_latency_seconds is not None:
+            head = f"Answer {self.answer_latency_seconds:.2f} s after the end of the input"
+        share = f"{self.tokens_before_end} of {self.tokens} tokens were written while it arrived"
+        if self.read_then_think_seconds is None:
+            return f"{head}; {share}."
+        answer = visible(" ".join((self.read_then_think_answer or "").split()))  # forges no line
+        seconds = f"{self.read_then_think_seconds:.2f} s"
+        return f"{head}; {share}. Read-then-think: answer {answer[:ANSWER_SHOWN]} after {seconds}."
+
+
+class Session(AbstractContextManager["Session"]):
+    """One question over one source; both threads are stopped at the end of a ``with`` block.
+
+    Attributes:
+        started: Time of the start, in seconds of ``time.monotonic``.
+        ended: Time of the input's known end, likewise; infinite before.
     """
 
     def __init__(
-        self, reasoner: StreamingReasoner, question: str, source: Source, *, seed: int = 0
+        self, reasoner: StreamingReasoner, question: str, source: TextSource, *, seed: int = 0
     ) -> None:
-        """Read the question, and begin to listen."""
-        self._moments: queue.SimpleQueue[Moment | Exception | None] = queue.SimpleQueue()
+        self._updates: queue.SimpleQueue[Update | Exception | None] = queue.SimpleQueue()
         self._stop = threading.Event()
-        self._source = source
+        self._reasoner, self._question, self._source = reasoner, question, source
+        self._seed = seed
         self._background = BackgroundStream(
-            reasoner, question, seed=seed, on_event=self._moments.put
+            reasoner, question, seed=seed, on_event=self._updates.put
         )
-        self.started = time.monotonic()
-        self.ended: float | None = None
-        self._feeder = threading.Thread(target=self._feed, name="adasr-source", daemon=True)
-        self._feeder.start()
+        self.started, self.ended = time.monotonic(), math.inf
+        threading.Thread(target=self._feed, name="adasr-source", daemon=True).start()
 
-    @property
-    def stream(self) -> LiveStream:
-        """The stream; look at it once the moments have ended."""
-        return self._background.stream
-
-    def __iter__(self) -> Iterator[Moment]:
-        """Everything that happens, in order; ends behind the answer.
-
-        Raises:
-            Exception: Whatever stopped one of the threads.
-        """
-        while True:
-            moment = self._moments.get()
-            if moment is None:
-                return
-            if isinstance(moment, Exception):
-                raise moment
-            if isinstance(moment, Event) and moment.kind in (Kind.OUT_OF_POSITIONS, Kind.STOPPED):
-                self._stop.set()  # nothing more is read, so nothing more needs to arrive
-            yield moment
-
-    def waited(self) -> Waited | None:
-        """The measured wait; None if nothing was written behind the input's end."""
-        rollout = self.stream.rollout
-        deep = rollout.tokens_in(Phase.DEEP)
-        if not deep or self.ended is None:
-            return None
-        times = [each - self.ended for each in self.stream.token_seconds[-deep:]]
-        reasoning = self.stream.reasoning_tokens
-        begun = reasoning is not None and reasoning < deep
-        return Waited(
-            seconds=times[max(min(rollout.answer_tokens, deep), 1) - 1],
-            first_seconds=times[reasoning] if begun and reasoning is not None else None,
-            end_seconds=times[-1],
-        )
-
-    @property
-    def answered(self) -> bool:
-        """Whether there is an answer in the form that the protocol asks for."""
-        return self.stream.rollout.ending is Ending.ANSWERED
-
-    def close(self) -> None:
-        """Stop both threads."""
+    def __exit__(self, *_error: object) -> None:
         self._stop.set()
         self._background.close(CLOSE_SECONDS)
 
-    def __enter__(self) -> Session:
-        """The session."""
-        return self
+    @property
+    def stream(self) -> LiveStream:
+        """The stream, to be looked at behind the last update."""
+        return self._background.stream
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Close it."""
-        self.close()
+    def __iter__(self) -> Iterator[Update]:
+        """Every update, in order; ends behind the answer. An error of either thread is raised here."""
+        while (update := self._updates.get()) is not None:
+            if isinstance(update, Exception):
+                raise update
+            if isinstance(update, Event) and update.kind in LAST_READS:
+                self._stop.set()  # the source has no reader any more
+            yield update
+
+    def summary(self, *, compare: bool = False) -> StreamSummary:
+        """Figures of the stream, behind its last update.
+
+        Args:
+            compare: Measure a model that was taught read-then-think in that mode, too.
+        """
+        stream, rollout = self.stream, self.stream.rollout
+        times, reasoning = stream.token_seconds, stream.reasoning_tokens
+        deep = rollout.tokens_in(Phase.DEEP)
+        after = [second - self.ended for second in times[len(times) - deep :]]
+        has_answer = reasoning is not None and reasoning < deep
+        summary = StreamSummary(
+            answer_latency_seconds=after[max(min(rollout.answer_tokens, deep), 1) - 1]
+            if after
+            else None,
+            first_token_seconds=after[reasoning or 0] if has_answer else None,
+            failure=stream.failure,
+            tokens=len(times),
+            tokens_before_end=sum(second < self.ended for second in times),
+            streaming_tokens=rollout.tokens_in(Phase.STREAM),
+            deep_tokens=deep,
+        )
+        is_taught = self._reasoner.taught_mode is Mode.READ_THEN_THINK
+        if compare and is_taught and not stream.ended_early:
+            with suppress(UserError):  # no room for an answer
+                return self._compared(summary)
+        return summary
+
+    def _compared(self, summary: StreamSummary) -> StreamSummary:
+        chunks = self.stream.chunks
+        other = self._reasoner.read_then_think(self._question, chunks, seed=self._seed)
+        if other.ending is not Ending.ANSWERED:
+            return summary
+        return dataclasses.replace(
+            summary,
+            read_then_think_seconds=other.seconds,
+            read_then_think_answer=other.answer,
+        )
 
     def _feed(self) -> None:
         stream = self._background
         try:
             for piece in self._source(self._stop):
                 if piece.text:
-                    self._moments.put(Arrived(piece.text, time.monotonic()))
+                    self._updates.put(InputArrival(piece.text, time.monotonic()))
                 self.ended = time.monotonic()
                 if piece.chunk is not None:
                     stream.read(piece.chunk)
@@ -148,6 +184,14 @@ class Session:
                     stream.cut()
                 elif piece.pause:
                     stream.pause()
+                if piece.pause and not piece.text:
+                    stream.submit(self._report_open_text)
             stream.finish()
-        except Exception as error:  # it is raised where the moments are taken
-            self._moments.put(error)
+        except Exception as error:  # raised again by the iteration
+            self._updates.put(error)
+
+    def _report_open_text(self) -> None:
+        """Runs in the model's thread: a sentence in its queue is read before it can count as open."""
+        text = self.stream.open_text.strip()
+        if text and not self.stream.ended_early:
+            self._updates.put(UnfinishedSentence(text, time.monotonic()))

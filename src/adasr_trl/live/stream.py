@@ -1,10 +1,11 @@
-"""One question and its input as it arrives: what is read and written because of it, as events with their times.
+"""One question and its input as it arrives: reading and writing as events with their times.
 
-    >>> stream = reasoner.start("How many coins does Tom have?")       # StreamingReasoner's
+    >>> stream = reasoner.start("How many coins does Tom have?")       # a StreamingReasoner
     >>> for event in stream.feed("Tom has 5 coins. Tom finds 3") + stream.pause() + stream.finish():
     ...     event.kind, event.text, event.at
 
-How text becomes chunks is in ``chunking``, what is fed and sampled in ``engines``.
+Cutting of text into chunks is in ``core.chunking``, prefill and decoding in ``engines``. Markers never reach an event's
+text; only a chunk of the input may contain one, as plain text.
 """
 
 from __future__ import annotations
@@ -16,16 +17,19 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from adasr_trl.core.errors import UserError
-from adasr_trl.core.protocol import Ending, Phase
+from adasr_trl.core.protocol import Ending, Phase, first_marker, thought_text
 from adasr_trl.core.rollout import Rollout
 from adasr_trl.core.sentences import SentenceStream
 from adasr_trl.engines import Request, Sampling
 from adasr_trl.engines.base import LiveEngine
 from adasr_trl.layouts import Layout, Turn
 
+TOO_LONG = "the input is longer than the model's positions"
+STOPPED = "a thought was malformed, and streaming.on_malformed is stop"
 
-class Kind(Enum):
-    """What an event tells of."""
+
+class EventKind(Enum):
+    """Kind of an event."""
 
     READ = "read"
     THOUGHT = "thought"
@@ -35,22 +39,24 @@ class Kind(Enum):
     ANSWER = "answer"
 
 
+LAST_READS = (EventKind.OUT_OF_POSITIONS, EventKind.STOPPED)  # nothing more is read behind these
+
+
 @dataclass(frozen=True)
 class Event:
-    """Something that happened in a stream.
+    """One step of a live stream.
 
     Attributes:
-        kind: What.
-        text: The chunk as it was read, the thought's words ("" for a skip), the deep reasoning, or the answer ("" if
-            there is none). Nothing more is read behind OUT_OF_POSITIONS (the stream is longer than the model can take)
-            and STOPPED (a malformed thought where ``on_malformed`` is ``stop``); the text says so in words.
-        ending: How what was written ended; None for READ.
-        chunk: Which chunk it belongs to, from 0; how many there were for DEEP, ANSWER and the ends of reading.
-        tokens: How many were written for it; for ANSWER all of the deep part up to the answer's value.
-        at: When it had happened, in seconds of ``time.monotonic``: a chunk began to be read, the last token was written.
+        kind: Its kind.
+        text: The chunk, the thought, the deep reasoning or the answer, without markers; "" for a skip or a missing
+            answer. For OUT_OF_POSITIONS and STOPPED: the reason in words.
+        ending: Ending of the written segment; None for READ.
+        chunk: Index of the chunk, from 0; the number of chunks for all kinds but READ and THOUGHT.
+        tokens: Number of written tokens; for ANSWER the deep tokens up to the end of the answer's value.
+        at: Seconds of ``time.monotonic``: start of reading, or last written token. Never decreases in a stream.
     """
 
-    kind: Kind
+    kind: EventKind
     text: str
     ending: Ending | None = None
     chunk: int = 0
@@ -62,8 +68,9 @@ class LiveStream:
     """One question and its input as it arrives.
 
     Attributes:
-        token_seconds: When each token was written, in seconds of ``time.monotonic``.
-        chunks: What was read so far, as it was cut.
+        token_seconds: Time of each written token, in seconds of ``time.monotonic``.
+        chunks: The chunks read so far.
+        open_text: Input behind the last chunk; its sentence has no end yet.
         finished: Whether ``finish`` was called.
     """
 
@@ -75,7 +82,6 @@ class LiveStream:
         request: Request,
         on_event: Callable[[Event], None] | None = None,
     ) -> None:
-        """Read the question."""
         self._engine, self._layout, self._sampling = engine, layout, sampling
         try:
             opening = layout.opening(request.episode.question)
@@ -83,43 +89,46 @@ class LiveStream:
         except UserError as error:
             raise UserError(f"question: cannot be read ({error})") from error
         self._row.on_token = self._after_token
-        self._on_event = on_event
+        self._on_event = on_event or (lambda _: None)
         self._sentences = SentenceStream()
-        self._events: list[Event] = []  # of the call at hand
-        self._unread: deque[str] = deque()  # handed on, and not told of yet
-        self._told = 0  # thoughts
-        self._read_tokens = 0  # written before the segment at hand
-        self._ended = False
+        self._events: list[Event] = []  # of the current call
+        self._unread: deque[str] = deque()  # chunks in the engine without their READ event
+        self._thought_events = 0
+        self._segment_start = 0  # index into token_seconds
+        self._early_end = ""  # the reason
         self._cancelled = False
         self.token_seconds: list[float] = []
         self.chunks: list[str] = []
+        self.open_text = ""
         self.finished = False
 
     def feed(self, text: str) -> list[Event]:
-        """More of the input; what was read and thought because of it, in order."""
+        """Take more of the input; return the events that it causes, in order."""
         self._refuse_if_finished()
-        return self._read(self._sentences.feed(text))
+        self.open_text += text
+        return self._read(self._closed(self._sentences.feed(text)))
 
     def pause(self) -> list[Event]:
-        """Nothing more comes for now: a sentence that stands at its stop is read without waiting for the next word."""
+        """End of the input for now: a sentence that stands at its stop is read without its next word."""
         self._refuse_if_finished()
-        return self._read(self._sentences.pause())
+        return self._read(self._closed(self._sentences.pause()))
 
     def cut(self) -> list[Event]:
-        """A chunk ends here, whatever its words, such as at the end of a caption without punctuation."""
+        """End of a chunk, whatever its words, such as a caption without punctuation."""
         self._refuse_if_finished()
-        return self._read(self._sentences.cut())
+        return self._read(self._closed(self._sentences.cut()))
 
     def read(self, chunk: str) -> list[Event]:
-        """A whole chunk, cut by whoever sends it: it is read as it is, behind what is left of the text before it."""
+        """Read the open text, then a whole chunk as it is."""
         self._refuse_if_finished()
         rest, self._sentences = self._sentences.finish(), SentenceStream()
+        self.open_text = ""
         return self._read((*rest, chunk) if chunk.strip() else rest)
 
     def finish(self) -> list[Event]:
-        """The input has ended: read what is left, reason to the end, and answer."""
+        """End of the input: read the open text, reason, and answer."""
         self._refuse_if_finished()
-        events = self._read(self._sentences.finish())
+        events = self._read(self._closed(self._sentences.finish()))
         self.finished = True
         if not self.chunks:
             raise UserError("the stream ended without any text; feed it before it is finished.")
@@ -130,31 +139,53 @@ class LiveStream:
         return events + self._answered()
 
     def cancel(self) -> None:
-        """Write no more, from any thread; the call at hand returns behind the token that is being written."""
+        """Stop writing, from any thread; the current call returns behind the current token."""
         self._cancelled = True
         self._row.cancel()
 
     @property
     def rollout(self) -> Rollout:
-        """All tokens so far, in the order in which they were read and written."""
+        """All tokens so far, in the order of reading and writing."""
         return self._row.rollout()
 
     @property
     def reasoning_tokens(self) -> int | None:
-        """Tokens of the deep part up to the end of its reasoning; None where that was not reached."""
+        """Deep tokens up to the end of the reasoning; None before that end."""
         return self._row.reasoning_tokens
 
     @property
     def ended_early(self) -> bool:
-        """Whether nothing more is read, whatever arrives."""
-        return self._ended
+        """Whether reading has ended before the input."""
+        return bool(self._early_end)
+
+    @property
+    def failure(self) -> str | None:
+        """Reason for the lack of an answer, in words; None for an answered stream."""
+        rollout, markers = self.rollout, self._layout.markers
+        if rollout.ending is Ending.ANSWERED:
+            return None
+        if self._early_end:
+            return self._early_end
+        if rollout.ending is Ending.OUT_OF_TOKENS:
+            return "the deep part reached its token limit"
+        if rollout.answer is None:
+            part = "a marker inside the reasoning" if first_marker(rollout.deep, markers) else ""
+            return f"malformed: {part or 'no answer behind the reasoning'}"
+        if first_marker(rollout.answer, markers):
+            return "malformed: a marker inside the answer"
+        return "malformed: an empty answer"
 
     def _refuse_if_finished(self) -> None:
         if self.finished:
             raise UserError("the stream is finished; start another one.")
 
+    def _closed(self, chunks: Sequence[str]) -> Sequence[str]:
+        """Chunks that leave the open text."""
+        self.open_text = self.open_text[sum(map(len, chunks)) :]
+        return chunks
+
     def _read(self, chunks: Sequence[str]) -> list[Event]:
-        """All that has arrived is read before anything is written, where the layout has a stream of its own for it."""
+        """Read chunks and write their thoughts; a source stream of its own is read before the first token is written."""
         self._events = []
         if not chunks or self._row.done:
             return self._events
@@ -165,56 +196,57 @@ class LiveStream:
             read = turns[-1].sees
             self.chunks.append(chunk)
         self._unread.extend(chunks)
-        self._tell_read()
+        self._emit_read()
         self._row.extend(sorted(turns, key=lambda turn: turn.writes is not Phase.READ))
         self._engine.advance(self._row, self._memory, self._sampling)
         while self._unread:
-            self._tell_read()
+            self._emit_read()
         if self._row.done:
-            self._tell_end()
+            self._emit_early_end()
         return self._events
 
     def _answered(self) -> list[Event]:
         """The last two events."""
         self._events = []
-        rollout, count = self.rollout, len(self.chunks)
+        rollout, count, markers = self.rollout, len(self.chunks), self._layout.markers
         deep = rollout.tokens_in(Phase.DEEP)
         reasoning = min(self.reasoning_tokens or deep, deep)
         times = self.token_seconds[len(self.token_seconds) - deep :] or [time.monotonic()]
-        ends = (times[max(reasoning, 1) - 1], times[-1])
-        self._tell(Event(Kind.DEEP, rollout.deep, rollout.ending, count, deep, ends[0]))
-        answer, tokens = rollout.answer or "", min(rollout.answer_tokens, deep)
-        self._tell(Event(Kind.ANSWER, answer, rollout.ending, count, tokens, ends[1]))
+        words = thought_text(rollout.deep, markers)
+        at = times[max(reasoning, 1) - 1]
+        self._emit(Event(EventKind.DEEP, words, rollout.ending, count, deep, at))
+        answer, tokens = thought_text(rollout.answer or "", markers), rollout.answer_tokens
+        tokens = min(tokens, deep)
+        self._emit(Event(EventKind.ANSWER, answer, rollout.ending, count, tokens, times[-1]))
         return self._events
 
     def _after_token(self) -> None:
         self.token_seconds.append(time.monotonic())
-        if len(self._row.thoughts) == self._told:
+        if len(self._row.thoughts) == self._thought_events:
             return
-        words, ending = self._row.thoughts[self._told]
-        tokens = len(self.token_seconds) - self._read_tokens
+        words, ending = self._row.thoughts[self._thought_events]
+        tokens = len(self.token_seconds) - self._segment_start
         at = self.token_seconds[-1]
-        self._tell(Event(Kind.THOUGHT, words, ending, self._told, tokens, at))
-        self._told += 1
-        self._read_tokens = len(self.token_seconds)
+        self._emit(Event(EventKind.THOUGHT, words, ending, self._thought_events, tokens, at))
+        self._thought_events += 1
+        self._segment_start = len(self.token_seconds)
         if self._unread:
-            self._tell_read()
+            self._emit_read()
 
-    def _tell_read(self) -> None:
+    def _emit_read(self) -> None:
         chunk = len(self.chunks) - len(self._unread)
-        event = Event(Kind.READ, self._unread.popleft(), chunk=chunk, at=time.monotonic())
-        self._tell(event)
+        text = self._unread.popleft()
+        self._emit(Event(EventKind.READ, text, chunk=chunk, at=time.monotonic()))
 
-    def _tell_end(self) -> None:
-        if self._ended or self._cancelled:
+    def _emit_early_end(self) -> None:
+        if self._early_end or self._cancelled:
             return
-        self._ended = True
-        kind, words = Kind.STOPPED, "a thought was malformed, and streaming.on_malformed is stop"
-        if self._row.ending is Ending.OUT_OF_TOKENS:
-            kind, words = Kind.OUT_OF_POSITIONS, "the input is longer than the model's positions"
-        self._tell(Event(kind, words, self._row.ending, len(self.chunks), at=time.monotonic()))
+        is_full = self._row.ending is Ending.OUT_OF_TOKENS
+        kind = EventKind.OUT_OF_POSITIONS if is_full else EventKind.STOPPED
+        self._early_end = TOO_LONG if is_full else STOPPED
+        count, at = len(self.chunks), time.monotonic()
+        self._emit(Event(kind, self._early_end, self._row.ending, count, at=at))
 
-    def _tell(self, event: Event) -> None:
+    def _emit(self, event: Event) -> None:
         self._events.append(event)
-        if self._on_event is not None:
-            self._on_event(event)
+        self._on_event(event)

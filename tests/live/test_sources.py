@@ -12,7 +12,7 @@ from adasr_trl.core.clock import Clock, arrivals
 from adasr_trl.core.decoding import Decoder, read_text
 from adasr_trl.core.errors import UserError
 from adasr_trl.live import sources
-from adasr_trl.live.sources import Piece, on_time, replayed, transcribed, typed
+from adasr_trl.live.sources import InputPiece, on_time, replayed, transcribed, typed
 from support.live_use import EPISODE, TEXT
 
 
@@ -101,8 +101,8 @@ def test_speed_makes_both_kinds_of_replay_faster(due):
 def test_a_transcript_arrives_segment_by_segment_at_its_own_times(due):
     text = '[{"end": 2, "text": "Tom has 5"}, {"end": 1, "text": "coins."}]'
     assert pieces_of(transcribed("x", text)) == [
-        Piece("Tom has 5", pause=True),
-        Piece(" coins.", pause=True),
+        InputPiece("Tom has 5", pause=True),
+        InputPiece(" coins.", pause=True),
     ]
     assert due == [2.0, 2.0]
 
@@ -119,24 +119,24 @@ def test_a_pipe_gives_what_was_written_until_it_is_closed(pipe):
     os.write(writing, b"Tom has 5.")
     os.close(writing)
     found = pieces_of(typed(reading, "x", 1.0, by_line=False))
-    assert found == [Piece("Tom has 5."), Piece("")]
+    assert found == [InputPiece("Tom has 5."), InputPiece("")]
 
 
 def test_silence_is_one_pause(pipe):
     reading, writing = pipe
     source = typed(reading, "x", 0.05, by_line=False)(threading.Event())
     os.write(writing, b"Tom has 5.")
-    assert next(source) == Piece("Tom has 5.")
-    assert next(source) == Piece("", pause=True)
+    assert next(source) == InputPiece("Tom has 5.")
+    assert next(source) == InputPiece("", pause=True)
     threading.Timer(0.3, os.write, (writing, b" He")).start()
-    assert next(source) == Piece(" He")  # no second pause in 0.3 s of silence
+    assert next(source) == InputPiece(" He")  # no second pause in 0.3 s of silence
 
 
 def test_a_line_at_a_terminal_is_a_pause(pipe):
     reading, writing = pipe
     source = typed(reading, "x", 1.0, by_line=True)(threading.Event())
     os.write(writing, b"Tom has 5.\n")
-    assert next(source) == Piece("Tom has 5.\n", pause=True)
+    assert next(source) == InputPiece("Tom has 5.\n", pause=True)
 
 
 def test_a_pipe_without_text_is_refused(pipe):
@@ -152,5 +152,5 @@ def test_sources_end_soon_after_they_are_stopped(pipe):
     threading.Timer(0.1, stop.set).start()
     started = time.monotonic()
     assert list(typed(pipe[0], "x", 60.0, by_line=False)(stop)) == []
-    assert list(on_time([(60.0, Piece("x"))], stop)) == []
+    assert list(on_time([(60.0, InputPiece("x"))], stop)) == []
     assert time.monotonic() - started < 2.0

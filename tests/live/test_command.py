@@ -6,13 +6,19 @@ import json
 import os
 import re
 import sys
+from pathlib import Path
 
 import pytest
 
+from adasr_trl.artifacts.saved_config import save_streaming
+from adasr_trl.cli.main import main as adasr
+from adasr_trl.core.protocol import Ending
+from adasr_trl.live.reasoner import ReadThenThinkResult, StreamingReasoner
 from support.live_use import QUESTION, TEXT, stream, threads_left
 from support.live_use import run as run
 from support.live_use import story as story
 from support.loopback_completions import CompletionServer
+from support.settings import PARALLEL
 
 
 def events(capsys):
@@ -22,35 +28,85 @@ def events(capsys):
 def test_a_pipe_is_read_thought_about_and_answered(run, capsys):
     status = stream(run, data=b"Tom has 5 coins. Tom finds 3 more coins.")
     lines = capsys.readouterr().out.splitlines()
-    labels = [line.split(" s ")[-1].split()[0] for line in lines[1:-2]]
+    labels = [line.split(" s ")[-1].split()[0] for line in lines[1:-1]]
     assert labels[0] == "read"
     assert labels.count("read") == 2
     assert labels[-2:] == ["deep", "answer"]
     assert lines[0] == f"question {QUESTION}"
     assert re.search(
-        r"read-then-think would have taken \d+\.\d\d s, measured, (answer|without)", lines[-2]
+        r"^(Answer \d+\.\d\d s after the end of the input|No answer \(.*\)); \d+ of \d+ tokens were written "
+        r"while it arrived\.$",
+        lines[-1],
     )
     assert status in (0, 1)
+
+
+def times_in(lines: list[str]) -> list[float]:
+    return [float(found[1]) for line in lines if (found := re.match(r" *(\d+\.\d\d) s ", line))]
+
+
+@pytest.mark.parametrize("flags", [["--replay", "STORY", "--wpm", "30000"], []])
+def test_times_of_printed_lines_never_decrease(run, story, capsys, flags):
+    data = None if flags else TEXT.encode()  # a pipe delivers all sentences at once
+    stream(run, *(story if flag == "STORY" else flag for flag in flags), data=data)
+    times = times_in(capsys.readouterr().out.splitlines())
+    assert len(times) >= 6
+    assert times == sorted(times)
+
+
+@pytest.mark.parametrize(("mode", "compares"), [("streaming", False), ("read_then_think", True)])
+def test_read_then_think_is_compared_only_in_a_run_that_was_taught_it(
+    run, story, capsys, monkeypatch, mode, compares
+):
+    result = ReadThenThinkResult(0.5, "9", Ending.ANSWERED)
+    monkeypatch.setattr(StreamingReasoner, "read_then_think", lambda *_, **__: result)
+    Path(run, "config.yaml").write_text(f"mode: {mode}\n")
+    stream(run, "--replay", story, "--wpm", "30000")
+    closing = capsys.readouterr().out.splitlines()[-1]
+    assert ("Read-then-think: answer 9 after 0.50 s." in closing) is compares
+    stream(run, "--replay", story, "--wpm", "30000", "--no-compare")
+    assert "Read-then-think" not in capsys.readouterr().out
+
+
+def test_read_then_think_without_an_answer_is_not_mentioned(run, story, capsys, monkeypatch):
+    result = ReadThenThinkResult(0.5, "9", Ending.MALFORMED)
+    monkeypatch.setattr(StreamingReasoner, "read_then_think", lambda *_, **__: result)
+    Path(run, "config.yaml").write_text("mode: read_then_think\n")
+    stream(run, "--replay", story, "--wpm", "30000")
+    assert "Read-then-think" not in capsys.readouterr().out
 
 
 def test_programs_get_one_event_a_line_with_its_time(run, story, capsys):
     stream(run, "--replay", story, "--wpm", "30000", "--json")
     found = events(capsys)
     assert [each["event"] for each in found if each["event"] not in ("text", "thought")] == [
-        *("start", "read", "read", "read", "deep", "answer", "wait"),
+        *("start", "read", "read", "read", "deep", "answer", "summary"),
     ]
     assert "".join(each["text"] for each in found if each["event"] == "text") == TEXT
     assert [each["chunk"] for each in found if each["event"] == "thought"] == [0, 1, 2]
     assert all(each["seconds"] >= 0 for each in found)
     first = next(each for each in found if each["event"] == "read")
     assert first["arrived_seconds"] <= first["seconds"]
-    wait = found[-1]
-    assert 0 < wait["wait_seconds"] < 10
-    assert wait["read_then_think"] == "measured"
-    assert wait["read_then_think_seconds"] > 0
+    summary = found[-1]
+    assert 0 < summary["answer_latency_seconds"] < 10
+    assert 0 <= summary["tokens_before_end"] <= summary["streaming_tokens"]
+    assert summary["tokens"] == summary["streaming_tokens"] + summary["deep_tokens"]
 
 
-def test_a_transcript_and_another_layout_can_be_asked_for(run, tmp_path, capsys):
+@pytest.mark.parametrize("command", ["stream", "replay"])
+def test_another_layout_than_the_taught_one_is_refused_in_one_line(run, story, capsys, command):
+    if command == "stream":
+        assert stream(run, "--replay", story, "--layout", "parallel") == 2
+    else:
+        assert adasr(["replay", run, "--layout", "parallel", "--episodes", story]) == 2
+    assert capsys.readouterr().err.splitlines()[-1] == (
+        f"error: layout: got parallel, but {run} was taught the interleaved layout; leave it out, or name a run that "
+        f"was trained with streaming.layout: parallel."
+    )
+
+
+def test_a_transcript_and_the_parallel_layout(run, tmp_path, capsys):
+    save_streaming(Path(run), PARALLEL)
     talk = tmp_path / "talk.srt"
     talk.write_text("1\n00:00:00,000 --> 00:00:01,000\nTom has 5 coins.\n")
     stream(run, "--transcript", str(talk), "--speed", "50", "--layout", "parallel", "--json")
@@ -64,7 +120,7 @@ def test_a_transcript_and_another_layout_can_be_asked_for(run, tmp_path, capsys)
 def test_ten_thousand_words_end_by_a_named_event(run, capsys):
     assert stream(run, "--json", data=b"Tom finds 3 more coins. " * 2_000) == 1
     found = [each["event"] for each in events(capsys)]
-    assert found[-4:] == ["out_of_positions", "deep", "answer", "wait"]
+    assert found[-4:] == ["out_of_positions", "deep", "answer", "summary"]
     assert stream(run, "--json", data=b"no stop anywhere in it " * 2_000) == 1
     assert "out_of_positions" in [each["event"] for each in events(capsys)]
 

@@ -11,9 +11,10 @@ import torch
 
 from adasr_trl.artifacts.saved_config import save_streaming
 from adasr_trl.core.errors import UserError
+from adasr_trl.core.protocol import thought_text
 from adasr_trl.engines import HFEngine, Request, Sampling
 from adasr_trl.live.background import BackgroundStream
-from adasr_trl.live.reasoner import Kind, StreamingReasoner
+from adasr_trl.live.reasoner import EventKind, StreamingReasoner
 from support.live_use import EPISODE, QUESTION, TEXT, pieces, reasoner_of
 from support.loopback_completions import CompletionServer
 from support.settings import PARALLEL, STREAMING
@@ -46,9 +47,10 @@ def test_a_stream_in_the_background_writes_what_a_rollout_of_the_whole_text_writ
             stream.feed(piece)
         stream.finish()
         events = list(stream)
-    assert [e.text for e in events if e.kind is Kind.READ] == list(EPISODE.chunks)
-    assert [e.text for e in events if e.kind is Kind.THOUGHT] == list(whole.thoughts)
-    assert (events[-2].text, events[-1].text) == (whole.deep, whole.answer or "")
+    assert [e.text for e in events if e.kind is EventKind.READ] == list(EPISODE.chunks)
+    assert [e.text for e in events if e.kind is EventKind.THOUGHT] == list(whole.thoughts)
+    words = [thought_text(text, STREAMING.markers) for text in (whole.deep, whole.answer or "")]
+    assert [event.text for event in events[-2:]] == words
     assert events == live(reasoner)[0]
 
 
@@ -105,7 +107,11 @@ def test_an_error_in_the_background_is_raised_where_the_events_are_taken(reasone
 def test_a_stream_that_is_closed_early_ends(reasoner):
     with BackgroundStream(reasoner, QUESTION) as stream:
         stream.feed("Tom has 5 coins. He sings.")
-    assert [event.kind for event in stream] in ([], [Kind.READ], [Kind.READ, Kind.THOUGHT])
+    assert [event.kind for event in stream] in (
+        [],
+        [EventKind.READ],
+        [EventKind.READ, EventKind.THOUGHT],
+    )
 
 
 @pytest.mark.parametrize("strict", [False, True])

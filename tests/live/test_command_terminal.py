@@ -94,8 +94,28 @@ def test_a_sentence_that_is_typed_is_thought_about_when_its_line_ends(run, termi
     text = terminal.text()
     assert re.search(r"read +Tom has 5 coins\.", text)
     assert re.search(r"read +Tom finds 3 more\r\n", text)
-    assert "waited" in text
+    assert re.search(r"Answer \d|No answer ", text)
     assert termios.tcgetattr(terminal.slave) == terminal.modes
+
+
+def test_after_a_pause_an_unfinished_sentence_says_which_end_it_waits_for(run, terminal):
+    def by_hand():
+        terminal.wait_for(b"question")
+        terminal.type(b"Tom has 5 coins\n")
+        terminal.wait_for(b"waits")
+        terminal.type(b"\n")  # an empty line ends the sentence
+        terminal.wait_for(b"read")
+        terminal.type(b"Tom finds 3\n\x04")
+
+    threading.Thread(target=by_hand, daemon=True).start()
+    with terminal.entered(typing=True):
+        stream(run, "--pause", "0.1")
+    text = terminal.text()
+    assert (
+        "waits  for the end of the sentence (. ? !), an empty line, or the end of the input" in text
+    )
+    assert re.search(r"read +Tom has 5 coins\r\n", text)
+    assert text.index("waits") < text.index("read")
 
 
 def test_on_a_terminal_thoughts_stand_beside_the_input_and_the_cursor_comes_back(
@@ -104,6 +124,10 @@ def test_on_a_terminal_thoughts_stand_beside_the_input_and_the_cursor_comes_back
     with terminal.entered():
         stream(run, "--replay", story, "--wpm", "30000")
     assert re.search(r"\d\.\d\d s Tom has 5 coins\. +(think|skip) ", terminal.text())
+    rows = re.findall(r"(\d\.\d\d) s [^\r\n]* tokens?  (\d\.\d\d) s", terminal.text())
+    times = [float(time) for row in rows for time in row]
+    assert len(rows) == 3
+    assert times == sorted(times)
     assert terminal.shown.count(b"\x1b[?25l") == terminal.shown.count(b"\x1b[?25h") == 1
 
 
