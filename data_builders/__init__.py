@@ -4,5 +4,5 @@
     python -m data_builders gsm8k --input train.jsonl --out data/gsm8k
     python -m data_builders --config configs/tiny/data.yaml
 
-One file a source (``source`` says what it must hold); ``build`` is what all share. Nothing here imports torch.
+One file a source (``sources.base`` has the interface); ``pipeline`` is shared by all. Nothing here imports torch.
 """

@@ -1,7 +1,7 @@
 """The command line of the builders: ``python -m data_builders SOURCE [options]`` or ``--config FILE``.
 
-A configuration file holds the same options by name (``source: ledger``, ``out: data/tiny``, ``train_count: 20000``);
-what is given on the command line wins. Every error is one line and exit status 2, and leaves nothing behind.
+A configuration file holds the same options by name (``source: ledger``, ``out: data/tiny``, ``train_count: 20000``); the
+command line wins. Every error is one line and exit status 2, and leaves nothing behind.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from adasr_trl.core.errors import UserError
 from adasr_trl.core.piped import run_piped
 from data_builders.errors import BuildError
 from data_builders.pipeline import run
-from data_builders.sources.base import SOURCES, load_source
+from data_builders.sources.base import load_source, sources
 
 PROGRAM = "python -m data_builders"
 USAGE = f"""usage: {PROGRAM} SOURCE --out DIR [options]
@@ -31,13 +31,18 @@ USAGE = f"""usage: {PROGRAM} SOURCE --out DIR [options]
        {PROGRAM} teach DIR ...      ask a model for traces of its episodes
 
 Builds train.jsonl, test.jsonl and manifest.json. Sources:
-{chr(10).join(f"  {name:16} {what}" for name, what in SOURCES.items())}
+{{sources}}
 
 {PROGRAM} SOURCE --help lists the options of a source."""
 
 
 class _Parser(argparse.ArgumentParser):
-    """Raises instead of printing its usage."""
+    """Raises a BuildError instead of printing its usage."""
+
+    def __init__(self, command: str, description: str | None) -> None:
+        super().__init__(
+            prog=f"{PROGRAM} {command}".strip(), description=description, allow_abbrev=False
+        )
 
     def error(self, message: str) -> NoReturn:
         raise BuildError(message)
@@ -51,94 +56,73 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _main(argv: Sequence[str] | None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     if not arguments or arguments[0] in ("-h", "--help"):
-        print(USAGE)
+        lines = (f"  {name:16} {summary}" for name, summary in sources().items())
+        print(USAGE.format(sources="\n".join(lines)))
         return 0 if arguments else 2
-    arguments, command = _split_command(arguments)
     try:
         if arguments[0] in TOOLS:
             return TOOLS[arguments[0]](arguments[1:])
-        builder, options = _parse(arguments)
-        if options.ephemeral:
-            return _run_ephemeral(builder, options, command)
-        _refuse_command(command)
-        outcome = run.run(builder, options, _progress())
+        return _build(arguments)
     except BrokenPipeError:
-        raise  # whoever read our output has gone
+        raise  # the reader of our output has gone: run_piped handles it
     except (UserError, ConfigError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("error: interrupted; the same command goes on with what is built.", file=sys.stderr)
+        print("error: interrupted; run the same command again.", file=sys.stderr)
         return 130
-    if outcome.was_current:
+
+
+def _build(arguments: list[str]) -> int:
+    arguments, command = _split_command(arguments)
+    builder, options = _parse(arguments)
+    if options.ephemeral:
+        return _run_ephemeral(builder, options, command)
+    if command:
+        raise BuildError(f"-- {command[0]}: a command needs --ephemeral in place of --out.")
+    result = run.run(builder, options, _progress())
+    if result.was_current:
         print(f"{options.out}: up to date")
     else:
-        print(_summary(options.out, outcome.manifest))
+        print(_summary(options.out, result.manifest))
     return 0
 
 
 def _inspect(arguments: list[str]) -> int:
     from data_builders.tools import quality_report
 
-    parser = _Parser(
-        prog=f"{PROGRAM} inspect", description=quality_report.__doc__, allow_abbrev=False
-    )
+    parser = _Parser("inspect", quality_report.__doc__)
     quality_report.add_options(parser)
     options = parser.parse_args(arguments)
-    found = quality_report.inspect(options.directory, episodes=options.episodes, seed=options.seed)
-    print(quality_report.render(found, str(options.directory)))
+    report = quality_report.inspect(options.directory, episodes=options.episodes, seed=options.seed)
+    print(quality_report.render(report, str(options.directory)))
     return 0
 
 
 def _teach(arguments: list[str]) -> int:
     from data_builders.tools import teacher
 
-    parser = _Parser(prog=f"{PROGRAM} teach", description=teacher.__doc__, allow_abbrev=False)
+    parser = _Parser("teach", teacher.__doc__)
     teacher.add_options(parser)
     options = parser.parse_args(arguments)
     taught = teacher.run(options, _teaching_progress())
     files = ", ".join(f"{count:,} in {name}" for name, count in taught.files.items())
     print(f"{options.out}: {files}; {taught.traced:,} with a trace")
     if taught.reasons:
-        reasons = ", ".join(f"{reason}: {count:,}" for reason, count in taught.reasons.items())
-        print(f"  replies kept apart: {reasons}")
+        print(f"  rejected replies: {_listed(taught.reasons)}")
     print(f"  {_spent(taught.spent)}")
     return 0
 
 
-def _spent(spent: Mapping[str, Any]) -> str:
-    tokens = f"{spent['input_tokens']:,} + {spent['output_tokens']:,} tokens"
-    return f"{spent['requests']:,} requests, {spent['cached']:,} from the cache, {tokens}, ${spent['dollars']:.2f}"
-
-
-def _teaching_progress() -> Callable[[Any], None]:
-    """A line of progress on a terminal."""
-
-    def show(taught: Any) -> None:
-        if sys.stderr.isatty():
-            line = f"\r{sum(taught.files.values()):,} episodes, {_spent(taught.spent)} "
-            print(line, end="", file=sys.stderr, flush=True)
-
-    return show
-
-
-TOOLS: dict[str, Callable[[list[str]], int]] = {
-    "inspect": _inspect,
-    "teach": _teach,
-}
+TOOLS: dict[str, Callable[[list[str]], int]] = {"inspect": _inspect, "teach": _teach}
 
 
 def _split_command(arguments: list[str]) -> tuple[list[str], list[str]]:
     """The program's own arguments, and the command behind ``--``."""
     if "--" not in arguments:
         return arguments, []
-    place = arguments.index("--")
-    return arguments[:place], arguments[place + 1 :]
-
-
-def _refuse_command(command: list[str]) -> None:
-    if command:
-        raise BuildError(f"-- {command[0]}: a command needs --ephemeral in place of --out.")
+    split = arguments.index("--")
+    return arguments[:split], arguments[split + 1 :]
 
 
 def _run_ephemeral(builder: str, options: argparse.Namespace, command: list[str]) -> int:
@@ -159,10 +143,10 @@ def _parse(arguments: list[str]) -> tuple[str, argparse.Namespace]:
     if not arguments[0].startswith("-"):
         builder, *rest = arguments
         return builder, parse_options(builder, rest)
-    first = _Parser(add_help=False, allow_abbrev=False)
+    first = _Parser("", None)
     first.add_argument("--config", type=Path, required=True)
-    known, rest = first.parse_known_args(arguments)
-    settings = _read_config(known.config)
+    config, rest = first.parse_known_args(arguments)
+    settings = _read_config(config.config)
     builder = str(settings.pop("source").value)
     try:
         return builder, parse_options(builder, [*_as_arguments(settings), *rest])
@@ -171,31 +155,32 @@ def _parse(arguments: list[str]) -> tuple[str, argparse.Namespace]:
 
 
 def parse_options(builder: str, arguments: list[str]) -> argparse.Namespace:
-    """The options of one source, refused with the nearest known name."""
-    parser = _Parser(
-        prog=f"{PROGRAM} {builder}", description=SOURCES.get(builder), allow_abbrev=False
-    )
+    """The options of one source; an unknown one is refused with the nearest known name."""
+    parser = _Parser(builder, sources().get(builder))
     run.add_options(parser)
     load_source(builder).add_options(parser)
     spelled = [re.sub(r"^--[\w-]+", lambda m: m[0].replace("_", "-"), a) for a in arguments]
     options, unknown = parser.parse_known_args(spelled)
     if unknown:
         flag = unknown[0].partition("=")[0]
-        names = [f"--{name.replace('_', '-')}" for name in vars(options)]
+        names = [_flag(name) for name in vars(options)]
         close = difflib.get_close_matches(flag, names, n=1)
         hint = f"did you mean {close[0]}?" if close else f"{parser.prog} --help lists the known."
         raise BuildError(f"unknown argument {flag} of the source {builder}; {hint}")
     return options
 
 
+def _flag(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
+
+
 def _read_config(path: Path) -> dict[str, Entry]:
     root = read_yaml(path)
     settings = dict(root.value) if isinstance(root.value, dict) else {}
-    source = settings.get("source")
+    source, known = settings.get("source"), ", ".join(sources())
     if source is None:
-        raise BuildError(f"{path}: source is missing; expected one of {', '.join(SOURCES)}.")
-    if source.value not in SOURCES:
-        known = ", ".join(SOURCES)
+        raise BuildError(f"{path}: source is missing; expected one of {known}.")
+    if source.value not in sources():
         raise BuildError(f"{source.where}: unknown source {source.value!r}; known are {known}.")
     return settings
 
@@ -204,11 +189,11 @@ def _as_arguments(settings: dict[str, Entry]) -> list[str]:
     """Settings as flags; a file describes its output, so an older build of it is replaced."""
     arguments = ["--refresh"]
     for key, entry in settings.items():
-        flag = key.replace("_", "-")
+        flag = _flag(key)
         if isinstance(entry.value, bool):
-            arguments.append(f"--{flag}" if entry.value else f"--no-{flag}")
+            arguments.append(flag if entry.value else f"--no-{flag[2:]}")
         elif isinstance(entry.value, str | int | float):
-            arguments.append(f"--{flag}={entry.value}")
+            arguments.append(f"{flag}={entry.value}")
         else:
             kind = "nothing" if entry.value is None else "a list or keys"
             raise BuildError(f"{entry.where}: {key}: got {kind}; expected one value.")
@@ -216,13 +201,13 @@ def _as_arguments(settings: dict[str, Entry]) -> list[str]:
 
 
 def _located(message: str, settings: dict[str, Entry], overrides: list[str]) -> str:
-    """The message with the file and line of the key that it speaks of."""
-    found = re.match(r"(argument|unknown argument) (?:\S+/)?--(?:no-)?([\w-]+)", message)
-    for key, entry in settings.items() if found else ():
-        flag = key.replace("_", "-")
-        if found and flag == found[2] and not any(o.startswith(f"--{flag}") for o in overrides):
-            if found[1] == "unknown argument":
-                return str(unknown_key(entry, key, ())).rstrip(".") + message[found.end() :]
+    """The message with the file and line of the key that it names."""
+    named = re.match(r"(argument|unknown argument) (?:\S+/)?--(?:no-)?([\w-]+)", message)
+    for key, entry in settings.items() if named else ():
+        flag = _flag(key)
+        if named and flag[2:] == named[2] and not any(o.startswith(flag) for o in overrides):
+            if named[1] == "unknown argument":
+                return str(unknown_key(entry, key, ())).rstrip(".") + message[named.end() :]
             return f"{entry.where}: {message}"
     return message
 
@@ -233,35 +218,56 @@ def _progress() -> run.Progress | None:
         return None
     started = time.monotonic()
 
-    def show(done: int, parts: int, episodes: int) -> None:
+    def show(done: int, rows: int, episodes: int) -> None:
         seconds = max(time.monotonic() - started, 1e-9)
-        left = int(seconds * (parts - done) / done)
+        left = int(seconds * (rows - done) / done)
         line = f"\r{episodes:,} episodes, {episodes / seconds:,.0f}/s, {left // 60}:{left % 60:02} left "
-        print(line, end="" if done < parts else "\n", file=sys.stderr, flush=True)
+        print(line, end="" if done < rows else "\n", file=sys.stderr, flush=True)
+
+    return show
+
+
+def _teaching_progress() -> Callable[[Any], None]:
+    """A line of progress on a terminal."""
+
+    def show(taught: Any) -> None:
+        if sys.stderr.isatty():
+            line = f"\r{sum(taught.files.values()):,} episodes, {_spent(taught.spent)} "
+            print(line, end="", file=sys.stderr, flush=True)
 
     return show
 
 
 def _summary(out: Path, manifest: dict[str, Any]) -> str:
-    files, figures = manifest["files"], manifest["statistics"]
-    sizes = ", ".join(
-        f"{files[name]['episodes']:,} in {name}"
-        for name in ("train.jsonl", "test.jsonl")
-        if name in files
-    )
-    chunks, seconds = figures["chunks"]["mean"], figures["stream_seconds"]["mean"]
-    parts = [f"{out}: {sizes}", f"  {chunks} chunks and {seconds} s of stream on average"]
-    if figures["skip_share"] is not None:
-        parts[1] += f", {figures['skip_share']:.0%} of the thoughts are skips"
+    files, statistics = manifest["files"], manifest["statistics"]
+    sizes = {
+        name: files[name]["episodes"] for name in ("train.jsonl", "test.jsonl") if name in files
+    }
+    chunks, seconds = statistics["chunks"]["mean"], statistics["stream_seconds"]["mean"]
+    means = f"  {chunks} chunks and {seconds} s of stream on average"
+    if statistics["skip_share"] is not None:
+        means += f", {statistics['skip_share']:.0%} of the thoughts are skips"
+    lines = [f"{out}: " + ", ".join(f"{n:,} in {name}" for name, n in sizes.items()), means]
     if manifest["counts"]:
-        parts.append("  " + ", ".join(f"{n}: {by:,}" for n, by in manifest["counts"].items()))
-    if manifest["rejected"]["total"]:
-        reasons = ", ".join(f"{r}: {n:,}" for r, n in manifest["rejected"]["by_reason"].items())
-        parts.append(f"  {manifest['rejected']['total']:,} rows rejected ({reasons}); see manifest")
+        lines.append(f"  {_listed(manifest['counts'])}")
+    rejected = manifest["rejected"]
+    if rejected["total"]:
+        reasons = _listed(rejected["by_reason"])
+        lines.append(f"  {rejected['total']:,} rows rejected ({reasons}); see manifest")
     if manifest["rejected_traces"]:
-        reasons = ", ".join(f"{r}: {n:,}" for r, n in manifest["rejected_traces"].items())
-        parts.append(f"  traces kept apart in {run.TRACES_FILE}: {reasons}")
-    return "\n".join(parts)
+        lines.append(
+            f"  rejected traces in {run.TRACES_FILE}: {_listed(manifest['rejected_traces'])}"
+        )
+    return "\n".join(lines)
+
+
+def _listed(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{name}: {count:,}" for name, count in counts.items())
+
+
+def _spent(spent: Mapping[str, Any]) -> str:
+    tokens = f"{spent['input_tokens']:,} + {spent['output_tokens']:,} tokens"
+    return f"{spent['requests']:,} requests, {spent['cached']:,} from the cache, {tokens}, ${spent['dollars']:.2f}"
 
 
 if __name__ == "__main__":

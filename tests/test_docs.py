@@ -14,7 +14,7 @@ import pytest
 
 from adasr_trl.cli.main import COMMANDS, _parser
 from data_builders.pipeline import run as build
-from data_builders.sources.base import SOURCES, load_source
+from data_builders.sources.base import load_source, sources
 from data_builders.tools import quality_report, teacher
 
 ROOT = Path(__file__).parent.parent
@@ -188,7 +188,7 @@ def test_the_builders_accept_every_flag(page):
             quality_report.add_options(parser)
         elif source == "teach":
             teacher.add_options(parser)
-        elif source in SOURCES:
+        elif source in sources():
             build.add_options(parser)
             load_source(source).add_options(parser)
         else:

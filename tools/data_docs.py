@@ -1,9 +1,9 @@
-"""Builds every source on the files at hand and writes the figures into docs/DATA.md.
+"""Builds every source on the files at hand and writes the tables of docs/DATA.md.
 
     python -m tools.data_docs --data DIR      (make data-docs DATA=DIR)
 
-``RECIPES`` says which file of DIR is built by which source. The document keeps its words; what stands between the two
-marks is written anew. A file that is not there is named as not built. Builds go into a temporary folder and away again.
+``RECIPES`` pairs files of DIR with sources. The text between the document's two marks is replaced, the rest stays. A
+missing file is named as not built. Builds go into a temporary folder that is removed.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import argparse
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,10 +21,9 @@ from adasr_trl.core.episode import read_episodes
 from adasr_trl.core.files import write_text
 from data_builders.__main__ import parse_options
 from data_builders.errors import BuildError
-from data_builders.pipeline.manifest import read_manifest
+from data_builders.pipeline.manifest import built_files, read_manifest
 from data_builders.pipeline.run import run as build
 from data_builders.rows.inputs import open_input
-from data_builders.sources.base import load_source
 from data_builders.tools import quality_report
 
 SUMMARY = "Build every source on the files at hand and write the figures into docs/DATA.md."
@@ -39,10 +38,10 @@ class Recipe:
     """One build of the document.
 
     Attributes:
-        source: Which source.
-        file: Its input in the folder; "" for one that makes its rows.
+        source: Name of the source.
+        file: Its input in the folder; "" for a generator.
         options: Beside the defaults.
-        text: What of a row is streamed when the question stands in the text or behind it; None where rows are made.
+        text: The text of a row with its question in or behind it; None for rows that are not compared.
     """
 
     source: str
@@ -92,28 +91,26 @@ RECIPES = (
 
 
 @dataclass(frozen=True)
-class Figures:
-    """What one recipe gave.
+class Measurement:
+    """Result of one recipe.
 
     Attributes:
-        recipe: Which.
+        recipe: The recipe.
         manifest: Of its build.
         report: The quality report.
-        rows: Rows of the input.
         unchanged: Rows whose joined chunks equal their text, and how many were compared.
         seconds: Processor time of the build.
     """
 
     recipe: Recipe
     manifest: Mapping[str, Any]
-    report: quality_report.Report
-    rows: int
+    report: quality_report.QualityReport
     unchanged: tuple[int, int]
     seconds: float
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Write the figures; return the exit status."""
+    """Write the tables; return the exit status."""
     parser = argparse.ArgumentParser(prog="python -m tools.data_docs", description=SUMMARY)
     parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="folder of inputs")
     parser.add_argument(
@@ -131,16 +128,18 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def write_figures(data: Path, document: Path) -> list[str]:
-    """Write the figures into ``document``; return the files that were not there."""
+    """Write the tables into ``document``; return the missing files."""
     head, tail = _around(document)
-    found, missing = [], []
+    measurements, missing = [], []
     for recipe in RECIPES:
         if recipe.file and not (data / recipe.file).is_file():
             missing.append(recipe.file)
             continue
         with tempfile.TemporaryDirectory() as folder:
-            found.append(_measure(recipe, data, Path(folder)))
-    lines = [*_counts_table(found), "", *_trace_table(found), "", *_checks_table(found), ""]
+            measurements.append(_measure(recipe, data, Path(folder)))
+    lines: list[str] = []
+    for table in (_counts_table, _trace_table, _checks_table):
+        lines += [*table(measurements), ""]
     if missing:
         lines += [f"Not built, for lack of the file: {', '.join(missing)}.", ""]
     write_text(document, f"{head}{BEGIN}\n\n" + "\n".join(lines) + f"\n{END}{tail}")
@@ -159,34 +158,26 @@ def _around(document: Path) -> tuple[str, str]:
     return head, tail
 
 
-def _measure(recipe: Recipe, data: Path, folder: Path) -> Figures:
+def _measure(recipe: Recipe, data: Path, folder: Path) -> Measurement:
     given = [*recipe.options, *(["--input", str(data / recipe.file)] if recipe.file else [])]
     options = parse_options(recipe.source, [*given, "--out", str(folder / "out")])
     start = time.process_time()
     build(recipe.source, options)
     seconds = time.process_time() - start
-    manifest = read_manifest(folder / "out") or {}
-    rows = sum(_sizes(manifest).values()) + manifest["rejected"]["total"]
     unchanged = (0, 0)
     if recipe.text is not None:
         last = [*given, "--question", "last", "--keep-untraced", "--out", str(folder / "last")]
         build(recipe.source, parse_options(recipe.source, last))
-        unchanged = _unchanged(recipe, options, folder / "last")
-    quality = quality_report.inspect(folder / "out", episodes=0)
-    return Figures(recipe, manifest, quality, rows, unchanged, seconds)
+        texts = {recipe.text(row.columns) for row in open_input(options)}
+        unchanged = _unchanged(texts, folder / "last")
+    report = quality_report.inspect(folder / "out", episodes=0)
+    return Measurement(recipe, read_manifest(folder / "out") or {}, report, unchanged, seconds)
 
 
-def _unchanged(recipe: Recipe, options: argparse.Namespace, folder: Path) -> tuple[int, int]:
-    """How many episodes stream their row's text to the letter."""
-    told: dict[str, str] = {}
-    for path in (folder / "train.jsonl", folder / "test.jsonl"):
-        told |= {e.id: e.text for e in read_episodes(path)} if path.is_file() else {}
-    rows = load_source(recipe.source).open_rows(options) if recipe.file else None
-    texts: set[str] = set()
-    for span in rows.plan(1000) if rows else ():
-        for row in open_input(argparse.Namespace(hub=None, input=options.input)).read(span):
-            texts.add(recipe.text(row.columns) if recipe.text else "")
-    return sum(text in texts for text in told.values()), len(told)
+def _unchanged(texts: Set[str], directory: Path) -> tuple[int, int]:
+    """How many episodes stream the text of a row to the letter, and how many there are."""
+    episodes = [e for path in built_files(directory).values() for e in read_episodes(path)]
+    return sum(episode.text in texts for episode in episodes), len(episodes)
 
 
 def _sizes(manifest: Mapping[str, Any]) -> dict[str, int]:
@@ -196,33 +187,33 @@ def _sizes(manifest: Mapping[str, Any]) -> dict[str, int]:
     }
 
 
-def _counts_table(found: Sequence[Figures]) -> Iterator[str]:
+def _counts_table(measurements: Sequence[Measurement]) -> Iterator[str]:
     yield "| source | input | licence | train | test | groups | rejected rows, by reason |"
     yield "|---|---|---|---|---|---|---|"
-    for one in found:
-        sizes, reasons = _sizes(one.manifest), one.manifest["rejected"]["by_reason"]
+    for measured in measurements:
+        sizes, reasons = _sizes(measured.manifest), measured.manifest["rejected"]["by_reason"]
         why = ", ".join(f"{reason} {count:,}" for reason, count in reasons.items()) or "none"
         cells = (
-            one.recipe.source,
-            one.recipe.file or "generated",
-            one.manifest["source"]["licence"],
+            measured.recipe.source,
+            measured.recipe.file or "generated",
+            measured.manifest["source"]["licence"],
             f"{sizes.get('train.jsonl', 0):,}",
             f"{sizes.get('test.jsonl', 0):,}",
-            f"{one.manifest['statistics']['groups']:,}",
+            f"{measured.manifest['statistics']['groups']:,}",
             why,
         )
         yield f"| {' | '.join(cells)} |"
 
 
-def _trace_table(found: Sequence[Figures]) -> Iterator[str]:
+def _trace_table(measurements: Sequence[Measurement]) -> Iterator[str]:
     yield "| input | chunks | stream, s | answer types | traced | skips | steps streamed |"
     yield "|---|---|---|---|---|---|---|"
-    for one in found:
-        figures, counts = one.manifest["statistics"], one.manifest["counts"]
+    for measured in measurements:
+        figures, counts = measured.manifest["statistics"], measured.manifest["counts"]
         streamed, deep = counts.get("steps_streamed", 0), counts.get("steps_deep", 0)
         skips = figures["skip_share"]
         cells = (
-            one.recipe.file or one.recipe.source,
+            measured.recipe.file or measured.recipe.source,
             f"{figures['chunks']['mean']:.1f}",
             f"{figures['stream_seconds']['mean']:.1f}",
             ", ".join(figures["answer_types"]),
@@ -233,25 +224,25 @@ def _trace_table(found: Sequence[Figures]) -> Iterator[str]:
         yield f"| {' | '.join(cells)} |"
 
 
-def _checks_table(found: Sequence[Figures]) -> Iterator[str]:
+def _checks_table(measurements: Sequence[Measurement]) -> Iterator[str]:
     yield (
         "| input | gold answers that parse | text unchanged | traces kept apart | facts from the future | groups in "
         "both splits | near-duplicates | episodes a second |"
     )
     yield "|---|---|---|---|---|---|---|---|"
-    for one in found:
-        total = sum(_sizes(one.manifest).values())
-        apart = one.manifest["rejected_traces"]
-        same, compared = one.unchanged
+    for measured in measurements:
+        total = sum(_sizes(measured.manifest).values())
+        apart = measured.manifest["rejected_traces"]
+        same, compared = measured.unchanged
         cells = (
-            one.recipe.file or one.recipe.source,
-            f"{total - len(one.report.unparsed):,} of {total:,}",
+            measured.recipe.file or measured.recipe.source,
+            f"{total - len(measured.report.unparsed):,} of {total:,}",
             f"{same:,} of {compared:,}" if compared else "",
             ", ".join(f"{reason} {count}" for reason, count in apart.items()) or "none",
-            f"{len(one.report.early)} of {one.report.traced:,}",
-            f"{len(one.report.shared_groups)}",
-            f"{len(one.report.near)}",
-            f"{_rounded(total / max(one.seconds, 1e-9))}" if total > 100 else "",
+            f"{len(measured.report.early)} of {measured.report.traced:,}",
+            f"{len(measured.report.shared_groups)}",
+            f"{len(measured.report.near)}",
+            f"{_rounded(total / max(measured.seconds, 1e-9))}" if total > 100 else "",
         )
         yield f"| {' | '.join(cells)} |"
 

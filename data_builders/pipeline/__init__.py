@@ -1,1 +1,1 @@
-"""Build of a data set: parts, manifest, quality control."""
+"""Build of a data set: episodes from drafts, quality control, files, manifest."""

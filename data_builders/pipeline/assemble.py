@@ -1,9 +1,9 @@
-"""From a draft to an episode: shape it, cut it, trace it, check it.
+"""From a draft to an episode: shape the text, cut it into chunks, trace it, check the trace.
 
     for item in assemble(draft, options): ...   # an Episode, a Rejected or a RejectedTrace, and Counts
 
 A gold answer that cannot be compared rejects the row. A trace that fails the quality control (``quality``) is kept apart
-with its reason, and its episode goes on without one.
+with its reason; its episode is kept without one under ``--keep-untraced``.
 """
 
 from __future__ import annotations
@@ -12,52 +12,55 @@ import argparse
 import re
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
-from itertools import accumulate, pairwise
+from itertools import accumulate, groupby, pairwise
 
 from adasr_trl.core.answers import AnswerError, check_gold
 from adasr_trl.core.clock import Clock
 from adasr_trl.core.episode import AnswerType, Episode, EpisodeError
-from data_builders.pipeline.quality import RejectedTrace, bounds_of, fault_of
+from data_builders.pipeline.quality import RejectedTrace, bounds_of, fault_of, marker_fault
 from data_builders.rows.outcome import Count, Rejected
 from data_builders.text import cut as cutting
-from data_builders.text.draft import Draft, Kind, Told, Trace, Unit
+from data_builders.text.draft import Draft, StreamedText, Trace, Unit, UnitKind
 from data_builders.text.shape import QUESTION_AHEAD, UNKNOWN, Shaped, shape
 
-_PLAIN_NUMBER = re.compile(r"-?[0-9]{1,15}")  # parses, without asking
-_HIDDEN = {Kind.DISTRACTOR, Kind.REPEAT}
+Item = Episode | Rejected | RejectedTrace | Count
+
+_PLAIN_NUMBER = re.compile(r"-?[0-9]{1,15}")  # always a valid gold; check_gold is slower
+_REDUNDANT = {UnitKind.DISTRACTOR, UnitKind.REPEAT}
 
 
 def assemble(
-    draft: Draft, options: argparse.Namespace
-) -> Iterator[Episode | Rejected | RejectedTrace | Count]:
-    """What becomes of one draft."""
-    if not draft.units or not any(unit.strip() for unit in draft.units):
+    source_item: Draft | Episode | Rejected | Count, options: argparse.Namespace
+) -> Iterator[Item]:
+    """Final items of one item of a source: drafts become episodes, all else is checked or passed on."""
+    if isinstance(source_item, Draft):
+        items = _assemble_draft(source_item, options)
+    else:
+        items = iter((source_item,))
+    for item in items:
+        if isinstance(item, Episode) and (fault := _marker_in(item)):
+            yield Rejected(f"id {item.id}", *fault)
+        else:
+            yield item
+
+
+def _marker_in(episode: Episode) -> tuple[str, str] | None:
+    """A marker in the model's part of an episode, the answer included."""
+    return marker_fault((*(episode.thoughts or ()), episode.deep or "", episode.answer))
+
+
+def _assemble_draft(draft: Draft, options: argparse.Namespace) -> Iterator[Item]:
+    if not any(unit.strip() for unit in draft.units):
         yield Rejected(draft.where, "no_chunks", "there is no text to stream")
         return
     shaped = shape(draft, options)
-    answer = (draft.answer.strip(), draft.answer_type)
-    if shaped.is_missing:
-        answer = (UNKNOWN, AnswerType.CHOICE)
     try:
-        if not (answer[1] is AnswerType.NUMBER and _PLAIN_NUMBER.fullmatch(answer[0])):
-            check_gold(*answer)
-        told = _tell(draft, shaped, options)
-        trace = draft.tracer(told) if draft.tracer else None
-        fault = _fault(draft, told, trace, options) if trace else None
-        kept = None if fault else trace
-        episode = Episode(
-            id=draft.key,
-            group=draft.group,
-            question=shaped.question,
-            chunks=told.chunks,
-            answer=answer[0],
-            answer_type=answer[1],
-            source=draft.source,
-            arrival_seconds=_arrivals(draft, shaped, told.chunks),
-            thoughts=kept.thoughts if kept else None,
-            deep=kept.deep if kept else None,
-            tags=(*draft.tags, *shaped.applied),
-        )
+        answer = _checked_answer(draft, shaped)
+        text = _streamed_text(draft, shaped, options)
+        trace = draft.tracer(text) if draft.tracer else None
+        fault = _trace_fault(draft, text, trace, options) if trace else None
+        good_trace = None if fault else trace
+        episode = _episode(draft, shaped, text, answer, good_trace)
     except AnswerError as error:
         yield Rejected(draft.where, "bad_gold", str(error))
         return
@@ -68,44 +71,73 @@ def assemble(
         yield episode
     if trace and fault:
         yield RejectedTrace(draft.key, *fault, trace.thoughts, trace.deep)
-    if kept:
-        yield from (Count(name, by) for name, by in kept.counts.items() if by)
+    if good_trace:
+        yield from (Count(name, by) for name, by in good_trace.counts.items() if by)
     yield from (Count(name) for name in shaped.applied)
     if shaped.question == QUESTION_AHEAD:
         yield Count("no_sentence_of_its_own_asks")
 
 
-def _fault(
-    draft: Draft, told: Told, trace: Trace, options: argparse.Namespace
+def _checked_answer(draft: Draft, shaped: Shaped) -> tuple[str, AnswerType]:
+    """The gold answer; an AnswerError for one that cannot be compared."""
+    answer, kind = draft.answer.strip(), draft.answer_type
+    if shaped.is_missing:
+        answer, kind = UNKNOWN, AnswerType.CHOICE
+    if kind is not AnswerType.NUMBER or not _PLAIN_NUMBER.fullmatch(answer):
+        check_gold(answer, kind)
+    return answer, kind
+
+
+def _trace_fault(
+    draft: Draft, text: StreamedText, trace: Trace, options: argparse.Namespace
 ) -> tuple[str, str] | None:
-    return fault_of(
-        told.question,
-        told.chunks,
-        trace.thoughts,
-        trace.deep,
-        bounds=bounds_of(options),
-        source=draft.source.name,
+    bounds, source = bounds_of(options), draft.source.name
+    return fault_of(text.question, text.chunks, trace.thoughts, trace.deep, bounds, source)
+
+
+def _episode(
+    draft: Draft,
+    shaped: Shaped,
+    text: StreamedText,
+    answer: tuple[str, AnswerType],
+    trace: Trace | None,
+) -> Episode:
+    return Episode(
+        id=draft.key,
+        group=draft.group,
+        question=text.question,
+        chunks=text.chunks,
+        answer=answer[0],
+        answer_type=answer[1],
+        source=draft.source,
+        arrival_seconds=_arrivals(draft, shaped, text.chunks),
+        thoughts=trace.thoughts if trace else None,
+        deep=trace.deep if trace else None,
+        tags=(*draft.tags, *shaped.applied),
     )
 
 
-def _tell(draft: Draft, shaped: Shaped, options: argparse.Namespace) -> Told:
+def _streamed_text(draft: Draft, shaped: Shaped, options: argparse.Namespace) -> StreamedText:
     units = shaped.units
     chunks = _chunks(draft, units, options)
-    ends = list(accumulate(map(len, chunks)))
+    ends = list(accumulate(map(len, chunks)))  # in characters of the joined text
     unit_ends = list(accumulate(len(unit.text) for unit in units))
-    chunk_of = [min(bisect_left(ends, end), len(chunks) - 1) for end in unit_ends]
-    given = [i for i, unit in enumerate(units) if unit.fact >= 0]
+    last = len(chunks) - 1  # a blank end of the text belongs to the last chunk
     limit = len(chunks)
     if options.question != "first":
-        limit = len(chunks) - 1
-        if units[-1].kind is Kind.QUESTION:
+        limit = last
+        if units[-1].kind is UnitKind.QUESTION:  # it may be several chunks, or begin inside one
             limit = bisect_left(ends, unit_ends[-1] - len(units[-1].text) + 1)
-    return Told(
+    return StreamedText(
         question=shaped.question,
         chunks=chunks,
-        facts=_masked(units, chunks, {*_HIDDEN, Kind.WRONG}),
-        notable=_masked(units, chunks, _HIDDEN),
-        fact_chunk={units[i].fact: chunk_of[i] for i in given},
+        facts=_masked(units, chunks, {*_REDUNDANT, UnitKind.WRONG}),
+        notable=_masked(units, chunks, _REDUNDANT),
+        fact_chunk={
+            unit.fact: min(bisect_left(ends, end), last)
+            for unit, end in zip(units, unit_ends, strict=True)
+            if unit.fact >= 0
+        },
         limit=limit,
         is_missing=shaped.is_missing,
     )
@@ -115,21 +147,14 @@ def _chunks(draft: Draft, units: Sequence[Unit], options: argparse.Namespace) ->
     if draft.is_cut or (options.chunk == "sentence" and draft.is_sentences):
         return _joined_blanks([unit.text for unit in units])
     if options.chunk == cutting.SOURCE:
-        merged: list[str] = []
-        sections: list[int] = []
-        for unit in units:
-            if sections and sections[-1] == unit.section:
-                merged[-1] += unit.text
-            else:
-                merged.append(unit.text)
-                sections.append(unit.section)
-        return _joined_blanks(merged)
+        sections = [list(group) for _, group in groupby(units, key=lambda unit: unit.section)]
+        return _joined_blanks(["".join(unit.text for unit in section) for section in sections])
     text = "".join(unit.text for unit in units)
     return cutting.cut(text, options.chunk, options.tokenizer)
 
 
 def _joined_blanks(texts: Sequence[str]) -> tuple[str, ...]:
-    """A blank text belongs to the one that follows, at the end to the last one."""
+    """Chunks without blank ones: a blank text joins the following one, at the end the last one."""
     pieces: list[str] = []
     for text in texts:
         if pieces and (not pieces[-1].strip() or not text.strip()):
@@ -139,33 +164,36 @@ def _joined_blanks(texts: Sequence[str]) -> tuple[str, ...]:
     return tuple(pieces)
 
 
-def _masked(units: Sequence[Unit], chunks: tuple[str, ...], hidden: set[Kind]) -> tuple[str, ...]:
-    """The chunks with what some units say blanked out, the introduction of a correction included."""
+def _masked(
+    units: Sequence[Unit], chunks: tuple[str, ...], hidden: set[UnitKind]
+) -> tuple[str, ...]:
+    """The chunks with hidden units, and the lead-ins of corrections, as spaces."""
     if not any(unit.kind in hidden or unit.lead for unit in units):
         return chunks
-    seen = "".join(
+    # Spaces of the same length: the chunks' ends stay valid.
+    visible = "".join(
         " " * len(unit.text) if unit.kind in hidden else " " * unit.lead + unit.text[unit.lead :]
         for unit in units
     )
     ends = [0, *accumulate(map(len, chunks))]
-    return tuple(seen[start:end] for start, end in pairwise(ends))
+    return tuple(visible[start:end] for start, end in pairwise(ends))
 
 
 def _arrivals(draft: Draft, shaped: Shaped, chunks: Sequence[str]) -> tuple[float, ...] | None:
-    """When each chunk had been said: as recorded, in between in step with the characters; None once text was moved."""
+    """Arrival times in seconds, linear in the characters between recorded ones; None once shaping moved text."""
     if not draft.arrival_seconds or shaped.applied:
         return None
-    ends = list(accumulate(len(unit) for unit in draft.units))
+    ends = list(accumulate(map(len, draft.units)))
     times = []
     for end in accumulate(map(len, chunks)):
         unit = bisect_left(ends, end)
         if unit == len(ends):  # the question, read out behind the last unit
-            extra = "".join(chunks)[ends[-1] : end]
+            question = "".join(chunks)[ends[-1] : end]
             pace = 60.0 / Clock().words_per_minute
-            times.append(draft.arrival_seconds[-1] + len(extra.split()) * pace)
+            times.append(draft.arrival_seconds[-1] + len(question.split()) * pace)
             continue
         before = draft.arrival_seconds[unit - 1] if unit else 0.0
         length = len(draft.units[unit])
-        part = 1 - (ends[unit] - end) / length if length else 1.0
-        times.append(before + part * (draft.arrival_seconds[unit] - before))
+        share = 1 - (ends[unit] - end) / length if length else 1.0
+        times.append(before + share * (draft.arrival_seconds[unit] - before))
     return tuple(round(time, 3) for time in times)

@@ -1,16 +1,16 @@
-"""Quality control of traces, in the manner of StreamingThinker (arXiv 2510.17238): what fails is kept with its reason.
+"""Quality control of traces, after StreamingThinker (arXiv 2510.17238): a trace that fails is kept apart with its reason.
 
     >>> fault_of("How many?", ("Tom has 5.", " He buys 3."), ("",), "", Bounds())
     ('thoughts_do_not_fit', '1 thoughts for 2 chunks')
 
-One thought a chunk, no marker of the protocol, bounds on length, and no fact from the future (``exact``). Whether a
-teacher's answer is right is checked where it is known (``teacher``). Their scores by a judge model are left out.
+One thought a chunk, no marker of the protocol, bounds on length, and no fact from the future (``exact_checks``). A
+teacher's answer is checked in ``tools.teacher``. StreamingThinker's scores by a judge model are left out.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from adasr_trl.core.protocol import Markers, first_marker
@@ -21,14 +21,14 @@ _MARKERS = Markers()
 
 @dataclass(frozen=True)
 class RejectedTrace:
-    """A trace that is not taught from; its episode goes on without one.
+    """A trace that failed the quality control.
 
     Attributes:
-        id: The episode's.
+        id: Of the episode.
         reason: A short code under which it is counted.
-        detail: What is wrong with it, in words.
-        thoughts: The trace.
-        deep: Its end.
+        detail: The fault in words.
+        thoughts: The trace's thoughts.
+        deep: The trace's deep part.
     """
 
     id: str
@@ -38,43 +38,37 @@ class RejectedTrace:
     deep: str
 
 
+@dataclass(frozen=True)
+class Bounds:
+    """Limits of a trace.
+
+    Attributes:
+        thought_words: Longest thought.
+        deep_words: Longest deep part.
+        check_future: Whether to look for facts from the future.
+    """
+
+    thought_words: int = 100
+    deep_words: int = 600
+    check_future: bool = True
+
+
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Bounds of a trace."""
-    parser.add_argument(
-        "--max-thought-words",
-        type=int,
-        default=100,
-        metavar="N",
-        help="longest thought (default: 100)",
-    )
-    parser.add_argument(
-        "--max-deep-words",
-        type=int,
-        default=600,
-        metavar="N",
-        help="longest deep part (default: 600)",
-    )
+    for name, default, what in (("thought", 100, "thought"), ("deep", 600, "deep part")):
+        parser.add_argument(
+            f"--max-{name}-words",
+            type=int,
+            default=default,
+            metavar="N",
+            help=f"longest {what} (default: {default})",
+        )
     parser.add_argument(
         "--check-future",
         action=argparse.BooleanOptionalAction,
         default=True,
         help="reject a trace that states a fact before it is read (default: on)",
     )
-
-
-@dataclass(frozen=True)
-class Bounds:
-    """What a trace must keep to.
-
-    Attributes:
-        thought_words: Longest thought.
-        deep_words: Longest deep part.
-        check_future: Whether facts from the future are looked for.
-    """
-
-    thought_words: int = 100
-    deep_words: int = 600
-    check_future: bool = True
 
 
 def bounds_of(options: argparse.Namespace) -> Bounds:
@@ -90,21 +84,20 @@ def fault_of(
     bounds: Bounds,
     source: str = "",
 ) -> tuple[str, str] | None:
-    """Why a trace may not be taught from, as a code and in words; None if it may.
+    """The first fault of a trace as a code and in words, or None.
 
     Args:
-        question: What is known before the stream.
-        chunks: What arrives.
+        question: Known before the stream.
+        chunks: The streamed text.
         thoughts: One for each chunk.
-        deep: What is thought behind the last.
-        bounds: What the trace must keep to.
-        source: Name of the episode's source; some can be checked exactly.
+        deep: Reasoning behind the last chunk.
+        bounds: Limits of the trace.
+        source: Name of the episode's source; some have an exact check.
     """
     if len(thoughts) != len(chunks):
         return "thoughts_do_not_fit", f"{len(thoughts)} thoughts for {len(chunks)} chunks"
-    if found := first_marker("\n".join((*thoughts, deep)), _MARKERS):
-        detail = f"the trace holds the marker {found[0]!r}, which only the protocol may write"
-        return "marker_in_trace", detail
+    if fault := marker_fault((*thoughts, deep)):
+        return fault
     for name, texts, most in (
         ("thought", thoughts, bounds.thought_words),
         ("deep", (deep,), bounds.deep_words),
@@ -113,9 +106,18 @@ def fault_of(
         if longest > most:
             return f"{name}_too_long", f"{longest} words, at most {most} are allowed"
     if bounds.check_future and (early := early_facts(source, question, chunks, thoughts)):
-        one = early[0]
-        detail = (
-            f"thought {one.chunk + 1} states {one.fact!r}, which is read in chunk {one.read_at + 1}"
+        thought, fact, chunk = early[0].chunk + 1, early[0].fact, early[0].read_at + 1
+        return (
+            "fact_from_future",
+            f"thought {thought} states {fact!r}, which is read in chunk {chunk}",
         )
-        return "fact_from_future", detail
     return None
+
+
+def marker_fault(texts: Iterable[str]) -> tuple[str, str] | None:
+    """The fault of a protocol marker in text that the model is to write, or None."""
+    marker = first_marker("\n".join(texts), _MARKERS)
+    if marker is None:
+        return None
+    detail = f"the trace holds the marker {marker[0]!r}, which only the protocol may write"
+    return "marker_in_trace", detail

@@ -1,1 +1,1 @@
-"""Rows of input files, and the outcome of each."""
+"""Rows of an input, and the outcome of each."""

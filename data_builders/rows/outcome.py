@@ -1,4 +1,4 @@
-"""Outcomes of a row that are no episode: a rejection, or something to count."""
+"""Outcomes of a row beside episodes: a rejection, or an addition to a count."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ class Rejected:
     Attributes:
         row: Where it stands, such as ``gsm8k.jsonl:12``.
         reason: A short code under which it is counted, such as ``bad_gold``.
-        detail: What is wrong with it, in words.
+        detail: The fault in words.
     """
 
     row: str
@@ -22,7 +22,7 @@ class Rejected:
 
 @dataclass(frozen=True)
 class Count:
-    """Adds ``by`` to the number that the manifest shows under ``name``."""
+    """Adds ``by`` to the manifest's count ``name``."""
 
     name: str
     by: int = 1

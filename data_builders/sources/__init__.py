@@ -1,1 +1,1 @@
-"""Sources of episodes: one module a data set."""
+"""Sources of episodes, one file a data set."""

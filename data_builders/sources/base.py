@@ -1,54 +1,50 @@
-"""What a source of episodes is: a module with four names, listed in ``SOURCES``.
+"""The interface of a source: a module of this package with five names.
 
     NAME = "gsm8k"
+    SUMMARY = "grade-school word problems with calculator steps"
     def add_options(parser: argparse.ArgumentParser) -> None: ...
     def open_rows(options: argparse.Namespace) -> Rows: ...
     def build_row(row: Row, options: argparse.Namespace) -> Iterator[Draft | Episode | Rejected | Count]: ...
 
-``build_row`` yields a Draft for what can be used (``assemble`` shapes and cuts it), a Rejected for what cannot, a Count
-for whatever else the manifest should tell; an Episode is taken as it is. Rows are read in spans, so that several
-processes share an input and an interrupted build goes on. An episode whose ``source.split`` is "" is put into train or
-test by the hash of its group.
+``build_row`` yields a Draft for a usable row (``pipeline.assemble`` shapes and cuts it), a Rejected for any other, and a
+Count for anything else that the manifest should tell; an Episode is taken as it is. An episode whose ``source.split`` is
+"" goes to train or test by the hash of its group. A module NAME_check beside it may hold an exact check of its traces.
 """
 
 from __future__ import annotations
 
 import argparse
+import functools
 import importlib
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, cast
 
 from adasr_trl.core.episode import Episode
 from data_builders.errors import BuildError
+from data_builders.traces.future_facts import Violation
 
 if TYPE_CHECKING:
     from data_builders.rows.outcome import Count, Rejected
-    from data_builders.rows.row import Row
-    from data_builders.rows.span import Rows
+    from data_builders.rows.row import Row, Rows
     from data_builders.text.draft import Draft
 
-SOURCES = {
-    "ledger": "stories in which things change hands, procedural, with exact traces",
-    "gsm8k": "grade-school word problems with calculator steps",
-    "gsm_symbolic": "GSM-Symbolic's rows, or its templates filled in",
-    "metamathqa": "MetaMathQA: rewritten GSM8K and MATH problems with rationales",
-    "svamp": "SVAMP: one-step word problems with equations",
-    "gsm_infinite": "layered arithmetic told in shuffled sentences, procedural, with exact traces",
-    "prosqa": "ProsQA: shuffled premises, of which a few form the proof; exact traces",
-    "logicnli": "LogicNLI: facts and rules, then a statement",
-    "folio": "FOLIO: premises, then a conclusion",
-    "pubmedqa": "PubMedQA: abstracts with a yes/no/maybe question",
-    "reasoning_gym": "tasks of the package reasoning_gym that read as a stream",
-    "streamingthinker": "StreamingThinker's rows, which have traces (JSON or StreamingCoT parquet)",
-    "transcript": "speech with times (segments, SRT, WebVTT) and questions about it",
-    "custom": "any JSON, JSON Lines, parquet or Hub set, by the names of its columns",
-}
+_FOLDER = Path(__file__).parent
+_SUMMARY = re.compile(r'^SUMMARY = "(.+)"$', re.MULTILINE)
+
+Clauses = list[str | Violation]
+"""Clauses of a thought: a violation, or the text of one that the check does not know; decided ones are left out."""
+
+Check = Callable[[str, Sequence[str], Sequence[str]], Iterator[Clauses]]
+"""An exact check: question, chunks and thoughts to the clauses of each thought."""
 
 
 class SourceModule(Protocol):
     """A module of this package that builds episodes."""
 
     NAME: str
+    SUMMARY: str
 
     def add_options(self, parser: argparse.ArgumentParser) -> None:
         """Declare the source's own options."""
@@ -59,11 +55,27 @@ class SourceModule(Protocol):
     def build_row(
         self, row: Row, options: argparse.Namespace
     ) -> Iterator[Draft | Episode | Rejected | Count]:
-        """Yield what becomes of one row."""
+        """Yield the outcomes of one row."""
+
+
+@functools.cache
+def sources() -> Mapping[str, str]:
+    """Summary of each source by its name."""
+    # The text is searched: importing every source would double the time of --help.
+    texts = {path.stem: path.read_text(encoding="utf-8") for path in sorted(_FOLDER.glob("*.py"))}
+    return {name: found[1] for name, text in texts.items() if (found := _SUMMARY.search(text))}
 
 
 def load_source(name: str) -> SourceModule:
     """The module of the source ``name``."""
-    if name not in SOURCES:
-        raise BuildError(f"unknown source {name!r}; known are {', '.join(SOURCES)}.")
-    return cast(SourceModule, importlib.import_module(f"data_builders.sources.{name}"))
+    if name not in sources():
+        raise BuildError(f"unknown source {name!r}; known are {', '.join(sources())}.")
+    return cast(SourceModule, importlib.import_module(f"{__package__}.{name}"))
+
+
+@functools.cache
+def load_check(name: str) -> Check | None:
+    """The exact check of a source's traces, or None."""
+    if name not in sources() or not (_FOLDER / f"{name}_check.py").is_file():
+        return None
+    return cast(Check, importlib.import_module(f"{__package__}.{name}_check").check)

@@ -15,41 +15,39 @@ import argparse
 from collections.abc import Iterator
 from itertools import accumulate
 
-from adasr_trl.core.episode import AnswerType, Source
+from adasr_trl.core.episode import AnswerType
 from adasr_trl.core.sentences import sentence_chunks
 from data_builders.errors import BuildError
 from data_builders.rows.inputs import open_input
 from data_builders.rows.outcome import Rejected
-from data_builders.rows.row import UNSPLIT, Row
-from data_builders.rows.span import Rows
+from data_builders.rows.row import Row, Rows, source_of
+from data_builders.sources.common import require_licence
 from data_builders.sources.options import add_text_options
 from data_builders.text import cut
 from data_builders.text.draft import Draft, Tracer
-from data_builders.traces import align
 from data_builders.traces.align import aligned, needed_units
 from data_builders.traces.given import given_tracer
 
 NAME = "custom"
+SUMMARY = "any JSON, JSON Lines, parquet or Hub set, by the names of its columns"
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """The input and its columns."""
-    add_text_options(parser, licence="")
+    add_text_options(parser, licence="", is_aligned=True)
     for column, what in (("question", "asked first"), ("context", "streamed"), ("answer", "gold")):
         parser.add_argument(f"--{column}-column", required=True, metavar="COLUMN", help=what)
-    parser.add_argument("--thoughts-column", metavar="COLUMN", help="a list, one text a chunk")
-    parser.add_argument("--deep-column", metavar="COLUMN", help="reasoning behind the last thought")
-    parser.add_argument(
-        "--rationale-column", metavar="COLUMN", help="lines of sums to be laid along the text"
-    )
-    parser.add_argument(
-        "--group-column", metavar="COLUMN", help="rows that share it stay in one split"
-    )
-    parser.add_argument("--id-column", metavar="COLUMN", help="unique (default: the line)")
+    for column, what in (
+        ("thoughts", "a list, one text a chunk"),
+        ("deep", "reasoning behind the last thought"),
+        ("rationale", "lines of sums to be laid along the text"),
+        ("group", "rows that share it stay in one split"),
+        ("id", "unique (default: the line)"),
+    ):
+        parser.add_argument(f"--{column}-column", metavar="COLUMN", help=what)
     kinds = [kind.value for kind in AnswerType]
     parser.add_argument("--answer-type", choices=kinds, required=True, help="how it is compared")
     parser.add_argument("--name", required=True, help="what the set is called")
-    align.add_options(parser)
 
 
 def open_rows(options: argparse.Namespace) -> Rows:
@@ -60,8 +58,7 @@ def open_rows(options: argparse.Namespace) -> Rows:
         )
     if options.thoughts_column and options.rationale_column:
         raise BuildError("--thoughts-column and --rationale-column both give a trace: drop one.")
-    if not options.licence:
-        raise BuildError("--licence: is missing; name the set's licence, for the model card.")
+    require_licence(options)
     return open_input(options)
 
 
@@ -78,6 +75,10 @@ def build_row(row: Row, options: argparse.Namespace) -> Iterator[Draft | Rejecte
         units = cut.cut(text, options.chunk, options.tokenizer)
     key = row.text(options.id_column) if options.id_column else f"{options.name}-{row.key}"
     rationale = row.text(options.rationale_column) if options.rationale_column else ""
+
+    def needed() -> frozenset[int]:
+        return needed_units(rationale, question, units, plain_sums=True)
+
     yield Draft(
         key=key,
         group=row.text(options.group_column) if options.group_column else key,
@@ -86,12 +87,10 @@ def build_row(row: Row, options: argparse.Namespace) -> Iterator[Draft | Rejecte
         units=units,
         answer=row.text(options.answer_column),
         answer_type=AnswerType(options.answer_type),
-        source=Source(options.name, options.revision_read, options.licence, UNSPLIT),
+        source=source_of(options.name, options),
         sections=() if has_thoughts else _sections(row, units, options.context_column),
         is_cut=has_thoughts,
-        needed=(lambda: needed_units(rationale, question, units, plain_sums=True))
-        if rationale
-        else None,
+        needed=needed if rationale else None,
         tracer=_tracer(row, rationale, options) if has_thoughts or rationale else None,
     )
 
@@ -104,10 +103,10 @@ def _tracer(row: Row, rationale: str, options: argparse.Namespace) -> Tracer:
 
 
 def _sections(row: Row, units: tuple[str, ...], column: str) -> tuple[int, ...]:
-    """Which text of a list each sentence comes from; a text is one section."""
+    """Index of each sentence's text in a list of texts; 0 for a single text."""
     if not isinstance(row.get(column), list):
         return (0,) * len(units)
-    ends = list(accumulate(len(text) + 1 for text in row.texts(column)))
+    ends = list(accumulate(len(text) + 1 for text in row.texts(column)))  # + 1: the joining space
     sections, position = [], 0
     for unit in units:
         position += len(unit)

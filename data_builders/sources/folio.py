@@ -10,42 +10,31 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
+from functools import partial
 
 from adasr_trl.core.episode import AnswerType
 from data_builders.rows.inputs import open_input
 from data_builders.rows.outcome import Rejected
 from data_builders.rows.row import Row, source_of
-from data_builders.rows.span import Rows
-from data_builders.sources.gsm8k import text_key
-from data_builders.sources.logicnli import joined_units
+from data_builders.sources.common import joined_units, text_key
 from data_builders.sources.options import add_text_options
 from data_builders.text.draft import Draft
 
 NAME = "folio"
+SUMMARY = "FOLIO: premises, then a conclusion"
 LICENCE = "CC-BY-SA-4.0"
 LABELS = {"true": "true", "false": "false", "uncertain": "uncertain", "unknown": "uncertain"}
 ASK = 'Is "{}" true, false or uncertain?'
 
-
-def add_options(parser: argparse.ArgumentParser) -> None:
-    """The input."""
-    add_text_options(parser, licence=LICENCE)
-
-
-def open_rows(options: argparse.Namespace) -> Rows:
-    """The file or the Hub's split."""
-    return open_input(options)
+add_options = partial(add_text_options, licence=LICENCE)
+open_rows = open_input
 
 
 def build_row(row: Row, options: argparse.Namespace) -> Iterator[Draft | Rejected]:
     """One episode a conclusion."""
-    given = row.get("premises")
-    premises = (
-        row.text("premises").splitlines() if isinstance(given, str) else row.texts("premises")
-    )
-    story = (
-        row.text_or("story_id", "") or row.text_or("story-id", "") or text_key(" ".join(premises))
-    )
+    is_text = isinstance(row.get("premises"), str)
+    premises = row.text("premises").splitlines() if is_text else row.texts("premises")
+    story = row.text_or("story_id", "") or row.text_or("story-id", text_key(" ".join(premises)))
     label = row.text("label").strip()
     if label.lower() not in LABELS:
         yield Rejected(row.where, "bad_gold", f"label {label!r} is none of {', '.join(LABELS)}")

@@ -5,39 +5,31 @@ r"""GSM8K: a question, and a rationale that ends in ``#### answer``.
 
     python -m data_builders gsm8k --input train.jsonl --chunk sentence --out data/gsm8k
 
-The problem is streamed; the sentence that asks is known first (``--question first``, as in StreamingThinker), arrives
-where it stands, or comes at the very end. The trace comes from the calculator steps (``align``). A column
-``original_id`` or ``original_question`` puts variants of one problem into one group.
+The problem is streamed. Its question is known first (``--question first``, as in StreamingThinker), arrives at its place
+in the text, or comes last. The trace comes from the calculator steps (``traces.align``). A column ``original_id`` or
+``original_question`` puts variants of one problem into one group.
 """
 
 from __future__ import annotations
 
 import argparse
-import hashlib
 from collections.abc import Iterator
+from functools import partial
 
 from data_builders.rows.inputs import open_input
 from data_builders.rows.outcome import Rejected
 from data_builders.rows.row import Row, source_of
-from data_builders.rows.span import Rows
+from data_builders.sources.common import text_key
 from data_builders.sources.options import add_text_options
-from data_builders.sources.word_problems import Gold, Names, draft_problem
+from data_builders.sources.word_problems import Problem, draft_problem
 from data_builders.text.draft import Draft
-from data_builders.traces import align
 
 NAME = "gsm8k"
+SUMMARY = "grade-school word problems with calculator steps"
 LICENCE = "MIT"
 
-
-def add_options(parser: argparse.ArgumentParser) -> None:
-    """The input, and how rationales are aligned."""
-    add_text_options(parser, licence=LICENCE)
-    align.add_options(parser)
-
-
-def open_rows(options: argparse.Namespace) -> Rows:
-    """The file or the Hub's split."""
-    return open_input(options)
+add_options = partial(add_text_options, licence=LICENCE, is_aligned=True)
+open_rows = open_input
 
 
 def build_row(row: Row, options: argparse.Namespace) -> Iterator[Draft | Rejected]:
@@ -46,26 +38,21 @@ def build_row(row: Row, options: argparse.Namespace) -> Iterator[Draft | Rejecte
 
 
 def draft_row(row: Row, name: str, options: argparse.Namespace) -> Draft | Rejected:
-    """A row of GSM8K's format, under the name of its source."""
-    problem, rationale = row.text("question"), row.text("answer")
+    """Draft of a row of GSM8K's format, under the name of its source."""
+    text, rationale = row.text("question"), row.text("answer")
     _, separator, gold = rationale.rpartition("####")
-    if not problem.strip():
+    if not text.strip():
         return Rejected(row.where, "empty_question", "the question is empty")
     if not separator or not gold.strip():
         return Rejected(row.where, "no_final_answer", "nothing behind #### in the answer")
-    names = Names(f"{name}-{row.key}", group_of(row, name), row.where)
-    return draft_problem(names, problem, Gold(gold, rationale), source_of(name, options), options)
+    problem = Problem(f"{name}-{row.key}", _group(row, name), row.where, text, gold, rationale)
+    return draft_problem(problem, source_of(name, options), options)
 
 
-def group_of(row: Row, name: str) -> str:
-    """Variants of one problem share a group."""
+def _group(row: Row, name: str) -> str:
+    """One group for the variants of a problem."""
     if key := row.text_or("original_id", ""):
         return f"{name}-original-{key}"
     if text := row.text_or("original_question", ""):
         return f"{name}-original-{text_key(text)}"
     return f"{name}-{row.key}"
-
-
-def text_key(text: str) -> str:
-    """A short key of a text, the same for the same words."""
-    return hashlib.sha256(" ".join(text.lower().split()).encode()).hexdigest()[:16]

@@ -1,4 +1,4 @@
-"""Layered arithmetic told in shuffled sentences, after GSM-Infinite (arXiv 2502.05252); generated here, nothing of it copied.
+"""Layered arithmetic told in shuffled sentences, after GSM-Infinite (arXiv 2502.05252); an implementation of our own.
 
     python -m data_builders gsm_infinite --count 5000 --layers 4 --width 3 --seed 0 --out data/gsm_infinite
 
@@ -6,10 +6,10 @@
     The number of red pens in Oak Hall is 3 more than the number of blue caps in Elm Hall. There are 4 blue caps in Elm Hall.
 
 A graph has layers of quantities; those of the first are given, every other is a sum, difference or multiple of quantities
-of the layer below. One of the last layer is asked for, so some sentences are beside the matter, though nobody can know
-that while reading. The trace is the closure: behind each sentence stand all quantities that can be computed by then and
-not before, so a sentence that comes before what it builds on is skipped, and worked out later. Left out: GSM-Infinite's
-real-world templates and its reversed questions.
+of the layer below. The question asks for one of the last layer, so some sentences are distractors, which nobody can know
+while reading. The trace is the closure: behind each sentence, all quantities that have just become computable. A sentence
+that comes before its operands is skipped, and worked out later. Left out: GSM-Infinite's real-world templates and its
+reversed questions.
 """
 
 from __future__ import annotations
@@ -22,20 +22,33 @@ from dataclasses import dataclass
 from adasr_trl.core.episode import AnswerType, Source
 from data_builders.errors import BuildError
 from data_builders.rows.inputs import Numbers
-from data_builders.rows.row import UNSPLIT, Row
-from data_builders.rows.span import Rows
-from data_builders.sources.logicnli import joined_units
-from data_builders.sources.options import add_telling_options
-from data_builders.text.draft import Draft, Told, Trace, Tracer
+from data_builders.rows.row import UNSPLIT, Row, Rows
+from data_builders.sources.common import joined_units
+from data_builders.sources.options import add_stream_options
+from data_builders.text.draft import Draft, StreamedText, Trace, Tracer
 
 NAME = "gsm_infinite"
+SUMMARY = "layered arithmetic told in shuffled sentences, procedural, with exact traces"
 LICENCE = "Apache-2.0"
 REVISION = "1"
 PLACES = ("Oak", "Elm", "Fir", "Ash", "Yew", "Bay", "Fig", "Lime", "Pine", "Rose")
 COLOURS = ("red", "blue", "green", "white", "black", "brown")
 THINGS = ("pens", "caps", "cups", "maps", "keys", "bags")
-MOST = 500  # no quantity exceeds it
+MOST_NODES = len(PLACES) * len(COLOURS) * len(THINGS) // 2
+LARGEST = 500  # no quantity exceeds it
 _ATTEMPTS = 200
+_SIZES = (  # name, default, lowest, highest, help
+    ("count", 1000, 1, 10**9, "how many"),
+    ("layers", 3, 2, 30, "layers of quantities, the given ones included"),
+    ("width", 3, 1, 12, "quantities a layer"),
+)
+_SENTENCES = {  # by operator
+    "given": "There are {number} {name}.",
+    "+": "The number of {name} is {number} more than {operands}.",
+    "-": "The number of {name} is {number} less than {operands}.",
+    "*": "The number of {name} is {number} times {operands}.",
+    "sum": "The number of {name} is the sum of {operands}.",
+}
 
 
 @dataclass(frozen=True)
@@ -44,7 +57,7 @@ class Node:
 
     Attributes:
         name: Such as "red pens in Oak Hall".
-        operands: The quantities that it is made of.
+        operands: Indices of the quantities that it is made of.
         operator: "given", "+", "-", "*" or "sum".
         number: The number in its sentence; 0 for a sum of quantities.
         value: Its value.
@@ -59,29 +72,22 @@ class Node:
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """The size of the graphs."""
-    for name, default, what in (
-        ("count", 1000, "how many"),
-        ("layers", 3, "layers of quantities, the given ones included"),
-        ("width", 3, "quantities a layer"),
-    ):
+    for name, default, _, _, what in _SIZES:
         parser.add_argument(
             f"--{name}", type=int, default=default, metavar="N", help=f"{what} (default: {default})"
         )
-    add_telling_options(parser)
+    add_stream_options(parser)
 
 
 def open_rows(options: argparse.Namespace) -> Rows:
     """Numbers; each seeds a graph."""
-    most = len(PLACES) * len(COLOURS) * len(THINGS) // 2
-    for name, lowest, highest in (("count", 1, 10**9), ("layers", 2, 30), ("width", 1, 12)):
-        if not lowest <= vars(options)[name] <= highest:
-            raise BuildError(
-                f"--{name}: got {vars(options)[name]}; expected {lowest} to {highest}."
-            )
-    if options.layers * options.width > most:
-        raise BuildError(
-            f"--layers times --width: got {options.layers * options.width}; expected {most} at most."
-        )
+    for name, _, lowest, highest, _ in _SIZES:
+        size = vars(options)[name]
+        if not lowest <= size <= highest:
+            raise BuildError(f"--{name}: got {size}; expected {lowest} to {highest}.")
+    nodes = options.layers * options.width
+    if nodes > MOST_NODES:
+        raise BuildError(f"--layers times --width: got {nodes}; expected {MOST_NODES} at most.")
     return Numbers(NAME, options.count)
 
 
@@ -93,19 +99,19 @@ def build_row(row: Row, options: argparse.Namespace) -> Iterator[Draft]:
     order = list(range(len(nodes)))
     rng.shuffle(order)
     key = f"{NAME}-{options.seed}-{row.number}"
-    asked, place = nodes[target].name.split(" in ")
-    needed = ancestors(nodes, target)
+    things, place = nodes[target].name.split(" in ")
+    ancestors = ancestors_of(nodes, target)
     yield Draft(
         key=key,
         group=key,
         where=row.where,
-        question=f"How many {asked} are in {place}?",
-        units=joined_units([tell(nodes, node) for node in order]),
+        question=f"How many {things} are in {place}?",
+        units=joined_units([sentence_of(nodes, node) for node in order]),
         answer=str(nodes[target].value),
         answer_type=AnswerType.NUMBER,
         source=Source(NAME, REVISION, LICENCE, UNSPLIT),
         is_order_free=True,
-        needed=lambda: frozenset(unit for unit, node in enumerate(order) if node in needed),
+        needed=lambda: frozenset(unit for unit, node in enumerate(order) if node in ancestors),
         tracer=closure_tracer(nodes, order, target),
     )
 
@@ -129,8 +135,8 @@ def _draw_node(rng: random.Random, name: str, below: Sequence[int], nodes: Seque
             continue
         number = rng.randint(2, 5) if operator == "*" else rng.randint(2, 20)
         number = 0 if operator == "sum" else number
-        value = compute(operator, [nodes[one].value for one in operands], number)
-        if 0 < value <= MOST:
+        value = compute(operator, [nodes[operand].value for operand in operands], number)
+        if 0 < value <= LARGEST:
             return Node(name, operands, operator, number, value)
     number = rng.randint(2, 20)
     return Node(name, (), "given", number, number)
@@ -145,47 +151,41 @@ def compute(operator: str, values: Sequence[int], number: int) -> int:
     return sum(values) + (-number if operator == "-" else number)
 
 
-def tell(nodes: Sequence[Node], index: int) -> str:
+def sentence_of(nodes: Sequence[Node], index: int) -> str:
     """The sentence that gives a quantity."""
     node = nodes[index]
-    names = [f"the number of {nodes[one].name}" for one in node.operands]
-    told = {
-        "given": f"There are {node.number} {node.name}",
-        "+": f"The number of {node.name} is {node.number} more than {names[0] if names else ''}",
-        "-": f"The number of {node.name} is {node.number} less than {names[0] if names else ''}",
-        "*": f"The number of {node.name} is {node.number} times {names[0] if names else ''}",
-        "sum": f"The number of {node.name} is the sum of {' and '.join(names)}",
-    }
-    return f"{told[node.operator]}."
+    operands = " and ".join(f"the number of {nodes[operand].name}" for operand in node.operands)
+    form = _SENTENCES[node.operator]
+    return form.format(name=node.name, number=node.number, operands=operands)
 
 
-def ancestors(nodes: Sequence[Node], target: int) -> frozenset[int]:
-    """All that a quantity is made of, itself included."""
-    found, open_ = {target}, [target]
-    while open_:
-        new = set(nodes[open_.pop()].operands) - found
-        found |= new
-        open_ += new
-    return frozenset(found)
+def ancestors_of(nodes: Sequence[Node], target: int) -> frozenset[int]:
+    """All quantities that a quantity is made of, itself included."""
+    ancestors, waiting = {target}, [target]
+    while waiting:
+        new = set(nodes[waiting.pop()].operands) - ancestors
+        ancestors |= new
+        waiting += new
+    return frozenset(ancestors)
 
 
 def closure_tracer(nodes: Sequence[Node], order: Sequence[int], target: int) -> Tracer:
-    """Behind each chunk, every quantity that has become computable; ``order`` has the node that each unit tells."""
+    """Tracer of all quantities that each chunk makes computable; ``order`` has the node of each unit."""
 
-    def trace(told: Told) -> Trace:
-        read: list[list[int]] = [[] for _ in told.chunks]
-        for unit, chunk in told.fact_chunk.items():
-            if unit < len(order):
+    def trace(text: StreamedText) -> Trace:
+        read: list[list[int]] = [[] for _ in text.chunks]
+        for unit, chunk in text.fact_chunk.items():
+            if unit < len(order):  # not the question
                 read[chunk].append(order[unit])
         known: dict[int, int] = {}
         waiting: set[int] = set()
         thoughts = []
-        for place, arrived in enumerate(read):
+        for chunk, arrived in enumerate(read):
             waiting |= set(arrived)
-            steps = list(_derive(nodes, waiting, known)) if place < told.limit else []
+            steps = list(_derive(nodes, waiting, known)) if chunk < text.limit else []
             thoughts.append("; ".join(steps))
         deep = list(_derive(nodes, waiting, known))
-        if told.is_missing:
+        if text.is_missing:
             return Trace(tuple(thoughts), f"The number of {nodes[target].name} does not follow")
         deep.append(f"{nodes[target].name} = {known[target]}")
         return Trace(tuple(thoughts), "; ".join(deep))
@@ -194,18 +194,18 @@ def closure_tracer(nodes: Sequence[Node], order: Sequence[int], target: int) -> 
 
 
 def _derive(nodes: Sequence[Node], waiting: set[int], known: dict[int, int]) -> Iterator[str]:
-    """Move what can be computed from ``waiting`` to ``known``; yield each step."""
-    while ready := sorted(one for one in waiting if known.keys() >= set(nodes[one].operands)):
-        for one in ready:
-            waiting.remove(one)
-            known[one] = nodes[one].value
-            yield _step(nodes[one], known)
+    """Move computable quantities from ``waiting`` to ``known``; yield each step."""
+    while ready := sorted(n for n in waiting if known.keys() >= set(nodes[n].operands)):
+        for index in ready:
+            waiting.remove(index)
+            known[index] = nodes[index].value
+            yield _step(nodes[index], known)
 
 
 def _step(node: Node, known: Mapping[int, int]) -> str:
     if node.operator == "given":
         return f"{node.name} = {node.value}"
-    values = [str(known[one]) for one in node.operands]
+    values = [str(known[operand]) for operand in node.operands]
     operator = "+" if node.operator == "sum" else node.operator
     numbers = values if node.operator == "sum" else [*values, str(node.number)]
     return f"{node.name} = {f' {operator} '.join(numbers)} = {node.value}"

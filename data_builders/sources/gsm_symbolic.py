@@ -4,8 +4,8 @@
     python -m data_builders gsm_symbolic --input templates/symbolic --instances 50 --licence "Apple sample code" --out DIR
 
 Variants of one problem share a group (``original_id``). The official rows are CC BY-NC-ND with a canary against training:
-they may not be adapted and passed on, so they build with ``--ephemeral`` only, for the run of one command, and under no
-other licence. Templates are a folder of JSON files; what they give is not the official set.
+adapted ones may not be passed on, so they build with ``--ephemeral`` only, for the run of one command, and under no other
+licence. Templates are a folder of JSON files; their problems are not the official set.
 """
 
 from __future__ import annotations
@@ -17,25 +17,23 @@ from collections.abc import Iterator
 from data_builders.errors import BuildError
 from data_builders.rows.inputs import open_input
 from data_builders.rows.outcome import Rejected
-from data_builders.rows.row import Row
-from data_builders.rows.span import Rows
+from data_builders.rows.row import Row, Rows
 from data_builders.sources.gsm8k import draft_row
-from data_builders.sources.gsm_symbolic_templates import TemplateError, fill, read_template
+from data_builders.sources.gsm_symbolic_templates import FillError, fill, read_template
 from data_builders.sources.options import add_text_options
 from data_builders.text.draft import Draft
-from data_builders.traces import align
 
 NAME = "gsm_symbolic"
+SUMMARY = "GSM-Symbolic's rows, or its templates filled in"
 LICENCE = "CC-BY-NC-ND-4.0"
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """The input, how often templates are filled, and how rationales are aligned."""
-    add_text_options(parser, licence=LICENCE)
+    """The input, and how often templates are filled."""
+    add_text_options(parser, licence=LICENCE, is_aligned=True)
     parser.add_argument(
         "--instances", type=int, default=50, metavar="N", help="problems a template (default: 50)"
     )
-    align.add_options(parser)
 
 
 def open_rows(options: argparse.Namespace) -> Rows:
@@ -68,7 +66,7 @@ def _fill_template(row: Row, options: argparse.Namespace) -> Iterator[Draft | Re
     original = row.text_or("id_orig", row.key)
     try:
         template = read_template(row.columns, row.where)
-    except TemplateError as error:
+    except FillError as error:
         yield Rejected(row.where, "bad_template", str(error))
         return
     seen: set[str] = set()
@@ -76,7 +74,7 @@ def _fill_template(row: Row, options: argparse.Namespace) -> Iterator[Draft | Re
         rng = random.Random(f"{options.seed}/{original}/{instance}")
         try:
             filled = fill(template, rng)
-        except TemplateError as error:
+        except FillError as error:
             yield Rejected(row.where, "template_not_filled", str(error))
             return
         if filled.question in seen:

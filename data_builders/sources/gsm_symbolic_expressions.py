@@ -1,12 +1,12 @@
-"""Evaluates the small expressions of templates without Python's own evaluator: the text of a data set is never run.
+"""Evaluates the small expressions of templates without Python's own evaluator: text of a data set is never run.
 
     >>> evaluate("x * 2 if x > 3 else 0", {"x": 5})
     10
     >>> evaluate("sample(['red', 'blue'])", {}, random.Random(0))
     'blue'
 
-Numbers, texts, lists, names, arithmetic, comparisons, conditions, indices, and the functions below; no attributes, and
-no number or list can become large.
+Numbers, texts, lists, names, arithmetic, comparisons, conditions, indices, and the functions below. Attributes are
+refused, and no number or list can become large.
 """
 
 from __future__ import annotations
@@ -20,26 +20,24 @@ from typing import Any
 
 LARGEST = 10**15
 LONGEST = 100_000
+MOST_EXPONENT = 8
 
-_BINARY: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
+_OPERATORS: dict[type[ast.AST], Callable[..., Any]] = {
     ast.Add: operator.add,
     ast.Sub: operator.sub,
     ast.Mult: operator.mul,
     ast.Div: operator.truediv,
     ast.FloorDiv: operator.floordiv,
     ast.Mod: operator.mod,
-}
-_COMPARE: dict[type[ast.cmpop], Callable[[Any, Any], bool]] = {
+    ast.Pow: operator.pow,
     ast.Eq: operator.eq,
     ast.NotEq: operator.ne,
     ast.Lt: operator.lt,
     ast.LtE: operator.le,
     ast.Gt: operator.gt,
     ast.GtE: operator.ge,
-    ast.In: lambda one, many: one in many,
-    ast.NotIn: lambda one, many: one not in many,
-}
-_UNARY: dict[type[ast.unaryop], Callable[[Any], Any]] = {
+    ast.In: lambda item, items: item in items,
+    ast.NotIn: lambda item, items: item not in items,
     ast.USub: operator.neg,
     ast.UAdd: operator.pos,
     ast.Not: operator.not_,
@@ -57,10 +55,11 @@ def evaluate(text: str, names: Mapping[str, Any], rng: random.Random | None = No
         text: The expression.
         names: Values of its variables.
         rng: For ``sample`` and its kind; without one they are unknown.
+
+    Raises:
+        ExpressionError: An expression outside of the language, or one without a value.
     """
-    functions = dict(_FUNCTIONS)
-    if rng is not None:
-        functions |= _drawing(rng)
+    functions = _FUNCTIONS if rng is None else _FUNCTIONS | _sampling(rng)
     try:
         tree = ast.parse(text.strip(), mode="eval")
         return _Evaluator(names, functions).value(tree.body)
@@ -101,31 +100,28 @@ class _Evaluator:
         return self._names[node.id]
 
     def _list(self, node: Any) -> Any:
-        return [self.value(one) for one in node.elts]
+        return [self.value(item) for item in node.elts]
 
     def _binary(self, node: Any) -> Any:
         left, right = self.value(node.left), self.value(node.right)
-        if isinstance(node.op, ast.Pow):
-            if abs(right) > 8:
-                raise ValueError("the exponent is too large")
-            return left**right
-        if isinstance(node.op, ast.Mult | ast.Mod) and not all(
-            isinstance(one, int | float | Fraction) for one in (left, right)
-        ):
+        if isinstance(node.op, ast.Pow) and abs(right) > MOST_EXPONENT:
+            raise ValueError("the exponent is too large")
+        # "%" formats a text, and "*" repeats a list: both could become large.
+        if isinstance(node.op, ast.Mult | ast.Mod) and not (_is_number(left) and _is_number(right)):
             raise ValueError("only numbers are multiplied")
-        return _BINARY[type(node.op)](left, right)
+        return _OPERATORS[type(node.op)](left, right)
 
     def _unary(self, node: Any) -> Any:
-        return _UNARY[type(node.op)](self.value(node.operand))
+        return _OPERATORS[type(node.op)](self.value(node.operand))
 
     def _boolean(self, node: Any) -> Any:
-        values = (self.value(one) for one in node.values)
+        values = (self.value(operand) for operand in node.values)
         return all(values) if isinstance(node.op, ast.And) else any(values)
 
     def _compare(self, node: Any) -> Any:
-        values = [self.value(node.left), *(self.value(one) for one in node.comparators)]
+        values = [self.value(node.left), *(self.value(operand) for operand in node.comparators)]
         pairs = zip(node.ops, values, values[1:], strict=False)
-        return all(_COMPARE[type(op)](left, right) for op, left, right in pairs)
+        return all(_OPERATORS[type(op)](left, right) for op, left, right in pairs)
 
     def _condition(self, node: Any) -> Any:
         return self.value(node.body if self.value(node.test) else node.orelse)
@@ -137,7 +133,7 @@ class _Evaluator:
         name = node.func.id if isinstance(node.func, ast.Name) else "an attribute"
         if name not in self._functions or node.keywords:
             raise ValueError(f"unknown function {name!r}")
-        return self._functions[name](*(self.value(one) for one in node.args))
+        return self._functions[name](*(self.value(argument) for argument in node.args))
 
     _HANDLERS: Mapping[type[ast.expr], Callable[[_Evaluator, Any], Any]] = {
         ast.Constant: _constant,
@@ -154,8 +150,12 @@ class _Evaluator:
     }
 
 
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float | Fraction)
+
+
 def _bounded(value: Any) -> Any:
-    if isinstance(value, int | float | Fraction) and not -LARGEST <= value <= LARGEST:
+    if _is_number(value) and not -LARGEST <= value <= LARGEST:
         raise ValueError("a number is too large")
     if isinstance(value, str | list) and len(value) > LONGEST:
         raise ValueError("a list or text is too long")
@@ -177,15 +177,11 @@ def _arange(start: float, stop: float, step: float = 1.0) -> list[float]:
     return [round(start + i * step, 6) for i in range(count)]
 
 
-def _is_int(value: float) -> bool:
-    return abs(value - round(value)) < 1e-9
-
-
 _FUNCTIONS: dict[str, Callable[..., Any]] = {
     "range": _range,
     "arange": _arange,
-    "is_int": _is_int,
-    "divides": lambda one, by: one % by == 0,
+    "is_int": lambda value: abs(value - round(value)) < 1e-9,
+    "divides": lambda number, by: number % by == 0,
     "int": int,
     "float": float,
     "round": round,
@@ -200,7 +196,9 @@ _FUNCTIONS: dict[str, Callable[..., Any]] = {
 }
 
 
-def _drawing(rng: random.Random) -> dict[str, Callable[..., Any]]:
+def _sampling(rng: random.Random) -> dict[str, Callable[..., Any]]:
+    """The functions that draw."""
+
     def sample(items: list[Any], count: int | None = None) -> Any:
         return rng.choice(items) if count is None else rng.sample(items, count)
 

@@ -6,8 +6,8 @@ r"""Fills in a template of GSM-Symbolic: variables are drawn until the condition
     >>> fill(read_template(columns, "0.json"), random.Random(0))
     Filled(question='Ida has 8 hens. How many legs?', answer='8*2 = <<8*2=16>>16 legs\n#### 16')
 
-Expressions are evaluated by ``expressions``, never by Python. The lists that templates take for granted (names, cities,
-fractions ...) are small ones of our own.
+Expressions are evaluated by ``gsm_symbolic_expressions``, never by Python. The word lists that templates expect (names,
+cities, fractions ...) are small ones of our own.
 """
 
 from __future__ import annotations
@@ -23,21 +23,16 @@ from data_builders.sources.gsm_symbolic_expressions import ExpressionError, eval
 
 ATTEMPTS = 5_000
 _SECTION = re.compile(r"#(init|conditions|answer)\s*:?")
-_PLACEHOLDER = re.compile(r"\{\s*(\w+)\s*,[^{}]*\}")
+_PLACEHOLDER = re.compile(r"\{\s*(\w+)\s*,[^{}]*\}")  # {name,default}
 _EXPRESSION = re.compile(r"\{([^{}]+)\}")
-_RULE = re.compile(r"^\s*-?\s*(\$?\w+(?:\s*,\s*\$?\w+)*)\s*=\s*(.+)$")
-_FRACTIONS = {"half": Fraction(1, 2), "one-third": Fraction(1, 3), "two-thirds": Fraction(2, 3)}
-_FRACTIONS |= {
-    "one-fourth": Fraction(1, 4),
-    "quarter": Fraction(1, 4),
-    "three-fourths": Fraction(3, 4),
-}
-_FRACTIONS |= {
-    "one-fifth": Fraction(1, 5),
-    "two-fifths": Fraction(2, 5),
-    "one-tenth": Fraction(1, 10),
-}
+_RULE = re.compile(r"^\s*-?\s*(\$?\w+(?:\s*,\s*\$?\w+)*)\s*=\s*(.+)$")  # $a, $b = expression
+_RATIOS = (
+    "half 1/2, one-third 1/3, two-thirds 2/3, one-fourth 1/4, quarter 1/4, three-fourths 3/4, "
+)
+_RATIOS += "one-fifth 1/5, two-fifths 2/5, one-tenth 1/10"
+_FRACTIONS = {word: Fraction(ratio) for word, ratio in map(str.split, _RATIOS.split(","))}
 _MULTIPLES = {"double": 2, "twice": 2, "triple": 3, "quadruple": 4}
+_NUMBER_WORDS = {**_FRACTIONS, **_MULTIPLES}
 LISTS: dict[str, list[Any]] = {
     "names": ["Ida", "Tom", "Ann", "Bob", "Eva", "Max", "Lea", "Ben", "Zoe", "Tim", "Mia", "Leo"],
     "names_male": ["Tom", "Bob", "Max", "Ben", "Tim", "Leo"],
@@ -55,8 +50,8 @@ LISTS: dict[str, list[Any]] = {
 }
 
 
-class TemplateError(ValueError):
-    """A template that cannot be filled in; the message says what of it."""
+class FillError(ValueError):
+    """A template that cannot be filled in; the message names the fault."""
 
 
 @dataclass(frozen=True)
@@ -87,43 +82,43 @@ class Filled:
 
 
 def read_template(columns: Mapping[str, object], where: str) -> Template:
-    """The parts of a template."""
+    """The parts of a template; a FillError for an unreadable one."""
     annotated, answer = columns.get("question_annotated"), columns.get("answer_annotated")
     if not isinstance(annotated, str) or not isinstance(answer, str):
-        raise TemplateError(f"{where}: question_annotated or answer_annotated is missing.")
+        raise FillError(f"{where}: question_annotated or answer_annotated is missing.")
     text, *rest = _SECTION.split(annotated)
     sections = dict(zip(rest[::2], rest[1::2], strict=True))
-    rules = []
-    for line in sections.get("init", "").splitlines():
-        if line.strip():
-            found = _RULE.match(line)
-            if not found:
-                raise TemplateError(f"{where}: cannot read the rule {line.strip()!r}.")
-            names = tuple(name.strip().lstrip("$") for name in found[1].split(","))
-            rules.append((names, found[2]))
-    lines = (
-        line.strip().removeprefix("-").strip()
-        for line in sections.get("conditions", "").splitlines()
-    )
+    conditions = sections.get("conditions", "").splitlines()
     return Template(
         question=text.strip(),
         answer=answer.strip(),
-        rules=tuple(rules),
-        conditions=tuple(line for line in lines if line),
+        rules=tuple(
+            _rule(line, where) for line in sections.get("init", "").splitlines() if line.strip()
+        ),
+        conditions=tuple(
+            filter(None, (line.strip().removeprefix("-").strip() for line in conditions))
+        ),
         result=sections.get("answer", "").strip().removeprefix("=").strip(),
     )
 
 
+def _rule(line: str, where: str) -> tuple[tuple[str, ...], str]:
+    rule = _RULE.match(line)
+    if not rule:
+        raise FillError(f"{where}: cannot read the rule {line.strip()!r}.")
+    return tuple(name.strip().lstrip("$") for name in rule[1].split(",")), rule[2]
+
+
 def fill(template: Template, rng: random.Random) -> Filled:
-    """Draw values until every condition holds; a TemplateError where none do, or an expression cannot be evaluated."""
+    """Draw values until every condition holds; a FillError if none do, or for an expression that has no value."""
     try:
         for _ in range(ATTEMPTS):
             values = _draw(template, rng)
             if all(evaluate(condition, values) for condition in template.conditions):
                 return _render(template, values)
     except ExpressionError as error:
-        raise TemplateError(str(error)) from None
-    raise TemplateError(f"no values met the conditions in {ATTEMPTS:,} draws")
+        raise FillError(str(error)) from None
+    raise FillError(f"no values met the conditions in {ATTEMPTS:,} draws")
 
 
 def _draw(template: Template, rng: random.Random) -> dict[str, Any]:
@@ -138,35 +133,32 @@ def _draw(template: Template, rng: random.Random) -> dict[str, Any]:
 
 
 def _word_values(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Words for fractions and multiples count as numbers in expressions; the text keeps the word."""
-    table = {**_FRACTIONS, **_MULTIPLES}
-    words = {name: word for name, word in values.items() if isinstance(word, str) and word in table}
-    return {name: table[word] for name, word in words.items()} | {
-        f"{name} in words": word for name, word in words.items()
-    }
+    """Numbers for the words of fractions and multiples, which expressions need; the text keeps the word."""
+    numbers: dict[str, Any] = {}
+    for name, word in values.items():
+        if isinstance(word, str) and word in _NUMBER_WORDS:
+            numbers |= {name: _NUMBER_WORDS[word], f"{name} in words": word}
+    return numbers
 
 
 def _render(template: Template, values: Mapping[str, Any]) -> Filled:
     def shown(name: str) -> str:
         return _spell(values.get(f"{name} in words", values.get(name)))
 
+    def result(expression: re.Match[str]) -> str:
+        name = expression[1].strip()
+        return shown(name) if name in values else _spell(evaluate(expression[1], values))
+
     for name in _PLACEHOLDER.findall(template.question):
         if name not in values:
-            raise TemplateError(f"{{{name},...}} has no rule")
-    question = _PLACEHOLDER.sub(lambda found: shown(found[1]), template.question)
-    answer = _EXPRESSION.sub(
-        lambda found: (
-            shown(found[1].strip())
-            if found[1].strip() in values
-            else _spell(evaluate(found[1], values))
-        ),
-        template.answer,
-    )
+            raise FillError(f"{{{name},...}} has no rule")
+    question = _PLACEHOLDER.sub(lambda placeholder: shown(placeholder[1]), template.question)
+    answer = _EXPRESSION.sub(result, template.answer)
     if template.result:
         expected = _spell(evaluate(template.result, values))
         got = answer.rpartition("####")[2].strip().replace(",", "")
         if got != expected:
-            raise TemplateError(f"the answer says {got!r}, but its #answer is {expected}")
+            raise FillError(f"the answer says {got!r}, but its #answer is {expected}")
     return Filled(question, answer)
 
 

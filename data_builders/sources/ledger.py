@@ -1,4 +1,4 @@
-"""The ledger: short stories of what happens to one person's things, told in as many sentences as the knobs say.
+"""The ledger: generated stories of one person's things, with exact answers and traces.
 
     python -m data_builders ledger --train-count 20000 --test-count 500 --seed 0 --out data/tiny
 
@@ -6,17 +6,17 @@
     Tom has 5 coins. Ann finds 3 more coins. Tom buys 3 more coins.
     How many coins would Tom have now with 2 less?
 
-Everything is drawn from one seed, so gold answers and traces are exact; no story of the test set is in the training
-set. What other people do, and the weather, need no thought. In a share of the episodes (``--deep-share``) only the last
-sentence says what to do with the count: they cannot be finished while reading, so they need deep work. An event may
-turn out to have been told wrong (``--corrections``): a later sentence puts it right.
+One seed decides everything. No story of the test set is in the training set. Distractors (other people, the weather)
+need no thought. In a share of the episodes (``--deep-share``) only the last sentence says what to do with the count: they
+cannot be finished while reading, so they need deep work. A share of the events (``--corrections``) is told with a wrong
+number, which a later sentence corrects.
 
     Tom finds 3 more coins. It rains a lot. Tom finds 2 coins, not 3.
 
 Traces come in three styles, so that reinforcement learning has something to learn, and phases fail apart: eager (each
 event is worked out at once), lazy (events are only noted, the deep part does the work) and redundant (eager, and the
-deep part does all of it again). With ``--chatter`` some thoughts are of no use: they say that nothing changed. The
-family ``--wording turned`` tells the same in another order of words, for testing.
+deep part does all of it again). With ``--chatter`` some distractors get a redundant thought. The family
+``--wording turned`` tells the same in another order of words, for testing.
 """
 
 from __future__ import annotations
@@ -29,10 +29,11 @@ from dataclasses import dataclass, field
 from adasr_trl.core.episode import AnswerType, Episode, Source
 from data_builders.errors import BuildError
 from data_builders.rows.inputs import Numbers
-from data_builders.rows.row import Row
-from data_builders.rows.span import Rows
+from data_builders.rows.row import Row, Rows
+from data_builders.sources.common import joined_units
 
 NAME = "ledger"
+SUMMARY = "stories in which things change hands, procedural, with exact traces"
 LICENCE = "Apache-2.0"
 REVISION = "2"
 
@@ -41,45 +42,82 @@ THINGS = ("apples", "coins", "books", "cards")
 FILLERS = ("It rains a lot", "{other} wears a red hat", "{other} sings a song", "The days are long")
 GAINS = ("buys", "finds", "gets")
 LOSSES = ("loses", "sells", "drops")
+STYLES = ("eager", "lazy", "redundant")
+
+_COUNTS = (  # name, default, lowest value, help
+    ("train_count", 20000, 1, "training episodes"),
+    ("test_count", 500, 0, "test episodes"),
+    ("min_events", 3, 0, "fewest changes of the count"),
+    ("max_events", 6, 0, "most changes of the count"),
+    ("min_others", 2, 0, "fewest distractors"),
+    ("max_others", 4, 0, "most distractors"),
+    ("max_count", 20, 2, "no count ever exceeds it"),
+    ("max_change", 6, 1, "most things in one event"),
+    ("max_deep_steps", 2, 1, "steps that the end asks for"),
+)
+_SHARES = (  # name, default, help
+    ("corrections", 0.0, "share of events whose number is corrected later"),
+    ("chatter", 0.0, "share of distractors with a redundant thought"),
+    ("deep_share", 0.4, "share that needs deep work"),
+)
 
 
 @dataclass(frozen=True)
-class _Told:
-    """A sentence, and what traces think about it: a note, a step of work, or chatter of no use."""
+class _Sentence:
+    """A sentence with the thoughts that traces may have about it.
 
-    sentence: str
+    Attributes:
+        text: The sentence.
+        note: The event alone, such as "Tom + 3".
+        step: The event worked out, such as "Tom 5 + 3 = 8".
+        redundant: A thought without use, on a distractor.
+    """
+
+    text: str
     note: str = ""
     step: str = ""
-    chatter: str = ""
+    redundant: str = ""
 
 
 @dataclass
 class _Story:
-    """A story in the making; ``trace_rng`` decides how it is thought about, so that this never changes the story."""
+    """A story in the making.
+
+    Attributes:
+        rng: Decides the story.
+        trace_rng: Decides its thoughts, so that these never change the story.
+        options: The knobs.
+        person: Whose things are counted.
+        other: The person of the distractors.
+        things: Such as "coins".
+        count: Things so far.
+        sentences: The story so far.
+        to_correct: Verbs and changes that were told wrong.
+    """
 
     rng: random.Random
     trace_rng: random.Random
     options: argparse.Namespace
-    who: str
+    person: str
     other: str
     things: str
-    count: int = 0
-    sentences: list[_Told] = field(default_factory=list)
-    wrong: list[tuple[str, int]] = field(default_factory=list)  # verbs and changes told wrong
+    count: int
+    sentences: list[_Sentence] = field(default_factory=list)
+    to_correct: list[tuple[str, int]] = field(default_factory=list)
 
-    def tell(self, happening: str, note: str, step: str) -> None:
-        self.sentences.append(_Told(f"{happening}.", f"{self.who} {note}", f"{self.who} {step}"))
+    def add_event(self, event: str, note: str, step: str) -> None:
+        note, step = f"{self.person} {note}", f"{self.person} {step}"
+        self.sentences.append(_Sentence(f"{event}.", note, step))
 
-    def tell_beside(self, happening: str) -> None:
-        """A sentence beside the matter, which a chatty trace thinks about all the same."""
-        chatty = self.trace_rng.random() < self.options.chatter
-        chatter = f"no change for {self.who} , this does not matter" if chatty else ""
-        self.sentences.append(_Told(f"{happening}.", chatter=chatter))
+    def add_distractor(self, text: str) -> None:
+        has_thought = self.trace_rng.random() < self.options.chatter
+        thought = f"no change for {self.person} , this does not matter" if has_thought else ""
+        self.sentences.append(_Sentence(f"{text}.", redundant=thought))
 
-    def told(self, who: str, verb: str, amount: str) -> str:
-        """One happening in the family's wording."""
+    def worded(self, person: str, verb: str, amount: str) -> str:
+        """An event in the family's order of words."""
         turned = self.options.wording == "turned"
-        return f"{amount} {who} {verb}" if turned else f"{who} {verb} {amount}"
+        return f"{amount} {person} {verb}" if turned else f"{person} {verb} {amount}"
 
     def amount_of(self, amount: int, *, more: bool = False) -> str:
         things = self.things if amount != 1 else self.things[:-1]
@@ -88,35 +126,23 @@ class _Story:
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """The ledger's difficulty knobs."""
-    parser.add_argument("--train-count", type=int, default=20000, help="training episodes")
-    parser.add_argument("--test-count", type=int, default=500, help="test episodes")
-    parser.add_argument("--min-events", type=int, default=3, help="fewest changes of the count")
-    parser.add_argument("--max-events", type=int, default=6, help="most changes of the count")
-    parser.add_argument(
-        "--min-others", type=int, default=2, help="fewest sentences beside the matter"
-    )
-    parser.add_argument(
-        "--max-others", type=int, default=4, help="most sentences beside the matter"
-    )
-    parser.add_argument(
-        "--corrections", type=float, default=0.0, help="share of events that are put right later"
-    )
-    parser.add_argument(
-        "--chatter", type=float, default=0.0, help="share of useless thoughts beside the matter"
-    )
-    parser.add_argument("--max-count", type=int, default=20, help="no count ever exceeds it")
-    parser.add_argument("--max-change", type=int, default=6, help="most things in one event")
+    for name, count, _, what in _COUNTS:
+        parser.add_argument(_flag(name), type=int, default=count, help=what)
+    for name, share, what in _SHARES:
+        parser.add_argument(_flag(name), type=float, default=share, help=what)
     parser.add_argument("--wording", default="plain", help="plain, or turned: another word order")
-    parser.add_argument("--deep-share", type=float, default=0.4, help="share that needs deep work")
-    parser.add_argument("--max-deep-steps", type=int, default=2, help="steps that the end asks for")
     parser.add_argument(
         "--styles", default="eager:2,lazy:1,redundant:3", help="weights of the trace styles"
     )
     parser.add_argument("--seed", type=int, default=0, help="seed of everything that is drawn")
 
 
+def _flag(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
+
+
 def open_rows(options: argparse.Namespace) -> Rows:
-    """One row: stories are drawn in turn, so that none is told twice."""
+    """One row for all stories: each is compared with those before it."""
     del options
     return Numbers(NAME, 1)
 
@@ -145,43 +171,42 @@ def build(options: argparse.Namespace) -> Iterator[Episode]:
 
 def _check(options: argparse.Namespace) -> None:
     """Refuse knobs that no story can have."""
-    for name in ("train_count", "test_count", "min_events", "min_others", "max_deep_steps"):
-        lowest = 1 if name in ("train_count", "max_deep_steps") else 0
-        if getattr(options, name) < lowest:
-            raise _refusal(name, getattr(options, name), f"{lowest} or more")
-    for name, lowest in (("max_count", 2), ("max_change", 1)):
-        if getattr(options, name) < lowest:
-            raise _refusal(name, getattr(options, name), f"{lowest} or more")
+    given = vars(options)
+    for name, _, lowest, _ in _COUNTS:
+        if given[name] < lowest:
+            raise _refusal(name, given[name], f"{lowest} or more")
     for name in ("events", "others"):
-        least, most = getattr(options, f"min_{name}"), getattr(options, f"max_{name}")
+        least, most = given[f"min_{name}"], given[f"max_{name}"]
         if most < least:
             raise _refusal(f"max_{name}", most, f"min_{name} ({least}) or more")
-    for name in ("deep_share", "corrections", "chatter"):
-        if not 0 <= getattr(options, name) <= 1:
-            raise _refusal(name, getattr(options, name), "0 to 1")
+    for name, _, _ in _SHARES:
+        if not 0 <= given[name] <= 1:
+            raise _refusal(name, given[name], "0 to 1")
     if options.wording not in ("plain", "turned"):
         raise _refusal("wording", options.wording, "plain or turned")
     _weights(options.styles)
 
 
 def _refusal(name: str, got: object, expected: str) -> BuildError:
-    return BuildError(f"--{name.replace('_', '-')}: got {got!r}; expected {expected}.")
+    return BuildError(f"{_flag(name)}: got {got!r}; expected {expected}.")
 
 
 def _episode(key: str, options: argparse.Namespace, name: str, split: str) -> Episode:
     rng, trace_rng = random.Random(key), random.Random(f"{key}/trace")
-    story = _tell(rng, trace_rng, options)
-    question = f"How many {story.things} does {story.who} have at the end?"
+    story = _draw_story(rng, trace_rng, options)
+    question = f"How many {story.things} does {story.person} have at the end?"
     deep, needs_deep = "", rng.random() < options.deep_share
     if needs_deep:
-        question = f"Follow {story.who}'s {story.things}, then do what the last sentence asks."
+        question = f"Follow {story.person}'s {story.things}, then do what the last sentence asks."
         deep = _ask_last(story, options.max_deep_steps)
-    thoughts, deep = _trace(story, _style(trace_rng, options.styles), deep)
+    weights = _weights(options.styles)
+    style = trace_rng.choices(list(weights), list(weights.values()))[0]
+    thoughts, deep = _trace(story, style, deep)
     return Episode(
         id=name,
         group=name,
         question=question,
-        chunks=tuple(" " * (k > 0) + each.sentence for k, each in enumerate(story.sentences)),
+        chunks=joined_units([sentence.text for sentence in story.sentences]),
         answer=str(story.count),
         answer_type=AnswerType.NUMBER,
         source=Source(NAME, REVISION, LICENCE, split),
@@ -191,38 +216,39 @@ def _episode(key: str, options: argparse.Namespace, name: str, split: str) -> Ep
     )
 
 
-def _tell(rng: random.Random, trace_rng: random.Random, options: argparse.Namespace) -> _Story:
-    who, other = rng.sample(PEOPLE, 2)
+def _draw_story(
+    rng: random.Random, trace_rng: random.Random, options: argparse.Namespace
+) -> _Story:
+    person, other = rng.sample(PEOPLE, 2)
     things, count = rng.choice(THINGS), rng.randint(2, min(9, options.max_count))
-    story = _Story(rng, trace_rng, options, who, other, things, count)
-    story.tell(f"{who} has {story.amount_of(story.count)}", str(story.count), str(story.count))
-    kinds = ["event"] * rng.randint(options.min_events, options.max_events)
-    kinds += ["other"] * rng.randint(options.min_others, options.max_others)
+    story = _Story(rng, trace_rng, options, person, other, things, count)
+    story.add_event(f"{person} has {story.amount_of(count)}", str(count), str(count))
+    kinds = [_add_event] * rng.randint(options.min_events, options.max_events)
+    kinds += [_add_distractor] * rng.randint(options.min_others, options.max_others)
     rng.shuffle(kinds)
-    for kind in kinds:
-        if kind == "event":
-            _event(story)
-        else:
-            _beside_the_matter(story)
-        if story.wrong and rng.random() < 0.5:
-            _put_right(story)
-    while story.wrong:
-        _put_right(story)
+    for add_sentence in kinds:
+        add_sentence(story)
+        if story.to_correct and rng.random() < 0.5:
+            _correct_oldest(story)
+    while story.to_correct:
+        _correct_oldest(story)
     return story
 
 
-def _event(story: _Story) -> None:
+def _add_event(story: _Story) -> None:
     change = _draw_change(story)
     verb = story.rng.choice(GAINS if change > 0 else LOSSES)
     amount = story.amount_of(abs(change), more=change > 0)
-    story.tell(story.told(story.who, verb, amount), _signed(change), _step(story, change))
+    story.add_event(
+        story.worded(story.person, verb, amount), _signed(change), _apply(story, change)
+    )
     if story.rng.random() < story.options.corrections:
-        story.wrong.append((verb, change))
+        story.to_correct.append((verb, change))
 
 
-def _put_right(story: _Story) -> None:
-    """The oldest event told wrong has another amount, if any keeps the count in its bounds."""
-    verb, change = story.wrong.pop(0)
+def _correct_oldest(story: _Story) -> None:
+    """Correct the oldest wrong event to another amount, if any keeps the count in its bounds."""
+    verb, change = story.to_correct.pop(0)
     sign = 1 if change > 0 else -1
     others = [n * sign for n in range(1, story.options.max_change + 1) if n * sign != change]
     fitting = [new for new in others if 0 <= story.count - change + new <= story.options.max_count]
@@ -231,18 +257,19 @@ def _put_right(story: _Story) -> None:
     new = story.rng.choice(fitting)
     amount = f"{story.amount_of(abs(new))}, not {abs(change)}"
     before, story.count = story.count, story.count - change + new
-    work = f"{_signed(-change)} {_signed(new)}"
-    story.tell(story.told(story.who, verb, amount), work, f"{before} {work} = {story.count}")
+    work = f"{_signed(-change)} {_signed(new)}"  # the wrong change is taken back first
+    event = story.worded(story.person, verb, amount)
+    story.add_event(event, work, f"{before} {work} = {story.count}")
 
 
-def _beside_the_matter(story: _Story) -> None:
+def _add_distractor(story: _Story) -> None:
     rng = story.rng
     if rng.random() < 0.5:
         verb = rng.choice(GAINS + LOSSES)
         amount = story.amount_of(rng.randint(1, story.options.max_change), more=verb in GAINS)
-        story.tell_beside(story.told(story.other, verb, amount))
+        story.add_distractor(story.worded(story.other, verb, amount))
     else:
-        story.tell_beside(rng.choice(FILLERS).format(other=story.other))
+        story.add_distractor(rng.choice(FILLERS).format(other=story.other))
 
 
 def _ask_last(story: _Story, max_steps: int) -> str:
@@ -251,9 +278,9 @@ def _ask_last(story: _Story, max_steps: int) -> str:
     for _ in range(story.rng.randint(1, max_steps)):
         change = _draw_change(story)
         wishes.append(f"{abs(change)} {'more' if change > 0 else 'less'}")
-        steps.append(f"{story.who} {_step(story, change)}")
-    asked = f"How many {story.things} would {story.who} have now with {' and '.join(wishes)}?"
-    story.sentences.append(_Told(asked))
+        steps.append(f"{story.person} {_apply(story, change)}")
+    asked = f"How many {story.things} would {story.person} have now with {' and '.join(wishes)}?"
+    story.sentences.append(_Sentence(asked))
     return " , ".join(steps)
 
 
@@ -265,7 +292,8 @@ def _draw_change(story: _Story) -> int:
             return change
 
 
-def _step(story: _Story, change: int) -> str:
+def _apply(story: _Story, change: int) -> str:
+    """Change the count; return the step."""
     before, story.count = story.count, story.count + change
     return f"{before} {_signed(change)} = {story.count}"
 
@@ -274,27 +302,24 @@ def _signed(change: int) -> str:
     return f"{'+' if change > 0 else '-'} {abs(change)}"
 
 
-def _style(rng: random.Random, styles: str) -> str:
-    weights = _weights(styles)
-    return rng.choices(list(weights), list(weights.values()))[0]
-
-
 def _weights(styles: str) -> dict[str, float]:
     """``eager:2,lazy:1`` as a table."""
-    known = ("eager", "lazy", "redundant")
     try:
-        table = {name: float(weight) for name, weight in (p.split(":") for p in styles.split(","))}
+        pairs = (pair.split(":") for pair in styles.split(","))
+        weights = {name: float(weight) for name, weight in pairs}
     except ValueError:
-        table = {}
-    if not set(table) <= set(known) or sum(table.values()) <= 0 or min(table.values()) < 0:
-        raise _refusal("styles", styles, f"weights such as 'eager:2,lazy:1' of {', '.join(known)}")
-    return table
+        weights = {}
+    if not set(weights) <= set(STYLES) or sum(weights.values()) <= 0 or min(weights.values()) < 0:
+        expected = f"weights such as 'eager:2,lazy:1' of {', '.join(STYLES)}"
+        raise _refusal("styles", styles, expected)
+    return weights
 
 
 def _trace(story: _Story, style: str, deep: str) -> tuple[tuple[str, ...], str]:
     """Thoughts and deep reasoning in one style."""
-    everything = " , ".join(filter(None, [*(each.step for each in story.sentences), deep]))
+    sentences = story.sentences
+    all_steps = " , ".join(filter(None, [*(sentence.step for sentence in sentences), deep]))
     if style == "lazy":
-        return tuple(each.note or each.chatter for each in story.sentences), everything
-    thoughts = tuple(each.step or each.chatter for each in story.sentences)
-    return thoughts, everything if style == "redundant" else deep
+        return tuple(sentence.note or sentence.redundant for sentence in sentences), all_steps
+    thoughts = tuple(sentence.step or sentence.redundant for sentence in sentences)
+    return thoughts, all_steps if style == "redundant" else deep

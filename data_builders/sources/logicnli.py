@@ -10,32 +10,26 @@ are read as well. The set gives no proofs, so there is no trace, and it states n
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from functools import partial
 
 from adasr_trl.core.episode import AnswerType
 from adasr_trl.core.sentences import sentence_chunks
 from data_builders.rows.inputs import open_input
 from data_builders.rows.outcome import Rejected
 from data_builders.rows.row import Row, source_of
-from data_builders.rows.span import Rows
-from data_builders.sources.gsm8k import text_key
+from data_builders.sources.common import joined_units, text_key
 from data_builders.sources.options import add_text_options
 from data_builders.text.draft import Draft
 
 NAME = "logicnli"
+SUMMARY = "LogicNLI: facts and rules, then a statement"
 LICENCE = "not stated"
 LABELS = ("entailment", "contradiction", "neutral", "self_contradiction")
 ASK = 'Do the facts and rules entail or contradict "{}"? Answer entailment, contradiction, neutral or self_contradiction.'
 
-
-def add_options(parser: argparse.ArgumentParser) -> None:
-    """The input."""
-    add_text_options(parser, licence=LICENCE)
-
-
-def open_rows(options: argparse.Namespace) -> Rows:
-    """The file or the Hub's split."""
-    return open_input(options)
+add_options = partial(add_text_options, licence=LICENCE)
+open_rows = open_input
 
 
 def build_row(row: Row, options: argparse.Namespace) -> Iterator[Draft | Rejected]:
@@ -68,9 +62,3 @@ def build_row(row: Row, options: argparse.Namespace) -> Iterator[Draft | Rejecte
             source=source_of(NAME, options),
             is_order_free=True,
         )
-
-
-def joined_units(sentences: Sequence[str]) -> tuple[str, ...]:
-    """A list of sentences as a text, a space before each but the first; blank ones are left out."""
-    told = [sentence.strip() for sentence in sentences if sentence.strip()]
-    return tuple(sentence if i == 0 else f" {sentence}" for i, sentence in enumerate(told))

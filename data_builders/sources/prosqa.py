@@ -3,37 +3,32 @@
     {"question": "Every zib is a lop. Tom is a zib. ... Is Tom a lop or wex?", "answer": "Tom is a lop.",
      "steps": ["Tom is a zib.", "Every zib is a lop."]}
 
-The steps of the proof are premises word for word, so an exact trace exists: each is noted when it is read, all other
-premises are skipped, and the deep part puts the steps into their order.
+The steps of the proof are premises word for word, so the trace is exact: each step is noted behind its premise, all other
+premises are skipped, and the deep part gives the steps in their order.
 """
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
+from functools import partial
 
 from adasr_trl.core.episode import AnswerType
 from adasr_trl.core.sentences import sentence_chunks
 from data_builders.rows.inputs import open_input
 from data_builders.rows.outcome import Count, Rejected
 from data_builders.rows.row import Row, source_of
-from data_builders.rows.span import Rows
 from data_builders.sources.options import add_text_options
 from data_builders.text.asking import find_asking
-from data_builders.text.draft import Draft, Told, Trace, Tracer
+from data_builders.text.draft import Draft, StreamedText, Trace, Tracer
 
 NAME = "prosqa"
+SUMMARY = "ProsQA: shuffled premises, of which a few form the proof; exact traces"
 LICENCE = "MIT"
+MISSING_DEEP = "A premise that this needs is not given"
 
-
-def add_options(parser: argparse.ArgumentParser) -> None:
-    """The input."""
-    add_text_options(parser, licence=LICENCE)
-
-
-def open_rows(options: argparse.Namespace) -> Rows:
-    """The file or the Hub's split."""
-    return open_input(options)
+add_options = partial(add_text_options, licence=LICENCE)
+open_rows = open_input
 
 
 def build_row(row: Row, options: argparse.Namespace) -> Iterator[Draft | Rejected | Count]:
@@ -44,8 +39,8 @@ def build_row(row: Row, options: argparse.Namespace) -> Iterator[Draft | Rejecte
     if asking is None:
         yield Rejected(row.where, "no_question", "no sentence asks")
         return
-    places = {unit.strip(): i for i, unit in enumerate(units) if i != asking}
-    proof = [places.get(step, -1) for step in steps]
+    premises = {unit.strip(): i for i, unit in enumerate(units) if i != asking}
+    proof = [premises.get(step, -1) for step in steps]
     if -1 in proof:
         yield Count("steps_that_are_no_premise")
     key = f"{NAME}-{row.key}"
@@ -67,16 +62,15 @@ def build_row(row: Row, options: argparse.Namespace) -> Iterator[Draft | Rejecte
 
 
 def proof_tracer(steps: list[str], proof: list[int]) -> Tracer:
-    """Notes each step of a proof where its unit is read; ``proof`` has the unit of each step."""
+    """Tracer that notes each step of a proof behind its unit; ``proof`` has the unit of each step."""
 
-    def trace(told: Told) -> Trace:
-        lines: list[list[str]] = [[] for _ in told.chunks]
-        for step, unit in sorted(zip(steps, proof, strict=True), key=lambda one: one[1]):
-            if unit in told.fact_chunk:
-                lines[told.fact_chunk[unit]].append(step.rstrip("."))
+    def trace(text: StreamedText) -> Trace:
+        notes: list[list[str]] = [[] for _ in text.chunks]
+        for unit, step in sorted(zip(proof, steps, strict=True), key=lambda pair: pair[0]):
+            if unit in text.fact_chunk:
+                notes[text.fact_chunk[unit]].append(step.rstrip("."))
         deep = "; ".join(step.rstrip(".") for step in steps)
-        if told.is_missing:
-            deep = "A premise that this needs is not given"
-        return Trace(tuple("; ".join(line) for line in lines), deep)
+        thoughts = tuple("; ".join(steps_here) for steps_here in notes)
+        return Trace(thoughts, MISSING_DEEP if text.is_missing else deep)
 
     return trace

@@ -6,10 +6,9 @@ r"""Tasks of the package reasoning_gym (Apache-2.0) that read as a stream, gener
     {"question": "Tom is married to Eva. They have a child called Ann.\n\nHow is Ann related to Tom? Answer in one word.",
      "answer": "daughter", "metadata": {"source_dataset": "family_relationships"}}
 
-The instruction about the answer's form is taken off the text; it joins the question where the answer is more than a word.
-A text of fewer than two sentences besides the question does not read as a stream, and is rejected by that name. Tasks
-with worked solutions (``answer_cot``) get an aligned trace; rows with the same variables come from one template, and share
-a group.
+Instructions on the answer's form are no part of the stream; they join the question of an answer of several words. A text
+of fewer than two sentences besides the question does not read as a stream, and is rejected by that name. Tasks with worked
+solutions (``answer_cot``) get an aligned trace. Rows with the same variables come from one template, and share a group.
 """
 
 from __future__ import annotations
@@ -22,21 +21,21 @@ from pathlib import Path
 from typing import Any
 
 from adasr_trl.core.answers import AnswerError, check_gold
-from adasr_trl.core.episode import AnswerType, Source
+from adasr_trl.core.episode import AnswerType
 from adasr_trl.core.sentences import sentence_chunks
 from data_builders.errors import BuildError
 from data_builders.rows.inputs import Numbers, open_input
 from data_builders.rows.outcome import Rejected
-from data_builders.rows.row import UNSPLIT, Row
-from data_builders.rows.span import Rows
-from data_builders.sources.gsm8k import text_key
-from data_builders.sources.options import add_telling_options
+from data_builders.rows.row import Row, Rows, source_of
+from data_builders.sources.common import text_key
+from data_builders.sources.options import add_stream_options
 from data_builders.text.asking import find_asking
 from data_builders.text.draft import Draft
 from data_builders.traces import align
 from data_builders.traces.align import aligned
 
 NAME = "reasoning_gym"
+SUMMARY = "tasks of the package reasoning_gym that read as a stream"
 LICENCE = "Apache-2.0"
 _INSTRUCTION = re.compile(
     r"^\s*(?:\(?Format\b|Respond\b|Answer\b|Provide\b|Give\b|Do not\b|Your (?:answer|output|response)\b|Return\b|Output\b"
@@ -59,17 +58,17 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--licence", default=LICENCE, help=f"the rows' licence (default: {LICENCE})"
     )
     parser.add_argument("--revision", help="what the rows are called in the manifest")
-    add_telling_options(parser)
+    add_stream_options(parser)
     align.add_options(parser)
 
 
 def open_rows(options: argparse.Namespace) -> Rows:
-    """The file, or the numbers of what is generated."""
+    """The file, or the numbers of a generated task."""
     if options.task is None:
         return open_input(argparse.Namespace(hub=None, input=options.input))
     if options.count < 1:
         raise BuildError(f"--count: got {options.count}; expected 1 or more.")
-    _generator(options.task, options.seed, options.count)
+    _generator(options.task, options.seed, options.count)  # refuses an unknown task now
     return Numbers(options.task, options.count)
 
 
@@ -89,21 +88,22 @@ def build_row(row: Row, options: argparse.Namespace) -> Iterator[Draft | Rejecte
         yield Rejected(row.where, "does_not_read_as_a_stream", "no text besides the question")
         return
     question = sentences[asking].strip()
-    is_long = kind is AnswerType.TEXT and len(answer.split()) > 1
+    if instruction and kind is AnswerType.TEXT and len(answer.split()) > 1:
+        question = f"{question} {instruction}"
     rationale = metadata.get("answer_cot")
-    key = f"{NAME}-{task}-{row.key}"
-    variables = metadata.get("variables")  # what a template has to fill in tells it from others
+    key = group = f"{NAME}-{task}-{row.key}"
+    variables = metadata.get("variables")
+    if isinstance(variables, dict):  # the names of a template's variables identify it
+        group = f"{NAME}-{task}-{text_key(' '.join(sorted(variables)))}"
     yield Draft(
         key=key,
-        group=f"{NAME}-{task}-{text_key(' '.join(sorted(variables)))}"
-        if isinstance(variables, dict)
-        else key,
+        group=group,
         where=row.where,
-        question=f"{question} {instruction}" if is_long and instruction else question,
+        question=question,
         units=sentences,
         answer=answer,
         answer_type=kind,
-        source=Source(f"{NAME}/{task}", options.revision_read, options.licence, UNSPLIT),
+        source=source_of(f"{NAME}/{task}", options),
         asking=asking,
         tracer=aligned(rationale, options, plain_sums=True) if isinstance(rationale, str) else None,
         tags=(task,),
@@ -119,11 +119,11 @@ def _kind(answer: str) -> AnswerType:
 
 
 def _without_instruction(sentences: tuple[str, ...]) -> tuple[tuple[str, ...], str]:
-    """The sentences without those at the end that say how to answer, and these."""
-    kept = len(sentences)
-    while kept > 1 and _INSTRUCTION.match(sentences[kept - 1]):
-        kept -= 1
-    return sentences[:kept], "".join(sentences[kept:]).strip()
+    """The sentences without closing instructions on the answer's form, and these instructions."""
+    end = len(sentences)
+    while end > 1 and _INSTRUCTION.match(sentences[end - 1]):
+        end -= 1
+    return sentences[:end], "".join(sentences[end:]).strip()
 
 
 @functools.lru_cache(maxsize=1)

@@ -3,8 +3,8 @@
     >>> sorted(test_groups({"a": 1, "b": 1, "c": 1}, seed=0, share=0.5, count=None))
     ['a']
 
-So an episode stays in its split when rows are added to the input (``--test-share``; a ``--test-count`` moves its
-edge), and variants of one template never stand on both sides.
+An episode stays in its split when rows are added to the input (``--test-share``; a ``--test-count`` moves its edge), and
+variants of one template never stand on both sides.
 """
 
 from __future__ import annotations
@@ -36,17 +36,27 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def choose_test_groups(sizes: Mapping[str, int], options: argparse.Namespace) -> frozenset[str]:
-    """The test groups of a build; refuses a split that leaves train or test empty.
+    """The test groups of a build; a BuildError where train or test would be empty.
 
     Args:
-        sizes: How many episodes each group has, of those that no source has put into a split.
+        sizes: Episodes of each group whose split is open.
         options: As parsed.
     """
     if not sizes:
         return frozenset()
     held_out = test_groups(sizes, options.seed, options.test_share, options.test_count)
-    _refuse_empty(sizes, held_out, options)
-    return held_out
+    is_one_file = options.test_count is None and options.test_share in (0, 1)
+    if is_one_file or 0 < len(held_out) < len(sizes):
+        return held_out
+    is_share = options.test_count is None
+    flag = (
+        f"--test-share {options.test_share}" if is_share else f"--test-count {options.test_count}"
+    )
+    empty, episodes = "train" if held_out else "test", sum(sizes.values())
+    raise BuildError(
+        f"{flag}: leaves no episode for {empty} ({episodes} episodes in {len(sizes)} groups); "
+        f"give more rows, or a --test-count below {episodes}."
+    )
 
 
 def check_leaks(
@@ -65,17 +75,17 @@ def test_groups(
     """The groups of the test split.
 
     Args:
-        sizes: How many episodes each group has.
+        sizes: Episodes of each group.
         seed: Another seed gives another split.
         share: A group is in test if its hash, from 0 to 1, is below.
         count: Instead: the groups of the lowest hashes, until they hold that many episodes.
     """
-    places = {group: _place(group, seed) for group in sizes}
+    hashes = {group: _unit_hash(group, seed) for group in sizes}
     if count is None:
-        return frozenset(group for group, place in places.items() if place < share)
+        return frozenset(group for group, value in hashes.items() if value < share)
     chosen: list[str] = []
     total = 0
-    for group in sorted(sizes, key=lambda group: (places[group], group)):
+    for group in sorted(sizes, key=lambda group: (hashes[group], group)):
         if total >= count:
             break
         chosen.append(group)
@@ -83,27 +93,10 @@ def test_groups(
     return frozenset(chosen)
 
 
-def _place(group: str, seed: int) -> float:
+def _unit_hash(group: str, seed: int) -> float:
+    """A hash from 0 to 1."""
     digest = hashlib.sha256(f"{seed}:{group}".encode()).digest()
     return int.from_bytes(digest[:6], "big") / 2**48
-
-
-def _refuse_empty(
-    sizes: Mapping[str, int], held_out: frozenset[str], options: argparse.Namespace
-) -> None:
-    one_file = options.test_count is None and options.test_share in (0, 1)
-    if one_file or 0 < len(held_out) < len(sizes):
-        return
-    empty = "train" if held_out else "test"
-    flag = (
-        f"--test-share {options.test_share}"
-        if options.test_count is None
-        else f"--test-count {options.test_count}"
-    )
-    raise BuildError(
-        f"{flag}: leaves no episode for {empty} ({sum(sizes.values())} episodes in {len(sizes)} groups); "
-        f"give more rows, or a --test-count below {sum(sizes.values())}."
-    )
 
 
 def _count(text: str) -> int:

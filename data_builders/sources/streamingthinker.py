@@ -4,9 +4,9 @@ r"""StreamingThinker's rows (arXiv 2510.17238): a context in sentences, one thou
      "streaming_reasoning": "We want the number.<EOQ> Tom has 5.<EOT> 5 + 3 = 8.<EOT>",
      "deep_reasoning": "So 8. <EOR> The answer is \\box{8}.<EOA>", "answer": "\\boxed{8}"}
 
-Its JSON files (a list) and parquet files of the same columns are read. Depth D1 has no deep reasoning, D2 one part,
-D3 a self-check up to ``<EOF>``, kept behind it; the tag says which. The restated question before ``<EOQ>`` has no place in
-our traces and is left out. Columns that are JSON in text, as parquet may hold them, are decoded.
+JSON files (a list) and parquet files of the same columns are read; columns may be JSON in text. Depth D1 has no deep
+reasoning, D2 one part, D3 a self-check up to ``<EOF>``, which joins the deep part; the tag says which. The restated
+question before ``<EOQ>`` has no place in our traces and is left out.
 """
 
 from __future__ import annotations
@@ -15,49 +15,43 @@ import argparse
 import json
 import re
 from collections.abc import Iterator
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 from adasr_trl.core.episode import AnswerType
 from data_builders.rows.inputs import open_input
 from data_builders.rows.outcome import Count, Rejected
 from data_builders.rows.row import Row, source_of
-from data_builders.rows.span import Rows
-from data_builders.sources.gsm8k import text_key
-from data_builders.sources.logicnli import joined_units
+from data_builders.sources.common import joined_units, text_key
 from data_builders.sources.options import add_text_options
 from data_builders.text.draft import Draft
 from data_builders.traces.given import given_tracer
 
 NAME = "streamingthinker"
+SUMMARY = "StreamingThinker's rows, which have traces (JSON or StreamingCoT parquet)"
 LICENCE = "Apache-2.0"
 _MARKER = re.compile(r"<(?:EOS|EOT|EOQ|EOR|EOF|EOA|skip)>")
 _NUMBER = re.compile(r"\\(?:box|boxed)\s*\{\s*-?[\d.,/]+\s*\}")
 
-
-def add_options(parser: argparse.ArgumentParser) -> None:
-    """The input."""
-    add_text_options(parser, licence=LICENCE)
-
-
-def open_rows(options: argparse.Namespace) -> Rows:
-    """The file or the Hub's split."""
-    return open_input(options)
+add_options = partial(add_text_options, licence=LICENCE)
+open_rows = open_input
 
 
 def build_row(row: Row, options: argparse.Namespace) -> Iterator[Draft | Rejected | Count]:
     """One episode a row."""
     context, question = _context(row)
-    sentences = [part for part in context.split("<EOS>") if part.strip()]
+    sentences = [sentence for sentence in context.split("<EOS>") if sentence.strip()]
     if not sentences or not question:
         yield Rejected(row.where, "empty_question", "no context, or no instruct")
         return
     if any(_MARKER.search(text) for text in (*sentences, question)):
         yield Count("marker_text_in_the_input")
     streaming = row.text_or("streaming_reasoning", "")
-    restated, found, rest = streaming.rpartition("<EOQ>")
-    thoughts = [_tidy(part) for part in rest.split("<EOT>")[:-1]]
-    if found and restated.strip():
+    restated, _, rest = streaming.rpartition("<EOQ>")
+    if restated.strip():
         yield Count("restated_question_left_out")
+    thoughts = [_tidy(thought) for thought in rest.split("<EOT>")[:-1]]
     deep, depth = _deep(row.text_or("deep_reasoning", ""))
     answer = row.text("answer").strip()
     yield Draft(
@@ -75,33 +69,27 @@ def build_row(row: Row, options: argparse.Namespace) -> Iterator[Draft | Rejecte
 
 
 def _context(row: Row) -> tuple[str, str]:
-    if "Instruct_Context" not in row.columns and "instruct" in row.columns:
-        return row.text("context"), row.text("instruct").strip()  # the columns laid flat
-    given = row.get("Instruct_Context")
-    if isinstance(given, str):
-        try:
-            given = json.loads(given)
-        except ValueError:
-            given = None
-    inner = Row(
-        f"{row.where}: Instruct_Context",
-        row.number,
-        row.key,
-        given if isinstance(given, dict) else {},
-    )
+    """Context and instruction, from a nested object, JSON in text, or flat columns."""
+    inner = row
+    if "Instruct_Context" in row.columns or "instruct" not in row.columns:
+        nested = row.get("Instruct_Context")
+        if isinstance(nested, str):
+            with suppress(ValueError):  # else no column of it is found
+                nested = json.loads(nested)
+        inner = row.nested("Instruct_Context", nested)
     return inner.text("context"), inner.text("instruct").strip()
 
 
 def _deep(text: str) -> tuple[str, str]:
-    """The deep reasoning and its self-check, and the depth."""
+    """The deep reasoning with its self-check, and the depth."""
     reasoning, _, rest = text.partition("<EOR>")
-    check, has_check, _ = rest.partition("<EOF>")
+    self_check, has_check, _ = rest.partition("<EOF>")
     if has_check:
-        return f"{_tidy(reasoning)} {_tidy(check)}", "D3"
+        return f"{_tidy(reasoning)} {_tidy(self_check)}", "D3"
     return _tidy(reasoning), "D2" if reasoning.strip() else "D1"
 
 
 def _tidy(text: str) -> str:
-    """One line; a skip becomes nothing."""
-    words = " ".join(text.split())
-    return "" if words == "<skip>" else words
+    """One line; "" for a skip."""
+    line = " ".join(text.split())
+    return "" if line == "<skip>" else line

@@ -3,8 +3,8 @@
     {"ID": "chal-1", "Body": "Tom has 5 pens. He buys 3", "Question": "How many has he?", "Equation": "( 5.0 + 3.0 )",
      "Answer": 8.0, "Type": "Addition"}
 
-Many bodies lack their final stop; the text is left as it is. The equation's inner steps are the rationale, its last one
-answers. Rows whose equation does not give their answer are counted, and keep no trace. Rows with the same body apart from
+Many bodies lack their final stop; the text stays unchanged. The equation's inner steps are the rationale, its last one
+answers. Rows whose equation does not give their answer are counted, and get no trace. Rows with the same body apart from
 its numbers share a group.
 """
 
@@ -13,53 +13,44 @@ from __future__ import annotations
 import argparse
 import re
 from collections.abc import Iterator
+from functools import partial
 
 from adasr_trl.core.episode import AnswerType
 from adasr_trl.core.sentences import sentence_chunks
 from data_builders.rows.inputs import open_input
 from data_builders.rows.outcome import Count
 from data_builders.rows.row import Row, source_of
-from data_builders.rows.span import Rows
-from data_builders.sources.gsm8k import text_key
+from data_builders.sources.common import text_key
 from data_builders.sources.options import add_text_options
 from data_builders.text.draft import Draft
-from data_builders.traces import align
 from data_builders.traces.align import aligned, needed_units
 
 NAME = "svamp"
+SUMMARY = "SVAMP: one-step word problems with equations"
 LICENCE = "MIT"
 MOST_EQUATION = 500  # characters
 _INNERMOST = re.compile(r"\(\s*(-?[\d.]+)\s*([-+*/])\s*(-?[\d.]+)\s*\)")
 
-
-def add_options(parser: argparse.ArgumentParser) -> None:
-    """The input, and how the equation is aligned."""
-    add_text_options(parser, licence=LICENCE)
-    align.add_options(parser)
-
-
-def open_rows(options: argparse.Namespace) -> Rows:
-    """The file or the Hub's split."""
-    return open_input(options)
+add_options = partial(add_text_options, licence=LICENCE, is_aligned=True)
+open_rows = open_input
 
 
 def build_row(row: Row, options: argparse.Namespace) -> Iterator[Draft | Count]:
     """One episode a row."""
-    answer = spell(float(row.text("Answer")))
+    answer = float(row.text("Answer"))
     body, question = row.text("Body"), row.text("Question").strip()
     rationale, value = read_equation(row.text("Equation"))
-    is_right = value is not None and abs(value - float(row.text("Answer"))) < 1e-4
+    is_right = value is not None and abs(value - answer) < 1e-4
     if not is_right:
         yield Count("equation_does_not_give_the_answer")
     units = sentence_chunks(body)
-    key = f"{NAME}-{row.text_or('ID', row.key)}"
     yield Draft(
-        key=key,
+        key=f"{NAME}-{row.text_or('ID', row.key)}",
         group=f"{NAME}-{text_key(re.sub('[0-9]+', '0', body))}",
         where=row.where,
         question=question,
         units=units,
-        answer=answer,
+        answer=spell(answer),
         answer_type=AnswerType.NUMBER,
         source=source_of(NAME, options),
         needed=lambda: needed_units(rationale, question, units),
@@ -69,7 +60,7 @@ def build_row(row: Row, options: argparse.Namespace) -> Iterator[Draft | Count]:
 
 
 def read_equation(equation: str) -> tuple[str, float | None]:
-    """The steps of an equation, innermost first, and its value; None where it cannot be read."""
+    """The steps of an equation, innermost first, and its value; None for an unreadable one."""
     lines: list[str] = []
     text, value = equation[:MOST_EQUATION], None
     while found := _INNERMOST.search(text):
@@ -87,6 +78,6 @@ def read_equation(equation: str) -> tuple[str, float | None]:
 
 def spell(number: float) -> str:
     """51.0 as 51, 0.3333333 as 0.3333."""
-    return (
-        f"{round(number, 4):g}" if abs(number) < 1e6 else str(round(number, 4)).removesuffix(".0")
-    )
+    rounded = round(number, 4)
+    # The general format turns to exponents from a million on.
+    return f"{rounded:g}" if abs(number) < 1e6 else str(rounded).removesuffix(".0")

@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from adasr_trl.core.decoding import UTF_8, read_text
-from adasr_trl.core.episode import AnswerType, Source
+from adasr_trl.core.episode import AnswerType
 from adasr_trl.core.transcripts import (
     Segment,
     TranscriptError,
@@ -28,12 +28,13 @@ from adasr_trl.core.transcripts import (
 from data_builders.errors import BuildError
 from data_builders.rows.inputs import open_input
 from data_builders.rows.outcome import Count, Rejected
-from data_builders.rows.row import UNSPLIT, Row
-from data_builders.rows.span import Rows
+from data_builders.rows.row import Row, Rows, source_of
+from data_builders.sources.common import require_licence
 from data_builders.sources.options import add_text_options
 from data_builders.text.draft import Draft
 
 NAME = "transcript"
+SUMMARY = "speech with times (segments, SRT, WebVTT) and questions about it"
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -52,14 +53,13 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def open_rows(options: argparse.Namespace) -> Rows:
     """The file or the Hub's split."""
-    if not options.licence:
-        raise BuildError("--licence: is missing; name the set's licence, for the model card.")
+    require_licence(options)
     return open_input(options)
 
 
 def build_row(row: Row, options: argparse.Namespace) -> Iterator[Draft | Rejected | Count]:
     """One episode a row."""
-    segments = [each for each in _segments(row, options) if each.text.strip()]
+    segments = [segment for segment in _segments(row, options) if segment.text.strip()]
     question = row.text("question").strip()
     if not question or not segments:
         reason = "no_chunks" if question else "empty_question"
@@ -74,12 +74,12 @@ def build_row(row: Row, options: argparse.Namespace) -> Iterator[Draft | Rejecte
         group=f"{options.name}-{row.text_or('group', key)}",
         where=row.where,
         question=question,
-        units=spaced(each.text for each in ordered),
+        units=spaced(segment.text for segment in ordered),
         answer=row.text("answer"),
         answer_type=AnswerType(options.answer_type),
-        source=Source(options.name, options.revision_read, options.licence, UNSPLIT),
+        source=source_of(options.name, options),
         is_sentences=False,
-        arrival_seconds=tuple(each.end_seconds for each in ordered),
+        arrival_seconds=tuple(segment.end_seconds for segment in ordered),
     )
 
 
@@ -95,15 +95,16 @@ def _segments(row: Row, options: argparse.Namespace) -> Sequence[Segment]:
         text = _read_inside(options.transcripts, text, row.where, options.encoding)
     segments = captions(text)
     if not segments:
+        hint = "" if options.transcripts else "; for names of files give --transcripts DIR"
         raise BuildError(
-            f"{row.where}: segments is no list and holds no caption times such as 00:00:01.000 --> 00:00:02.500"
-            f"{'' if options.transcripts else '; for names of files give --transcripts DIR'}."
+            f"{row.where}: segments is no list and holds no caption times such as "
+            f"00:00:01.000 --> 00:00:02.500{hint}."
         )
     return segments
 
 
 def _read_inside(folder: Path, name: str, where: str, encoding: str) -> str:
-    """A file of the folder; a name that leads out of it is refused."""
+    """Text of a file in the folder; a name that leads out of it is refused."""
     path = (folder / name).resolve()
     if not path.is_relative_to(folder.resolve()) or not path.is_file():
         raise BuildError(f"{where}: no transcript {name!r} in {folder}.")

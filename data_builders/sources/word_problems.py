@@ -1,6 +1,7 @@
-"""What the sources of word problems share: a problem whose last sentence asks, a rationale, a number.
+"""Word problems: sentences of which one asks, a rationale, an answer.
 
->>> draft = draft_problem(row, "Tom has 5 hens. How many legs?", "5*2=<<5*2=10>>10", Gold("10", AnswerType.NUMBER), ...)
+>>> problem = Problem("gsm8k-7", "gsm8k-7", "rows.jsonl:7", "Tom has 5 hens. How many legs?", "10", "5*2=<<5*2=10>>10")
+>>> draft = draft_problem(problem, source, options)
 """
 
 from __future__ import annotations
@@ -16,64 +17,52 @@ from data_builders.traces.align import aligned, needed_units
 
 
 @dataclass(frozen=True)
-class Names:
-    """What an episode is called.
+class Problem:
+    """A word problem.
 
     Attributes:
-        key: Its id.
+        key: The episode's id.
         group: Its split key.
-        where: Where its row stands.
-        tags: Labels.
+        where: File and line of the row.
+        text: The problem, its question included.
+        answer: Gold.
+        rationale: Lines of steps; "" for none.
+        plain_sums: Whether the rationale's sums carry no calculator annotations.
+        tags: Labels of the episode.
     """
 
     key: str
     group: str
     where: str
+    text: str
+    answer: str
+    rationale: str
+    plain_sums: bool = False
     tags: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class Gold:
-    """The gold answer and the rationale that leads to it.
-
-    Attributes:
-        answer: As it is compared.
-        rationale: Lines of steps; "" where there is none.
-        kind: How it is compared.
-        plain_sums: Whether the rationale's sums carry no calculator annotations.
-    """
-
-    answer: str
-    rationale: str
-    kind: AnswerType = AnswerType.NUMBER
-    plain_sums: bool = False
-
-
-def draft_problem(
-    names: Names, problem: str, gold: Gold, source: Source, options: argparse.Namespace
-) -> Draft:
-    """A problem in sentences, its rationale aligned."""
-    sentences = sentence_chunks(problem)
+def draft_problem(problem: Problem, source: Source, options: argparse.Namespace) -> Draft:
+    """A problem in sentences with its rationale aligned."""
+    rationale, plain_sums = problem.rationale, problem.plain_sums
+    sentences = sentence_chunks(problem.text)
     asking = find_asking(sentences)
     question = "" if asking is None else sentences[asking].strip()
 
     def needed() -> frozenset[int]:
-        told = ["" if i == asking else text for i, text in enumerate(sentences)]
-        return needed_units(gold.rationale, question, told, plain_sums=gold.plain_sums)
+        facts = ["" if i == asking else text for i, text in enumerate(sentences)]
+        return needed_units(rationale, question, facts, plain_sums=plain_sums)
 
     return Draft(
-        key=names.key,
-        group=names.group,
-        where=names.where,
+        key=problem.key,
+        group=problem.group,
+        where=problem.where,
         question=question,
         units=sentences,
-        answer=gold.answer,
-        answer_type=gold.kind,
+        answer=problem.answer,
+        answer_type=AnswerType.NUMBER,
         source=source,
         asking=asking,
         needed=needed,
-        tracer=aligned(gold.rationale, options, plain_sums=gold.plain_sums)
-        if gold.rationale
-        else None,
-        tags=names.tags,
+        tracer=aligned(rationale, options, plain_sums=plain_sums) if rationale else None,
+        tags=problem.tags,
     )

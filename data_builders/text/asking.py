@@ -1,4 +1,4 @@
-"""Which sentence of a problem asks.
+"""The asking sentence of a problem.
 
 >>> find_asking(("Tom has 5 hens.", " How many legs is that?"))
 1

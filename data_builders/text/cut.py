@@ -1,11 +1,11 @@
-r"""How a text is cut into what arrives at once, beyond what live use needs (see ``adasr_trl.core.chunking``).
+r"""Cuts of a text into chunks, beyond those of live use (``adasr_trl.core.chunking``).
 
     >>> cut("One.\n\nTwo. Three.", "paragraph")
     ('One.', '\n\nTwo. Three.')
 
 ``sentence``, ``word:N`` and ``clock:S`` are chunking's own; ``paragraph`` cuts at line breaks, ``token:N`` behind every N
-tokens of a tokenizer, ``source`` keeps the units of the data set (premises, segments). Every way is loss-free, and white
-space belongs to the chunk that follows.
+tokens of a tokenizer, ``source`` keeps the units of the data set (premises, segments). Every cut is loss-free, and white
+space belongs to the following chunk.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _TOKENS = re.compile(r"token:([1-9][0-9]{0,8})")
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """What arrives at once."""
+    """The size of a chunk."""
     parser.add_argument(
         "--chunk",
         type=_spec,
@@ -51,9 +51,9 @@ def check_options(options: argparse.Namespace) -> None:
 def cut(text: str, spec: str, tokenizer: str | None = None) -> tuple[str, ...]:
     """A text in chunks; () for a blank one. ``source`` is not cut here."""
     if spec == "paragraph":
-        return _at(text, _line_ends(text))
+        return _cut_at(text, _line_ends(text))
     if tokens := _TOKENS.fullmatch(spec):
-        return _at(text, _token_ends(text, int(tokens[1]), str(tokenizer)))
+        return _cut_at(text, _token_ends(text, int(tokens[1]), str(tokenizer)))
     return chunk(text, spec)
 
 
@@ -68,7 +68,7 @@ def _line_ends(text: str) -> list[int]:
 
 
 def _token_ends(text: str, tokens: int, tokenizer: str) -> list[int]:
-    """Behind every so many tokens; not inside a character that is several tokens, nor behind white space."""
+    """Behind every so many tokens; never inside a character of several tokens, nor behind white space."""
     offsets = _tokenizer(tokenizer).encode(text, add_special_tokens=False).offsets
     ends = (offsets[i][1] for i in range(tokens - 1, len(offsets) - 1, tokens))
     starts = {start for start, _ in offsets}
@@ -76,10 +76,10 @@ def _token_ends(text: str, tokens: int, tokenizer: str) -> list[int]:
     return [len(text[:end].rstrip()) for end in whole]
 
 
-def _at(text: str, cuts: Sequence[int]) -> tuple[str, ...]:
-    """The pieces between cuts; a blank one stays with its neighbour."""
+def _cut_at(text: str, ends: Sequence[int]) -> tuple[str, ...]:
+    """The pieces between ends; a blank one stays with its neighbour."""
     pieces: list[str] = []
-    for start, end in pairwise((0, *sorted(set(cuts) - {0, len(text)}), len(text))):
+    for start, end in pairwise((0, *sorted(set(ends) - {0, len(text)}), len(text))):
         piece = text[start:end]
         if pieces and (not piece.strip() or not pieces[-1].strip()):
             pieces[-1] += piece
@@ -96,7 +96,7 @@ def _tokenizer(name: str) -> Any:
     file = path / "tokenizer.json" if path.is_dir() else path
     try:
         return Tokenizer.from_file(str(file)) if file.is_file() else Tokenizer.from_pretrained(name)
-    except Exception as error:
+    except Exception as error:  # the library raises bare Exceptions
         raise BuildError(f"--tokenizer {name}: cannot be loaded: {error}") from None
 
 

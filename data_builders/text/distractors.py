@@ -1,9 +1,9 @@
-"""Sentences beside the matter, for any text: other people, other things, sometimes with a number.
+"""Distractors for any text: sentences on other people and things, sometimes with a number.
 
     >>> draw_distractor(random.Random(0), "Tom has 5 apples.")
     'Outside, a dog barked 4 times.'
 
-A sentence is taken only if the text has none of its content words, so that it cannot change an answer. The bank is ours.
+A sentence shares no content word with the text, so it cannot change an answer. The bank is our own.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _NUMBERED = (
     "Platform {n} was closed for repairs.",
 )
 NUMBERED_SHARE = 0.4
-ATTEMPTS = 20
+ATTEMPTS = 20  # to find a sentence without a shared word
 
 
 def draw_distractor(rng: random.Random, text: str) -> str:

@@ -1,10 +1,10 @@
-"""A question with its text before it is streamed: what a source makes of a row, and what shaping makes of that.
+"""Drafts: a source's reading of a row before shaping, cutting and tracing.
 
     Draft(key="gsm8k-7", group="gsm8k-7", question="How many?", units=("Tom has 5 hens.", " He buys 3."), ...)
 
 A source cuts its text into units (sentences, premises, segments of a transcript) and knows which one asks. ``shape``
-may then add, repeat, correct, move or drop units; ``assemble`` cuts the rest into chunks and asks the draft's tracer
-for thoughts. Nothing here decides any of that.
+may then add, repeat, correct, move or drop units. ``pipeline.assemble`` cuts the result into chunks, and the draft's
+tracer gives the thoughts.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from enum import Enum
 from adasr_trl.core.episode import AnswerType, Source
 
 
-class Kind(Enum):
-    """What a unit of the text is."""
+class UnitKind(Enum):
+    """The role of a unit in the text."""
 
     FACT = "fact"
     QUESTION = "question"
@@ -33,30 +33,30 @@ class Unit:
 
     Attributes:
         text: With the white space before it; joined, the units are the text.
-        kind: What it is.
-        fact: The unit of the draft whose content it gives, or -1.
+        kind: Its role.
+        fact: The draft's unit whose content it gives, or -1.
         section: The source's own unit that it belongs to, for ``--chunk source``.
-        lead: How many of its first characters only introduce that content ("No, 7 not 5: ").
+        lead: Length of its lead-in ("No, 7 not 5: ") in characters.
     """
 
     text: str
-    kind: Kind
+    kind: UnitKind
     fact: int = -1
     section: int = 0
     lead: int = 0
 
 
 @dataclass(frozen=True)
-class Told:
+class StreamedText:
     """A text as it arrives.
 
     Attributes:
-        question: What is known before the stream.
-        chunks: What arrives.
-        facts: What each chunk newly says: its text, with distractors, repeats and withdrawn facts blanked out.
-        notable: The same with withdrawn facts left in, for they are worth a note when they arrive.
-        fact_chunk: Unit of the draft to the chunk with which it has been read.
-        limit: Thoughts may stand behind the first so many chunks (one fewer where the last one asks).
+        question: Known before the stream.
+        chunks: The text in its pieces.
+        facts: New facts of each chunk: its text, with distractors, repeats and wrong facts as spaces.
+        notable: The same with wrong facts left in, which are worth a note when they arrive.
+        fact_chunk: From a unit of the draft to the chunk that completes it.
+        limit: Thoughts may stand behind the first so many chunks; later ones hold the question.
         is_missing: Whether a fact that the answer needs was dropped.
     """
 
@@ -75,8 +75,8 @@ class Trace:
 
     Attributes:
         thoughts: One for each chunk, "" for a skip.
-        deep: What is left for the deep part.
-        counts: What the manifest should tell of it, such as how many steps stand in the thoughts.
+        deep: Reasoning behind the last chunk.
+        counts: For the manifest, such as the number of steps in the thoughts.
     """
 
     thoughts: tuple[str, ...]
@@ -84,30 +84,30 @@ class Trace:
     counts: Mapping[str, int] = field(default_factory=dict)
 
 
-Tracer = Callable[[Told], Trace | None]
+Tracer = Callable[[StreamedText], Trace | None]
 
 
 @dataclass(frozen=True)
 class Draft:
-    """What a source makes of a row.
+    """A row before shaping.
 
     Attributes:
         key: The episode's id.
         group: Leak-safe split key.
-        where: Where the row stands, for messages.
+        where: File and line of the row, for messages.
         question: The asking sentence; "" where no sentence of its own asks.
         units: The text, loss-free.
         answer: Gold.
         answer_type: How it is compared.
         source: Provenance; an empty split is decided by the group's hash.
-        asking: Which unit asks, or None if ``question`` is no part of the text.
+        asking: Index of the asking unit, or None if ``question`` is no part of the text.
         sections: The source's own unit of each unit, or () if they are the same.
         is_cut: Whether the units are the chunks already (a given trace has one thought for each).
         is_sentences: Whether the units are sentences, so that ``--chunk sentence`` keeps them.
         is_order_free: Whether the order of the units may change.
-        needed: Gives the units without which the question has no answer; None where the source cannot tell.
-        tracer: Gives the trace, or None where there is none.
-        arrival_seconds: When each unit was said, or ().
+        needed: Gives the units without which the question has no answer; None for an unknown set.
+        tracer: Gives the trace, or None for no trace.
+        arrival_seconds: End of each unit in the recording, or ().
         tags: Labels of the episode.
     """
 

@@ -1,13 +1,13 @@
-"""Numbers in plain text, with care: which values a sentence gives, and which words stand near them.
+"""Numbers in plain text: the values of each, and the words near it.
 
     >>> [sorted(q.values) for q in find_quantities("Tom sold 1/4 of his 3,000 cards.")]
     [[0.25, 0.75, 1.0, 4.0], [3000.0]]
     >>> find_quantities("The first couple came back.")
     ()
 
-Digits, percent, fractions, and the words for numbers. "First", "pair", "couple" and "second" are no numbers: that
-matches steps to the wrong sentence. Values are those that a calculation may use for the quantity, such as 0.2 for
-20 %. Which calculation uses which quantity is in ``align``.
+Digits, percent, fractions, and the words for numbers. "First", "pair", "couple" and "second" are no numbers: they would
+match steps to the wrong sentence. Values are those that a calculation may use for the quantity, such as 0.2 for 20 %.
+``traces.align`` matches calculations and quantities.
 """
 
 from __future__ import annotations
@@ -72,39 +72,33 @@ _FUNCTION_WORDS = frozenset(
 )
 _NOT_CONTENT = _FUNCTION_WORDS | set(_SMALL) | set(_LARGE) | set(_TIMES) | set(_PARTS) | {"percent"}
 
-# Values that a calculation may use once a word for them has been read.
-_CONSTANTS = {
-    "second": (60,),
-    "minute": (60,),
+# Values that a calculation may use once one of the words has been read.
+_CONSTANTS: dict[str, tuple[float, ...]] = {
+    "second minute": (60,),
     "hour": (60, 24),
     "day": (24, 7, 30, 365),
-    "week": (7, 52, 4),
-    "weekly": (7, 52, 4),
+    "week weekly": (7, 52, 4),
     "daily": (7, 30, 365),
     "month": (12, 4, 30),
-    "monthly": (12,),
+    "monthly inch": (12,),
     "year": (12, 52, 365),
-    "annual": (12, 52),
-    "yearly": (12, 52),
+    "annual yearly": (12, 52),
     "cent": (100, 0.01),
     "dollar": (100,),
     "dime": (0.1, 10),
     "nickel": (0.05, 5),
     "quarter": (0.25, 25),
-    "inch": (12,),
-    "feet": (12, 3),
-    "foot": (12, 3),
+    "feet foot": (12, 3),
     "yard": (3,),
-    "kilometer": (1000,),
     "meter": (100, 1000),
-    "kilogram": (1000,),
-    "gram": (1000,),
-    "ounce": (16,),
-    "pound": (16,),
+    "kilometer kilogram gram": (1000,),
+    "ounce pound": (16,),
 }
 
-_NEAR = 40  # characters around a number that are looked at
-_COUNTED = {"first": 1, "second": 2, "pair": 2, "couple": 2}  # no numbers, if read with care
+_WORD_AND_SIGN = re.compile(r"(?:([^\W\d_]+)\s+)?([$€£]?)$")  # "paid $" before a number
+_TWO_WORDS = re.compile(r"(?:[ -][^\W\d_]+\b){1,2}")
+_NEAR = 40  # characters on either side of a number
+_COUNTED = {"first": 1, "second": 2, "pair": 2, "couple": 2}  # numbers without care only
 _WORD = re.compile(r"[a-z]+")
 _NUMBER_WORDS = frozenset(
     word + ending
@@ -120,8 +114,8 @@ class Number(NamedTuple):
 
     Attributes:
         values: What a calculation may write for it.
-        start: Where it starts in the text.
-        end: Where it ends.
+        start: Its first character in the text.
+        end: The character behind it.
     """
 
     values: frozenset[float]
@@ -140,17 +134,17 @@ class Quantity(NamedTuple):
     values: frozenset[float]
     around: str
 
-    def shared(self, words: frozenset[str]) -> int:
-        """How many stems of the content words near it are among ``words``."""
-        return len(words.intersection(content_stems(self.around)))
+    def shared(self, stems: frozenset[str]) -> int:
+        """How many stems of the content words near it are among ``stems``."""
+        return len(stems.intersection(content_stems(self.around)))
 
 
 @functools.lru_cache(maxsize=4096)
 def find_quantities(text: str, *, is_careful: bool = True) -> tuple[Quantity, ...]:
-    """Every number in ``text`` with what stands near it."""
+    """Every number in ``text`` with its surroundings."""
     return tuple(
-        Quantity(found.values, text[max(0, found.start - _NEAR) : found.end + _NEAR])
-        for found in find_numbers(text, is_careful=is_careful)
+        Quantity(number.values, text[max(0, number.start - _NEAR) : number.end + _NEAR])
+        for number in find_numbers(text, is_careful=is_careful)
     )
 
 
@@ -163,20 +157,18 @@ def find_numbers(text: str, *, is_careful: bool = True) -> tuple[Number, ...]:
         pattern, read = _DIGITS_ONLY, _digit_values  # four times as fast
     else:
         pattern = _QUANTITY if is_careful else _CARELESS
-    found = []
+    numbers = []
     for match in pattern.finditer(text):
-        values = read(match, text)
-        if values:
-            found.append(Number(values, match.start(), match.end()))
-    return tuple(found)
+        if values := read(match, text):
+            numbers.append(Number(values, match.start(), match.end()))
+    return tuple(numbers)
 
 
 @functools.lru_cache(maxsize=4096)
 def find_constants(text: str) -> frozenset[float]:
-    """Values of common knowledge that the words of ``text`` bring in, such as 60 with minutes."""
+    """Values of common knowledge for the words of ``text``, such as 60 for minutes."""
     stems = {stem(word) for word in _words_of(text) if len(word) > 2}
-    units = [_CONSTANTS_OF_STEM[unit] for unit in stems & _CONSTANTS_OF_STEM.keys()]
-    return frozenset(value for values in units for value in values)
+    return frozenset(value for key in stems for value in _CONSTANTS_OF_STEM.get(key, ()))
 
 
 def plain_numbers(text: str) -> list[float]:
@@ -207,8 +199,9 @@ def stem(word: str) -> str:
 
 
 _CONSTANTS_OF_STEM: dict[str, set[float]] = {}
-for _unit, _ratios in _CONSTANTS.items():
-    _CONSTANTS_OF_STEM.setdefault(stem(_unit), set()).update(map(float, _ratios))
+for _names, _ratios in _CONSTANTS.items():
+    for _name in _names.split():
+        _CONSTANTS_OF_STEM.setdefault(stem(_name), set()).update(map(float, _ratios))
 
 
 def note_of(text: str) -> str:
@@ -218,11 +211,8 @@ def note_of(text: str) -> str:
     starts = [*(quantity.start for quantity in quantities[1:]), len(text)]
     parts = []
     for quantity, left, right in zip(quantities, edges, starts, strict=False):
-        before = re.search(
-            r"(?:([^\W\d_]+)\s+)?([$€£]?)$",
-            text[max(left, quantity.start - _NEAR) : quantity.start],
-        )
-        after = re.match(r"(?:[ -][^\W\d_]+\b){1,2}", text[quantity.end : right])
+        before = _WORD_AND_SIGN.search(text[max(left, quantity.start - _NEAR) : quantity.start])
+        after = _TWO_WORDS.match(text[quantity.end : right])
         subject, sign = (before[1] or "", before[2]) if before else ("", "")
         shown = " ".join(text[quantity.start : quantity.end].split())
         shown = re.sub(r" (?:of|as)$", "", shown)

@@ -1,11 +1,11 @@
-"""An OpenAI-compatible chat endpoint: asked at a limited rate, patient, every reply kept by the content of its request.
+"""Client of an OpenAI-compatible chat endpoint: a rate limit, retries, and a cache by the content of the request.
 
-    async with Endpoint(Settings("http://localhost:8000/v1", "qwen3-8b", cache=Path("cache"))) as endpoint:
+    async with Endpoint(EndpointSettings("http://localhost:8000/v1", "qwen3-8b", cache=Path("cache"))) as endpoint:
         reply = await endpoint.ask("Think aloud ...")
     endpoint.spent.dollars
 
-A reply that is in the cache costs nothing, so an interrupted run goes on where it was. Replies that were cut off are kept
-and say so. The key is read from the environment, and is in no file. Left out: streaming and tools.
+A cached reply costs nothing, so an interrupted run goes on where it was. Replies that were cut off are kept and say so.
+The key is read from the environment, and is in no file. Left out: streaming and tools.
 """
 
 from __future__ import annotations
@@ -27,22 +27,22 @@ MAX_WAIT_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
-class Settings:
-    """Whom to ask, and how.
+class EndpointSettings:
+    """Address, model and limits of an endpoint.
 
     Attributes:
         url: The API's root, such as https://api.openai.com/v1.
-        model: As the endpoint calls it.
+        model: The endpoint's name of the model.
         cache: Folder of the replies.
-        key_variable: Environment variable that holds the key; none is sent if it is empty.
-        temperature: Of sampling.
+        key_variable: Environment variable of the key; without a value none is sent.
+        temperature: Sampling temperature.
         max_tokens: Longest reply.
         concurrency: Requests at once.
         requests_per_minute: Rate; 0 for no limit.
-        retries: How often a request is sent again that met a full or failing server.
-        timeout_seconds: Of one request.
+        retries: New attempts after a full or failing server.
+        timeout_seconds: Longest wait for one request.
         input_price: Dollars a million tokens of requests.
-        output_price: The same of replies.
+        output_price: Dollars a million tokens of replies.
         max_cost: Dollars after which nothing more is sent, or None.
     """
 
@@ -63,13 +63,13 @@ class Settings:
 
 @dataclass(frozen=True)
 class Reply:
-    """What a model answered.
+    """A reply of the model.
 
     Attributes:
-        text: The answer.
+        text: The reply.
         is_whole: Whether it ended by itself, not at the limit of tokens.
-        input_tokens: Tokens of the request, as the endpoint counts them.
-        output_tokens: Tokens of the answer.
+        input_tokens: Tokens of the request, in the endpoint's count.
+        output_tokens: Tokens of the reply.
     """
 
     text: str
@@ -80,7 +80,7 @@ class Reply:
 
 @dataclass
 class Spent:
-    """What this run has used; cached replies are free."""
+    """Costs of this run; cached replies are free."""
 
     requests: int = 0
     cached: int = 0
@@ -91,21 +91,20 @@ class Spent:
 
 @dataclass
 class Endpoint:
-    """A client that can be used by several tasks at once.
+    """A client for several tasks at once.
 
     Attributes:
-        settings: Whom to ask, and how.
-        transport: What sends requests, for tests; None for the network.
-        spent: What was used so far.
+        settings: Address, model and limits.
+        transport: A stand-in for the network in tests, or None.
+        spent: Costs so far.
     """
 
-    settings: Settings
+    settings: EndpointSettings
     transport: Any = None
     spent: Spent = field(default_factory=Spent)
     _next_slot: float = 0.0
 
     async def __aenter__(self) -> Endpoint:
-        """Open the connections."""
         import httpx2
 
         key = os.environ.get(self.settings.key_variable, "")
@@ -118,7 +117,6 @@ class Endpoint:
         return self
 
     async def __aexit__(self, *error: object) -> None:
-        """Close them."""
         await self._client.aclose()
 
     async def ask(self, prompt: str, attempt: int = 0) -> Reply:
@@ -126,7 +124,7 @@ class Endpoint:
 
         Args:
             prompt: The user's message.
-            attempt: Another number asks again for another reply.
+            attempt: Seed of the request; another number gives another reply.
         """
         body = {
             "model": self.settings.model,
@@ -136,10 +134,9 @@ class Endpoint:
             "seed": attempt,
         }
         path = self._cache_path(body)
-        found = _read_cached(path)
-        if found is not None:
+        if cached := _read_cached(path):
             self.spent.cached += 1
-            return found
+            return cached
         async with self._slots:
             reply = _reply_of(await self._send(body), self.settings.url)
         write_text(path, json.dumps({"request": body, "reply": vars(reply)}, ensure_ascii=False))
@@ -160,53 +157,54 @@ class Endpoint:
         self.spent.dollars += cost / MILLION
 
     async def _send(self, body: dict[str, Any]) -> Any:
+        """The endpoint's answer; a full or failing server is asked again."""
         import httpx2
 
         url = f"{self.settings.url.rstrip('/')}/chat/completions"
-        trouble = ""
-        for again in range(self.settings.retries + 1):
+        attempts, trouble = self.settings.retries + 1, ""
+        for attempt in range(attempts):
             self._refuse_cost()
             await self._wait_for_slot()
+            asked_wait = None
             try:
                 response = await self._client.post(url, json=body)
             except httpx2.TransportError as error:
                 trouble = str(error) or type(error).__name__
-                wait = _backoff(again)
             else:
                 if response.status_code == 200:
                     return _json_of(response.text, url)
                 trouble = f"HTTP {response.status_code}: {response.text.strip()[:200]}"
                 if response.status_code != 429 and response.status_code < 500:
                     raise BuildError(f"--endpoint {url}: {trouble}; correct the request's options.")
-                wait = _backoff(again, response.headers.get("retry-after"))
-            if again < self.settings.retries:
-                await asyncio.sleep(wait)
+                asked_wait = response.headers.get("retry-after")
+            if attempt < self.settings.retries:
+                await asyncio.sleep(_backoff(attempt, asked_wait))
         raise BuildError(
-            f"--endpoint {url}: no reply after {self.settings.retries + 1} attempts ({trouble}); what was answered is kept, "
-            f"so the same command goes on later."
+            f"--endpoint {url}: no reply after {attempts} attempts ({trouble}); all replies so far are cached: "
+            f"run the same command again later."
         )
 
     def _refuse_cost(self) -> None:
         limit = self.settings.max_cost
         if limit is not None and self.spent.dollars >= limit:
             raise BuildError(
-                f"--max-cost {limit:g}: ${self.spent.dollars:.2f} are spent; what was answered is kept, so the same "
-                f"command with a higher limit goes on."
+                f"--max-cost {limit:g}: ${self.spent.dollars:.2f} are spent; all replies so far are cached: run the "
+                f"same command with a higher limit."
             )
 
     async def _wait_for_slot(self) -> None:
         if not self.settings.requests_per_minute:
             return
         now = time.monotonic()
-        slot = max(now, self._next_slot)
+        slot = max(now, self._next_slot)  # seconds on the monotonic clock
         self._next_slot = slot + 60.0 / self.settings.requests_per_minute
         await asyncio.sleep(slot - now)
 
 
-def _backoff(again: int, asked: str | None = None) -> float:
-    """Seconds before the next attempt: what the server asks for, else twice as long each time."""
-    wait = float(asked) if asked and asked.replace(".", "", 1).isdecimal() else 2.0**again / 2
-    return min(wait, MAX_WAIT_SECONDS)
+def _backoff(attempt: int, asked: str | None) -> float:
+    """Seconds before the next attempt: the server's wish, else twice as long each time."""
+    has_wish = asked is not None and asked.replace(".", "", 1).isdecimal()
+    return min(float(asked or 0) if has_wish else 2.0**attempt / 2, MAX_WAIT_SECONDS)
 
 
 def _read_cached(path: Path) -> Reply | None:

@@ -5,8 +5,8 @@
     leakage         no group and 0 near-duplicates shared by train and test
     future facts    0 of 2,000 traces state a fact before it is read
 
-Figures are counted from the files, not read from the manifest. Episodes are read one by one, so a large set needs no
-more memory than the index of its test texts.
+All numbers are counted from the files, not read from the manifest. Episodes are read one by one: memory holds a few
+numbers of each and the index of the test texts.
 """
 
 from __future__ import annotations
@@ -19,36 +19,36 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from adasr_trl.core.answers import AnswerError, check_gold
-from adasr_trl.core.clock import Clock, arrivals
+from adasr_trl.core.clock import arrivals
 from adasr_trl.core.episode import Episode, read_episodes
-from data_builders.errors import BuildError
 from data_builders.pipeline.exact_checks import early_facts
+from data_builders.pipeline.manifest import built_files
+from data_builders.pipeline.tally import CLOCK
 from data_builders.sources.split import SPLITS
 from data_builders.tools.near import NearIndex
 
 NEAR = 0.8  # share of a test text's runs from which on it counts as a near-duplicate
-CLOCK = Clock()
 
 
 @dataclass
-class Report:
-    """What was counted.
+class QualityReport:
+    """Counts of a build.
 
     Attributes:
         sizes: Episodes of each file.
         seconds: Stream seconds of every episode.
         chunks: Chunks of every episode.
-        answer_types: How many of each.
-        unparsed: Gold answers that cannot be compared.
+        answer_types: Episodes of each type.
+        unparsed: Episodes whose gold answer cannot be compared.
         thoughts: Thoughts, skips included.
         skips: Skips.
         traced: Episodes with a trace.
-        tags: How often each occurs.
-        sources: Name, revision and licence, and how many.
+        tags: Episodes with each tag.
+        sources: Episodes by name, revision and licence.
         shared_groups: Groups in both files.
-        near: Test episode, training episode and share of near-duplicates.
-        early: Episode and fact of every trace that states one too early.
-        sample: A few episodes.
+        near: Test episode, training episode and shared part of near-duplicates.
+        early: Episode and fact of every trace with a fact from the future.
+        sample: Episodes drawn to be shown.
     """
 
     sizes: dict[str, int] = field(default_factory=dict)
@@ -89,7 +89,7 @@ class Report:
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """What to look at."""
+    """The build, and the episodes to show."""
     parser.add_argument("directory", type=Path, metavar="DIR", help="a build")
     parser.add_argument(
         "--episodes", type=int, default=10, metavar="N", help="how many to show (default: 10)"
@@ -97,20 +97,17 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=0, help="which ones (default: 0)")
 
 
-def inspect(directory: Path, *, episodes: int = 10, seed: int = 0) -> Report:
-    """Count everything in a build; ``episodes`` of them are drawn to be shown."""
-    files = {split: directory / f"{split}.jsonl" for split in SPLITS}
-    files = {split: path for split, path in files.items() if path.is_file()}
-    if not files:
-        raise BuildError(f"{directory}: holds no train.jsonl or test.jsonl; build it first.")
-    report, index = Report(), NearIndex()
+def inspect(directory: Path, *, episodes: int = 10, seed: int = 0) -> QualityReport:
+    """Count everything in a build, and draw some episodes to be shown."""
+    files = built_files(directory)
+    report, index = QualityReport(), NearIndex()
     rng = random.Random(seed)
     groups: set[str] = set()
-    for split in ("test", "train"):
+    for split in ("test", "train"):  # training episodes are compared with the test's
         for episode in read_episodes(files[split]) if split in files else ():
             report.sizes[split] = report.sizes.get(split, 0) + 1
             report.add(episode)
-            _keep(report.sample, episode, sum(report.sizes.values()), episodes, rng)
+            _draw(report.sample, episode, sum(report.sizes.values()), episodes, rng)
             if split == "test":
                 groups.add(episode.group)
                 index.add(episode.id, f"{episode.question} {episode.text}")
@@ -119,32 +116,31 @@ def inspect(directory: Path, *, episodes: int = 10, seed: int = 0) -> Report:
     return report
 
 
-def _keep(
+def _draw(
     sample: list[Episode], episode: Episode, seen: int, size: int, rng: random.Random
 ) -> None:
     """Reservoir sampling: every episode is equally likely to be shown."""
     if len(sample) < size:
         sample.append(episode)
-    elif (place := rng.randrange(seen)) < size:
-        sample[place] = episode
+    elif (index := rng.randrange(seen)) < size:
+        sample[index] = episode
 
 
-def _compare(report: Report, episode: Episode, groups: set[str], index: NearIndex) -> None:
+def _compare(report: QualityReport, episode: Episode, groups: set[str], index: NearIndex) -> None:
     if episode.group in groups:
         report.shared_groups.add(episode.group)
-    near = index.closest(f"{episode.question} {episode.text}")
-    if near and near[1] >= NEAR:
-        report.near.append((near[0], episode.id, near[1]))
+    closest = index.closest(f"{episode.question} {episode.text}")
+    if closest and closest[1] >= NEAR:
+        report.near.append((closest[0], episode.id, closest[1]))
 
 
-def render(report: Report, name: str) -> str:
+def render(report: QualityReport, name: str) -> str:
     """The report as text."""
-    return "\n".join(
-        [*_figures(report, name), *(line for e in report.sample for line in _shown(e))]
-    )
+    shown = (line for episode in report.sample for line in _shown(episode))
+    return "\n".join([*_counts(report, name), *shown])
 
 
-def _figures(report: Report, name: str) -> Iterator[str]:
+def _counts(report: QualityReport, name: str) -> Iterator[str]:
     total = sum(report.sizes.values())
     sizes = ", ".join(f"{report.sizes[s]:,} in {s}.jsonl" for s in SPLITS if s in report.sizes)
     yield f"{name}: {sizes}"

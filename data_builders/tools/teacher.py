@@ -1,11 +1,11 @@
-"""Asks a model for the traces of a build's episodes, and keeps those that pass the quality control.
+"""Traces from a teacher model for the episodes of a build, those that pass the quality control.
 
     python -m data_builders teach data/pubmedqa --endpoint http://localhost:8000/v1 --model qwen3-8b --out data/pubmedqa-taught
 
-Episodes that have a trace are passed on unless --replace is given. A reply is read line by line ("3: thought", "deep:",
-"answer:"); it must have one thought a chunk, no fact from the future and the right answer, and stay within bounds. One
-that does not is kept in rejected_traces.jsonl with its reason, and asked for again (--attempts). Replies are cached by
-the content of their request (``endpoint``); the prompt is a file (--prompt, prompts/teacher.txt).
+Episodes with a trace are passed on unless --replace is given. A reply is read line by line ("3: thought", "deep:",
+"answer:"). It must have one thought a chunk, no fact from the future and the right answer, and stay within bounds. A
+rejected one goes to rejected_traces.jsonl with its reason, and the model is asked again (--attempts). Replies are cached
+by the content of their request (``endpoint``); the prompt is a file (--prompt, prompts/teacher.txt).
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ import json
 import re
 import string
 from collections import Counter, deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import IO, Any
 
@@ -31,21 +31,31 @@ from data_builders.pipeline import manifest as manifests
 from data_builders.pipeline import quality
 from data_builders.pipeline.quality import Bounds, RejectedTrace, bounds_of, fault_of
 from data_builders.pipeline.run import TRACES_FILE
-from data_builders.sources.split import SPLITS
-from data_builders.tools.endpoint import Endpoint, Settings
+from data_builders.tools.endpoint import Endpoint, EndpointSettings
 
 PROMPT = Path(__file__).parent / "prompts" / "teacher.txt"
 CACHE = "replies"
 _LINE = re.compile(r"\s*[\[(*]*(\d+|deep|answer)[\])*]*\s*[:.]\s*(.*)", re.IGNORECASE)
+_PLACEHOLDERS = {"question", "count", "chunks", "answer_form"}
 _FORMS = {
     AnswerType.NUMBER: "the number alone",
     AnswerType.CHOICE: "the label alone",
     AnswerType.TEXT: "the answer in a few words",
 }
+_NUMBERS: tuple[tuple[str, float, str], ...] = (  # option, default (its type counts), help
+    ("attempts", 2, "replies an episode"),
+    ("max-tokens", 2048, "of a reply"),
+    ("concurrency", 8, "requests at once"),
+    ("retries", 6, "of a request"),
+    ("temperature", 0.7, "of sampling"),
+    ("requests-per-minute", 0.0, "0 for no limit"),
+    ("input-price", 0.0, "dollars a million tokens of requests"),
+    ("output-price", 0.0, "dollars a million tokens of replies"),
+)
 
 
 @dataclass(frozen=True)
-class Written:
+class ParsedReply:
     """A reply in its parts."""
 
     thoughts: tuple[str, ...]
@@ -55,11 +65,11 @@ class Written:
 
 @dataclass
 class Taught:
-    """What a run did.
+    """Result of a run.
 
     Attributes:
         files: Episodes of each file written.
-        traced: Episodes with a trace of this teacher.
+        traced: Episodes with a trace.
         reasons: Rejected replies by reason.
         spent: Requests, tokens and dollars.
     """
@@ -70,62 +80,47 @@ class Taught:
     spent: dict[str, Any] = field(default_factory=dict)
 
 
+Progress = Callable[[Taught], None]
+
+
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """Whom to ask, how much, and what to accept."""
-    switch = argparse.BooleanOptionalAction
+    """The build, the endpoint and its limits, and bounds of a trace."""
     parser.add_argument("directory", type=Path, metavar="DIR", help="a build without traces")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="where to write")
     parser.add_argument(
         "--endpoint", required=True, metavar="URL", help="such as http://localhost:8000/v1"
     )
-    parser.add_argument("--model", required=True, help="as the endpoint calls it")
+    parser.add_argument("--model", required=True, help="the endpoint's name of it")
     parser.add_argument("--prompt", type=Path, default=PROMPT, metavar="FILE", help="default: ours")
     parser.add_argument(
         "--cache", type=Path, metavar="DIR", help=f"replies (default: {CACHE} in --out)"
     )
     parser.add_argument("--key-variable", default="OPENAI_API_KEY", help="default: OPENAI_API_KEY")
     parser.add_argument(
-        "--attempts", type=int, default=2, metavar="N", help="replies an episode (default: 2)"
-    )
-    parser.add_argument(
         "--limit", type=int, metavar="N", help="only the first N episodes of each file"
     )
-    for name, default, what in (
-        ("temperature", 0.7, "of sampling"),
-        ("requests-per-minute", 0.0, "0 for no limit"),
-        ("input-price", 0.0, "dollars a million tokens of requests"),
-        ("output-price", 0.0, "dollars a million tokens of replies"),
+    parser.add_argument("--max-cost", type=float, metavar="DOLLARS", help="stop when it is spent")
+    for name, default, what in _NUMBERS:
+        what = f"{what} (default: {default:g})"
+        parser.add_argument(f"--{name}", type=type(default), default=default, help=what)
+    for name, what in (
+        ("replace", "ask for all episodes"),
+        ("keep-untraced", "write episodes without a trace, too"),
     ):
         parser.add_argument(
-            f"--{name}", type=float, default=default, help=f"{what} (default: {default:g})"
+            f"--{name}", action=argparse.BooleanOptionalAction, default=False, help=what
         )
-    parser.add_argument("--max-cost", type=float, metavar="DOLLARS", help="stop when it is spent")
-    parser.add_argument("--max-tokens", type=int, default=2048, help="of a reply (default: 2048)")
-    parser.add_argument("--concurrency", type=int, default=8, help="requests at once (default: 8)")
-    parser.add_argument("--retries", type=int, default=6, help="of a request (default: 6)")
-    parser.add_argument("--replace", action=switch, default=False, help="ask for all episodes")
-    parser.add_argument(
-        "--keep-untraced", action=switch, default=False, help="write episodes without a trace, too"
-    )
     quality.add_options(parser)
 
 
 def run(
-    options: argparse.Namespace,
-    progress: Callable[[Taught], None] = lambda _: None,
-    transport: Any = None,
+    options: argparse.Namespace, progress: Progress = lambda _: None, transport: Any = None
 ) -> Taught:
     """Ask for every trace and write ``options.out``; ``transport`` stands in for the network in tests."""
-    files = {split: options.directory / f"{split}.jsonl" for split in SPLITS}
-    files = {split: path for split, path in files.items() if path.is_file()}
-    if not files:
-        raise BuildError(
-            f"{options.directory}: holds no train.jsonl or test.jsonl; build it first."
-        )
-    found = manifests.read_manifest(options.out)
-    if options.out.resolve() == options.directory.resolve() or (
-        found and found["builder"] != "teach"
-    ):
+    files = manifests.built_files(options.directory)
+    old = manifests.read_manifest(options.out)
+    is_foreign = old is not None and old["builder"] != "teach"
+    if is_foreign or options.out.resolve() == options.directory.resolve():
         raise BuildError(f"--out {options.out}: holds another build; choose another directory.")
     template = _read_prompt(options.prompt)
     return asyncio.run(_teach(options, files, template, progress, transport))
@@ -142,45 +137,44 @@ def render_prompt(template: string.Template, episode: Episode) -> str:
     )
 
 
-def read_reply(text: str) -> Written:
-    """The thoughts, the deep part and the answer of a reply; a line without a label goes on with the one before."""
+def read_reply(text: str) -> ParsedReply:
+    """The parts of a reply; a line without a label continues the part before it."""
     thoughts: list[list[str]] = []
     parts: dict[str, list[str]] = {"deep": [], "answer": []}
     current: list[str] = []
     for line in text.splitlines():
-        found = _LINE.match(line)
-        label = found[1].lower() if found else ""
-        if found and label in parts:
-            current = parts[label]
-            line = found[2]
-        elif found and label == str(len(thoughts) + 1) and not parts["deep"]:
-            current = []
-            thoughts.append(current)
-            line = found[2]
+        labelled = _LINE.match(line)
+        label = labelled[1].lower() if labelled else ""
+        # Thoughts count from 1 up to the deep part: other numbers belong to the text.
+        is_thought = label == str(len(thoughts) + 1) and not parts["deep"]
+        if is_thought:
+            thoughts.append([])
+        if labelled and (is_thought or label in parts):
+            current = thoughts[-1] if is_thought else parts[label]
+            line = labelled[2]
         current.append(line)
-    return Written(tuple(map(_joined, thoughts)), _joined(parts["deep"]), _joined(parts["answer"]))
+    deep, answer = _joined(parts["deep"]), _joined(parts["answer"])
+    return ParsedReply(tuple(map(_joined, thoughts)), deep, answer)
 
 
-def fault_of_reply(episode: Episode, written: Written, bounds: Bounds) -> tuple[str, str] | None:
-    """Why a reply may not be taught from; None if it may."""
-    if not is_right(written.answer, episode.answer, episode.answer_type):
-        return "wrong_answer", f"answered {written.answer[:80]!r}, gold is {episode.answer!r}"
+def fault_of_reply(episode: Episode, reply: ParsedReply, bounds: Bounds) -> tuple[str, str] | None:
+    """The first fault of a reply as a code and in words, or None."""
+    if not is_right(reply.answer, episode.answer, episode.answer_type):
+        return "wrong_answer", f"answered {reply.answer[:80]!r}, gold is {episode.answer!r}"
     source = episode.source.name
-    return fault_of(
-        episode.question, episode.chunks, written.thoughts, written.deep, bounds, source
-    )
+    return fault_of(episode.question, episode.chunks, reply.thoughts, reply.deep, bounds, source)
 
 
 def _joined(lines: list[str]) -> str:
-    words = " ".join(" ".join(lines).split())
-    return "" if words.lower().strip("<>.") == "skip" else words
+    text = " ".join(" ".join(lines).split())
+    return "" if text.lower().strip("<>.") == "skip" else text
 
 
 async def _teach(
     options: argparse.Namespace,
-    files: dict[str, Path],
+    files: Mapping[str, Path],
     template: string.Template,
-    progress: Callable[[Taught], None],
+    progress: Progress,
     transport: Any,
 ) -> Taught:
     taught = Taught()
@@ -190,33 +184,36 @@ async def _teach(
             for split, path in files.items():
                 out = stack.enter_context(atomic_writer(options.out / path.name))
                 async for episode, faults in _in_order(endpoint, path, template, options):
-                    _write(episode, faults, out, rejected, taught, options)
-                    taught.files[path.name] += episode.thoughts is not None or options.keep_untraced
+                    if episode.thoughts is not None or options.keep_untraced:
+                        out.write(to_json(episode) + "\n")
+                        taught.files[path.name] += 1
+                    taught.traced += episode.thoughts is not None
+                    _write_faults(faults, rejected, taught)
                     taught.spent = vars(endpoint.spent)
                     progress(taught)
                 if not taught.files[path.name]:
                     raise BuildError(
                         f"{path}: no reply for {split} passed the quality control: {dict(taught.reasons)}."
                     )
-    write_text(
-        options.out / manifests.FILE_NAME, json.dumps(_describe(options, taught), indent=2) + "\n"
-    )
+    manifest = json.dumps(_describe(options, taught), indent=2) + "\n"
+    write_text(options.out / manifests.FILE_NAME, manifest)
     return taught
 
 
-Result = tuple[Episode, list[RejectedTrace]]
+TaughtEpisode = tuple[Episode, list[RejectedTrace]]
 
 
 async def _in_order(
     endpoint: Endpoint, path: Path, template: string.Template, options: argparse.Namespace
-) -> AsyncIterator[Result]:
-    """Every episode with its trace, in the order of the file; only a few requests are under way at a time."""
-    running: deque[asyncio.Task[Result]] = deque()
+) -> AsyncIterator[TaughtEpisode]:
+    """Every episode with its trace and rejected ones, in the order of the file."""
+    running: deque[asyncio.Task[TaughtEpisode]] = deque()
     try:
         for number, episode in enumerate(read_episodes(path)):
             if options.limit is not None and number >= options.limit:
                 break
             running.append(asyncio.ensure_future(_ask(endpoint, episode, template, options)))
+            # A slow first reply must not let the whole file wait in memory.
             if len(running) > 4 * options.concurrency:
                 yield await running.popleft()
         while running:
@@ -229,48 +226,42 @@ async def _in_order(
 
 async def _ask(
     endpoint: Endpoint, episode: Episode, template: string.Template, options: argparse.Namespace
-) -> Result:
+) -> TaughtEpisode:
     if episode.thoughts is not None and not options.replace:
         return episode, []
     bare = replace(episode, thoughts=None, deep=None)
     faults: list[RejectedTrace] = []
     for attempt in range(options.attempts):
         reply = await endpoint.ask(render_prompt(template, episode), attempt)
-        written = read_reply(reply.text)
-        fault = fault_of_reply(episode, written, bounds_of(options))
+        parsed = read_reply(reply.text)
+        fault = fault_of_reply(episode, parsed, bounds_of(options))
         if not reply.is_whole:
             fault = ("cut_off", f"the reply was cut off at {options.max_tokens} tokens")
         if fault is None:
-            return replace(bare, thoughts=written.thoughts, deep=written.deep), faults
-        faults.append(RejectedTrace(episode.id, *fault, written.thoughts, written.deep))
+            return replace(bare, thoughts=parsed.thoughts, deep=parsed.deep), faults
+        faults.append(RejectedTrace(episode.id, *fault, parsed.thoughts, parsed.deep))
     return bare, faults
 
 
-def _write(
-    episode: Episode,
-    faults: list[RejectedTrace],
-    out: IO[str],
-    rejected: IO[str],
-    taught: Taught,
-    options: argparse.Namespace,
-) -> None:
-    if episode.thoughts is not None or options.keep_untraced:
-        out.write(to_json(episode) + "\n")
-    taught.traced += episode.thoughts is not None
+def _write_faults(faults: list[RejectedTrace], rejected: IO[str], taught: Taught) -> None:
     for fault in faults:
         taught.reasons[fault.reason] += 1
         rejected.write(json.dumps(asdict(fault), ensure_ascii=False) + "\n")
 
 
-def _settings(options: argparse.Namespace) -> Settings:
+def _settings(options: argparse.Namespace) -> EndpointSettings:
+    given = vars(options)
     for name in ("attempts", "concurrency", "max_tokens"):
-        if vars(options)[name] < 1:
+        if given[name] < 1:
             flag = name.replace("_", "-")
-            raise BuildError(f"--{flag}: got {vars(options)[name]}; expected 1 or more.")
-    names = {"temperature", "max_tokens", "concurrency", "retries", "requests_per_minute"}
-    names |= {"input_price", "output_price", "max_cost", "key_variable"}
-    kept = {name: value for name, value in vars(options).items() if name in names}
-    return Settings(options.endpoint, options.model, options.cache or options.out / CACHE, **kept)
+            raise BuildError(f"--{flag}: got {given[name]}; expected 1 or more.")
+    names = {setting.name for setting in fields(EndpointSettings)} & given.keys() - {
+        "cache",
+        "model",
+    }
+    limits = {name: given[name] for name in names}
+    cache = options.cache or options.out / CACHE
+    return EndpointSettings(options.endpoint, options.model, cache, **limits)
 
 
 def _read_prompt(path: Path) -> string.Template:
@@ -278,11 +269,10 @@ def _read_prompt(path: Path) -> string.Template:
         template = string.Template(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise BuildError(f"--prompt {path}: cannot be read: {error.strerror}.") from None
-    known = {"question", "count", "chunks", "answer_form"}
-    unknown = set(template.get_identifiers()) - known
+    unknown = set(template.get_identifiers()) - _PLACEHOLDERS
     if unknown or not template.is_valid() or "chunks" not in template.get_identifiers():
         raise BuildError(
-            f"--prompt {path}: expected $chunks and of $question, $count and $answer_form what you like"
+            f"--prompt {path}: expected $chunks, and optionally $question, $count and $answer_form"
             f"{'; unknown is $' + min(unknown) if unknown else ''} (a dollar sign is written $$)."
         )
     return template

@@ -1,12 +1,12 @@
-r"""Lays the steps of a rationale along the chunks of its problem: a streaming trace from a static solution.
+r"""Aligns a rationale's steps with the chunks of its problem: a streaming trace from a static solution.
 
     >>> steps = read_steps("Tom has 5 + 3 = <<5+3=8>>8 apples.\nHe eats 2, so 8 - 2 = <<8-2=6>>6.\n#### 6")
-    >>> place_steps(steps, "How many are left?", ("Tom has 5 apples.", " Tom buys 3.", " He eats 2."), limit=3).places
+    >>> place_steps(steps, "How many are left?", ("Tom has 5 apples.", " Tom buys 3.", " He eats 2."), limit=3).chunks
     [1, None]
 
-A step may be written after the first chunk with which every number in it has been read or derived. The guards against
-coincidence (``Guards``) are ours, each can be switched off, and the manifest counts the steps that each one held back:
-unguarded, one step in six came before its facts. What counts as a number is in ``quantities``. Left out: sentences whose
+A step may stand behind the first chunk with which all its numbers have been read or derived. The guards against
+coincidence (``Guards``) are our own. Each can be switched off, and the manifest counts the steps that it held back:
+unguarded, one step in six came before its facts. Numbers are read by ``text.quantities``. Left out: sentences whose
 meaning a later sentence changes.
 """
 
@@ -17,9 +17,8 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from typing import Any
 
-from data_builders.text.draft import Told, Trace, Tracer
+from data_builders.text.draft import StreamedText, Trace, Tracer
 from data_builders.text.quantities import (
     Quantity,
     content_stems,
@@ -29,18 +28,19 @@ from data_builders.text.quantities import (
     plain_numbers,
 )
 
+# Possessive quantifiers (*+, ++) keep the time linear in the length of the text.
 _ANNOTATION = re.compile(r"<<([^<>]*)>>")
 _OPERATION = re.compile(r"\d[^\d=]{0,20}[-+*/\u00d7\u00f7][^\d=]{0,20}\d")
 _BEFORE_EQUALS = 80  # characters in which a sum without annotations is looked for
-_RESULT = re.compile(
+_RESULT = re.compile(  # a number behind "=" that no operator follows
     r"=\s*+(?:[^\d\s=]\s*+)?(\d[\d,]*+(?:\.\d++)?+)(?!\s*+[-+*/\u00d7\u00f7]\s*+[$(]?\d)"
 )
 _FINAL = re.compile(r"####|\bThe answer is:")
-UNKNOWN_DEEP = "A number that this needs is not given"
 _LEAD_IN = re.compile(
     r"(?:so(?! far)|then|therefore|thus|hence|now|next|finally|first|th(?:is|at) means(?: that)?)\b[,:]?\s+",
     re.I,
 )
+MISSING_DEEP = "A number that this needs is not given"
 
 
 @dataclass(frozen=True)
@@ -62,14 +62,14 @@ class Step:
 
 @dataclass(frozen=True)
 class Guards:
-    """What keeps a step from being written too early.
+    """Guards against a step that comes too early.
 
     Attributes:
-        final_step: The last calculated step and all behind it wait: else it answers an unasked question.
-        latest_place: Where the problem holds a number several times, the latest place counts whose words fit about as
-            well; else the first.
+        final_step: The last calculated step and all behind it wait: it would answer a question not yet asked.
+        latest_place: Where the problem holds a number several times, the latest of the about equally fitting places
+            counts; else the first.
         words: Every content word that the step shares with the problem has been read.
-        order: No step is written before the one that the rationale has before it.
+        order: Steps keep the order of the rationale.
         number_words: "First", "pair", "couple" and a pronoun "one" are no numbers.
     """
 
@@ -81,103 +81,92 @@ class Guards:
 
 
 ALL_GUARDS = Guards()
+_GUARDS = tuple(guard.name for guard in fields(Guards))
 
 
 @dataclass(frozen=True)
 class Placement:
-    """Where steps are written.
+    """Chunks of the steps.
 
     Attributes:
-        places: Behind which chunk each step is written; None is the deep part.
-        held: How many steps each guard moved to a later place or to the deep part.
+        chunks: The chunk that each step stands behind; None is the deep part.
+        held: How many steps each guard moved to a later chunk or to the deep part.
     """
 
-    places: list[int | None]
+    chunks: list[int | None]
     held: Mapping[str, int]
 
 
 @dataclass
 class _Reading:
-    """Where the problem gives what; a place is a chunk's number, the question's is 0 as it is known first."""
+    """Numbers and words of the problem by chunk; those of the question count as chunk 0, as it is known first."""
 
     is_careful: bool = True
     values: dict[float, list[tuple[int, Quantity]]] = field(default_factory=dict)
     texts: list[tuple[int, str]] = field(default_factory=list)
-    stems: dict[str, int] = field(default_factory=dict)
+    stems: dict[str, int] = field(default_factory=dict)  # the first chunk of each
 
-    def add(self, text: str, place: int) -> None:
+    def add(self, text: str, chunk: int) -> None:
         for quantity in find_quantities(text, is_careful=self.is_careful):
             for value in quantity.values:
-                self.values.setdefault(value, []).append((place, quantity))
-        self.texts.append((place, text))
+                self.values.setdefault(value, []).append((chunk, quantity))
+        self.texts.append((chunk, text))
         for stem in content_stems(text):
-            self.stems.setdefault(stem, place)
+            self.stems.setdefault(stem, chunk)
 
-    def constant_place(self, value: float) -> int | None:
-        """Where a word first brings in a value of common knowledge."""
-        return next((place for place, text in self.texts if value in find_constants(text)), None)
+    def constant_chunk(self, value: float) -> int | None:
+        """The first chunk with a word for a value of common knowledge."""
+        return next((chunk for chunk, text in self.texts if value in find_constants(text)), None)
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Notes, and a switch for each guard."""
-    switch = argparse.BooleanOptionalAction
-    parser.add_argument(
-        "--notes",
-        action=switch,
-        default=True,
-        help="a short note, not a skip, for a chunk that has a number but no step (default: on)",
-    )
-    for guard in fields(Guards):
-        flag = f"--guard-{guard.name.replace('_', '-')}"
+    notes = "a short note, not a skip, for a chunk that has a number but no step (default: on)"
+    guards = {
+        f"guard-{name.replace('_', '-')}": "see align.Guards (default: on)" for name in _GUARDS
+    }
+    for name, what in {"notes": notes, **guards}.items():
         parser.add_argument(
-            flag, action=switch, default=True, help="see align.Guards (default: on)"
+            f"--{name}", action=argparse.BooleanOptionalAction, default=True, help=what
         )
 
 
 def aligned(rationale: str, options: argparse.Namespace, *, plain_sums: bool = False) -> Tracer:
-    """A tracer that lays the steps of a rationale along what is told."""
-    guards = Guards(**{guard.name: _switch(options, guard.name) for guard in fields(Guards)})
+    """A tracer that aligns the steps of a rationale with the text."""
+    guards = Guards(**{name: vars(options)[f"guard_{name}"] for name in _GUARDS})
 
-    def trace(told: Told) -> Trace:
+    def trace(text: StreamedText) -> Trace:
         steps = read_steps(rationale, plain_sums=plain_sums)
-        return build_trace(steps, told, guards=guards, with_notes=options.notes)
+        return build_trace(steps, text, guards=guards, with_notes=options.notes)
 
     return trace
 
 
-def _switch(options: argparse.Namespace, name: str) -> Any:
-    return vars(options)[f"guard_{name}"]
-
-
 def build_trace(
-    steps: Sequence[Step], told: Told, *, with_notes: bool, guards: Guards = ALL_GUARDS
+    steps: Sequence[Step], text: StreamedText, *, with_notes: bool, guards: Guards = ALL_GUARDS
 ) -> Trace:
     """The thoughts and the deep part that the steps of a rationale give.
 
     Args:
-        steps: As ``read_steps`` found them.
-        told: The problem as it arrives.
-        with_notes: Whether a chunk that has a number but no step gets a short note; else it is skipped.
-        guards: What holds a step back.
+        steps: From ``read_steps``.
+        text: The problem as it arrives.
+        with_notes: Whether a chunk with a number but no step gets a short note instead of a skip.
+        guards: Guards against early steps.
     """
-    placement = place_steps(steps, told.question, told.facts, limit=told.limit, guards=guards)
-    places = placement.places
-    lines: list[list[str]] = [[] for _ in told.chunks]
-    for step, place in zip(steps, places, strict=True):
-        if place is not None:
-            lines[place].append(step.text)
+    placement = place_steps(steps, text.question, text.facts, limit=text.limit, guards=guards)
+    lines: list[list[str]] = [[] for _ in text.chunks]
+    deep: list[str] = []
+    for step, chunk in zip(steps, placement.chunks, strict=True):
+        (deep if chunk is None else lines[chunk]).append(step.text)
     thoughts = ["; ".join(texts) for texts in lines]
     if with_notes:
-        thoughts = [
-            thought or (note_of(text) if place < told.limit else "")
-            for place, (thought, text) in enumerate(zip(thoughts, told.notable, strict=True))
-        ]
-    calculated = [place for step, place in zip(steps, places, strict=True) if step.is_calculated]
-    deep = [step.text for step, place in zip(steps, places, strict=True) if place is None]
-    streamed = sum(place is not None for place in calculated)
+        for chunk, notable in enumerate(text.notable[: text.limit]):
+            thoughts[chunk] = thoughts[chunk] or note_of(notable)
+    calculated = [c for step, c in zip(steps, placement.chunks, strict=True) if step.is_calculated]
+    streamed = sum(chunk is not None for chunk in calculated)
     return Trace(
         thoughts=tuple(thoughts),
-        deep=UNKNOWN_DEEP if told.is_missing else "; ".join(deep),
+        deep=MISSING_DEEP if text.is_missing else "; ".join(deep),
         counts={
             "steps_streamed": streamed,
             "steps_deep": len(calculated) - streamed,
@@ -189,7 +178,7 @@ def build_trace(
 def needed_units(
     rationale: str, question: str, units: Sequence[str], *, plain_sums: bool = False
 ) -> frozenset[int]:
-    """The units that alone hold a number with which the rationale calculates."""
+    """The units that alone hold a number of the rationale's calculations."""
     wanted: set[float] = set()
     derived: set[float] = set()
     for step in read_steps(rationale, plain_sums=plain_sums):
@@ -199,18 +188,18 @@ def needed_units(
     asked.add(question, 0)
     for number, text in enumerate(units):
         reading.add(text, number)
-    places = [
-        {place for place, _ in reading.values[value]}
+    holders = [
+        {unit for unit, _ in reading.values[value]}
         for value in wanted & reading.values.keys()
         if value not in asked.values
-        and asked.constant_place(value) is None
-        and reading.constant_place(value) is None
+        and asked.constant_chunk(value) is None
+        and reading.constant_chunk(value) is None
     ]
-    return frozenset(place for found in places if len(found) == 1 for place in found)
+    return frozenset(unit for holding in holders if len(holding) == 1 for unit in holding)
 
 
 def read_steps(rationale: str, *, plain_sums: bool = False) -> tuple[Step, ...]:
-    """The lines before the final answer, each with the numbers that it uses and derives.
+    """The lines before the final answer, each with its operands and results.
 
     Args:
         rationale: Lines, then ``#### answer`` or "The answer is".
@@ -228,82 +217,82 @@ def place_steps(
     limit: int,
     guards: Guards = ALL_GUARDS,
 ) -> Placement:
-    """After which chunk each step is written. With the guard on their order, places never decrease."""
+    """The chunk of each step, below ``limit``. With the guard on order, chunks never decrease."""
     reading = _Reading(guards.number_words)
     reading.add(question, 0)
     for number, text in enumerate(chunks):
         reading.add(text, number)
     held: Counter[str] = Counter()
-    derived: dict[float, int] = {}
-    places: list[int | None] = []
+    derived: dict[float, int] = {}  # chunk of each result
+    placed: list[int | None] = []
     earliest = 0
     final = first_deep_step(steps) if guards.final_step else len(steps)
     for step in steps[:final]:
-        place = _place(step, reading, derived, guards, held)
-        if place is not None and place < earliest and guards.order:
+        chunk = _chunk_of(step, reading, derived, guards, held)
+        if chunk is not None and chunk < earliest and guards.order:
             held["order"] += 1
-            place = earliest
-        if place is None or place >= limit:
+            chunk = earliest
+        if chunk is None or chunk >= limit:
             if guards.order:
-                break
-            places.append(None)
+                break  # later steps may not overtake it
+            placed.append(None)
             continue
-        places.append(place)
-        derived |= dict.fromkeys(step.results, place)
-        earliest = place
+        placed.append(chunk)
+        derived |= dict.fromkeys(step.results, chunk)
+        earliest = chunk
     if waiting := sum(step.is_calculated for step in steps[final:]):
         held["final_step"] += waiting
-    return Placement(places + [None] * (len(steps) - len(places)), held)
+    return Placement(placed + [None] * (len(steps) - len(placed)), held)
 
 
 def first_deep_step(steps: Sequence[Step]) -> int:
-    """The last calculated step: it and all behind it wait, for it answers the question."""
+    """The last calculated step, which answers the question; it and all behind it wait."""
     calculated = [index for index, step in enumerate(steps) if step.is_calculated]
     return calculated[-1] if calculated else 0
 
 
-def _place(
+def _chunk_of(
     step: Step,
     reading: _Reading,
     derived: Mapping[float, int],
     guards: Guards,
     held: Counter[str],
 ) -> int | None:
-    """The first chunk at which every operand has been read or derived, and what guards make of it; None if never."""
-    stems = content_stems(step.text)
-    words = frozenset(stems)
-    place = 0
+    """The first chunk with all operands read or derived, under the guards; None for an unknown operand."""
+    stems = frozenset(content_stems(step.text))
+    latest = 0
     for value in step.operands:
-        known = _operand_places(value, words, reading, derived)
+        known = _operand_chunks(value, stems, reading, derived)
         if not known:
             return None
-        place = max(place, known[-1] if guards.latest_place else known[0])
+        latest = max(latest, known[-1] if guards.latest_place else known[0])
         if guards.latest_place and known[-1] > known[0]:
             held["latest_place"] += 1
     if guards.words:
-        later = max((reading.stems.get(stem, 0) for stem in stems), default=0)
-        if later > place:
+        word_chunk = max((reading.stems.get(stem, 0) for stem in stems), default=0)
+        if word_chunk > latest:
             held["words"] += 1
-            place = later
-    return place
+            latest = word_chunk
+    return latest
 
 
-def _operand_places(
-    value: float, words: frozenset[str], reading: _Reading, derived: Mapping[float, int]
+def _operand_chunks(
+    value: float, stems: frozenset[str], reading: _Reading, derived: Mapping[float, int]
 ) -> list[int]:
-    """Where a value may have come from, in order: derived, or read where the words fit the step about equally well."""
-    places = [derived[value]] if value in derived else []
+    """Possible chunks of a value, in order: derived, or read where the words fit the step about equally well."""
+    chunks = [derived[value]] if value in derived else []
     if value in reading.values:
         read = reading.values[value]
         if len(read) > 1:
-            shared = [quantity.shared(words) for _, quantity in read]
+            shared = [quantity.shared(stems) for _, quantity in read]
+            # One word fewer than the best counts as equal.
             read = [
-                one for one, count in zip(read, shared, strict=True) if count >= max(shared) - 1
+                place for place, count in zip(read, shared, strict=True) if count >= max(shared) - 1
             ]
-        places += [place for place, _ in read]
-    if not places and (place := reading.constant_place(value)) is not None:
-        places.append(place)
-    return sorted(places)
+        chunks += [chunk for chunk, _ in read]
+    if not chunks and (chunk := reading.constant_chunk(value)) is not None:
+        chunks.append(chunk)
+    return sorted(chunks)
 
 
 def _step(line: str, *, plain_sums: bool) -> Step:
@@ -315,11 +304,11 @@ def _step(line: str, *, plain_sums: bool) -> Step:
         results = {number for right in _RESULT.findall(text) for number in plain_numbers(right)}
     else:
         results = set(plain_numbers(text.rpartition("=")[2])[:1]) if "=" in text else set()
-    used = {number for left, _, _ in sums for number in plain_numbers(left)}
+    annotated = {number for left, _, _ in sums for number in plain_numbers(left)}
     shown = set(plain_numbers(text)) - results
     return Step(
         text=_tidy(text),
-        operands=frozenset(used | shown),
+        operands=frozenset(annotated | shown),
         results=frozenset(results),
         is_calculated=bool(sums) or (plain_sums and _has_sum(text)),
     )
@@ -327,11 +316,11 @@ def _step(line: str, *, plain_sums: bool) -> Step:
 
 def _has_sum(text: str) -> bool:
     """Whether an equals sign stands behind two numbers with an operator between them."""
-    ends = (found.start() for found in re.finditer("=", text))
+    ends = (equals.start() for equals in re.finditer("=", text))
     return any(_OPERATION.search(text, max(0, end - _BEFORE_EQUALS), end) for end in ends)
 
 
 def _tidy(text: str) -> str:
-    """One line, no lead-in such as "So,", no full stop at the end."""
+    """One line without a lead-in such as "So," and without the full stop at its end."""
     text = _LEAD_IN.sub("", " ".join(text.split()), count=1) if _LEAD_IN.match(text) else text
     return " ".join(text.split()).rstrip(". ")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from data_builders.text.draft import Told
+from data_builders.text.draft import StreamedText
 from data_builders.text.quantities import find_constants, find_quantities, note_of, plain_numbers
 from data_builders.traces.align import ALL_GUARDS, Guards, build_trace, place_steps, read_steps
 
@@ -11,14 +11,13 @@ CHUNKS = ("Tom has 5 apples.", " He buys 3 pears.", " He eats 2 apples.")
 
 def places(rationale, chunks=CHUNKS, question="How many are left?", limit=None, guards=ALL_GUARDS):
     limit = len(chunks) if limit is None else limit
-    return place_steps(read_steps(rationale), question, chunks, limit=limit, guards=guards).places
+    return place_steps(read_steps(rationale), question, chunks, limit=limit, guards=guards).chunks
 
 
 def trace_of(rationale, chunks=CHUNKS, limit=3, with_notes=False):
-    told = Told(
-        "How many?", tuple(chunks), tuple(chunks), tuple(chunks), {}, limit, is_missing=False
-    )
-    return build_trace(read_steps(rationale), told, with_notes=with_notes)
+    chunks = tuple(chunks)
+    text = StreamedText("How many?", chunks, chunks, chunks, {}, limit, is_missing=False)
+    return build_trace(read_steps(rationale), text, with_notes=with_notes)
 
 
 def values(text):

@@ -23,7 +23,7 @@ CONTROL = (
     *("<start_of_turn>", "<end_of_turn>", "<bos>", "<eos>"),
     *("<pad>", "<unk>", "<extra_id_0>", "<EOS>", "<EOT>", "<skip>", "<EOI>", "<EOR>"),
 )
-HOSTILE = {
+UNTRUSTED = {
     "emoji": "Tom 👩‍👩‍👧‍👦 has 5 🍎. He eats 2 🍏! How many 🍎🍏 are left? 🇩🇪🏳️‍🌈",
     "combining": "Cafe\u0301 a\u0300 Z\u0351\u036b\u0343algo\u0321. E\u0301lan\u0303! Done\u0308.",
     "right to left": "יש לתום 5 תפוחים. הוא קנה 3. لدى توم ٥ تفاحات؟ نعم. \u202ereversed\u202c. End.",
@@ -39,9 +39,9 @@ SPECS = ("sentence", "word:3", "clock:2.0", "paragraph", "source")
 
 
 @pytest.mark.parametrize("spec", SPECS)
-@pytest.mark.parametrize("name", HOSTILE)
-def test_hostile_text_streams_unchanged_through_a_build(tmp_path, name, spec):
-    row = {"ask": "What is it?", "story": HOSTILE[name], "gold": "it"}
+@pytest.mark.parametrize("name", UNTRUSTED)
+def test_untrusted_text_streams_unchanged_through_a_build(tmp_path, name, spec):
+    row = {"ask": "What is it?", "story": UNTRUSTED[name], "gold": "it"}
     path = write_rows(tmp_path / "rows.jsonl", [row])
     columns = ["--question-column", "ask", "--context-column", "story", "--answer-column", "gold"]
     more = ["--answer-type", "text", "--name", "n", "--licence", "MIT", "--chunk", spec]
@@ -49,7 +49,7 @@ def test_hostile_text_streams_unchanged_through_a_build(tmp_path, name, spec):
     given = ["custom", "--input", str(path), *columns, *more, "--test-share", "0"]
     assert main([*given, "--out", str(out)]) == 0
     (episode,) = read_episodes(out / "train.jsonl")
-    assert episode.text == HOSTILE[name]
+    assert episode.text == UNTRUSTED[name]
     assert all(chunk.strip() for chunk in episode.chunks)
 
 
@@ -91,10 +91,10 @@ def tokenizer(tmp_path_factory):
     return str(path)
 
 
-@pytest.mark.parametrize("name", [name for name in HOSTILE if name != "no space"])
+@pytest.mark.parametrize("name", [name for name in UNTRUSTED if name != "no space"])
 @pytest.mark.parametrize("tokens", [1, 7])
-def test_hostile_text_is_cut_by_tokens_without_loss(tokenizer, name, tokens):
-    text = HOSTILE[name][:20_000]
+def test_untrusted_text_is_cut_by_tokens_without_loss(tokenizer, name, tokens):
+    text = UNTRUSTED[name][:20_000]
     chunks = cut(text, f"token:{tokens}", tokenizer)
     assert "".join(chunks) == text
     assert all(chunk.strip() for chunk in chunks)
@@ -132,7 +132,7 @@ def test_paragraphs_end_at_line_breaks():
 def test_a_million_characters_are_split_in_less_than_a_second_each():
     for name in ("long", "no space", "only stops"):
         start = time.process_time()
-        sentence_chunks(HOSTILE[name])
+        sentence_chunks(UNTRUSTED[name])
         assert time.process_time() - start < 2.0  # about 0.1 s; quadratic work takes minutes
 
 
@@ -167,7 +167,7 @@ PATTERNS = {
 
 
 @pytest.mark.parametrize("name", PATTERNS)
-def test_hostile_rows_take_time_in_proportion_to_their_length(tmp_path, name):
+def test_untrusted_rows_take_time_in_proportion_to_their_length(tmp_path, name):
     text = PATTERNS[name]
     rows = [
         {"question": f"{text} How many?", "answer": f"5+3=<<5+3=8>>8 {text}\n#### 8"},

@@ -1,4 +1,4 @@
-"""Large builds: parts, several processes, an interrupted build that goes on, and formats that are read in parts."""
+"""Large builds: memory, interruption, duplicate ids, and every format of rows."""
 
 import json
 import subprocess
@@ -13,6 +13,8 @@ from data_builders.pipeline import run as build
 from support.building import TOM, manifest, write_rows
 
 ROOT = Path(__file__).parents[2]
+COLUMNS = ["--question-column", "ask", "--context-column", "story", "--answer-column", "gold"]
+CUSTOM = [*COLUMNS, "--answer-type", "text", "--name", "n", "--licence", "MIT"]
 
 
 @pytest.fixture
@@ -23,11 +25,6 @@ def rows(tmp_path):
     return write_rows(tmp_path / "rows.jsonl", lines)
 
 
-@pytest.fixture
-def small_parts(monkeypatch):
-    monkeypatch.setattr(build, "PART_ROWS", 20)
-
-
 def run(rows, out, *more):
     return main(["gsm8k", "--input", str(rows), "--out", str(out), *more])
 
@@ -36,93 +33,91 @@ def files(out):
     return {path.name: path.read_bytes() for path in out.iterdir()}
 
 
-def test_parts_and_processes_change_nothing(rows, tmp_path, monkeypatch):
-    assert run(rows, tmp_path / "one") == 0
-    monkeypatch.setattr(build, "PART_ROWS", 20)
-    assert run(rows, tmp_path / "parts") == 0
-    assert run(rows, tmp_path / "two", "--processes", "2") == 0
-    assert files(tmp_path / "one") == files(tmp_path / "parts") == files(tmp_path / "two")
-    assert manifest(tmp_path / "one")["rejected"]["by_reason"] == {"bad_gold": 5}
-    ids = [e.id for n in ("train", "test") for e in read_episodes(tmp_path / "two" / f"{n}.jsonl")]
-    assert sorted(int(key.split("-")[1]) for key in ids)[-1] == 231  # the line, a blank one counted
+def interrupt(monkeypatch, after):
+    """Ctrl-C once so many items have been counted."""
+    real, taken = build._take, []
 
-
-@pytest.mark.parametrize("kept", [0, 1, 7])
-def test_an_interrupted_build_goes_on_with_the_parts_that_it_has(
-    rows, tmp_path, small_parts, monkeypatch, capsys, kept
-):
-    assert run(rows, tmp_path / "whole") == 0
-    built, real = [], build.build_part
-
-    def interrupted(job):
-        if len(built) == kept:
+    def take(*arguments, **options):
+        taken.append(1)
+        if len(taken) > after:
             raise KeyboardInterrupt
-        built.append(job)
-        return real(job)
+        real(*arguments, **options)
 
-    monkeypatch.setattr(build, "build_part", interrupted)
-    assert run(rows, tmp_path / "out") == 130
-    assert "the same command goes on" in capsys.readouterr().err
-    assert not (tmp_path / "out" / "manifest.json").exists()
-    times = {path: path.stat().st_mtime_ns for path in tmp_path.glob("out/.build-*/*.json")}
-    assert len(times) == kept
-    monkeypatch.setattr(build, "build_part", real)
-    monkeypatch.setattr(build, "_clean", lambda *_: None)
+    monkeypatch.setattr(build, "_take", take)
+
+
+def test_rows_are_named_by_their_line_blank_ones_counted(rows, tmp_path):
     assert run(rows, tmp_path / "out") == 0
-    assert all(path.stat().st_mtime_ns == time for path, time in times.items())
-    monkeypatch.undo()
-    names = ("train.jsonl", "test.jsonl", "manifest.json")
-    for name in names:
-        assert (tmp_path / "out" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+    assert manifest(tmp_path / "out")["rejected"]["by_reason"] == {"bad_gold": 5}
+    ids = [e.id for n in ("train", "test") for e in read_episodes(tmp_path / "out" / f"{n}.jsonl")]
+    assert sorted(int(key.split("-")[1]) for key in ids)[-1] == 231
 
 
-def test_a_part_that_was_cut_short_is_built_again(rows, tmp_path, small_parts, monkeypatch):
-    assert run(rows, tmp_path / "whole") == 0
-    real = build._add_up
-    monkeypatch.setattr(build, "_add_up", lambda _: (_ for _ in ()).throw(KeyboardInterrupt))
-    assert run(rows, tmp_path / "out") == 130
-    monkeypatch.setattr(build, "_add_up", real)
-    first, second, third = sorted(tmp_path.glob("out/.build-*/0000*.json"))[:3]
-    first.write_text("{")
-    second.with_suffix(".jsonl").write_text("")
-    third.unlink()
-    assert run(rows, tmp_path / "out") == 0
-    assert files(tmp_path / "out") == files(tmp_path / "whole")
-
-
-def test_other_options_use_no_part_of_an_interrupted_build(
-    rows, tmp_path, small_parts, monkeypatch
+@pytest.mark.parametrize("after", [0, 1, 300])
+def test_an_interrupted_build_leaves_nothing_and_the_same_command_starts_anew(
+    rows, tmp_path, monkeypatch, capsys, after
 ):
-    real = build._add_up
-    monkeypatch.setattr(build, "_add_up", lambda _: (_ for _ in ()).throw(KeyboardInterrupt))
-    assert run(rows, tmp_path / "out", "--no-notes") == 130
-    monkeypatch.setattr(build, "_add_up", real)
-    assert run(rows, tmp_path / "out") == 0
     assert run(rows, tmp_path / "whole") == 0
+    with monkeypatch.context() as patched:
+        interrupt(patched, after)
+        assert run(rows, tmp_path / "out") == 130
+    assert "interrupted; run the same command again" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+    assert run(rows, tmp_path / "out") == 0
     assert files(tmp_path / "out") == files(tmp_path / "whole")
+    assert run(rows, tmp_path / "out") == 0
+    assert capsys.readouterr().out.endswith("out: up to date\n")
 
 
-def test_an_error_in_a_worker_is_told_and_nothing_is_left(rows, tmp_path, small_parts, capsys):
+def test_an_interrupted_build_leaves_the_old_one(rows, tmp_path, monkeypatch):
+    out = tmp_path / "out"
+    assert run(rows, out, "--no-notes") == 0
+    old = files(out)
+    with monkeypatch.context() as patched:
+        interrupt(patched, 300)
+        assert run(rows, out, "--refresh") == 130
+    assert files(out) == old
+
+
+def test_a_killed_build_shows_no_half_file_and_the_same_command_starts_anew(rows, tmp_path):
+    code = (
+        "import os, signal, sys\nfrom data_builders.__main__ import main\n"
+        "from data_builders.pipeline import run\n"
+        "def kill(*_):\n    print(os.listdir(sys.argv[-1]), flush=True)\n    os.kill(os.getpid(), signal.SIGKILL)\n"
+        "run._split_lines = kill\nmain(sys.argv[1:])"
+    )
+    command = ["gsm8k", "--input", str(rows), "--out", str(tmp_path / "out")]
+    killed = subprocess.run(
+        [sys.executable, "-c", code, *command],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert killed.returncode == -9
+    assert killed.stdout == "[]\n"
+    assert main(command) == 0
+
+
+def test_an_error_in_a_late_row_is_named_and_nothing_is_left(rows, tmp_path, capsys):
     with rows.open("a") as file:
         file.write("{\n")
-    assert run(rows, tmp_path / "out", "--processes", "2") == 2
+    assert run(rows, tmp_path / "out") == 2
     assert "rows.jsonl:232: invalid JSON" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
 
 
-def test_an_id_that_occurs_in_two_parts_is_counted_once(tmp_path, small_parts):
+def test_an_id_that_occurs_twice_is_counted_once(tmp_path):
     row = {"ask": "Who?", "story": "Tom came.", "gold": "Tom"}
     path = write_rows(tmp_path / "rows.jsonl", [{**row, "key": i % 25} for i in range(50)])
-    columns = ["--question-column", "ask", "--context-column", "story", "--answer-column", "gold"]
-    more = ["--answer-type", "text", "--name", "n", "--licence", "MIT", "--id-column", "key"]
-    given = ["custom", "--input", str(path), *columns, *more, "--test-share", "0"]
+    given = ["custom", "--input", str(path), *CUSTOM, "--id-column", "key", "--test-share", "0"]
     assert main([*given, "--out", str(tmp_path / "out")]) == 0
     found = manifest(tmp_path / "out")
     assert found["rejected"]["by_reason"] == {"duplicate_id": 25}
     assert found["files"]["train.jsonl"]["episodes"] == found["statistics"]["groups"] == 25
 
 
-def test_json_lists_and_parquet_are_read_in_parts(tmp_path, small_parts):
+def test_json_lists_and_parquet_are_read_in_their_order(tmp_path):
     import pyarrow
     import pyarrow.parquet
 
@@ -145,13 +140,8 @@ def test_a_broken_parquet_or_json_file_is_named(tmp_path, capsys):
         assert name in capsys.readouterr().err
 
 
-def test_processes_below_1_are_refused(rows, tmp_path, capsys):
-    assert run(rows, tmp_path / "out", "--processes", "0") == 2
-    assert "--processes" in capsys.readouterr().err
-
-
 @pytest.mark.slow
-def test_four_hundred_thousand_rows_fit_in_six_hundred_megabytes(tmp_path):
+def test_four_hundred_thousand_rows_fit_in_three_hundred_megabytes(tmp_path):
     path = tmp_path / "rows.jsonl"
     with path.open("w") as out:
         for i in range(400_000):
@@ -161,17 +151,7 @@ def test_four_hundred_thousand_rows_fit_in_six_hundred_megabytes(tmp_path):
         "import resource, sys\nfrom data_builders.__main__ import main\nstatus = main(sys.argv[1:])\n"
         "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)\nsys.exit(status)"
     )
-    columns = ["--question-column", "ask", "--context-column", "story", "--answer-column", "gold"]
-    more = [
-        "--answer-type",
-        "text",
-        "--name",
-        "n",
-        "--licence",
-        "MIT",
-        "--out",
-        str(tmp_path / "o"),
-    ]
-    command = [sys.executable, "-c", code, "custom", "--input", str(path), *columns, *more]
+    given = ["custom", "--input", str(path), *CUSTOM, "--out", str(tmp_path / "o")]
+    command = [sys.executable, "-c", code, *given]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
-    assert int(done.stdout.split()[-1]) < 600
+    assert int(done.stdout.split()[-1]) < 300

@@ -7,7 +7,7 @@ import pytest
 
 from adasr_trl.core.episode import AnswerType, Source, read_episodes
 from data_builders.__main__ import main
-from data_builders.sources.options import add_telling_options
+from data_builders.sources.options import add_stream_options
 from data_builders.text.distractors import draw_distractor
 from data_builders.text.draft import Draft
 from data_builders.text.quantities import content_stems
@@ -39,7 +39,7 @@ def draft(*units, key="a", **more):
 
 def options(*flags):
     parser = argparse.ArgumentParser()
-    add_telling_options(parser)
+    add_stream_options(parser)
     return parser.parse_args(flags)
 
 
@@ -68,7 +68,7 @@ def test_no_thought_stands_behind_a_part_of_the_question(toms, out):
     assert not any(episode.thoughts[asked:])
 
 
-# ---- what is said beside the matter, and again
+# ---- distractors and repeats
 
 
 def test_distractors_are_skipped_and_change_nothing_else(toms, out):
@@ -215,7 +215,7 @@ def test_the_example_configuration_builds_a_small_set(out):
     from pathlib import Path
 
     path = Path(__file__).parents[2] / "configs" / "smollm2-135m" / "data-infinite.yaml"
-    flags = ["--count", "120", "--test-count", "20", "--processes", "1", "--out", str(out)]
+    flags = ["--count", "120", "--test-count", "20", "--out", str(out)]
     assert main(["--config", str(path), *flags]) == 0
     assert set(manifest(out)["counts"]) == {
         "corrected",

@@ -393,7 +393,7 @@ def test_other_cuts_interpolate_between_the_times_of_segments(tmp_path, out):
     assert episode.arrival_seconds == (2.0, 3.333, 4.0)  # 12 of 18 characters of the second
 
 
-def test_times_that_go_back_are_mended_and_counted(tmp_path, out):
+def test_times_that_go_back_are_corrected_and_counted(tmp_path, out):
     segments = [{"end": 3.0, "text": "One."}, {"end": 1.0, "text": "Two."}]
     row = {"question": "Last?", "answer": "two", "segments": segments}
     (episode,) = build("transcript", tmp_path, out, [row], "--licence", "MIT")
@@ -454,7 +454,7 @@ def infinite(out, *more):
 
 
 def test_a_graph_s_answer_is_what_its_sentences_say(out):
-    from data_builders.pipeline.exact_checks import values_by_chunk
+    from data_builders.sources.gsm_infinite_check import values_by_chunk
 
     for episode in infinite(out):
         words = episode.question.rstrip("?").split()

@@ -13,7 +13,7 @@ from data_builders.__main__ import main
 from data_builders.errors import BuildError
 from data_builders.pipeline.quality import Bounds
 from data_builders.tools import teacher
-from data_builders.tools.endpoint import Endpoint, Settings
+from data_builders.tools.endpoint import Endpoint, EndpointSettings
 from support.building import BOAT, CUSTOM, manifest, write_rows
 
 GOOD = "1: Ann owns the boat\n2: <skip>\ndeep: <skip>\nanswer: Ann"
@@ -88,8 +88,8 @@ def test_the_prompt_names_the_question_and_numbers_the_pieces():
 def test_text_of_a_data_set_is_no_placeholder():
     from dataclasses import replace
 
-    hostile = replace(EPISODE, question="What is $chunks or ${answer_form}?")
-    text = teacher.render_prompt(teacher._read_prompt(teacher.PROMPT), hostile)
+    untrusted = replace(EPISODE, question="What is $chunks or ${answer_form}?")
+    text = teacher.render_prompt(teacher._read_prompt(teacher.PROMPT), untrusted)
     assert "What is $chunks or ${answer_form}?" in text
 
 
@@ -313,7 +313,7 @@ def test_a_damaged_reply_in_the_cache_is_asked_for_again(tmp_path):
     import asyncio
 
     server = Server("hello")
-    settings = Settings("http://t/v1", "m", tmp_path / "cache")
+    settings = EndpointSettings("http://t/v1", "m", tmp_path / "cache")
 
     async def ask():
         async with Endpoint(settings, httpx2.MockTransport(server)) as endpoint:

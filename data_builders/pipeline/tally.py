@@ -1,0 +1,132 @@
+"""Everything that a build counts in its one pass over the rows: groups, statistics, rejected rows and traces.
+
+    tally = Tally()
+    tally.add(episode)          # False for an id that occurred before
+    tally.reject(Rejected("gsm8k.jsonl:12", "bad_gold", "..."))
+
+An episode leaves its id and its group here, and no text: about 200 bytes.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+from adasr_trl.core.clock import Clock, arrivals
+from adasr_trl.core.episode import Episode
+from data_builders.rows.outcome import Rejected
+from data_builders.rows.row import UNSPLIT
+
+CLOCK = Clock()
+MOST_LISTED = 1000  # rejected rows that a manifest names; all are counted
+
+
+@dataclass
+class Statistics:
+    """Sums and maxima over all episodes of a build."""
+
+    episodes: int = 0
+    traced: int = 0
+    thoughts: int = 0
+    skips: int = 0
+    chunks: int = 0
+    most_chunks: int = 0
+    seconds: float = 0.0
+    most_seconds: float = 0.0
+    answer_types: Counter[str] = field(default_factory=Counter)
+
+    def add(self, episode: Episode) -> None:
+        """Add one episode."""
+        chunks, seconds = len(episode.chunks), round(arrivals(episode, CLOCK)[-1], 3)
+        self.episodes += 1
+        self.chunks += chunks
+        self.most_chunks = max(self.most_chunks, chunks)
+        self.seconds += seconds
+        self.most_seconds = max(self.most_seconds, seconds)
+        self.answer_types[episode.answer_type.value] += 1
+        if episode.thoughts is not None:
+            self.traced += 1
+            self.thoughts += len(episode.thoughts)
+            self.skips += sum(not thought for thought in episode.thoughts)
+
+    def describe(self) -> dict[str, Any]:
+        """The manifest's statistics; there is at least one episode."""
+        count = self.episodes
+        return {
+            "trace_share": round(self.traced / count, 4),
+            "skip_share": round(self.skips / self.thoughts, 4) if self.thoughts else None,
+            "chunks": {"mean": round(self.chunks / count, 2), "max": self.most_chunks},
+            "stream_seconds": {
+                "mean": round(self.seconds / count, 2),
+                "max": round(self.most_seconds, 2),
+            },
+            "words_per_minute": CLOCK.words_per_minute,
+            "answer_types": dict(sorted(self.answer_types.items())),
+        }
+
+
+@dataclass
+class Tally:
+    """Counts of a build.
+
+    Attributes:
+        statistics: Over the episodes.
+        counts: Counts of the sources, by name.
+        reasons: Rejected rows by reason.
+        trace_reasons: Rejected traces by reason.
+        listed: The first rejected rows.
+        source: Name, revision and licence of the first episode's source.
+        groups: Group of each episode, in order.
+        sizes: Episodes of each group whose split is open.
+        fixed: Groups of each split that a source sets.
+    """
+
+    statistics: Statistics = field(default_factory=Statistics)
+    counts: Counter[str] = field(default_factory=Counter)
+    reasons: Counter[str] = field(default_factory=Counter)
+    trace_reasons: Counter[str] = field(default_factory=Counter)
+    listed: list[Rejected] = field(default_factory=list)
+    source: tuple[str, str, str] | None = None
+    groups: list[str] = field(default_factory=list)
+    sizes: Counter[str] = field(default_factory=Counter)
+    fixed: dict[str, set[str]] = field(default_factory=dict)
+    _ids: set[str] = field(default_factory=set)
+
+    def add(self, episode: Episode) -> bool:
+        """Add an episode; an id that occurred before is a rejected row instead, and False."""
+        if episode.id in self._ids:
+            detail = f"the id {episode.id!r} occurs twice"
+            self.reject(Rejected(f"id {episode.id}", "duplicate_id", detail))
+            return False
+        source = episode.source
+        self._ids.add(episode.id)
+        self.source = self.source or (source.name, source.revision, source.licence)
+        self.groups.append(episode.group)
+        if source.split == UNSPLIT:
+            self.sizes[episode.group] += 1
+        else:
+            self.fixed.setdefault(source.split, set()).add(episode.group)
+        self.statistics.add(episode)
+        return True
+
+    def reject(self, row: Rejected) -> None:
+        """Count a row that cannot be used."""
+        self.reasons[row.reason] += 1
+        if len(self.listed) < MOST_LISTED:
+            self.listed.append(row)
+
+    def describe(self) -> dict[str, Any]:
+        """The tally as the manifest shows it."""
+        name, revision, licence = self.source or ("", "", "")
+        return {
+            "source": {"name": name, "revision": revision, "licence": licence},
+            "rejected": {
+                "total": sum(self.reasons.values()),
+                "by_reason": dict(sorted(self.reasons.items())),
+                "rows": [vars(row) for row in self.listed],
+            },
+            "rejected_traces": dict(sorted(self.trace_reasons.items())),
+            "counts": dict(sorted(self.counts.items())),
+            "statistics": self.statistics.describe() | {"groups": len(set(self.groups))},
+        }

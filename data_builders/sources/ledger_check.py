@@ -1,0 +1,101 @@
+"""Exact check of ledger traces: a step is allowed once its event has been told.
+
+>>> chunks = ("Tom has 5 apples.", " Tom gets 3 more apples.")
+>>> list(check("How many apples does Tom have at the end?", chunks, ("Tom 5; Tom 5 + 3 = 8", "")))
+[[Violation(chunk=0, fact='Tom 5 + 3 = 8', read_at=1)], []]
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from data_builders.sources.base import Clauses
+from data_builders.sources.common import clauses_of
+from data_builders.sources.ledger import GAINS, LOSSES
+from data_builders.traces.future_facts import Violation
+
+_PERSON = re.compile(r"does (\w+) have|Follow (\w+)'s")
+_START = re.compile(r"(\w+) has (\d+) \w+\.?$")
+_VERB = "|".join((*GAINS, *LOSSES))
+_AMOUNT = r"(?P<new>\d+) [\w ]+?(?:, not (?P<old>\d+))?"
+_EVENT_FORMS = (  # either order of words
+    re.compile(rf"(?P<person>\w+) (?P<verb>{_VERB}) {_AMOUNT}\.?$"),
+    re.compile(rf"{_AMOUNT} (?P<person>\w+) (?P<verb>{_VERB})\.?$"),
+)
+# "Tom 5 + 3 = 8", "Tom + 3", or "Tom 5"
+_STEP = re.compile(r"(\w+) (?:(\d+) )?((?:[+-] \d+ ?)+)(?:= (\d+))?$|(\w+) (\d+)$")
+
+
+@dataclass
+class _CountChange:
+    """A change of the count.
+
+    Attributes:
+        chunk: Where it is told.
+        before: The count before it.
+        changes: Added numbers; two for a correction, which first takes the wrong one back.
+        is_taken: Whether a step of the trace accounts for it.
+    """
+
+    chunk: int
+    before: int
+    changes: tuple[int, ...]
+    is_taken: bool = False
+
+    @property
+    def after(self) -> int:
+        """The count behind it."""
+        return self.before + sum(self.changes)
+
+
+def check(question: str, chunks: Sequence[str], thoughts: Sequence[str]) -> Iterator[Clauses]:
+    """Each step takes the first matching change; a step with later changes only is early."""
+    asked = _PERSON.search(question)
+    person = (asked[1] or asked[2]) if asked else ""
+    changes = list(_count_changes(person, chunks))
+    for chunk, thought in enumerate(thoughts):
+        undecided: Clauses = []
+        for clause in clauses_of(thought):
+            matching = [
+                change
+                for change in changes
+                if not change.is_taken and _states(clause, person, change)
+            ]
+            if not matching:
+                undecided.append(clause)
+            elif matching[0].chunk > chunk:
+                undecided.append(Violation(chunk, clause, matching[0].chunk))
+            else:
+                matching[0].is_taken = True
+        yield undecided
+
+
+def _count_changes(person: str, chunks: Sequence[str]) -> Iterator[_CountChange]:
+    count = 0
+    for number, chunk in enumerate(chunks):
+        text = chunk.strip()
+        event = next(filter(None, (form.match(text) for form in _EVENT_FORMS)), None)
+        if (start := _START.match(text)) and start[1] == person:
+            change = _CountChange(number, 0, (int(start[2]),))
+        elif event and event["person"] == person:
+            sign = 1 if event["verb"] in GAINS else -1
+            taken_back = (-sign * int(event["old"]),) if event["old"] else ()
+            change = _CountChange(number, count, (*taken_back, sign * int(event["new"])))
+        else:
+            continue
+        yield change
+        count = change.after
+
+
+def _states(clause: str, person: str, change: _CountChange) -> bool:
+    step = _STEP.match(clause)
+    if step is None or (step[1] or step[5]) != person:
+        return False
+    if step[5]:
+        return change.before == 0 and change.changes == (int(step[6]),)
+    changes = tuple(int(part.replace(" ", "")) for part in re.findall(r"[+-] \d+", step[3]))
+    before_fits = step[2] is None or int(step[2]) == change.before
+    after_fits = step[4] is None or int(step[4]) == change.after
+    return changes == change.changes and before_fits and after_fits
