@@ -206,3 +206,46 @@ def test_make_has_every_target_and_variable(page):
         for word in words:
             name, is_variable, _ = word.partition("=")
             assert name in (variables if is_variable else targets), f"make {word}"
+
+
+# ---- the page on the architecture
+
+ARCHITECTURE = ROOT / "docs" / "ARCHITECTURE.md"
+LANDMARK = re.compile(
+    r"^\| [^|]* \| \[[^]]*\]\(\.\./([^)]*)\), `(\w+)` \| `([^`]*)` \|$", re.MULTILINE
+)
+
+
+def test_the_tree_names_every_package_and_module():
+    """An entry is a line with a package, then lines of its modules."""
+    listed: dict[Path, set[str]] = {}
+    root = package = ROOT
+    for line in text_of(ARCHITECTURE).splitlines():
+        if line in ("src/adasr_trl/", "data_builders/"):
+            root = ROOT / line
+        elif name := re.match(r"  (\w+)/ ", line):
+            package = root / name[1]
+            listed[package] = set()
+        elif line.startswith(" " * 18) and package in listed:
+            listed[package] |= set(line.split())
+        else:
+            package = ROOT
+    there = {
+        folder.parent: {file.stem for file in folder.parent.glob("*.py")} - {"__init__", "__main__"}
+        for top in ("src/adasr_trl", "data_builders")
+        for folder in (ROOT / top).glob("*/__init__.py")
+    }
+    assert listed == there
+
+
+def test_every_landmark_stands_in_its_function():
+    landmarks = LANDMARK.findall(text_of(ARCHITECTURE))
+    assert len(landmarks) >= 3
+    for file, function, line in landmarks:
+        source = text_of(ROOT / file)
+        bodies = [
+            str(ast.get_source_segment(source, node))
+            for node in ast.walk(ast.parse(source))
+            if isinstance(node, ast.FunctionDef) and node.name == function
+        ]
+        assert any(line in body for body in bodies), f"{file}, {function}: {line}"
