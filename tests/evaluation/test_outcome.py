@@ -45,7 +45,7 @@ def test_an_outcome_holds_tokens_seconds_and_the_verdict() -> None:
     found = outcome(ROLLOUT, EPISODE, CLOCK)
     assert found.right
     assert (found.streaming_tokens, found.deep_tokens, found.total_tokens) == (3, 3, 6)
-    assert (found.skips.skipped, found.skips.choices) == (1, 2)
+    assert (found.skips, found.trace_skips) == ((False, True), ())
     assert found.latencies[0].backlog_seconds == pytest.approx(0.11)
     assert found.answer_latency_seconds == pytest.approx(0.32)
     assert (found.ending, found.tags) == (Ending.ANSWERED, ("deep",))

@@ -14,7 +14,7 @@ from adasr_trl.core.protocol import Ending, Mode
 from adasr_trl.evaluation.arrivals import Pace
 from adasr_trl.evaluation.clocks import PacedClock
 from adasr_trl.evaluation.intervals import Interval, wilson_interval
-from adasr_trl.evaluation.outcome import Latencies, Outcome, SkipCounts
+from adasr_trl.evaluation.outcome import Latencies, Outcome
 from adasr_trl.evaluation.page import Findings, markdown_of, pairs_of, shown_pairs
 from adasr_trl.evaluation.plan import EvaluationPlan, Questions
 from adasr_trl.evaluation.settings import Condition, Setting
@@ -27,11 +27,8 @@ from adasr_trl.evaluation.summary import (
 )
 
 
-def judged(
-    right, *, deep=10, skips=(0, 0), trace=None, latency=1.0, ending=Ending.ANSWERED
-) -> Outcome:
-    """A rollout that wrote 5 tokens of thoughts; ``skips`` are (skipped, of so many), ``trace`` (skips, both, skippable)."""
-    traced_skipped, rightly, skippable = trace or (0, 0, 0)
+def judged(right, *, deep=10, skips="", trace="", latency=1.0, ending=Ending.ANSWERED) -> Outcome:
+    """A rollout that wrote 5 tokens of thoughts; ``skips`` and ``trace`` have an s for each skip, a t for each thought."""
     seconds = Latencies(
         backlog_seconds=latency / 4,
         answer_latency_seconds=latency,
@@ -45,7 +42,8 @@ def judged(
         streaming_tokens=5,
         deep_tokens=deep,
         ending=ending,
-        skips=SkipCounts(skips[1], skips[0], traced_skipped, skippable, rightly),
+        skips=tuple(letter == "s" for letter in skips),
+        trace_skips=tuple(letter == "s" for letter in trace),
         latencies=(seconds,),
         lagging=3.0 * latency,
         adaptive_lagging=4.0 if right else None,
@@ -53,9 +51,9 @@ def judged(
 
 
 FOUR = [
-    judged(True, deep=10, skips=(1, 4), trace=(1, 1, 2), latency=1.0),
-    judged(True, deep=20, skips=(2, 4), trace=(2, 1, 1), latency=2.0),
-    judged(False, deep=30, skips=(0, 4), trace=(0, 0, 2), latency=3.0, ending=Ending.MALFORMED),
+    judged(True, deep=10, skips="sttt", trace="sstt", latency=1.0),
+    judged(True, deep=20, skips="sstt", trace="sttt", latency=2.0),
+    judged(False, deep=30, skips="tttt", trace="sstt", latency=3.0, ending=Ending.MALFORMED),
     judged(False, deep=0, latency=10.0, ending=Ending.OUT_OF_TOKENS),
 ]
 

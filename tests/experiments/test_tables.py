@@ -14,7 +14,7 @@ from adasr_trl.config.sections import StreamingConfig
 from adasr_trl.core.episode import write_episodes
 from adasr_trl.core.protocol import Ending, Mode
 from adasr_trl.core.rollout import to_record
-from adasr_trl.evaluation.outcome import Latencies, Outcome, SkipCounts
+from adasr_trl.evaluation.outcome import Latencies, Outcome
 from adasr_trl.evaluation.settings import Setting
 from adasr_trl.experiments import tables
 from adasr_trl.experiments.tables import Grid, TableSection, write_comparison, write_tables
@@ -34,7 +34,8 @@ def outcomes(pattern: str, deep: int, seconds: float) -> list[Outcome]:
             streaming_tokens=10,
             deep_tokens=deep + 4 * (k % 2),
             ending=Ending.ANSWERED,
-            skips=SkipCounts(2, 1, 0, 0, 0),
+            skips=(True, False),
+            trace_skips=(),
             latencies=(Latencies(0.1, seconds, seconds + 0.1, 0.5),),
             tags=("deep",) if k % 2 else ("shallow",),
         )

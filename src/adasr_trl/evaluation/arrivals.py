@@ -1,10 +1,10 @@
-"""When chunks arrive under a clock that is less even than a reader: jitter, bursts, recorded times.
+"""Uneven arrivals of chunks: jitter, bursts, recorded times.
 
     >>> paced(episode, Clock(), Pace(jitter=0.3, burst=2))
     (2.6, 2.6, 4.1)
 
-Ours, for asking whether a wait holds up where the input does not come at a steady speed. Times are functions of the
-question and the pace alone, so every run meets the same ones.
+Our choice, to test answer latency where the input comes at no steady speed. Times are functions of the question and the
+pace alone, so every run meets the same ones.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from adasr_trl.core.episode import Episode, EpisodeError
 
 
 class Times(Enum):
-    """Which times a pace starts from: the episode's, the clock's words a minute, or the first where they are there."""
+    """Even times: the episode's own (RECORDED), those of the clock's speed (WORDS), or WORDS where it has none (AUTO)."""
 
     AUTO = "auto"
     RECORDED = "recorded"
@@ -29,13 +29,13 @@ class Times(Enum):
 
 @dataclass(frozen=True)
 class Pace:
-    """How arrivals differ from an even stream.
+    """Unevenness of arrivals.
 
     Attributes:
-        times: What they start from.
+        times: The even times.
         jitter: Each gap is multiplied by exp(jitter * z - jitter^2 / 2) with z normal, which is 1 in the mean.
-        burst: So many chunks come at once, with the last of them; the last burst may have fewer.
-        seed: Of the jitter.
+        burst: Number of chunks that come at once, with the last of them; the last burst may have fewer.
+        seed: Seed of the jitter.
     """
 
     times: Times = Times.AUTO
@@ -45,7 +45,7 @@ class Pace:
 
 
 def paced(episode: Episode, clock: Clock, pace: Pace) -> tuple[float, ...]:
-    """When each chunk has arrived completely."""
+    """Complete arrival of each chunk (C), in seconds."""
     times = _even(episode, clock, pace.times)
     if pace.jitter:
         times = _jittered(times, pace.jitter, f"{pace.seed}/{episode.id}")

@@ -88,37 +88,21 @@ def mcnemar(first_right: Sequence[bool], second_right: Sequence[bool]) -> McNema
     return McNemar(n01, n10, min(1.0, 2 * tail / 2**n))  # int / int rounds once, at any size
 
 
-def paired_bootstrap(
-    differences: Sequence[float], *, resamples: int = 10_000, seed: int = 0
-) -> Interval:
-    """The mean of per-question differences and its 95 % percentile interval (Efron and Tibshirani, 1993).
-
-    Assumes that questions are independent draws of the population of questions; it says nothing of how another
-    training seed would do (see ``clustered_bootstrap``).
-
-    Args:
-        differences: One value a question, such as (second right) - (first right), or seconds saved.
-        resamples: How often the questions are drawn anew, with replacement.
-        seed: Of the draws: the same call gives the same interval.
-    """
-    return clustered_bootstrap([differences], resamples=resamples, seed=seed)
-
-
 def clustered_bootstrap(
     differences_by_seed: Sequence[Sequence[float]], *, resamples: int = 10_000, seed: int = 0
 ) -> Interval:
-    """The same for several training seeds that were evaluated on the same questions.
+    """The mean of per-question differences and its 95 % percentile interval (Efron and Tibshirani, 1993).
 
-    Each resample draws seeds with replacement (where there is more than one), takes each question's mean over the
-    drawn seeds, and draws questions with replacement: a question keeps its values of all seeds together.
-    Assumes that seeds and questions are two independent random samples and that value i of every seed belongs
-    to the same question. With very few seeds the interval is too narrow: S drawn seeds have (S - 1) / S of the
-    true variance between seeds (one half at two), so report the per-seed means beside it.
+    Each resample draws training seeds with replacement (where there is more than one), takes each question's mean over
+    the drawn seeds, and draws questions with replacement: a question keeps its values of all seeds together.
+    Assumes that seeds and questions are two independent random samples; one seed says nothing of another. With very
+    few seeds the interval is too narrow: S drawn seeds have (S - 1) / S of the true variance between seeds (one half
+    at two), so report the per-seed means beside it.
 
     Args:
-        differences_by_seed: One row a seed, one column a question. (S, Q)
-        resamples: How often seeds and questions are drawn anew.
-        seed: Of the draws.
+        differences_by_seed: Such as (second right) - (first right), one column a question. (S, Q)
+        resamples: Number of resamples.
+        seed: Seed of the draws: the same call gives the same interval.
     """
     import numpy as np
 
@@ -134,26 +118,23 @@ def clustered_bootstrap(
     pooled_KQ, sums_R = np.zeros((len(seeds_KS), questions)), np.zeros(resamples)
     for s in range(seeds):
         pooled_KQ += values_SQ[seeds_KS[:, s]]
-    pooled_KQ /= seeds
-    for (
-        index_R
-    ) in index_QR:  # each resample adds in the order of its draws: rounding is a plain loop's
-        sums_R += pooled_KQ.ravel().take(index_R)
+    pooled = pooled_KQ.ravel() / seeds
+    for index_R in index_QR:  # question by question: each resample rounds like a plain loop
+        sums_R += pooled.take(index_R)
     means: list[float] = (sums_R / questions).tolist()
     mean = statistics.fmean(values_SQ.ravel().tolist())
     return Interval(mean, percentile(means, 2.5), percentile(means, 97.5))
 
 
-@lru_cache(
-    maxsize=1
-)  # all intervals of a table have the same draws; 4 bytes each, 20 MB at 500 x 10,000
+# All intervals of a table have the same draws: 20 MB at 500 questions and 10,000 resamples.
+@lru_cache(maxsize=1)
 def _draws(
     seeds: int, questions: int, resamples: int, seed: int
 ) -> tuple[NDArray[np.intp], NDArray[np.int32]]:
-    """What is drawn for R resamples: ``random.choices`` of S seeds where S > 1, then of Q questions.
+    """Draws of R resamples as by ``random.choices``: S seeds where S > 1, then Q questions.
 
     Returns:
-        The K combinations of seeds (K, S), and of each drawn question its place in (K, Q) flattened. (Q, R)
+        The K combinations of seeds (K, S), and of each drawn question its index into (K, Q) flattened. (Q, R)
     """
     import numpy as np
 

@@ -1,25 +1,22 @@
-"""How far writing lags behind reading, as simultaneous translation measures it: AL and LAAL.
+"""Lag of writing behind reading, as simultaneous translation measures it: AL and LAAL.
 
     >>> average_lagging([1, 2, 3, 3], source_length=3, target_length=4)    # a word behind, at the input's own pace
     1.25
 
 Average lagging (AL) is Ma et al. 2019 (STACL, arXiv 1810.08398):
 
-    AL = 1 / tau * sum over t = 1 .. tau of [ g(t) - (t - 1) * |x| / |y| ],    tau = the first t with g(t) = |x|
+    AL = 1 / tau * sum over t = 1 .. tau of [ g(t) - (t - 1) * |x| / |y| ],    tau = the first t with g(t) >= |x|
 
 where g(t) is how much of the source x had been read when target unit t was written. Length-adaptive average lagging
 (LAAL) is Papi et al. 2022 (arXiv 2206.05807): max(|y|, |y*|) in place of |y|, with the reference y*, so that
-writing more than the reference earns nothing.
-
-A translation lies beside its source; a rollout's thoughts and its answer do not, so what counts as a unit is ours:
+writing more than the reference earns nothing. The units are our choice, not specified in the paper:
 
 - Source units are spoken words (``chunking.spoken_words``). A chunk is read as a whole, so g jumps by a chunk's words:
   a token of the thought behind chunk k has g = the words of chunks 0 to k, a token of the deep part has g = |x|.
-- Target units are all tokens that the model wrote, markers and end of sequence included: thoughts first, then the deep
-  part. Given tokens (READ, forced ones among them) are none.
+- Target units are all sampled tokens, markers and end of sequence included: thoughts first, then the deep part.
 - The reference y* is the episode's own trace, in tokens as supervised training writes it. Without a trace: no LAAL.
-- In seconds, g(t) is when token t was written by the clock, writing itself included (computation-aware, as in SimulEval,
-  arXiv 2007.16193), and |x| is when the last chunk arrived. tau is the first t with g(t) >= |x|.
+- In seconds, g(t) is the clock's time of writing token t (computation-aware, as in SimulEval, arXiv 2007.16193), and |x|
+  the arrival of the last chunk.
 - Read-then-think has g(1) = |x|: AL and LAAL are the whole input. Neither looks at what the tokens say.
 """
 
@@ -40,7 +37,7 @@ def average_lagging(
     Args:
         delays: g(t) of each target unit.
         source_length: The whole source, in the unit of the delays.
-        target_length: How many target units the source is held against.
+        target_length: Number of target units that the source is compared with.
 
     Returns:
         The mean lag up to the first unit that had seen all of the source; None where nothing was written.
@@ -63,11 +60,11 @@ def lags(
 
 
 def word_delays(rollout: Rollout, words: Sequence[float]) -> list[float]:
-    """The words that had been read when each token was written.
+    """Words read before each written token (T).
 
     Args:
-        rollout: What was written.
-        words: The words of chunks 0 to k, for each chunk k. (C)
+        rollout: The written tokens.
+        words: Words of chunks 0 to k, for each chunk k. (C)
     """
     whole = words[-1]
     pairs = zip(rollout.phases, rollout.chunk_of_token, strict=True)
@@ -79,7 +76,7 @@ def word_delays(rollout: Rollout, words: Sequence[float]) -> list[float]:
 
 
 def second_delays(rollout: Rollout, line: Timeline, clock: Clock) -> list[float]:
-    """When each token was written, in seconds since the question was asked; the last one of a thought at its finish."""
+    """Seconds from the question to each written token (T); the last one of a thought is at its finish."""
     delays: list[float] = []
     for count, finish in zip(rollout.thought_tokens(), line.finish_seconds, strict=False):
         delays += _until(finish, count, clock)
@@ -91,10 +88,10 @@ def first_answer_seconds(rollout: Rollout, line: Timeline, clock: Clock, first_t
     """From the last chunk's arrival to the first token of the answer.
 
     Args:
-        rollout: What was written.
-        line: When.
+        rollout: The written tokens.
+        line: Their times.
         clock: The rates.
-        first_token: Which of the DEEP tokens is the answer's first, counted from 1; the last where there is no answer.
+        first_token: Index of the answer's first DEEP token, counted from 1; the last where there is no answer.
     """
     behind = rollout.tokens_in(Phase.DEEP) - first_token
     return line.end_latency_seconds - behind * clock.seconds_per_token

@@ -15,6 +15,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING
 
 from adasr_trl.core.answers import is_right
@@ -56,34 +57,16 @@ class Latencies:
 
 
 @dataclass(frozen=True, slots=True)
-class SkipCounts:
-    """Chunks after which the model chose to think or to skip.
-
-    Attributes:
-        choices: All of them; 0 where the mode leaves no choice.
-        skipped: Skips of the model.
-        traced_skipped: Skips of the model where the episode's trace says what to do.
-        skippable: Skips of the trace.
-        rightly_skipped: Skips of both.
-    """
-
-    choices: int
-    skipped: int
-    traced_skipped: int
-    skippable: int
-    rightly_skipped: int
-
-
-@dataclass(frozen=True, slots=True)
 class Outcome:
-    """One rollout.
+    """One rollout over C chunks.
 
     Attributes:
         right: Whether it delivered the gold answer.
         streaming_tokens: Sampled tokens of its thoughts, end markers and skips included.
         deep_tokens: Sampled tokens of the deep part, the answer and the end of sequence included.
         ending: How the rollout ended.
-        skips: Its skips beside those of the trace.
+        skips: Whether the model skipped, for each chunk where it had the choice. (C)
+        trace_skips: Whether the episode's trace skips, for the same chunks; empty without a trace. (C)
         latencies: By each clock.
         tags: The episode's labels.
         stream_right: Whether the last number of its thoughts is that of the trace; None where one of them has none.
@@ -95,7 +78,8 @@ class Outcome:
     streaming_tokens: int
     deep_tokens: int
     ending: Ending
-    skips: SkipCounts
+    skips: tuple[bool, ...]
+    trace_skips: tuple[bool, ...]
     latencies: tuple[Latencies, ...]
     tags: tuple[str, ...] = ()
     stream_right: bool | None = None
@@ -125,7 +109,7 @@ class Judge:
         """Take the clocks, and the run's codec for lagging and the first token of the answer."""
         self._clocks = clocks
         self._codec = codec
-        self._trace_tokens: dict[tuple[str, bool], int] = {}
+        self._trace_tokens = cache(trace_tokens)  # an episode is judged in many settings
 
     def __call__(self, rollout: Rollout, episode: Episode, mode: Mode) -> Outcome:
         """Judge one rollout; a ValueError if it answers another episode."""
@@ -134,7 +118,10 @@ class Judge:
                 f"the rollout answers episode {rollout.episode_id!r} but was given episode {episode.id!r}; "
                 f"match them by id."
             )
-        own, trace = latest_number(rollout.thoughts), latest_number(episode.thoughts or ())
+        skips = tuple(ending is Ending.SKIP for ending in rollout.thought_endings)
+        trace = [not thought.strip() for thought in episode.thoughts or ()]
+        number, trace_number = map(latest_number, (rollout.thoughts, episode.thoughts or ()))
+        known = number is not None and trace_number is not None
         counts = self._count(rollout, episode, mode)
         lagging, adaptive_lagging = _word_lags(rollout, episode, counts)
         return Outcome(
@@ -143,10 +130,11 @@ class Judge:
             streaming_tokens=rollout.tokens_in(Phase.STREAM),
             deep_tokens=rollout.tokens_in(Phase.DEEP),
             ending=rollout.ending,
-            skips=_skips(rollout, episode),
+            skips=skips,
+            trace_skips=tuple(trace[: len(skips)]),
             latencies=tuple(_latencies(rollout, episode, each, counts) for each in self._clocks),
             tags=episode.tags,
-            stream_right=None if own is None or trace is None else own == trace,
+            stream_right=number == trace_number if known else None,
             lagging=lagging,
             adaptive_lagging=adaptive_lagging,
         )
@@ -154,12 +142,8 @@ class Judge:
     def _count(self, rollout: Rollout, episode: Episode, mode: Mode) -> _TokenCounts | None:
         if self._codec is None:
             return None
-        trace = None
-        if episode.thoughts is not None:
-            key = (episode.id, mode is Mode.READ_THEN_THINK)
-            if key not in self._trace_tokens:
-                self._trace_tokens[key] = trace_tokens(episode, mode, self._codec)
-            trace = self._trace_tokens[key]
+        has_trace = episode.thoughts is not None
+        trace = self._trace_tokens(episode, mode, self._codec) if has_trace else None
         return _TokenCounts(first_answer_token(rollout, mode, self._codec), trace)
 
 
@@ -198,19 +182,6 @@ def trace_tokens(episode: Episode, mode: Mode, codec: Codec) -> int:
     answer = codec.encode_text(episode.answer.strip())
     return (
         count + len(codec.encode_text(deep)) + len(codec.marker("reasoning_end")) + len(answer) + 1
-    )
-
-
-def _skips(rollout: Rollout, episode: Episode) -> SkipCounts:
-    skips = [ending is Ending.SKIP for ending in rollout.thought_endings]
-    trace = [not thought.strip() for thought in episode.thoughts or ()][: len(skips)]
-    traced = skips[: len(trace)]
-    return SkipCounts(
-        choices=len(skips),
-        skipped=sum(skips),
-        traced_skipped=sum(traced),
-        skippable=sum(trace),
-        rightly_skipped=sum(a and b for a, b in zip(traced, trace, strict=True)),
     )
 
 

@@ -12,24 +12,25 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from adasr_trl.config.eval_section import POOLED, ClockSection
-from adasr_trl.evaluation import tables
+from adasr_trl.evaluation import tables as columns
 from adasr_trl.evaluation.clocks import PacedClock
 from adasr_trl.evaluation.settings import Condition
 from adasr_trl.evaluation.suite import Suite
 from adasr_trl.evaluation.summary import PairedDifference, QuestionValues, Summary
+from adasr_trl.evaluation.tables import table
 
 Pairs = Mapping[tuple[Condition, Condition], PairedDifference]
 FEW_PAIRS = 10  # more are shown against the reference alone
 NAMES = ("run", "mode", "decoding")
-SKIPS = (tables.CHOSEN_SKIP_RATE, tables.SKIP_PRECISION, tables.SKIP_RECALL)
-LAGGING = (tables.LAGGING_WORDS, tables.ADAPTIVE_LAGGING_WORDS)
+SKIPS = (columns.CHOSEN_SKIP_RATE, columns.SKIP_PRECISION, columns.SKIP_RECALL)
+LAGGING = (columns.LAGGING_WORDS, columns.ADAPTIVE_LAGGING_WORDS)
 SECONDS = (
-    *(tables.BACKLOG, tables.FIRST_MEDIAN, tables.FIRST_P95, tables.LATENCY_MEDIAN),
-    *(tables.LATENCY_P95, tables.OVERLAP, tables.LAGGING, tables.ADAPTIVE_LAGGING),
+    *(columns.BACKLOG, columns.FIRST_MEDIAN, columns.FIRST_P95, columns.LATENCY_MEDIAN),
+    *(columns.LATENCY_P95, columns.OVERLAP, columns.LAGGING, columns.ADAPTIVE_LAGGING),
 )
 DIFFERENCES = (
-    *(tables.POINTS, tables.WON_LOST, tables.P_VALUE, tables.MORE_TOKENS_MEAN),
-    tables.MORE_LATENCY,
+    *(columns.POINTS, columns.WON_LOST, columns.P_VALUE, columns.MORE_TOKENS_MEAN),
+    columns.MORE_LATENCY,
 )
 
 
@@ -85,7 +86,7 @@ def markdown_of(suite: Suite, findings: Findings) -> str:
             rows = [
                 (condition.names, summary.by(clock)) for condition, summary in summaries.items()
             ]
-            parts += [f"By the clock `{clock}`:", tables.table(NAMES, rows, SECONDS).markdown()]
+            parts += [f"By the clock `{clock}`:", table(NAMES, rows, SECONDS).markdown()]
         if shown := shown_pairs(suite, findings.pairs[test]):
             parts.append(_differences(shown))
     return "\n\n".join(parts) + "\n"
@@ -137,10 +138,10 @@ def _rates(paced: PacedClock) -> str:
 
 def _tokens(summaries: Mapping[Condition, Summary]) -> str:
     ks = sorted({k for summary in summaries.values() for k in summary.pass_at if k > 1})
-    pass_at = [tables.pass_at(k) for k in ks]
-    columns = (tables.ACCURACY, *pass_at, *tables.TOKENS, *SKIPS, tables.ANSWERED, *LAGGING)
+    shares = (columns.ACCURACY, *(columns.pass_at(k) for k in ks))
     rows = [(condition.names, summary) for condition, summary in summaries.items()]
-    return tables.table(NAMES, rows, columns).markdown()
+    shown = (*shares, *columns.TOKENS, *SKIPS, columns.ANSWERED, *LAGGING)
+    return table(NAMES, rows, shown).markdown()
 
 
 def _differences(pairs: Pairs) -> str:
@@ -149,4 +150,4 @@ def _differences(pairs: Pairs) -> str:
         (*of_first, decoding), (*of_second, _) = first.names, second.names
         names = (f"{', '.join(of_second)} - {', '.join(of_first)}", decoding)
         rows.append((names, difference))
-    return tables.table(("difference", "decoding"), rows, DIFFERENCES).markdown()
+    return table(("difference", "decoding"), rows, DIFFERENCES).markdown()

@@ -1,6 +1,6 @@
 """Records of an evaluation: every rollout of a finished run on unseen questions.
 
-    >>> record(plan, Existing.RESUME, Engines(plan.model), Progress(plan.left(Existing.RESUME)))
+    >>> record(plan, Existing.RESUME, engines_of(plan.model), Progress(plan.left(Existing.RESUME)))
     >>> load_outcomes(Path("runs/tiny/hrpo/eval"), Setting(Mode.STREAMING, 0.0))
 
 Records are JSON Lines under ``RUN/eval``, one file a setting, in order of the questions. A file carries its name only
@@ -15,7 +15,8 @@ import itertools
 import json
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -52,28 +53,26 @@ class Progress:
         return rate * max(self._total - self._done, 0)
 
 
-class Engines:
-    """A run's model, loaded once for each layout, when it is first needed."""
+EngineOf = Callable[[LayoutName | None], "Engine"]
 
-    def __init__(self, model: ModelConfig) -> None:
-        """Load nothing yet."""
-        self._model = model
-        self._loaded: dict[LayoutName | None, Engine] = {}
 
-    def of(self, layout: LayoutName | None) -> Engine:
-        """The engine of a layout; None is the one that the model was taught."""
+def engines_of(model: ModelConfig) -> EngineOf:
+    """Engines of a run by layout (None: the trained one), each loaded when it is first asked for."""
+
+    @cache
+    def engine_of(layout: LayoutName | None) -> Engine:
         from adasr_trl.engines.registry import local_engine
         from adasr_trl.models.loading import load_policy
 
-        if layout not in self._loaded:
-            self._loaded[layout] = local_engine(load_policy(self._model, layout))
-        return self._loaded[layout]
+        return local_engine(load_policy(model, layout))
+
+    return engine_of
 
 
 def record(
-    plan: EvaluationPlan, existing: directory.Existing, engines: Engines, progress: Progress
+    plan: EvaluationPlan, existing: directory.Existing, engine_of: EngineOf, progress: Progress
 ) -> None:
-    """Answer the questions in every setting that there are no whole records of."""
+    """Answer the questions in every setting without whole records."""
     folder = plan.folder
     if directory.take(folder, plan.identity, existing) is directory.State.COMPLETE:
         if not plan.missing:
@@ -83,7 +82,7 @@ def record(
     questions = itertools.islice(read_episodes(plan.questions.path), plan.questions.count)
     write_episodes(folder / EPISODES_FILE, questions)
     for setting in plan.missing:
-        _roll_out(plan, setting, engines, progress)
+        _roll_out(plan, setting, engine_of, progress)
     directory.finish(folder)
 
 
@@ -130,7 +129,9 @@ def load_outcomes(folder: Path, setting: Setting, judge: Judge | None = None) ->
     ]
 
 
-def _roll_out(plan: EvaluationPlan, setting: Setting, engines: Engines, progress: Progress) -> None:
+def _roll_out(
+    plan: EvaluationPlan, setting: Setting, engine_of: EngineOf, progress: Progress
+) -> None:
     """Append batch by batch to a partial file, which takes its name when it is whole."""
     from adasr_trl.engines import Request, Sampling
 
@@ -143,8 +144,7 @@ def _roll_out(plan: EvaluationPlan, setting: Setting, engines: Engines, progress
             Request(episode, _seed(plan.seed, episode, setting.sample), setting.mode)
             for episode in batch
         ]
-        engine = engines.of(setting.layout)
-        rollouts = engine.rollout(requests, Sampling(setting.temperature))
+        rollouts = engine_of(setting.layout).rollout(requests, Sampling(setting.temperature))
         with partial.open("a", encoding="utf-8") as out:
             out.writelines(json.dumps(to_record(rollout)) + "\n" for rollout in rollouts)
         done += len(batch)

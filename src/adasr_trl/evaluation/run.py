@@ -24,7 +24,7 @@ from adasr_trl.core.files import write_text
 from adasr_trl.evaluation.clocks import PacedClock, clocks_of
 from adasr_trl.evaluation.outcome import Judge
 from adasr_trl.evaluation.page import Findings, markdown_of, pairs_of
-from adasr_trl.evaluation.records import Engines, Progress, load_outcomes, record
+from adasr_trl.evaluation.records import Progress, engines_of, load_outcomes, record
 from adasr_trl.evaluation.settings import Condition
 from adasr_trl.evaluation.suite import DATA, TABLE, Suite, plan_suite
 from adasr_trl.evaluation.summary import (
@@ -55,9 +55,9 @@ def evaluate(
     suite = plan_suite(models, data, config)
     progress = Progress(sum(plan.left(existing) for plan in suite.plans.values()))
     for run in suite.runs:
-        engines = Engines(models[run])
+        engine_of = engines_of(models[run])
         for test in suite.tests:
-            record(suite.plan(run, test), existing, engines, progress)
+            record(suite.plan(run, test), existing, engine_of, progress)
     digest = _digest(suite)
     if _is_current(suite, digest):
         logger.info("%s is complete", suite.output / TABLE)
@@ -152,7 +152,7 @@ def _plain(suite: Suite, findings: Findings, digest: str) -> dict[str, object]:
                 "second": _plain_condition(second),
                 "points": asdict(difference.points),
                 "mcnemar": asdict(difference.mcnemar),
-                "tokens": difference.mean_tokens,
+                "tokens": difference.tokens.mean,
                 "answer_latency_seconds": asdict(difference.answer_latency_seconds),
             }
             for test, pairs in findings.pairs.items()

@@ -16,9 +16,10 @@ import dataclasses
 import math
 import statistics
 from array import array
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from operator import attrgetter
 from typing import TypeAlias
 
 from adasr_trl.config.eval_section import OWN_CLOCK
@@ -35,6 +36,7 @@ from adasr_trl.evaluation.outcome import Latencies, Outcome
 
 Runs = Sequence[Sequence[Outcome]]
 Values: TypeAlias = "tuple[array[float], ...]"  # (S, Q): S seeds or samples, Q questions
+MEASURES = ("right", "total_tokens", "answer_latency_seconds")
 
 
 @dataclass(frozen=True)
@@ -113,7 +115,7 @@ class Summary:
 
 def summarise_seeds(seeds: Runs) -> Summary:
     """Summary of one model, or of those of several training seeds, by their own clock."""
-    rights = _by_run(seeds, lambda outcome: outcome.right)
+    rights = _by_run(seeds, "right")
     accuracy = clustered_bootstrap(rights) if len(seeds) > 1 else _wilson(seeds[0])
     return _summarise(seeds, accuracy, (OWN_CLOCK,))
 
@@ -128,7 +130,7 @@ def summarise_samples(samples: Runs, clocks: Sequence[str], resamples: int) -> S
     """
     if len(samples) == 1:
         return _summarise(samples, _wilson(samples[0]), clocks)
-    rights = _by_question(samples, lambda outcome: outcome.right)
+    rights = _by_question(samples, "right")
     return _summarise(samples, clustered_bootstrap(rights, resamples=resamples), clocks)
 
 
@@ -149,26 +151,24 @@ class QuestionValues:
     """What a paired difference needs of a row.
 
     Attributes:
-        right: Whether, or how often, a question was answered rightly. (S, Q)
-        total_tokens: Sampled tokens. (S, Q)
-        answer_latency_seconds: By the first clock. (S, Q)
+        measures: Values of each question, by the name of an outcome's attribute. (S, Q)
         verdicts: Whether single rollouts were right, for McNemar's test. (N)
     """
 
-    right: Values
-    total_tokens: Values
-    answer_latency_seconds: Values
+    measures: Mapping[str, Values]
     verdicts: array[int]
 
 
 def values_by_seed(seeds: Runs) -> QuestionValues:
     """Values of each seed and question; McNemar's test is of all of them."""
-    return _values(seeds, _by_run, (outcome.right for run in seeds for outcome in run))
+    verdicts = array("b", (outcome.right for run in seeds for outcome in run))
+    return QuestionValues({name: _by_run(seeds, name) for name in MEASURES}, verdicts)
 
 
 def values_by_question(samples: Runs) -> QuestionValues:
     """Means of each question over its samples; McNemar's test is of the first sample."""
-    return _values(samples, _by_question, (outcome.right for outcome in samples[0]))
+    verdicts = array("b", (outcome.right for outcome in samples[0]))
+    return QuestionValues({name: _by_question(samples, name) for name in MEASURES}, verdicts)
 
 
 @dataclass(frozen=True)
@@ -187,60 +187,42 @@ class PairedDifference:
     @cached_property
     def points(self) -> Interval:
         """Accuracy, in percentage points."""
-        return self._interval(self.first.right, self.second.right).scaled(100)
+        return self._interval("right").scaled(100)
 
     @cached_property
     def tokens(self) -> Interval:
         """Sampled tokens."""
-        return self._interval(self.first.total_tokens, self.second.total_tokens)
+        return self._interval("total_tokens")
 
     @property
     def tokens_percent(self) -> Interval:
         """Sampled tokens, in percent of the first row's mean."""
-        return self.tokens.scaled(100 / _mean(x for row in self.first.total_tokens for x in row))
-
-    @property
-    def mean_tokens(self) -> float:
-        """Sampled tokens, without an interval."""
-        first, second = (values.total_tokens for values in (self.first, self.second))
-        return _mean(x for row in second for x in row) - _mean(x for row in first for x in row)
+        first = self.first.measures["total_tokens"]
+        return self.tokens.scaled(100 / _mean(tokens for row in first for tokens in row))
 
     @cached_property
     def answer_latency_seconds(self) -> Interval:
         """The answer latency by the first clock."""
-        first, second = self.first.answer_latency_seconds, self.second.answer_latency_seconds
-        return self._interval(first, second)
+        return self._interval("answer_latency_seconds")
 
     @cached_property
     def mcnemar(self) -> McNemar:
         """n01 the second row alone got right, n10 the first alone."""
         return mcnemar(list(map(bool, self.first.verdicts)), list(map(bool, self.second.verdicts)))
 
-    def _interval(self, first: Values, second: Values) -> Interval:
-        pairs = zip(first, second, strict=True)
+    def _interval(self, name: str) -> Interval:
+        pairs = zip(self.first.measures[name], self.second.measures[name], strict=True)
         gains = [[b - a for a, b in zip(*rows, strict=True)] for rows in pairs]
         return clustered_bootstrap(gains, resamples=self.resamples)
 
 
-def _by_run(runs: Runs, value: Callable[[Outcome], float]) -> Values:
-    return tuple(array("d", map(value, run)) for run in runs)
+def _by_run(runs: Runs, name: str) -> Values:
+    return tuple(array("d", map(attrgetter(name), run)) for run in runs)
 
 
-def _by_question(runs: Runs, value: Callable[[Outcome], float]) -> Values:
-    return (array("d", (sum(map(value, same)) / len(runs) for same in zip(*runs, strict=True))),)
-
-
-def _values(
-    runs: Runs,
-    arrange: Callable[[Runs, Callable[[Outcome], float]], Values],
-    verdicts: Iterable[bool],
-) -> QuestionValues:
-    return QuestionValues(
-        right=arrange(runs, lambda outcome: outcome.right),
-        total_tokens=arrange(runs, lambda outcome: outcome.total_tokens),
-        answer_latency_seconds=arrange(runs, lambda outcome: outcome.answer_latency_seconds),
-        verdicts=array("b", verdicts),
-    )
+def _by_question(runs: Runs, name: str) -> Values:
+    values = zip(*(map(attrgetter(name), run) for run in runs), strict=True)
+    return (array("d", (sum(same) / len(runs) for same in values)),)
 
 
 def _wilson(run: Sequence[Outcome]) -> Interval:
@@ -252,10 +234,10 @@ def _wilson(run: Sequence[Outcome]) -> Interval:
 
 def _summarise(runs: Runs, accuracy: Interval, clocks: Sequence[str]) -> Summary:
     outcomes = [outcome for run in runs for outcome in run]
-    skips = [outcome.skips for outcome in outcomes]
-    skipped = sum(counts.traced_skipped for counts in skips)
-    skippable = sum(counts.skippable for counts in skips)
-    rightly = sum(counts.rightly_skipped for counts in skips)
+    choices = [outcome.skips for outcome in outcomes if outcome.skips]
+    traced = [pair for x in outcomes for pair in zip(x.skips, x.trace_skips, strict=False)]
+    skipped, skippable = (sum(skips) for skips in zip(*traced, strict=True)) if traced else (0, 0)
+    rightly = sum(own and trace for own, trace in traced)
     endings = [outcome.ending for outcome in outcomes]
     return Summary(
         questions=len(runs[0]),
@@ -266,7 +248,7 @@ def _summarise(runs: Runs, accuracy: Interval, clocks: Sequence[str]) -> Summary
         streaming_tokens=_mean(outcome.streaming_tokens for outcome in outcomes),
         deep_tokens=_mean(outcome.deep_tokens for outcome in outcomes),
         total_tokens=_mean(outcome.total_tokens for outcome in outcomes),
-        skip_rate=_known_mean(s.skipped / s.choices if s.choices else None for s in skips),
+        skip_rate=_known_mean(sum(skips) / len(skips) for skips in choices),
         skip_precision=rightly / skipped if skipped else None,
         skip_recall=rightly / skippable if skippable else None,
         answered=endings.count(Ending.ANSWERED) / len(endings),

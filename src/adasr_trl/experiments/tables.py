@@ -24,6 +24,7 @@ from adasr_trl.artifacts.saved_config import load_streaming
 from adasr_trl.core.errors import UserError
 from adasr_trl.core.files import put_between, write_text
 from adasr_trl.core.protocol import Mode
+from adasr_trl.evaluation import tables as columns
 from adasr_trl.evaluation.records import load_outcomes
 from adasr_trl.evaluation.settings import Setting, recorded_settings
 from adasr_trl.evaluation.summary import (
@@ -33,34 +34,14 @@ from adasr_trl.evaluation.summary import (
     summarise_seeds,
     values_by_seed,
 )
-from adasr_trl.evaluation.tables import (
-    ACCURACY,
-    ACCURACY_MEAN,
-    ANSWERED,
-    DEEP_TOKENS,
-    LATENCY,
-    LATENCY_P95,
-    MORE_LATENCY,
-    MORE_TOKENS_PERCENT,
-    OF_EACH_SEED,
-    P_VALUE,
-    POINTS,
-    ROLLOUTS,
-    SKIP_RATE,
-    STREAMING_TOKENS,
-    TOKENS,
-    WON_LOST,
-    Table,
-    table,
-)
+from adasr_trl.evaluation.tables import Table, table
 from adasr_trl.report.gathering import read_metrics
 
 READ_THEN_THINK, SFT = "read-then-think", "sft"
 NAMES, DIFFERENCE_NAMES = ("method", "decoding"), ("difference", "decoding")
-COMPARISON = (ACCURACY, *TOKENS, SKIP_RATE, ANSWERED, LATENCY, LATENCY_P95)
-ABLATION = (ACCURACY, OF_EACH_SEED, *TOKENS, SKIP_RATE, ANSWERED, LATENCY)
-TAGS = (ROLLOUTS, ACCURACY_MEAN, STREAMING_TOKENS, DEEP_TOKENS, LATENCY)
-DIFFERENCES = (POINTS, WON_LOST, P_VALUE, MORE_TOKENS_PERCENT, MORE_LATENCY)
+WORK = (*columns.TOKENS, columns.SKIP_RATE, columns.ANSWERED, columns.LATENCY)
+OF_TAGS = (columns.STREAMING_TOKENS, columns.DEEP_TOKENS, columns.LATENCY)
+SIGNIFICANCE = (columns.POINTS, columns.WON_LOST, columns.P_VALUE)
 CHANCE = 0.15  # accuracy below which a model has not learnt to answer
 BINS = 5  # of a curve
 HELD_OUT = "eval_rewards/accuracy_global/mean"
@@ -181,8 +162,10 @@ def write_comparison(grid: Grid, methods: Sequence[str]) -> str:
     ]
     parts = [
         _heading(grid, rows[0][1].questions),
-        table(NAMES, rows, COMPARISON).with_column("speed-up", speed_ups).markdown(),
-        table(DIFFERENCE_NAMES, differences, (POINTS, WON_LOST, P_VALUE)).markdown(),
+        table(NAMES, rows, (columns.ACCURACY, *WORK, columns.LATENCY_P95))
+        .with_column("speed-up", speed_ups)
+        .markdown(),
+        table(DIFFERENCE_NAMES, differences, SIGNIFICANCE).markdown(),
         _tags(grid, methods, temperatures[0]).markdown(),
         _fairness(
             *(summaries[name, temperatures[0]].accuracy.mean for name in (READ_THEN_THINK, SFT))
@@ -221,8 +204,12 @@ def _text(section: TableSection, grid: Grid) -> str:
     differences = _differences(grid, pairs, test)
     keys = [(name, t) for name in section.methods for t in temperatures]
     tables = [
-        table(NAMES, rows, ABLATION),
-        table(DIFFERENCE_NAMES, differences, DIFFERENCES),
+        table(NAMES, rows, (columns.ACCURACY, columns.OF_EACH_SEED, *WORK)),
+        table(
+            DIFFERENCE_NAMES,
+            differences,
+            (*SIGNIFICANCE, columns.MORE_TOKENS_PERCENT, columns.MORE_LATENCY),
+        ),
         *([_phases(grid, keys, test)] if section.phases else []),
         *([_tags(grid, section.methods, temperatures[0], test)] if section.tags else []),
         *([_held_out(grid, section.methods)] if section.held_out else []),
@@ -275,7 +262,11 @@ def _tags(grid: Grid, methods: Sequence[str], temperature: float, test: str = ""
         for tag in sorted({tag for outcome in pooled for tag in outcome.tags}):
             tagged = [outcome for outcome in pooled if tag in outcome.tags]
             rows.append(((method, tag), summarise_seeds([tagged])))
-    return table((f"method, {Setting(Mode.STREAMING, temperature).decoding}", "tag"), rows, TAGS)
+    return table(
+        (f"method, {Setting(Mode.STREAMING, temperature).decoding}", "tag"),
+        rows,
+        (columns.ROLLOUTS, columns.ACCURACY_MEAN, *OF_TAGS),
+    )
 
 
 def _phases(grid: Grid, keys: Sequence[tuple[str, float]], test: str) -> Table:
@@ -361,16 +352,13 @@ def _made(section: TableSection, grid: Grid, questions: int) -> str:
 
 
 def _plain_summary(method: str, temperature: float, summary: Summary) -> dict[str, object]:
+    names = ("streaming_tokens", "deep_tokens", "total_tokens", "skip_rate", "answered")
     latency = summary.latency.answer_latency_seconds
     return {
         "method": method,
         "temperature": temperature,
         "accuracy": asdict(summary.accuracy),
-        "streaming_tokens": summary.streaming_tokens,
-        "deep_tokens": summary.deep_tokens,
-        "total_tokens": summary.total_tokens,
-        "skip_rate": summary.skip_rate or 0.0,
-        "answered": summary.answered,
+        **{name: vars(summary)[name] or 0.0 for name in names},
         "answer_latency_seconds": latency.mean,
         "answer_latency_p95": latency.p95,
     }
@@ -379,15 +367,9 @@ def _plain_summary(method: str, temperature: float, summary: Summary) -> dict[st
 def _plain_difference(
     method: str, temperature: float, difference: PairedDifference
 ) -> dict[str, object]:
-    test = difference.mcnemar
-    return {
-        "method": method,
-        "temperature": temperature,
-        "points": asdict(difference.points),
-        "won": test.n01,
-        "lost": test.n10,
-        "p": test.p,
-    }
+    test, points = difference.mcnemar, asdict(difference.points)
+    counts = {"won": test.n01, "lost": test.n10, "p": test.p}
+    return {"method": method, "temperature": temperature, "points": points, **counts}
 
 
 def _mean(values: Sequence[float]) -> float:

@@ -21,24 +21,18 @@ from adasr_trl.artifacts.names import EVAL_FOLDER
 from adasr_trl.artifacts.provenance import DataUsed, load_provenance
 from adasr_trl.artifacts.saved_config import load_origin, load_streaming
 from adasr_trl.config.sections import ModelConfig, StreamingConfig
+from adasr_trl.evaluation import tables as columns
 from adasr_trl.evaluation.records import load_outcomes
 from adasr_trl.evaluation.settings import recorded_settings
 from adasr_trl.evaluation.summary import summarise_seeds
-from adasr_trl.evaluation.tables import (
-    ACCURACY,
-    ANSWERED,
-    LATENCY,
-    LATENCY_P95,
-    QUESTIONS,
-    SKIP_RATE,
-    TOKENS,
-    Table,
-    table,
-)
+from adasr_trl.evaluation.tables import Table, table
 from adasr_trl.hub.licence import Licence
 
 TAGS = ("adasr", "streaming-reasoning", "hrpo", "trl", "peft")
-COLUMNS = (QUESTIONS, ACCURACY, *TOKENS, SKIP_RATE, ANSWERED, LATENCY, LATENCY_P95)
+COLUMNS = (
+    *(columns.QUESTIONS, columns.ACCURACY, *columns.TOKENS, columns.SKIP_RATE),
+    *(columns.ANSWERED, columns.LATENCY, columns.LATENCY_P95),
+)
 _METHODS = {
     "sft": "supervised fine-tuning on traces of streaming thought",
     "grpo": "GRPO with one flat advantage, the baseline of HRPO (hierarchical relative policy optimization)",

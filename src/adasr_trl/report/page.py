@@ -22,23 +22,9 @@ from adasr_trl import __version__
 from adasr_trl.artifacts.saved_config import load_streaming
 from adasr_trl.core.errors import UserError
 from adasr_trl.core.files import write_text
+from adasr_trl.evaluation import tables as columns
 from adasr_trl.evaluation.summary import Summary, summarise_seeds
-from adasr_trl.evaluation.tables import (
-    ACCURACY,
-    ANSWERED,
-    BACKLOG,
-    LATENCY_MEDIAN,
-    LATENCY_P95,
-    MORE_LATENCY,
-    MORE_TOKENS,
-    OVERLAP,
-    P_VALUE,
-    POINTS,
-    SKIP_RATE,
-    TOKENS,
-    WON_LOST,
-    table,
-)
+from adasr_trl.evaluation.tables import table
 from adasr_trl.report.gathering import Method, Wanted, gather
 from adasr_trl.report.numbers import differences_of, load, reference_of
 from adasr_trl.report.trajectories import trajectories
@@ -47,11 +33,15 @@ logger = logging.getLogger(__name__)
 
 LARGE = 15_000_000
 SCRIPTS = ("timeline.js", "choosing.js")
+SECONDS = (columns.BACKLOG, columns.LATENCY_MEDIAN, columns.LATENCY_P95)
 COLUMNS = (
-    *(ACCURACY, *TOKENS, SKIP_RATE, ANSWERED),
-    *(BACKLOG, LATENCY_MEDIAN, LATENCY_P95, OVERLAP),
+    *(columns.ACCURACY, *columns.TOKENS, columns.SKIP_RATE, columns.ANSWERED),
+    *(*SECONDS, columns.OVERLAP),
 )
-DIFFERENCES = (POINTS, MORE_TOKENS, MORE_LATENCY, WON_LOST, P_VALUE)
+DIFFERENCES = (
+    *(columns.POINTS, columns.MORE_TOKENS, columns.MORE_LATENCY),
+    *(columns.WON_LOST, columns.P_VALUE),
+)
 
 
 @dataclass(frozen=True)

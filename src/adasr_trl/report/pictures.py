@@ -14,15 +14,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from adasr_trl.evaluation import tables as columns
 from adasr_trl.evaluation.summary import Summary
-from adasr_trl.evaluation.tables import (
-    ACCURACY,
-    DEEP_TOKENS,
-    LATENCY_MEDIAN,
-    STREAMING_TOKENS,
-    Table,
-    table,
-)
+from adasr_trl.evaluation.tables import Table, table
 from adasr_trl.report.gathering import Method, read_metrics
 
 # Okabe and Ito's palette without its yellow and black: told apart by all kinds of colour vision, on white and on dark.
@@ -81,7 +75,7 @@ def pareto(summaries: Mapping[str, Summary]) -> Picture:
 
     rows = [([name], summary) for name, summary in summaries.items()]
     beaten = ["no" if name in unbeaten else "yes" for name in summaries]
-    numbers = table(["method"], rows, (LATENCY_MEDIAN, ACCURACY))
+    numbers = table(["method"], rows, (columns.LATENCY_MEDIAN, columns.ACCURACY))
     numbers = numbers.with_column("beaten in both by another", beaten)
     return Picture("Accuracy against answer latency", _svg(draw, "pareto"), numbers)
 
@@ -112,7 +106,7 @@ def lengths(summaries: Mapping[str, Summary]) -> Picture:
         _legend(axes)
 
     rows = [([name], summary) for name, summary in summaries.items()]
-    numbers = table(["method"], rows, (STREAMING_TOKENS, DEEP_TOKENS))
+    numbers = table(["method"], rows, (columns.STREAMING_TOKENS, columns.DEEP_TOKENS))
     return Picture("Length of each phase", _svg(draw, "lengths"), numbers)
 
 

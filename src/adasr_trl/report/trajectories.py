@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
-from typing import TypedDict
 
 from adasr_trl.artifacts.names import EPISODES_FILE
 from adasr_trl.artifacts.saved_config import load_streaming
@@ -23,53 +22,9 @@ from adasr_trl.evaluation.summary import Runs
 from adasr_trl.report.gathering import Method
 
 
-class Question(TypedDict):
-    """A question with its input."""
-
-    id: str
-    question: str
-    chunks: list[str]
-    gold: str
-
-
-class Trajectory(TypedDict):
-    """One rollout; of chunk k ``arrive``, ``start`` and ``finish``, and where it was thought about ``thoughts`` ..."""
-
-    arrive: list[float]
-    start: list[float]
-    finish: list[float]
-    thoughts: list[str]
-    ends: list[str]
-    tokens: list[int]
-    deep: str
-    deepTokens: int
-    answer: str
-    ending: str
-    right: bool
-    backlog: float
-    deepStart: float
-    answerLatency: float
-    end: float
-    overlap: float
-
-
-class Run(TypedDict):
-    """The rollouts of one run, in the order of the questions."""
-
-    name: str
-    rollouts: list[Trajectory]
-
-
-class Trajectories(TypedDict):
-    """All that the viewer shows."""
-
-    questions: list[Question]
-    runs: list[Run]
-
-
 def trajectories(
     methods: Sequence[Method], outcomes: Mapping[str, Runs], most: int
-) -> Trajectories:
+) -> dict[str, object]:
     """The first ``most`` questions, and their rollouts by every run with their outcomes."""
     episodes = read_episodes(methods[0].records(0) / EPISODES_FILE)
     return {
@@ -84,13 +39,15 @@ def trajectories(
     }
 
 
-def _rollouts(method: Method, seed: int, outcomes: Sequence[Outcome]) -> Iterator[Trajectory]:
+def _rollouts(
+    method: Method, seed: int, outcomes: Sequence[Outcome]
+) -> Iterator[dict[str, object]]:
     clock = load_streaming(method.runs[seed]).clock
     for (rollout, episode), outcome in zip(method.rollouts(seed), outcomes, strict=True):
         yield _trajectory(rollout, episode, outcome, clock)
 
 
-def _question(episode: Episode) -> Question:
+def _question(episode: Episode) -> dict[str, object]:
     return {
         "id": visible(episode.id),
         "question": visible(episode.question),
@@ -99,7 +56,9 @@ def _question(episode: Episode) -> Question:
     }
 
 
-def _trajectory(rollout: Rollout, episode: Episode, outcome: Outcome, clock: Clock) -> Trajectory:
+def _trajectory(
+    rollout: Rollout, episode: Episode, outcome: Outcome, clock: Clock
+) -> dict[str, object]:
     line = timeline(rollout, arrivals(episode, clock), clock)
     latencies = outcome.latencies[0]
     deep_start = latencies.end_seconds - outcome.deep_tokens * clock.seconds_per_token
