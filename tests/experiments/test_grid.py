@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from argparse import Namespace
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from adasr_trl.cli.main import main as adasr
 from adasr_trl.experiments import grid
-from adasr_trl.experiments.grid import AblateSection, CompareSection, GridPlan
+from adasr_trl.experiments.grid import AblateSection, CompareSection
 from adasr_trl.experiments.stages import Stage
 from adasr_trl.experiments.tables import TableSection
 
@@ -38,19 +39,19 @@ def options(quick: bool, layout: str | None = None) -> Namespace:
 
 
 def ablation(*tables: str, quick: bool = False, layout: str | None = None) -> dict[str, Stage]:
-    chosen = grid.chosen(ABLATION.tables, ",".join(tables))
-    extra = grid.extra_settings(ABLATION, options(quick, layout), ())
-    plan = grid.ablation_plan(ABLATION, chosen, extra)
-    return {stage.name: stage for stage in plan.stages(Path("runs/x/seed-2"), 2)}
+    section = replace(ABLATION, tables=grid.chosen(ABLATION.tables, ",".join(tables)))
+    extra = grid.extra_settings(section, options(quick, layout), ())
+    made = grid.stages_of(section, extra, Path("runs/x/seed-2"), 2)
+    return {stage.name: stage for stage in made}
 
 
 def comparison(
     *variants: str, quick: bool = False, overrides: tuple[str, ...] = ()
 ) -> dict[str, Stage]:
-    extra = grid.extra_settings(COMPARISON, options(quick), overrides)
-    settings = {name: {"command": name} for name in variants}
-    plan = GridPlan(COMPARISON, settings, {"": (*variants, "sft", "read-then-think")}, {}, extra)
-    return {stage.name: stage for stage in plan.stages(Path("runs/x/seed-3"), 3)}
+    section = grid.comparison(COMPARISON, variants)
+    extra = grid.extra_settings(section, options(quick), overrides)
+    made = grid.stages_of(section, extra, Path("runs/x/seed-3"), 3)
+    return {stage.name: stage for stage in made}
 
 
 def after(stage, flag):

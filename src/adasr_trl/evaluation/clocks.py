@@ -40,3 +40,13 @@ def clocks_of(run: Path, sections: Mapping[str, ClockSection]) -> dict[str, Pace
         pace = Pace(Times(section.arrivals), section.jitter, section.burst, section.seed)
         clocks[name] = PacedClock(clock, pace)
     return clocks
+
+
+def rates(clock: Clock) -> str:
+    """The rates of the model in words."""
+    parts = [
+        (clock.seconds_per_token, "written token"),
+        (clock.prefill_seconds_per_token, "read token"),
+    ]
+    parts += [(clock.seconds_per_read, "read")] if clock.seconds_per_read else []
+    return ", ".join(f"{1000 * seconds:.3g} ms a {name}" for seconds, name in parts)

@@ -15,7 +15,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING
 
 from adasr_trl.core.answers import is_right
@@ -31,6 +31,9 @@ from adasr_trl.evaluation.lagging import first_answer_seconds, lags, second_dela
 
 if TYPE_CHECKING:
     from adasr_trl.layouts.codec import Codec
+
+
+_trace_number = lru_cache(maxsize=10_000)(latest_number)  # a trace recurs in every run
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +123,10 @@ class Judge:
             )
         skips = tuple(ending is Ending.SKIP for ending in rollout.thought_endings)
         trace = [not thought.strip() for thought in episode.thoughts or ()]
-        number, trace_number = map(latest_number, (rollout.thoughts, episode.thoughts or ()))
+        number, trace_number = (
+            latest_number(rollout.thoughts),
+            _trace_number(episode.thoughts or ()),
+        )
         known = number is not None and trace_number is not None
         counts = self._count(rollout, episode, mode)
         lagging, adaptive_lagging = _word_lags(rollout, episode, counts)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from adasr_trl.config.eval_section import POOLED, ClockSection
 from adasr_trl.evaluation import tables as columns
-from adasr_trl.evaluation.clocks import PacedClock
+from adasr_trl.evaluation.clocks import PacedClock, rates
 from adasr_trl.evaluation.settings import Condition
 from adasr_trl.evaluation.suite import Suite
 from adasr_trl.evaluation.summary import PairedDifference, QuestionValues, Summary
@@ -105,34 +105,21 @@ def _opening(suite: Suite, findings: Findings) -> str:
 
 
 def _clock(section: ClockSection, of_runs: Mapping[str, PacedClock]) -> str:
-    first = next(iter(of_runs.values()))
-    words = [_arrivals(section, first)]
-    if section.jitter:
-        words.append(f"jitter {section.jitter:g} (seed {section.seed})")
-    if section.burst > 1:
-        words.append(f"in bursts of {section.burst}")
-    if section.device == "measured":
-        words += [f"{run} as measured: {_rates(paced)}" for run, paced in of_runs.items()]
-    else:
-        words.append(_rates(first))
-    return ", ".join(words)
-
-
-def _arrivals(section: ClockSection, paced: PacedClock) -> str:
-    speed = f"{paced.clock.words_per_minute:g} words a minute"
-    return {
+    clock = next(iter(of_runs.values())).clock
+    speed = f"{clock.words_per_minute:g} words a minute"
+    arrivals = {
         "auto": f"arrivals as recorded, else {speed}",
         "words": speed,
         "recorded": "arrivals as recorded",
-    }[section.arrivals]
-
-
-def _rates(paced: PacedClock) -> str:
-    clock = paced.clock
-    read = f", {1000 * clock.seconds_per_read:.3g} ms a read" if clock.seconds_per_read else ""
-    return (
-        f"{1000 * clock.seconds_per_token:.3g} ms a written token, "
-        f"{1000 * clock.prefill_seconds_per_token:.3g} ms a read token{read}"
+    }
+    measured = [f"{run} as measured: {rates(paced.clock)}" for run, paced in of_runs.items()]
+    return ", ".join(
+        [
+            arrivals[section.arrivals],
+            *([f"jitter {section.jitter:g} (seed {section.seed})"] if section.jitter else []),
+            *([f"in bursts of {section.burst}"] if section.burst > 1 else []),
+            *(measured if section.device == "measured" else [rates(clock)]),
+        ]
     )
 
 

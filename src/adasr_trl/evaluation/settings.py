@@ -56,7 +56,7 @@ class Setting:
     @property
     def decoding(self) -> str:
         """The temperature in words."""
-        return "greedy" if self.temperature == 0 else f"sampled, T = {self.temperature:g}"
+        return decoding(self.temperature)
 
 
 @dataclass(frozen=True)
@@ -88,6 +88,11 @@ class Condition:
     def label(self) -> str:
         """The names in one line."""
         return ", ".join(self.names)
+
+
+def decoding(temperature: float) -> str:
+    """A temperature in words."""
+    return f"sampled, T = {temperature:g}" if temperature else "greedy"
 
 
 def settings_of(config: EvalConfig, modes: Sequence[ModeName]) -> tuple[Setting, ...]:

@@ -11,10 +11,11 @@ nothing, so an interrupted grid goes on where it stopped. Tables are made from t
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import logging
 import sys
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -33,6 +34,7 @@ logger = logging.getLogger(__name__)
 
 COMMANDS = ("sft", "hrpo", "grpo", "eval")
 Settings = dict[str, float | int | str | bool]
+Extra = Mapping[str, Mapping[str, object]]  # settings of each command, over its configuration
 
 
 @dataclass(frozen=True)
@@ -85,71 +87,16 @@ class AblateSection(CompareSection):
                 )
 
 
-@dataclass(frozen=True)
-class GridPlan:
-    """Trainings and evaluations of each seed.
-
-    Attributes:
-        section: Configurations of the commands.
-        variants: Settings of each RL run, by its name.
-        evaluated: Runs that answer each set of questions; "" is the configuration's own.
-        tests: Files of the further sets.
-        extra: Settings of each command, over its configuration.
-    """
-
-    section: CompareSection
-    variants: Mapping[str, Settings]
-    evaluated: Mapping[str, Collection[str]]
-    tests: Mapping[str, str]
-    extra: Mapping[str, Mapping[str, object]]
-
-    def stages(self, folder: Path, seed: int) -> list[Stage]:
-        """The stages of one seed; the two SFT runs come first, so that two cores have work throughout."""
-        names = {name for evaluated in self.evaluated.values() for name in evaluated}
-        sft = ("sft", self.section.sft)
-        stages = [train_stage(folder, SFT, sft, {"seed": seed, **self.extra["sft"]})]
-        if READ_THEN_THINK in names:
-            settings = {"seed": seed, "mode": "read_then_think", **self.extra["sft"]}
-            stages.append(train_stage(folder, READ_THEN_THINK, sft, settings))
-        variants = {name: own for name, own in self.variants.items() if name in names}
-        stages += [self._variant(folder, name, seed, own) for name, own in variants.items()]
-        return stages + [
-            self._evaluation(folder, name, test)
-            for test, evaluated in self.evaluated.items()
-            for name in evaluated
-        ]
-
-    def _variant(self, folder: Path, name: str, seed: int, own: Settings) -> Stage:
-        """An RL run, which starts from its seed's SFT model."""
-        command = str(own.get("command", "hrpo"))
-        config = self.section.grpo if command == "grpo" else self.section.hrpo
-        changes = {key: value for key, value in own.items() if key != "command"}
-        start = {"seed": seed, "model.path": folder / SFT}
-        settings = {**start, **self.extra[command], **changes}
-        return train_stage(folder, name, (command, config), settings, (f"{folder.name}/{SFT}",))
-
-    def _evaluation(self, folder: Path, name: str, test: str) -> Stage:
-        mode = "read_then_think" if name == READ_THEN_THINK else "streaming"
-        settings: dict[str, object] = {"eval.modes": f"[{mode}]", **self.extra["eval"]}
-        if test:
-            settings |= {"eval.name": test, "data.test": self.tests[test]}
-        return eval_stage(folder, name, self.section.eval, settings)
-
-
 def compare(options: argparse.Namespace, overrides: Sequence[str]) -> int:
     """Run every stage that is not complete, then print the table; return the exit status."""
     names = _variants(options.variants)
     loaded = load_config(options.config, (), {"compare": CompareSection})
     loaded.refuse_unknown(())
-    section: CompareSection = loaded.section("compare")
-    variants: dict[str, Settings] = {name: {"command": name} for name in names}
-    evaluated = {"": (*names, SFT, READ_THEN_THINK)}
-    plan = GridPlan(section, variants, evaluated, {}, extra_settings(section, options, overrides))
-    grid = _grid(section, options)
-    started = time.monotonic()
-    _run(plan, grid, options.jobs)
+    section = comparison(loaded.section("compare"), names)
+    grid, started = _grid(section, options), time.monotonic()
+    _run(section, extra_settings(section, options, overrides), grid, options.jobs)
     logger.info("all stages complete after %.1f minutes", (time.monotonic() - started) / 60)
-    sys.stdout.write(write_comparison(grid, (READ_THEN_THINK, SFT, *reversed(names))))
+    sys.stdout.write(write_comparison(grid, section.tables[0].methods))
     sys.stdout.write(f"\nRuns: {grid.root}\nTable: {grid.root / 'table.md'}\n")
     return 0
 
@@ -161,28 +108,48 @@ def ablate(options: argparse.Namespace, overrides: Sequence[str]) -> int:
     loaded = load_config(options.config, (), {"ablate": AblateSection})
     loaded.refuse_unknown(())
     section: AblateSection = loaded.section("ablate")
-    tables = chosen(section.tables, options.tables)
+    section = dataclasses.replace(section, tables=chosen(section.tables, options.tables))
     grid = _grid(section, options)
     if not options.tables_only:
-        _run(
-            ablation_plan(section, tables, extra_settings(section, options, ())), grid, options.jobs
-        )
+        _run(section, extra_settings(section, options, ()), grid, options.jobs)
     page = Path(options.page) if options.page else None
-    sys.stdout.write(write_tables(tables, grid, page))
+    sys.stdout.write(write_tables(section.tables, grid, page))
     return 0
 
 
-def ablation_plan(
-    section: AblateSection,
-    tables: Sequence[TableSection],
-    extra: Mapping[str, Mapping[str, object]],
-) -> GridPlan:
-    """Only what the tables need."""
-    evaluated = {
-        test: sorted({name for table in tables if table.test == test for name in table.runs})
-        for test in sorted({table.test for table in tables})
-    }
-    return GridPlan(section, section.variants, evaluated, section.tests, extra)
+def comparison(section: CompareSection, names: Sequence[str]) -> AblateSection:
+    """The ablation of these commands, with one table that has SFT as its reference."""
+    methods = (READ_THEN_THINK, SFT, *reversed(names))
+    return AblateSection(
+        **vars(section),
+        variants={name: {"command": name} for name in names},
+        tables=(TableSection("comparison", "Comparison", methods, reference=SFT),),
+    )
+
+
+def stages_of(section: AblateSection, extra: Extra, folder: Path, seed: int) -> list[Stage]:
+    """The stages of one seed that the tables need; the two SFT runs come first, so that two cores have work throughout."""
+    names = {name for table in section.tables for name in table.runs}
+    sft = ("sft", section.sft)
+    stages = [train_stage(folder, SFT, sft, {"seed": seed, **extra["sft"]})]
+    if READ_THEN_THINK in names:
+        settings = {"seed": seed, "mode": "read_then_think", **extra["sft"]}
+        stages.append(train_stage(folder, READ_THEN_THINK, sft, settings))
+    for name, own in section.variants.items():
+        if name in names:
+            command = str(own.get("command", "hrpo"))
+            config = section.grpo if command == "grpo" else section.hrpo
+            settings = {"seed": seed, "model.path": folder / SFT, **extra[command], **own}
+            settings.pop("command", None)
+            needs = (f"{folder.name}/{SFT}",)
+            stages.append(train_stage(folder, name, (command, config), settings, needs))
+    for test in sorted({table.test for table in section.tables}):
+        for name in sorted({x for t in section.tables if t.test == test for x in t.runs}):
+            mode = "read_then_think" if name == READ_THEN_THINK else "streaming"
+            settings = {"eval.modes": f"[{mode}]", **extra["eval"]}
+            settings |= {"eval.name": test, "data.test": section.tests[test]} if test else {}
+            stages.append(eval_stage(folder, name, section.eval, settings))
+    return stages
 
 
 def chosen(tables: Sequence[TableSection], names: str | None) -> tuple[TableSection, ...]:
@@ -243,6 +210,7 @@ def _grid(section: CompareSection, options: argparse.Namespace) -> Grid:
     return Grid(Path(section.output_dir + suffix), tuple(seeds), " ".join(command), parallel)
 
 
-def _run(plan: GridPlan, grid: Grid, jobs: int) -> None:
-    stages = [s for seed in grid.seeds for s in plan.stages(grid.root / f"seed-{seed}", seed)]
+def _run(section: AblateSection, extra: Extra, grid: Grid, jobs: int) -> None:
+    folders = [(grid.root / f"seed-{seed}", seed) for seed in grid.seeds]
+    stages = [stage for place in folders for stage in stages_of(section, extra, *place)]
     run_all(stages, grid.root, max(1, jobs))

@@ -25,8 +25,9 @@ from adasr_trl.core.errors import UserError
 from adasr_trl.core.files import put_between, write_text
 from adasr_trl.core.protocol import Mode
 from adasr_trl.evaluation import tables as columns
+from adasr_trl.evaluation.clocks import rates
 from adasr_trl.evaluation.records import load_outcomes
-from adasr_trl.evaluation.settings import Setting, recorded_settings
+from adasr_trl.evaluation.settings import Setting, decoding, recorded_settings
 from adasr_trl.evaluation.summary import (
     PairedDifference,
     Runs,
@@ -38,9 +39,12 @@ from adasr_trl.evaluation.tables import Table, table
 from adasr_trl.report.gathering import read_metrics
 
 READ_THEN_THINK, SFT = "read-then-think", "sft"
-NAMES, DIFFERENCE_NAMES = ("method", "decoding"), ("difference", "decoding")
+NAMES, DIFFERENCE = ("method", "decoding"), ("difference", "decoding")
 WORK = (*columns.TOKENS, columns.SKIP_RATE, columns.ANSWERED, columns.LATENCY)
-OF_TAGS = (columns.STREAMING_TOKENS, columns.DEEP_TOKENS, columns.LATENCY)
+OF_TAGS = (
+    *(columns.ROLLOUTS, columns.ACCURACY_MEAN, columns.STREAMING_TOKENS, columns.DEEP_TOKENS),
+    columns.LATENCY,
+)
 SIGNIFICANCE = (columns.POINTS, columns.WON_LOST, columns.P_VALUE)
 CHANCE = 0.15  # accuracy below which a model has not learnt to answer
 BINS = 5  # of a curve
@@ -65,7 +69,7 @@ class TableSection:
         reference: The run that the others are compared with.
         against: Another run that a run is compared with, by its name.
         test: Name of its test file; "" for the configuration's own.
-        phases: Whether a table follows of the phase that went right.
+        phases: Whether shares of right streams and answers follow.
         tags: Whether rows by the episodes' tags follow.
         held_out: Whether each run's best sampled accuracy on held-out training episodes follows, which chooses among
             settings without a test question.
@@ -141,43 +145,47 @@ class Grid:
         """The outcomes of each seed, read once."""
         key = (method, temperature, test)
         if key not in self.cache:
-            self.cache[key] = [
-                load_outcomes(run / eval_folder(test), _setting(method, temperature))
-                for run in self.runs([method])
-            ]
+            mode = Mode.READ_THEN_THINK if method == READ_THEN_THINK else Mode.STREAMING
+            folders = [run / eval_folder(test) for run in self.runs([method])]
+            self.cache[key] = [load_outcomes(x, Setting(mode, temperature)) for x in folders]
         return self.cache[key]
+
+    def summary(self, method: str, temperature: float, test: str = "") -> Summary:
+        """The seeds of a method, pooled."""
+        return summarise_seeds(self.outcomes(method, temperature, test))
+
+    def difference(
+        self, method: str, reference: str, temperature: float, test: str = ""
+    ) -> PairedDifference:
+        """A method minus its reference."""
+        first = values_by_seed(self.outcomes(reference, temperature, test))
+        return PairedDifference(first, values_by_seed(self.outcomes(method, temperature, test)))
 
 
 def write_comparison(grid: Grid, methods: Sequence[str]) -> str:
     """Write ``table.md`` and ``table.json`` beside the runs; return the Markdown."""
     temperatures = grid.temperatures(SFT)
-    keys = [(method, temperature) for method in methods for temperature in temperatures]
-    rows = _rows(grid, keys)
-    variants = [key for key in keys if key[0] not in (SFT, READ_THEN_THINK)]
-    differences = _differences(grid, [(name, SFT, temperature) for name, temperature in variants])
-    summaries = {key: summary for key, (_, summary) in zip(keys, rows, strict=True)}
-    latency = {key: s.latency.answer_latency_seconds for key, s in summaries.items()}
-    speed_ups = [
-        f"{latency[READ_THEN_THINK, t].mean / latency[name, t].mean:.1f}x" for name, t in keys
-    ]
+    keys = [(name, t) for name in methods for t in temperatures]
+    summaries = {key: grid.summary(*key) for key in keys}
+    variants = [(name, t) for name, t in keys if name not in (SFT, READ_THEN_THINK)]
+    differences = {(name, t): grid.difference(name, SFT, t) for name, t in variants}
+    latency = {key: s.latency.answer_latency_seconds.mean for key, s in summaries.items()}
+    speed_ups = [f"{latency[READ_THEN_THINK, t] / latency[name, t]:.1f}x" for name, t in keys]
+    rows = [((name, decoding(t)), s) for (name, t), s in summaries.items()]
+    compared = [((f"{name} - {SFT}", decoding(t)), d) for (name, t), d in differences.items()]
+    results = table(NAMES, rows, (columns.ACCURACY, *WORK, columns.LATENCY_P95))
+    baseline, sft = (summaries[x, temperatures[0]].accuracy.mean for x in (READ_THEN_THINK, SFT))
     parts = [
         _heading(grid, rows[0][1].questions),
-        table(NAMES, rows, (columns.ACCURACY, *WORK, columns.LATENCY_P95))
-        .with_column("speed-up", speed_ups)
-        .markdown(),
-        table(DIFFERENCE_NAMES, differences, SIGNIFICANCE).markdown(),
+        results.with_column("speed-up", speed_ups).markdown(),
+        table(DIFFERENCE, compared, SIGNIFICANCE).markdown(),
         _tags(grid, methods, temperatures[0]).markdown(),
-        _fairness(
-            *(summaries[name, temperatures[0]].accuracy.mean for name in (READ_THEN_THINK, SFT))
-        ),
+        _fairness(baseline, sft),
     ]
     text = "\n\n".join(parts) + "\n"
     data = {
         "lines": [_plain_summary(*key, summary) for key, summary in summaries.items()],
-        "differences": [
-            _plain_difference(*key, difference)
-            for key, (_, difference) in zip(variants, differences, strict=True)
-        ],
+        "differences": [_plain_difference(*key, d) for key, d in differences.items()],
     }
     write_text(grid.root / "table.md", text)
     write_text(grid.root / "table.json", json.dumps(data, indent=1) + "\n")
@@ -197,61 +205,26 @@ def write_tables(tables: Sequence[TableSection], grid: Grid, page: Path | None) 
 
 
 def _text(section: TableSection, grid: Grid) -> str:
-    test = section.test
+    methods, test = section.methods, section.test
     temperatures = grid.temperatures(section.reference, test)
-    rows = _rows(grid, [(name, t) for t in temperatures for name in section.methods], test)
-    pairs = [(name, other, t) for t in temperatures for name, other in section.compared]
-    differences = _differences(grid, pairs, test)
-    keys = [(name, t) for name in section.methods for t in temperatures]
+    rows = [((x, decoding(t)), grid.summary(x, t, test)) for t in temperatures for x in methods]
+    differences = [
+        ((f"{name} - {other}", decoding(t)), grid.difference(name, other, t, test))
+        for t in temperatures
+        for name, other in section.compared
+    ]
+    more = (columns.MORE_TOKENS_PERCENT, columns.MORE_LATENCY)
     tables = [
         table(NAMES, rows, (columns.ACCURACY, columns.OF_EACH_SEED, *WORK)),
-        table(
-            DIFFERENCE_NAMES,
-            differences,
-            (*SIGNIFICANCE, columns.MORE_TOKENS_PERCENT, columns.MORE_LATENCY),
-        ),
-        *([_phases(grid, keys, test)] if section.phases else []),
-        *([_tags(grid, section.methods, temperatures[0], test)] if section.tags else []),
-        *([_held_out(grid, section.methods)] if section.held_out else []),
-        *([_curves(grid, section.methods)] if section.curves else []),
+        table(DIFFERENCE, differences, (*SIGNIFICANCE, *more)),
+        *([_phases(grid, methods, temperatures, test)] if section.phases else []),
+        *([_tags(grid, methods, temperatures[0], test)] if section.tags else []),
+        *([_held_out(grid, methods)] if section.held_out else []),
+        *([_curves(grid, methods)] if section.curves else []),
     ]
-    layout = ", parallel layout" if grid.parallel else ""
-    return "\n\n".join(
-        [
-            f"**{section.title}{layout}**",
-            *(each.markdown() for each in tables),
-            _made(section, grid, rows[0][1].questions),
-        ]
-    )
-
-
-def _rows(
-    grid: Grid, keys: Sequence[tuple[str, float]], test: str = ""
-) -> list[tuple[tuple[str, str], Summary]]:
-    """A row for each method and temperature."""
-    return [
-        ((name, _setting(name, t).decoding), summarise_seeds(grid.outcomes(name, t, test)))
-        for name, t in keys
-    ]
-
-
-def _differences(
-    grid: Grid, pairs: Sequence[tuple[str, str, float]], test: str = ""
-) -> list[tuple[tuple[str, str], PairedDifference]]:
-    """A row for each method, reference and temperature."""
-    rows = []
-    for name, reference, temperature in pairs:
-        first, second = (
-            values_by_seed(grid.outcomes(each, temperature, test)) for each in (reference, name)
-        )
-        names = (f"{name} - {reference}", _setting(name, temperature).decoding)
-        rows.append((names, PairedDifference(first, second)))
-    return rows
-
-
-def _setting(method: str, temperature: float) -> Setting:
-    mode = Mode.READ_THEN_THINK if method == READ_THEN_THINK else Mode.STREAMING
-    return Setting(mode, temperature)
+    title = f"**{section.title}{', parallel layout' if grid.parallel else ''}**"
+    footer = _made(section, grid, rows[0][1].questions)
+    return "\n\n".join([title, *(each.markdown() for each in tables), footer])
 
 
 def _tags(grid: Grid, methods: Sequence[str], temperature: float, test: str = "") -> Table:
@@ -262,25 +235,22 @@ def _tags(grid: Grid, methods: Sequence[str], temperature: float, test: str = ""
         for tag in sorted({tag for outcome in pooled for tag in outcome.tags}):
             tagged = [outcome for outcome in pooled if tag in outcome.tags]
             rows.append(((method, tag), summarise_seeds([tagged])))
-    return table(
-        (f"method, {Setting(Mode.STREAMING, temperature).decoding}", "tag"),
-        rows,
-        (columns.ROLLOUTS, columns.ACCURACY_MEAN, *OF_TAGS),
-    )
+    return table((f"method, {decoding(temperature)}", "tag"), rows, OF_TAGS)
 
 
-def _phases(grid: Grid, keys: Sequence[tuple[str, float]], test: str) -> Table:
-    """How often the stream came to the trace's number, and the share of right answers then and otherwise."""
+def _phases(grid: Grid, methods: Sequence[str], temperatures: Sequence[float], test: str) -> Table:
+    """Share of streams that came to the trace's number, and of right answers then and otherwise."""
     rows = []
-    for method, temperature in keys:
+    for method, temperature in itertools.product(methods, temperatures):
         pooled = [x for seed in grid.outcomes(method, temperature, test) for x in seed]
-        traced = [outcome for outcome in pooled if outcome.stream_right is not None]
+        traced = [(x.stream_right, x.right) for x in pooled if x.stream_right is not None]
         if traced:  # else no thoughts
-            stream = [bool(outcome.stream_right) for outcome in traced]
-            good = [outcome.right for outcome in traced if outcome.stream_right]
-            bad = [outcome.right for outcome in traced if not outcome.stream_right]
-            shares = (f"{_mean(x):.3f}" if x else "-" for x in (stream, good, bad))
-            rows.append((method, _setting(method, temperature).decoding, *shares))
+            after_right = [right for stream, right in traced if stream]
+            after_wrong = [right for stream, right in traced if not stream]
+            stream_right = [stream for stream, _ in traced]
+            shares = (stream_right, after_right, after_wrong)
+            cells = (f"{statistics.fmean(x):.3f}" if x else "-" for x in shares)
+            rows.append((method, decoding(temperature), *cells))
     header = (*NAMES, "stream right", "answer right, if so", "answer right, if not")
     return Table(header, tuple(rows))
 
@@ -293,7 +263,9 @@ def _held_out(grid: Grid, methods: Sequence[str]) -> Table:
         seeds = [[line[HELD_OUT] for line in log if HELD_OUT in line] for log in logs]
         if all(seeds):
             best = [max(accuracies) for accuracies in seeds]
-            rows.append((method, f"{_mean(best):.3f}", " ".join(f"{x:.3f}" for x in best)))
+            rows.append(
+                (method, f"{statistics.fmean(best):.3f}", " ".join(f"{x:.3f}" for x in best))
+            )
     return Table(("while training", "best held-out accuracy, mean", "of each seed"), tuple(rows))
 
 
@@ -314,7 +286,9 @@ def _curves(grid: Grid, methods: Sequence[str]) -> Table:
                 for a, b in steps
             ]
             if all(bins):
-                rows.append((method, label, *(f"{_mean(values):{form}}" for values in bins)))
+                rows.append(
+                    (method, label, *(f"{statistics.fmean(values):{form}}" for values in bins))
+                )
     header = ("while training", "mean", *(f"steps {a + 1} to {b}" for a, b in steps))
     return Table(header, tuple(rows))
 
@@ -324,8 +298,7 @@ def _heading(grid: Grid, questions: int) -> str:
     seeds = f"{len(grid.seeds)} seed{'s' if len(grid.seeds) > 1 else ''}"
     return (
         f"{questions} unseen questions, {seeds}, 95 % intervals. Answer latency by the clock: "
-        f"{clock.words_per_minute:g} words a minute, {1000 * clock.seconds_per_token:g} ms a written token, "
-        f"{1000 * clock.prefill_seconds_per_token:g} ms a read token."
+        f"{clock.words_per_minute:g} words a minute, {rates(clock)}."
     )
 
 
@@ -370,7 +343,3 @@ def _plain_difference(
     test, points = difference.mcnemar, asdict(difference.points)
     counts = {"won": test.n01, "lost": test.n10, "p": test.p}
     return {"method": method, "temperature": temperature, "points": points, **counts}
-
-
-def _mean(values: Sequence[float]) -> float:
-    return statistics.fmean(values)

@@ -22,6 +22,7 @@ from adasr_trl.artifacts.provenance import DataUsed, load_provenance
 from adasr_trl.artifacts.saved_config import load_origin, load_streaming
 from adasr_trl.config.sections import ModelConfig, StreamingConfig
 from adasr_trl.evaluation import tables as columns
+from adasr_trl.evaluation.clocks import rates
 from adasr_trl.evaluation.records import load_outcomes
 from adasr_trl.evaluation.settings import recorded_settings
 from adasr_trl.evaluation.summary import summarise_seeds
@@ -172,8 +173,7 @@ def _protocol(streaming: StreamingConfig) -> str:
             f"- Caps: {streaming.max_thought_tokens} tokens a thought, {streaming.max_deep_tokens} for deep reasoning "
             f"and answer, {streaming.max_prompt_tokens} for question and input.",
             f"- Instruction before the question: {instruction}.{_thinking(streaming)}",
-            f"- Clock: {clock.words_per_minute:g} words a minute, {1000 * clock.seconds_per_token:g} ms a written token, "
-            f"{1000 * clock.prefill_seconds_per_token:g} ms a read token.",
+            f"- Clock: {clock.words_per_minute:g} words a minute, {rates(clock)}.",
         ]
     )
 

@@ -23,6 +23,7 @@ from adasr_trl.artifacts.saved_config import load_streaming
 from adasr_trl.core.errors import UserError
 from adasr_trl.core.files import write_text
 from adasr_trl.evaluation import tables as columns
+from adasr_trl.evaluation.clocks import rates
 from adasr_trl.evaluation.summary import Summary, summarise_seeds
 from adasr_trl.evaluation.tables import table
 from adasr_trl.report.gathering import Method, Wanted, gather
@@ -168,9 +169,4 @@ def _asked(method: Method) -> str:
 
 def _clock(method: Method) -> str:
     clock = load_streaming(method.runs[0]).clock
-    return (
-        f"the input at {clock.words_per_minute:g} words a minute, "
-        f"{1000 * clock.seconds_per_token:g} ms a written token, "
-        f"{1000 * clock.prefill_seconds_per_token:g} ms a read token"
-        + (f" and {1000 * clock.seconds_per_read:g} ms a chunk" if clock.seconds_per_read else "")
-    )
+    return f"the input at {clock.words_per_minute:g} words a minute, {rates(clock)}"
