@@ -8,18 +8,16 @@ from typing import Any
 import pytest
 import yaml
 
-from adasr_trl.config.loading import (
-    ConfigError,
+from adasr_trl.config.eval_section import EvalConfig
+from adasr_trl.config.loading import LoadedConfig, load_config, parse_trl
+from adasr_trl.config.sections import (
     DataConfig,
-    EvalConfig,
-    LoadedConfig,
     LoraSection,
     ModelConfig,
     RewardConfig,
     StreamingConfig,
-    load_config,
-    parse_trl,
 )
+from adasr_trl.config.values import ConfigError
 
 SECTIONS: dict[str, Any] = {
     "streaming": StreamingConfig,

@@ -106,11 +106,11 @@ def test_a_killed_run_with_an_adapter_resumes_to_the_weights_of_an_uninterrupted
     if command == "sft":
         flags += ["--lora.r", "4", "--lora.dropout", "0.1", "--save_steps", "1"]
     whole, cut = tmp_path / "whole", tmp_path / "cut"
-    assert run(root, command, *flags, "--output_dir", str(whole)) == 0
+    assert run(command, root, *flags, "--output_dir", str(whole)) == 0
     with monkeypatch.context() as patch:
         kill_at(patch, 3)
-        assert run(root, command, *flags, "--output_dir", str(cut)) == 130
-    assert run(root, command, *flags, "--output_dir", str(cut), "--resume") == 0
+        assert run(command, root, *flags, "--output_dir", str(cut)) == 130
+    assert run(command, root, *flags, "--output_dir", str(cut), "--resume") == 0
     left, right = (load_file(each / "adapter_model.safetensors") for each in (whole, cut))
     assert left.keys() == right.keys()
     assert max((left[name] - right[name]).abs().max().item() for name in left) == 0.0

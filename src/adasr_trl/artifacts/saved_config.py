@@ -1,63 +1,44 @@
-"""What a saved model carries beside its weights.
-
-``streaming.json`` is the protocol that it was trained to expect, ``origin.json`` the pretrained model it started from.
-"""
+"""Settings saved with a model: its protocol (``streaming.json``) and its pretrained weights (``origin.json``)."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
 from pathlib import Path
+from typing import cast
 
 import yaml
 
 from adasr_trl.artifacts.names import ADAPTER_CONFIG, CONFIG_FILE, ORIGIN_FILE, STREAMING_FILE
-from adasr_trl.config.sections import (
-    ModelConfig,
-    QuantizationSection,
-    ScratchConfig,
-    StreamingConfig,
-)
-from adasr_trl.core.clock import Clock
+from adasr_trl.config.sections import ModelConfig, StreamingConfig
+from adasr_trl.config.values import convert, entry_of
 from adasr_trl.core.errors import UserError
 from adasr_trl.core.files import write_text
-from adasr_trl.core.protocol import Markers, Mode
+from adasr_trl.core.protocol import Mode
 
 
 def save_streaming(directory: Path, streaming: StreamingConfig) -> None:
     """Write the file into a model's directory."""
-    write_text(
-        directory / STREAMING_FILE, json.dumps(dataclasses.asdict(streaming), indent=1) + "\n"
-    )
+    _write(directory / STREAMING_FILE, streaming)
 
 
 def save_origin(directory: Path, model: ModelConfig) -> None:
-    """Write how the weights below an adapter were loaded: path, revision, GGUF file, precision, quantisation."""
+    """Write the source of the weights below an adapter: path, revision, GGUF file, precision, quantisation."""
     before = Path(model.path or "")
     base = load_origin(before) if model.path else None
     if (directory / ADAPTER_CONFIG).is_file() and not (before / ADAPTER_CONFIG).is_file():
-        base = None  # the adapter lies on the weights that were trained there, not on those before them
+        base = None  # the adapter lies on whole weights that a run trained
     origin = base or model
     if base and model.quantization:
         origin = dataclasses.replace(base, quantization=model.quantization)
     if origin.path:
-        write_text(directory / ORIGIN_FILE, json.dumps(dataclasses.asdict(origin), indent=1) + "\n")
+        _write(directory / ORIGIN_FILE, origin)
 
 
 def load_origin(directory: Path) -> ModelConfig | None:
-    """How the pretrained weights of a run were loaded, or None where none were (or it is no run)."""
+    """Source of a run's pretrained weights, or None where there is none (or no run)."""
     path = directory / ORIGIN_FILE
-    if not path.is_file():
-        return None
-    data = json.loads(path.read_text(encoding="utf-8"))
-    found = data.get("quantization")
-    return ModelConfig(
-        **{
-            **data,
-            "scratch": ScratchConfig(**data["scratch"]),
-            "quantization": QuantizationSection(**found) if found else None,
-        }
-    )
+    return cast(ModelConfig, _read(path, ModelConfig)) if path.is_file() else None
 
 
 def load_taught_mode(directory: Path) -> Mode:
@@ -68,18 +49,26 @@ def load_taught_mode(directory: Path) -> Mode:
 
 
 def load_streaming(directory: Path) -> StreamingConfig:
-    """Read it back; a UserError says what is missing or wrong."""
+    """Protocol of a finished run.
+
+    Raises:
+        UserError: The file is missing, or not as a run writes it.
+    """
     path = directory / STREAMING_FILE
     if not path.is_file():
         raise UserError(
             f"{path}: no such file; {directory} is not a finished run of adasr sft, grpo or hrpo."
         )
+    return cast(StreamingConfig, _read(path, StreamingConfig))
+
+
+def _read(path: Path, expected: type) -> object:
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-        parts = {"markers": Markers(**data["markers"]), "clock": Clock(**data["clock"])}
-        return StreamingConfig(**{**data, **parts})
-    except UserError:
-        raise
-    except (LookupError, TypeError, ValueError) as error:
-        detail = f"{type(error).__name__}: {error}"
-        raise UserError(f"{path}: not as a run writes it ({detail}).") from None
+        entry = entry_of(json.loads(path.read_text(encoding="utf-8")), str(path))
+        return convert(entry, expected, path.stem)
+    except ValueError as error:
+        raise UserError(f"{path}: not as a run writes it ({error}).") from None
+
+
+def _write(path: Path, section: StreamingConfig | ModelConfig) -> None:
+    write_text(path, json.dumps(dataclasses.asdict(section), indent=1) + "\n")

@@ -16,7 +16,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from adasr_trl.cli.support_matrix import check
-from adasr_trl.config.loading import ConfigError, LoadedConfig, load_config, parse_trl
+from adasr_trl.config.loading import LoadedConfig, load_config, parse_trl
 from adasr_trl.config.sections import (
     AlarmConfig,
     DataConfig,
@@ -26,6 +26,7 @@ from adasr_trl.config.sections import (
     RewardConfig,
     StreamingConfig,
 )
+from adasr_trl.config.values import ConfigError
 from adasr_trl.rewards import Reward, RewardError, build_rewards
 
 if TYPE_CHECKING:

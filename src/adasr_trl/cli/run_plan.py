@@ -22,9 +22,10 @@ from adasr_trl.artifacts.names import ADAPTER_CONFIG, CONFIG_FILE, RUN_FILE, STR
 from adasr_trl.artifacts.provenance import save_provenance
 from adasr_trl.artifacts.saved_config import load_streaming
 from adasr_trl.cli.prepare import Prepared
-from adasr_trl.config.loading import ConfigError, LoadedConfig
+from adasr_trl.config.loading import LoadedConfig
 from adasr_trl.config.sections import DataConfig, ModelConfig
 from adasr_trl.config.trackers import check_reporters
+from adasr_trl.config.values import ConfigError
 from adasr_trl.core.episode import Episode
 from adasr_trl.core.files import write_text
 from adasr_trl.rewards import source_digests

@@ -19,8 +19,9 @@ from pathlib import Path
 
 from adasr_trl.artifacts.names import ADAPTER_CONFIG
 from adasr_trl.artifacts.saved_config import load_origin
-from adasr_trl.config.loading import ConfigError, LoadedConfig
+from adasr_trl.config.loading import LoadedConfig
 from adasr_trl.config.sections import ModelConfig, StreamingConfig
+from adasr_trl.config.values import ConfigError
 from adasr_trl.engines.registry import DEFAULT_ENGINE, ENGINES, EngineInfo
 
 logger = logging.getLogger(__name__)

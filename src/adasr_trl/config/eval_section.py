@@ -1,11 +1,9 @@
-"""The section ``eval`` of a configuration: what is measured, on which questions, by which clocks.
+"""Section ``eval`` of a configuration: measured modes, questions and clocks.
 
-    eval:
-      runs: {sft: runs/tiny/seed-0/sft, hrpo: runs/tiny/seed-0/hrpo}
-      modes: [streaming, no_deep]
-      clocks: {spoken: {}, hasty: {words_per_minute: 300, jitter: 0.3, burst: 2}}
-
-How it is carried out is in ``suite``.
+eval:
+runs: {sft: runs/tiny/seed-0/sft, hrpo: runs/tiny/seed-0/hrpo}
+modes: [streaming, no_deep]
+clocks: {spoken: {}, hasty: {words_per_minute: 300, jitter: 0.3, burst: 2}}
 """
 
 from __future__ import annotations
@@ -15,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from adasr_trl.config.sections import LayoutName, refuse_below
+from adasr_trl.config.sections import LayoutName, refuse_below, refuse_not_positive
 
 ModeName = Literal["streaming", "read_then_think", "forced_skip", "no_deep"]
 OWN_CLOCK = "own"  # the clock of a file that names none
@@ -28,19 +26,19 @@ _NAME = re.compile(r"[\w-]+")
 
 @dataclass(frozen=True)
 class ClockSection:
-    """A clock that records are played by. What is left out is as in the run's own ``streaming.json``.
+    """A clock for records; rates that are left out are those of the run's own ``streaming.json``.
 
     Attributes:
         words_per_minute: Speed of the input.
-        arrivals: When chunks arrive: as recorded in the episode, at the speed above (words), or recorded where the
-            episode says it and else words (auto).
-        jitter: How uneven the gaps between chunks are: standard deviation of the logarithm of a factor of mean 1.
-        burst: So many chunks arrive at once, when the last of them is there.
-        seed: Of the jitter; a question has the same one in every run.
+        arrivals: Arrival times of the episode (recorded), by the speed above (words), or recorded ones where the episode
+            has them (auto).
+        jitter: Unevenness of the gaps between chunks: standard deviation of the logarithm of a factor of mean 1.
+        burst: Number of chunks that arrive together, with the last of them.
+        seed: Seed of the jitter, the same for a question in every run.
         device: Rates as given here, or measured with each run's model on this machine.
-        seconds_per_token: Time to write one token.
-        prefill_seconds_per_token: Time to read one token.
-        seconds_per_read: Fixed time of reading a chunk, however long it is.
+        seconds_per_token: Decode time of one token.
+        prefill_seconds_per_token: Prefill time of one token.
+        seconds_per_read: Fixed time of reading a chunk.
     """
 
     words_per_minute: float | None = None
@@ -54,45 +52,43 @@ class ClockSection:
     seconds_per_read: float | None = None
 
     def __post_init__(self) -> None:
-        """Refuse rates that no clock can have, and rates that are given and measured."""
-        if self.words_per_minute is not None and not self.words_per_minute > 0:
-            raise ValueError(f"words_per_minute: got {self.words_per_minute:g}; expected above 0.")
+        """Refuse impossible rates, and rates both given and measured."""
+        refuse_not_positive("clocks", words_per_minute=self.words_per_minute)
         refuse_below("clocks", 1, burst=self.burst)
         if not 0 <= self.jitter <= 3:
             raise ValueError(f"jitter: got {self.jitter:g}; expected 0 (even) to 3.")
-        for name, value in self.given.items():
-            if name != "words_per_minute" and not value >= 0:
-                raise ValueError(f"{name}: got {value:g}; expected 0 or more.")
-            if name != "words_per_minute" and self.device == "measured":
-                raise ValueError(
-                    f"{name}: got {value:g} with device: measured, which measures it; remove one of them."
-                )
+        device = {name: rate for name, rate in self.given.items() if name != "words_per_minute"}
+        refuse_below("clocks", 0, **device)
+        for name, rate in device.items() if self.device == "measured" else ():
+            raise ValueError(
+                f"{name}: got {rate:g} with device: measured, which measures it; remove one of them."
+            )
 
     @property
     def given(self) -> dict[str, float]:
-        """The fields of ``clock.Clock`` that are set here."""
+        """The fields of ``core.clock.Clock`` that are set here."""
         return {name: vars(self)[name] for name in RATES if vars(self)[name] is not None}
 
 
 @dataclass(frozen=True)
 class EvalConfig:
-    """How models are measured on unseen episodes.
+    """Evaluation of models on unseen episodes.
 
     Attributes:
-        modes: How questions are put (``protocol.Mode``).
-        temperatures: One evaluation for each; 0 is greedy.
-        layouts: Put the questions in each of these rather than in the one that the model was taught, to compare them.
-        seed: Seed of the sampled ones.
-        samples: Rollouts of each question where they are sampled.
-        max_questions: Use only the first so many of each set, or None for all.
-        name: Of the set in ``data.test``, where a run is measured on several; "" is the run's main one.
+        modes: Modes (``core.protocol.Mode``).
+        temperatures: Temperatures; 0 is greedy.
+        layouts: Layouts to compare, in place of the trained one.
+        seed: Seed for sampled decoding.
+        samples: Rollouts of each question in sampled decoding.
+        max_questions: Cap on the questions of each set, the first ones, or None.
+        name: Name of the questions in ``data.test``, where a run is measured on several sets; "" for its main set.
         runs: Several runs in place of ``model.path``: name to directory.
         run_modes: Modes of some of the runs, in place of ``modes``.
         tests: Further sets of questions: name to file.
-        clocks: Name to clock; the run's own one where none is named.
-        reference: The run that others are compared with where not all pairs are shown; the first one by default.
-        output_dir: Where the table goes; required for several runs, else the records' folder.
-        resamples: Of every bootstrap interval.
+        clocks: Name to clock; the run's own where none is named.
+        reference: Reference run where not all pairs are shown; the first by default.
+        output_dir: Folder of the table; required for several runs, else that of the records.
+        resamples: Resamples of every bootstrap interval.
     """
 
     modes: tuple[ModeName, ...] = ("streaming",)
@@ -111,7 +107,7 @@ class EvalConfig:
     resamples: int = 2000
 
     def __post_init__(self) -> None:
-        """Refuse what measures nothing, and names that collide or are no folder's."""
+        """Refuse an evaluation of nothing, and names that collide or cannot be a folder's."""
         if not re.fullmatch(r"[\w-]*", self.name):
             raise ValueError(f"eval.name: got {self.name!r}; expected letters, digits, - and _.")
         several: Mapping[str, tuple[object, ...]] = {
@@ -132,11 +128,10 @@ class EvalConfig:
             raise ValueError(f"eval.samples: got {self.samples}; expected at most {MAX_SAMPLES}.")
         if self.samples > 1 and max(self.temperatures) == 0:
             raise ValueError(
-                f"eval.samples: got {self.samples} with greedy decoding alone, which writes the same each time; add a "
+                f"eval.samples: got {self.samples} with greedy decoding alone, whose samples are all equal; add a "
                 f"temperature above 0."
             )
-        if self.max_questions is not None:
-            refuse_below("eval", 1, max_questions=self.max_questions)
+        refuse_below("eval", 1, max_questions=self.max_questions)
         self._check_names()
 
     def _check_names(self) -> None:

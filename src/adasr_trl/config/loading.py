@@ -1,4 +1,4 @@
-"""Reads a run's configuration: a YAML file, then the command line over it, every value checked and located.
+"""Configuration of a run: a YAML file, the command line over it, every value checked and located.
 
     >>> loaded = load_config("configs/tiny/hrpo.yaml", ["--learning_rate", "1e-5"], {"streaming": StreamingConfig})
     >>> loaded.section("streaming").max_thought_tokens
@@ -7,8 +7,8 @@
     ({'learning_rate': 1e-05}, 'command line --learning_rate')
     >>> parse_trl(loaded, trl.GRPOConfig)
 
-A key at the top of the file is one of the sections, or a field of TRL's configuration class. Nothing here loads
-torch except ``parse_trl``. How a value becomes a type is in ``config_values``, the sections are in ``config_sections``.
+A key at the top is a section (``sections``, ``eval_section``), or a field of TRL's configuration class. Nothing here
+loads torch but ``parse_trl``.
 """
 
 from __future__ import annotations
@@ -18,55 +18,26 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar, cast, get_type_hints
+from typing import Any, TypeVar, cast
 
-from adasr_trl.config.eval_section import EvalConfig
-from adasr_trl.config.sections import (
-    AlarmConfig,
-    DataConfig,
-    GroupFilter,
-    LoraSection,
-    ModelConfig,
-    QuantizationSection,
-    RewardConfig,
-    ScratchConfig,
-    StreamingConfig,
-)
 from adasr_trl.config.values import (
     ConfigError,
     Entry,
     convert,
     convert_absent,
+    field_values,
     parse_argument,
     plain,
     read_yaml,
     unknown_key,
 )
 
-__all__ = [
-    "AlarmConfig",
-    "ConfigError",
-    "DataConfig",
-    "EvalConfig",
-    "GroupFilter",
-    "LoadedConfig",
-    "LoraSection",
-    "ModelConfig",
-    "QuantizationSection",
-    "RewardConfig",
-    "ScratchConfig",
-    "StreamingConfig",
-    "load_config",
-    "parse_trl",
-    "split_overrides",
-]
-
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class LoadedConfig:
-    """A configuration with its sections built and its other keys kept for TRL.
+    """A configuration: sections as dataclasses, other keys as they are for TRL.
 
     Attributes:
         path: The file as it was named.
@@ -88,13 +59,13 @@ class LoadedConfig:
         return {key: plain(entry) for key, entry in self._flat_entries().items()}
 
     def line_of(self, key: str) -> str:
-        """Where ``key`` (dotted for nested ones) was set, such as ``configs/x.yaml:12``; the file where it was not."""
+        """Place of ``key`` (dotted where nested), such as ``configs/x.yaml:12``; the file where it is not set."""
         entry = self.root
         for part in key.split("."):
-            found = _child(entry, part)
-            if found is None:
+            child = _child(entry, part)
+            if child is None:
                 return self.path if entry is self.root else entry.where
-            entry = found
+            entry = child
         return entry.where
 
     def refuse_unknown(self, allowed: Iterable[str]) -> None:
@@ -117,7 +88,7 @@ class LoadedConfig:
 def load_config(
     path: str | Path, overrides: Sequence[str], sections: Mapping[str, Any]
 ) -> LoadedConfig:
-    """Read ``path``, lay the command line over it, and build the sections; ``deepspeed`` may name a file of its own.
+    """Read a file, lay the command line over it, and build the sections; ``deepspeed`` may name a file of its own.
 
     Args:
         path: A YAML file.
@@ -131,31 +102,26 @@ def load_config(
     mapping = cast(dict[str, Entry], root.value)
     if isinstance(named := mapping.get("deepspeed"), Entry) and isinstance(named.value, str):
         mapping["deepspeed"] = _read_named(named)
-    built: dict[str, object] = {}
-    for name, expected in sections.items():
-        if name in mapping:
-            built[name] = convert(mapping[name], expected, name)
-        else:
-            built[name] = convert_absent(str(path), expected, name)
+    built = {
+        name: convert(mapping[name], expected, name)
+        if name in mapping
+        else convert_absent(str(path), expected, name)
+        for name, expected in sections.items()
+    }
     return LoadedConfig(path=str(path), root=root, sections=built)
 
 
 def parse_trl(loaded: LoadedConfig, config_class: type[T]) -> T:
-    """Build TRL's configuration class from the flat keys, each checked against its field's type first.
+    """TRL's configuration class from the flat keys, each converted to its field's type.
 
-    TRL's own parser exits without naming the file's line on a wrong value, or takes it.
+    Raises:
+        ConfigError: A wrong value, with its line; TRL's own parser takes it, or exits without naming the line.
     """
     from trl import TrlParser
 
-    hints = get_type_hints(config_class)
-    fields = [field for field in dataclasses.fields(cast(Any, config_class)) if field.init]
-    entries = loaded._flat_entries()
-    loaded.refuse_unknown(field.name for field in fields)
-    for field in fields:
-        defaults = (field.default, field.default_factory)
-        if field.name not in entries and defaults == (dataclasses.MISSING, dataclasses.MISSING):
-            raise ConfigError(f"{loaded.path}: {field.name} is missing.")
-    values = {key: convert(entry, hints[key], key) for key, entry in entries.items()}
+    fields = dataclasses.fields(cast(Any, config_class))
+    loaded.refuse_unknown(field.name for field in fields if field.init)
+    values = field_values(Entry(loaded._flat_entries(), loaded.path), config_class)
     parser = TrlParser((config_class,))
     parser.set_defaults_with_config(**values)
     try:
@@ -166,7 +132,7 @@ def parse_trl(loaded: LoadedConfig, config_class: type[T]) -> T:
 
 
 def _read_named(entry: Entry) -> Entry:
-    """The file that an entry names, in its place: so a run's record holds what it said."""
+    """The content of the file that an entry names, so that a run's record holds it."""
     path = Path(str(entry.value))
     if not path.is_file():
         raise ConfigError(
@@ -176,7 +142,7 @@ def _read_named(entry: Entry) -> Entry:
 
 
 def _named_in(message: str, loaded: LoadedConfig) -> str:
-    """The place of the first key that ``message`` speaks of."""
+    """The place of the first key in an error message."""
     keys = [word for word in re.findall(r"\w+", message) if word in loaded.flat]
     return loaded.line_of(keys[0]) if keys else loaded.path
 
@@ -213,16 +179,16 @@ def split_overrides(arguments: Sequence[str]) -> list[tuple[str, str]]:
 
 
 def _override(root: Entry, flag: str, text: str) -> None:
-    """Set the value at the dotted path ``flag``, with the mappings on the way to it."""
+    """Set the value at the dotted path ``flag``, with the mappings above it."""
     where = f"command line --{flag}"
     *parents, last = flag.split(".")
     entry = root
     for part in parents:
-        found = _child(entry, part)
-        if found is None or found.value is None:
-            found = Entry({}, where)
-            _set_child(entry, part, found)
-        entry = found
+        child = _child(entry, part)
+        if child is None or child.value is None:
+            child = Entry({}, where)
+            _set_child(entry, part, child)
+        entry = child
     _set_child(entry, last, parse_argument(text, where))
 
 

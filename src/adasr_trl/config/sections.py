@@ -1,11 +1,11 @@
-"""The sections of a configuration file: what a run's parts are told, with defaults.
+"""Sections of a configuration file, with defaults.
 
     streaming: {max_thought_tokens: 32, clock: {words_per_minute: 180}}
     model: {path: Qwen/Qwen3-1.7B, dtype: bfloat16}
     rewards:
       - {name: accuracy, scope: global}
 
-Every other key at the top of a file belongs to TRL's own configuration class. How files are read is in ``config``.
+Every other key at the top of a file belongs to TRL's own configuration class.
 """
 
 from __future__ import annotations
@@ -19,34 +19,40 @@ from adasr_trl.core.protocol import Markers
 LayoutName = Literal["interleaved", "parallel"]
 
 
-def refuse_below(section: str, minimum: float, **values: float) -> None:
-    """Refuse a value of a section that is too small (ValueError)."""
+def refuse_below(section: str, minimum: float, **values: float | None) -> None:
+    """Refuse a value of a section below ``minimum``; None passes (ValueError)."""
     for name, value in values.items():
-        if value < minimum:
+        if value is not None and value < minimum:
             raise ValueError(f"{section}.{name}: got {value}; expected {minimum} or more.")
+
+
+def refuse_not_positive(section: str, **values: float | None) -> None:
+    """Refuse a value of a section that is not above 0; None passes (ValueError)."""
+    for name, value in values.items():
+        if value is not None and not value > 0:
+            raise ValueError(f"{section}.{name}: got {value:g}; expected above 0.")
 
 
 @dataclass(frozen=True)
 class StreamingConfig:
-    """What SFT, RL, evaluation and live use share; saved with the model as ``streaming.json``.
+    """The protocol of SFT, RL, evaluation and live use; saved with the model as ``streaming.json``.
 
     Attributes:
-        layout: How an episode lies in the model's context: one causal sequence (interleaved), or source and target
-            streams with streaming attention (parallel).
-        boundary: Parallel only: whether the token that ends a thought sees the next chunk, which was read when that
-            token is fed, or what its thought saw (written).
-        markers: The string of each role.
-        clock: When chunks arrive and how fast tokens are written.
-        max_prompt_tokens: Cap on all that the model is given: question, chunks and forced tokens.
+        layout: One causal sequence (interleaved), or source and target streams with streaming attention (parallel).
+        boundary: Parallel only: source visible to the token that ends a thought, up to the next chunk, which is read
+            when that token is fed (fed), or as its thought (written).
+        markers: String of each role.
+        clock: Rates of arrival, reading and writing.
+        max_prompt_tokens: Cap on all given tokens: question, chunks and forced ones.
         max_thought_tokens: Cap on one thought, its end marker included.
         max_deep_tokens: Cap on the deep part, its answer and end of sequence included.
-        on_malformed: Whether reading goes on after a thought that breaks the grammar.
-        read_block: Tokens of input read at most in one step, over all rows, so that long chunks hold up nobody for long.
-        decode_batch: Rollouts decoded together, at most.
-        max_cache_gib: What their KV cache may take; where it would be more, fewer are decoded together.
-        instruction: Text put before the question in the prompt (ours).
-        thinking: What the chat template is told as ``enable_thinking`` (Qwen3's); None leaves it to the template, and
-            must where the template knows no such thing.
+        on_malformed: Whether reading goes on after a malformed thought.
+        read_block: Cap on input tokens of one step over all requests, so that a long chunk delays nobody for long.
+        decode_batch: Cap on rollouts decoded together.
+        max_cache_gib: Cap on their KV cache; beyond it fewer are decoded together.
+        instruction: Text before the question in the prompt (our choice).
+        thinking: ``enable_thinking`` of the chat template (Qwen3's); None where the template has no such switch, or
+            for its own default.
     """
 
     layout: LayoutName = "interleaved"
@@ -74,15 +80,12 @@ class StreamingConfig:
             read_block=self.read_block,
             decode_batch=self.decode_batch,
         )
-        if self.max_cache_gib is not None and not self.max_cache_gib > 0:
-            raise ValueError(
-                f"streaming.max_cache_gib: got {self.max_cache_gib:g}; expected more than 0."
-            )
+        refuse_not_positive("streaming", max_cache_gib=self.max_cache_gib)
 
 
 @dataclass(frozen=True)
 class ScratchConfig:
-    """The shape of a Qwen3-architecture model that is trained from nothing.
+    """Shape of a Qwen3-architecture model that is trained from nothing.
 
     Attributes:
         hidden_size: Width of the residual stream.
@@ -116,13 +119,13 @@ class ScratchConfig:
 
 @dataclass(frozen=True)
 class QuantizationSection:
-    """Weights in 4 bits (bitsandbytes), which an adapter is trained on: QLoRA (arXiv 2305.14314).
+    """Weights in 4 bits (bitsandbytes) below an adapter: QLoRA (arXiv 2305.14314).
 
     Attributes:
-        kind: ``nf4`` (for weights that are normally distributed), ``fp4``, or ``none``: whole weights, where the base of
-            an adapter that was trained on 4 bits is wanted in full.
-        double: Quantise the scales too; saves another 0.4 bits a weight.
-        compute_dtype: What a weight is unpacked to when it is used.
+        kind: ``nf4`` (for normally distributed weights), ``fp4``, or ``none``: whole weights below an adapter that was
+            trained on 4 bits.
+        double: Quantised scales too; saves another 0.4 bits a weight.
+        compute_dtype: Precision of an unpacked weight.
     """
 
     kind: Literal["nf4", "fp4", "none"] = "nf4"
@@ -132,16 +135,16 @@ class QuantizationSection:
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """Which model a run starts from.
+    """The model that a run starts from.
 
     Attributes:
-        path: Hub id or directory (a model's, or an adapter's run directory); none for ``init: scratch``.
-        init: Load the weights of ``path``, or draw new ones of the shape ``scratch``.
-        scratch: The shape for ``init: scratch``.
-        dtype: Precision of the weights; auto is bfloat16 where it is as fast as float32 here (it is measured).
-        attention: How training attends; flex_attention (GPU) skips what the parallel layout masks. Rollouts use sdpa.
-        quantization: Weights in 4 bits. An adapter's base is loaded as the adapter was trained unless this is set.
-        gguf_file: File within ``path`` when its weights are stored as GGUF.
+        path: Hub id or directory (of a model or an adapter); none for ``init: scratch``.
+        init: Weights of ``path``, or new ones of the shape ``scratch``.
+        scratch: Shape for ``init: scratch``.
+        dtype: Precision of the weights; auto is bfloat16 where it is measured to be as fast as float32.
+        attention: Attention in training; flex_attention (GPU) skips masked blocks. Rollouts use sdpa.
+        quantization: Weights in 4 bits; None loads an adapter's base as the adapter was trained.
+        gguf_file: File within ``path`` with weights in GGUF.
         revision: Branch, tag or commit on the Hub.
         trust_remote_code: Whether to run code that comes with the model.
     """
@@ -157,7 +160,7 @@ class ModelConfig:
     trust_remote_code: bool = False
 
     def __post_init__(self) -> None:
-        """Refuse a pretrained model without a path, a new one with a path, and 4 bits of what has none to load."""
+        """Refuse a pretrained model without a path, a new one with a path, and 4 bits without safetensors to load."""
         if self.init == "pretrained" and not self.path:
             raise ValueError(
                 "model.path: got none; expected a Hub id or a directory. Set it, or init: scratch."
@@ -175,18 +178,18 @@ class ModelConfig:
 
     @property
     def is_quantized(self) -> bool:
-        """Whether 4 bits are asked for here; an adapter's base may have them even so."""
+        """Whether 4 bits are asked for here; an adapter's base may have them anyway."""
         return self.quantization is not None and self.quantization.kind != "none"
 
 
 @dataclass(frozen=True)
 class MixturePart:
-    """One file of a mixture (see ``mixture``).
+    """One file of a mixture (``training.mixture``).
 
     Attributes:
         path: JSON Lines file of training episodes.
-        weight: Its share is multiplied by this.
-        cap: Count it as at most so many episodes, or None for all.
+        weight: Factor on its share.
+        cap: Cap on its number of episodes when shares are computed, or None.
     """
 
     path: str
@@ -195,25 +198,23 @@ class MixturePart:
 
     def __post_init__(self) -> None:
         """Refuse a weight that is not above 0, and a cap below 1."""
-        if not self.weight > 0:
-            raise ValueError(f"data.mixture.weight: got {self.weight:g}; expected above 0.")
-        if self.cap is not None:
-            refuse_below("data.mixture", 1, cap=self.cap)
+        refuse_not_positive("data.mixture", weight=self.weight)
+        refuse_below("data.mixture", 1, cap=self.cap)
 
 
 @dataclass(frozen=True)
 class DataConfig:
-    """Which episodes a run uses (see ``episode``).
+    """Episodes of a run (``core.episode``).
 
     Attributes:
         train: JSON Lines file of the training episodes.
-        test: The same for unseen episodes, which only evaluation reads, or None.
-        held_out: How many of the training episodes, the last ones, are not trained on but used to evaluate while
-            training and to keep the best checkpoint.
-        max_train_episodes: Train on only the first so many, or None for all.
-        mixture: In place of ``train``: several such files, which are mixed and read from disk.
-        temperature: How far the mixture evens out files of different sizes; 1 keeps their proportions.
-        mixture_seed: Seed of what the mixture takes from each file, and of its order.
+        test: JSON Lines file of unseen episodes, for evaluation alone, or None.
+        held_out: Number of training episodes, the last ones, kept for evaluation while training and for the choice of
+            the best checkpoint.
+        max_train_episodes: Cap on the training episodes, the first ones, or None.
+        mixture: Several files in place of ``train``, mixed and read from disk.
+        temperature: Evening out of files of different sizes; 1 keeps their proportions.
+        mixture_seed: Seed of the mixture's choice and order.
     """
 
     train: str = ""
@@ -239,11 +240,9 @@ class DataConfig:
             raise ValueError(
                 "data.train is missing; name a file there, or several in data.mixture."
             )
-        if not self.temperature > 0:
-            raise ValueError(f"data.temperature: got {self.temperature:g}; expected above 0.")
+        refuse_not_positive("data", temperature=self.temperature)
         refuse_below("data", 0, held_out=self.held_out)
-        if self.max_train_episodes is not None:
-            refuse_below("data", 1, max_train_episodes=self.max_train_episodes)
+        refuse_below("data", 1, max_train_episodes=self.max_train_episodes)
 
 
 @dataclass(frozen=True)
@@ -252,9 +251,9 @@ class LoraSection:
 
     Attributes:
         r: Rank.
-        alpha: Scale; the update is multiplied by alpha / r.
+        alpha: Scale; the update's factor is alpha / r.
         dropout: Dropout on the adapter's input.
-        target_modules: Names of the layers that get one, or PEFT's "all-linear".
+        target_modules: Names of the adapted layers, or PEFT's "all-linear".
     """
 
     r: int = 16
@@ -274,10 +273,10 @@ class RewardConfig:
     """One reward of a run.
 
     Attributes:
-        name: A reward of ``rewards``, or a function of yours as module:function.
-        scope: Which part of the rollout it measures.
-        weight: Its factor in the sum of its scope.
-        settings: Arguments of that reward.
+        name: A built-in reward, or your own function as module:function.
+        scope: Part of the rollout that it measures.
+        weight: Factor in the sum of its scope.
+        settings: Arguments of the reward.
     """
 
     name: str
@@ -288,17 +287,16 @@ class RewardConfig:
 
 @dataclass(frozen=True)
 class GroupFilter:
-    """Dynamic sampling: groups that teach nothing are drawn again (after DAPO, arXiv 2503.14476).
+    """Dynamic sampling: groups without signal are drawn again (after DAPO, arXiv 2503.14476).
 
-    A group teaches nothing if all its answers are wrong, whatever their form earned, or if nothing that enters an
-    advantage varies.
+    A group has no signal if all answers are wrong, whatever their format earned, or if nothing in the advantages varies.
 
     Attributes:
-        max_resamples: How often at most; what then still teaches nothing is kept.
+        max_resamples: Cap on the attempts; groups still without signal are kept.
         redraw: Another ``episode`` of the training set, or new ``rollouts`` of the same one.
-        criterion: ``accuracy``, or ``reward`` for groups whose shaped reward does not vary. The latter keeps all-wrong
-            groups that differ in form or length, and training on those has destroyed policies.
-        drop_all_right: Draw all-right groups again, too (DAPO's form), although length could be cut there at no risk.
+        criterion: ``accuracy``, or ``reward``: groups of equal reward. The latter keeps all-wrong groups of unequal
+            format or length, and training on those has destroyed policies.
+        drop_all_right: All-right groups too (DAPO's form), although they can teach brevity at no risk.
     """
 
     max_resamples: int = 3
@@ -307,7 +305,7 @@ class GroupFilter:
     drop_all_right: bool = False
 
     def __post_init__(self) -> None:
-        """Refuse a filter that filters nothing, and settings that do not go together."""
+        """Refuse a filter without attempts, and contradicting settings."""
         refuse_below("group_filter", 1, max_resamples=self.max_resamples)
         if self.criterion == "reward" and self.drop_all_right:
             raise ValueError(
@@ -318,14 +316,14 @@ class GroupFilter:
 
 @dataclass(frozen=True)
 class AlarmConfig:
-    """When training is said to collapse (ours). Means over ``patience`` steps are compared with the first ones.
+    """Alarms of a collapsing training (our choice), on means over ``patience`` steps against the first ones.
 
     Attributes:
         patience: Steps that a condition must last.
         stop: Whether an alarm ends the run, or only warns.
-        drop: How far accuracy or format may fall below the first steps', as a share of the rollouts.
-        skip_edge: A skip rate this near to 0 or 1 counts as 0 or 1.
-        capped: Share of thoughts cut off at max_thought_tokens from which on they count as grown to the cap.
+        drop: Allowed fall of accuracy or format, as a share of the rollouts.
+        skip_edge: Distance from 0 or 1 within which a skip rate counts as 0 or 1.
+        capped: Share of thoughts cut off at max_thought_tokens that counts as grown to the cap.
     """
 
     patience: int = 10

@@ -1,15 +1,16 @@
-"""Where a run's numbers go beside its own files: ``report_to``, checked before anything is loaded.
+"""Trackers of a run's numbers (``report_to``), checked before anything is loaded.
 
     report_to: [tensorboard]        # then: tensorboard --logdir RUN
 
-transformers would say that a package is missing only once the model is there, and with a traceback.
+transformers finds a missing package only once the model is loaded, and with a traceback.
 """
 
 from __future__ import annotations
 
 from importlib.util import find_spec
 
-from adasr_trl.config.loading import ConfigError, LoadedConfig
+from adasr_trl.config.loading import LoadedConfig
+from adasr_trl.config.values import ConfigError
 
 _PACKAGES = {
     "tensorboard": ("tensorboard", "tensorboardX"),

@@ -42,7 +42,7 @@ class Entry:
     Attributes:
         value: A scalar, a list of entries, or a dictionary of them.
         where: Such as ``run.yaml:12`` or ``command line --seed``.
-        text: What was written, for an unquoted scalar of the command line; a text field takes it as it is.
+        text: The unquoted scalar as written on the command line; a text field takes it as it is.
     """
 
     value: object
@@ -60,11 +60,20 @@ def plain(entry: Entry) -> object:
 
 
 def unknown_key(entry: Entry, name: str, known: Iterable[str]) -> ConfigError:
-    """The error for the key ``name``, with the known one that it may have been meant to be."""
+    """Error of the key ``name``, with the most similar known one."""
     prefix, _, last = name.rpartition(".")
     close = difflib.get_close_matches(last, list(known), n=1, cutoff=0.6)
     hint = f"; did you mean {prefix + '.' if prefix else ''}{close[0]}?" if close else "."
     return ConfigError(f"{entry.where}: unknown key {name}{hint}")
+
+
+def entry_of(value: object, where: str) -> Entry:
+    """Plain data (of JSON, or a section's settings) as entries of one place."""
+    if isinstance(value, dict):
+        return Entry({key: entry_of(child, where) for key, child in value.items()}, where)
+    if isinstance(value, list):
+        return Entry([entry_of(child, where) for child in value], where)
+    return Entry(value, where)
 
 
 # ---- reading
@@ -89,18 +98,13 @@ def read_yaml(path: Path) -> Entry:
 def parse_argument(text: str, where: str) -> Entry:
     """A value of the command line: a YAML scalar or ``[...]`` or ``{...}``; anything else is text."""
     if text.lstrip()[:1] in ("[", "{", '"', "'"):
-        entry = _parse(text, where, numbered=False)
-        return entry or Entry(None, where)
+        return _parse(text, where, numbered=False) or Entry(None, where)
     try:
-        entry = _parse(text, where, numbered=False)
+        entry = _parse(text, where, numbered=False) or Entry(None, where)
     except ConfigError:
         entry = Entry(text, where)
-    if entry is None:
-        entry = Entry(None, where)
-    if isinstance(
-        entry.value, str | dict | list
-    ):  # "a: b" and "- a" are text, "a #b" has no comment
-        entry.value = text
+    if isinstance(entry.value, str | dict | list):
+        entry.value = text  # "a: b" and "- a" are text, "a #b" has no comment
     entry.text = text
     return entry
 
@@ -182,7 +186,7 @@ def convert(entry: Entry, expected: Any, name: str) -> object:
 
 
 def convert_absent(path: str, expected: Any, name: str) -> object:
-    """What a section that ``path`` does not hold is: None, empty, or its defaults."""
+    """Value of a section that ``path`` does not hold: None, empty, or its defaults."""
     if types.NoneType in get_args(expected):
         return None
     if get_origin(expected) is tuple:
@@ -190,21 +194,25 @@ def convert_absent(path: str, expected: Any, name: str) -> object:
     return convert(Entry({}, path), expected, name)
 
 
+def field_values(entry: Entry, expected: Any, prefix: str = "") -> dict[str, object]:
+    """Arguments of the dataclass ``expected`` from a mapping's entries; ``prefix`` is put before their names."""
+    children: Mapping[str, Entry] = entry.value  # type: ignore[assignment]  # as the caller checked
+    hints = get_type_hints(expected)
+    fields = {field.name: field for field in dataclasses.fields(expected) if field.init}
+    for key, child in children.items():
+        if key not in fields:
+            raise unknown_key(child, prefix + key, fields)
+    for key, field in fields.items():
+        defaults = (field.default, field.default_factory)
+        if key not in children and defaults == (dataclasses.MISSING, dataclasses.MISSING):
+            raise ConfigError(f"{entry.where}: {prefix}{key} is missing.")
+    return {key: convert(child, hints[key], prefix + key) for key, child in children.items()}
+
+
 def _build(entry: Entry, expected: Any, name: str) -> object:
     if not isinstance(entry.value, dict):
         raise _wrong_type(entry, expected, name)
-    hints = get_type_hints(expected)
-    fields = {field.name: field for field in dataclasses.fields(expected) if field.init}
-    for key, child in entry.value.items():
-        if key not in fields:
-            raise unknown_key(child, f"{name}.{key}", fields)
-    for key, field in fields.items():
-        defaults = (field.default, field.default_factory)
-        if key not in entry.value and defaults == (dataclasses.MISSING, dataclasses.MISSING):
-            raise ConfigError(f"{entry.where}: {name}.{key} is missing.")
-    values = {
-        key: convert(child, hints[key], f"{name}.{key}") for key, child in entry.value.items()
-    }
+    values = field_values(entry, expected, f"{name}.")
     try:
         return expected(**values)
     except ValueError as error:
@@ -212,7 +220,7 @@ def _build(entry: Entry, expected: Any, name: str) -> object:
 
 
 def _blamed(entry: Entry, message: str) -> str:
-    """The place of the key that a message such as ``streaming.read_block: got 0`` begins with, else the section's."""
+    """Place of the key that opens a message such as ``streaming.read_block: got 0``, else the section's."""
     start = re.match(r"[\w.]*\b(\w+):", message)
     children: Mapping[str, Entry] = entry.value if isinstance(entry.value, dict) else {}
     return children[start[1]].where if start and start[1] in children else entry.where

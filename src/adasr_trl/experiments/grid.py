@@ -19,7 +19,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from adasr_trl.config.loading import ConfigError, load_config, split_overrides
+from adasr_trl.config.loading import load_config, split_overrides
+from adasr_trl.config.values import ConfigError
 from adasr_trl.experiments.stages import Stage, eval_stage, run_all, train_stage
 from adasr_trl.experiments.tables import (
     READ_THEN_THINK,

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import cast
 
 from adasr_trl.config.sections import RewardConfig, StreamingConfig
-from adasr_trl.config.values import Entry, convert
+from adasr_trl.config.values import convert, entry_of
 from adasr_trl.rewards.accuracy_format import Accuracy, Format
 from adasr_trl.rewards.base import Reward, Rule, Scope
 from adasr_trl.rewards.follows_trace import FollowsStream, TraceValues
@@ -109,8 +109,7 @@ def _rule(config: RewardConfig) -> Rule:
     formula = load(config.name) if ":" in config.name else BUILT_IN[config.name]
     if not (isinstance(formula, type) and issubclass(formula, Rule)):
         return user_function(config.name, formula, config.settings)
-    entries = {key: Entry(value, config.name) for key, value in config.settings.items()}
-    return cast(Rule, convert(Entry(entries, config.name), formula, "settings"))
+    return cast(Rule, convert(entry_of(config.settings, config.name), formula, "settings"))
 
 
 def _check_margin(rewards: Sequence[Reward], scope: Scope | None) -> None:
