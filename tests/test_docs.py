@@ -11,8 +11,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 
 from adasr_trl.cli.main import COMMANDS, _parser
+from adasr_trl.experiments import tables as grid
 from data_builders.pipeline import run as build
 from data_builders.sources.base import load_source, sources
 from data_builders.tools import quality_report, teacher
@@ -249,3 +251,22 @@ def test_every_landmark_stands_in_its_function():
             if isinstance(node, ast.FunctionDef) and node.name == function
         ]
         assert any(line in body for body in bodies), f"{file}, {function}: {line}"
+
+
+# ---- the tables of the embedded default
+
+
+def test_the_recorded_tables_have_the_words_of_their_command():
+    page = text_of(ROOT / "docs" / "results" / "tiny.md")
+    cells = {
+        cell
+        for line in page.splitlines()
+        if line.startswith("| ")
+        for cell in line[2:-2].split(" | ")
+    }
+    columns = (*grid.WORK, *grid.SIGNIFICANCE, *grid.OF_TAGS)
+    assert {column.header for column in columns} <= cells
+    assert {label for label, *_ in grid.CURVES} <= cells
+    section = yaml.safe_load(text_of(ROOT / "configs" / "tiny" / "ablate.yaml"))["ablate"]
+    for table in section["tables"]:
+        assert f"<!-- {table['name']} -->\n\n**{table['title']}**\n" in page

@@ -100,7 +100,7 @@ def test_deep_work_is_shown_by_tag(written):
             "rrrrwwwwww",
             "rrrrrwwwww",
             "Read-then-think, trained alike, is 10.0 points below SFT: "
-            "too weak at this size to compare waits with.",
+            "too weak at this size to compare answer latencies with.",
         ),
         ("rrrrr", "rrrrr", "trained alike, is 0.0 points below SFT: a fair baseline."),
         ("rrrrr", "rrrrw", "trained alike, is 20.0 points above SFT: a fair baseline."),

@@ -53,8 +53,8 @@ CURVES = (
     ("accuracy", "accuracy", ".3f"),
     ("streaming tokens", "streaming/tokens", ".1f"),
     ("deep tokens", "deep/tokens", ".1f"),
-    ("flat against streaming", "credit/flat_against_streaming", ".2f"),
-    ("flat against deep", "credit/flat_against_deep", ".2f"),
+    ("GRPO against streaming", "credit/flat_against_streaming", ".2f"),
+    ("GRPO against deep", "credit/flat_against_deep", ".2f"),
 )
 
 
@@ -307,7 +307,9 @@ def _fairness(baseline: float, sft: float) -> str:
     if sft < CHANCE:
         return "At this size of run neither answers; the run only proves that all stages work."
     gap = 100 * (sft - baseline)
-    verdict = "a fair baseline" if gap <= 5 else "too weak at this size to compare waits with"
+    verdict = (
+        "a fair baseline" if gap <= 5 else "too weak at this size to compare answer latencies with"
+    )
     place = f"{abs(gap):.1f} points {'below' if gap >= 0 else 'above'} SFT"
     return f"Read-then-think, trained alike, is {place}: {verdict}."
 
