@@ -22,6 +22,7 @@ from adasr_trl.core.errors import UserError
 from adasr_trl.core.piped import run_piped
 from data_builders.errors import BuildError
 from data_builders.pipeline import run
+from data_builders.rows.options import flag_of
 from data_builders.sources.base import load_source, sources
 
 PROGRAM = "python -m data_builders"
@@ -74,7 +75,8 @@ def _main(argv: Sequence[str] | None) -> int:
 
 
 def _build(arguments: list[str]) -> int:
-    arguments, command = _split_command(arguments)
+    end = arguments.index("--") if "--" in arguments else len(arguments)
+    arguments, command = arguments[:end], arguments[end + 1 :]
     builder, options = _parse(arguments)
     if options.ephemeral:
         return _run_ephemeral(builder, options, command)
@@ -91,9 +93,7 @@ def _build(arguments: list[str]) -> int:
 def _inspect(arguments: list[str]) -> int:
     from data_builders.tools import quality_report
 
-    parser = _Parser("inspect", quality_report.__doc__)
-    quality_report.add_options(parser)
-    options = parser.parse_args(arguments)
+    options = _parse_tool("inspect", quality_report, arguments)
     report = quality_report.inspect(options.directory, episodes=options.episodes, seed=options.seed)
     print(quality_report.render(report, str(options.directory)))
     return 0
@@ -102,10 +102,8 @@ def _inspect(arguments: list[str]) -> int:
 def _teach(arguments: list[str]) -> int:
     from data_builders.tools import teacher
 
-    parser = _Parser("teach", teacher.__doc__)
-    teacher.add_options(parser)
-    options = parser.parse_args(arguments)
-    taught = teacher.run(options, _teaching_progress())
+    options = _parse_tool("teach", teacher, arguments)
+    taught = teacher.run(options, lambda taught: _show_progress(_spent(taught.spent)))
     files = ", ".join(f"{count:,} in {name}" for name, count in taught.files.items())
     print(f"{options.out}: {files}; {taught.traced:,} with a trace")
     if taught.reasons:
@@ -114,15 +112,13 @@ def _teach(arguments: list[str]) -> int:
     return 0
 
 
+def _parse_tool(name: str, tool: Any, arguments: list[str]) -> argparse.Namespace:
+    parser = _Parser(name, tool.__doc__)
+    tool.add_options(parser)
+    return parser.parse_args(arguments)
+
+
 TOOLS: dict[str, Callable[[list[str]], int]] = {"inspect": _inspect, "teach": _teach}
-
-
-def _split_command(arguments: list[str]) -> tuple[list[str], list[str]]:
-    """The program's own arguments, and the command behind ``--``."""
-    if "--" not in arguments:
-        return arguments, []
-    split = arguments.index("--")
-    return arguments[:split], arguments[split + 1 :]
 
 
 def _run_ephemeral(builder: str, options: argparse.Namespace, command: list[str]) -> int:
@@ -163,15 +159,11 @@ def parse_options(builder: str, arguments: list[str]) -> argparse.Namespace:
     options, unknown = parser.parse_known_args(spelled)
     if unknown:
         flag = unknown[0].partition("=")[0]
-        names = [_flag(name) for name in vars(options)]
+        names = [flag_of(name) for name in vars(options)]
         close = difflib.get_close_matches(flag, names, n=1)
         hint = f"did you mean {close[0]}?" if close else f"{parser.prog} --help lists the known."
         raise BuildError(f"unknown argument {flag} of the source {builder}; {hint}")
     return options
-
-
-def _flag(name: str) -> str:
-    return f"--{name.replace('_', '-')}"
 
 
 def _read_config(path: Path) -> dict[str, Entry]:
@@ -189,7 +181,7 @@ def _as_arguments(settings: dict[str, Entry]) -> list[str]:
     """Settings as flags; a file describes its output, so an older build of it is replaced."""
     arguments = ["--refresh"]
     for key, entry in settings.items():
-        flag = _flag(key)
+        flag = flag_of(key)
         if isinstance(entry.value, bool):
             arguments.append(flag if entry.value else f"--no-{flag[2:]}")
         elif isinstance(entry.value, str | int | float):
@@ -204,7 +196,7 @@ def _located(message: str, settings: dict[str, Entry], overrides: list[str]) -> 
     """The message with the file and line of the key that it names."""
     named = re.match(r"(argument|unknown argument) (?:\S+/)?--(?:no-)?([\w-]+)", message)
     for key, entry in settings.items() if named else ():
-        flag = _flag(key)
+        flag = flag_of(key)
         if named and flag[2:] == named[2] and not any(o.startswith(flag) for o in overrides):
             if named[1] == "unknown argument":
                 return str(unknown_key(entry, key, ())).rstrip(".") + message[named.end() :]
@@ -212,30 +204,24 @@ def _located(message: str, settings: dict[str, Entry], overrides: list[str]) -> 
     return message
 
 
-def _progress() -> run.Progress | None:
-    """A line of progress on a terminal, else None."""
-    if not sys.stderr.isatty():
-        return None
+def _progress() -> run.Progress:
     started = time.monotonic()
 
     def show(done: int, rows: int, episodes: int) -> None:
         seconds = max(time.monotonic() - started, 1e-9)
         left = int(seconds * (rows - done) / done)
-        line = f"\r{episodes:,} episodes, {episodes / seconds:,.0f}/s, {left // 60}:{left % 60:02} left "
-        print(line, end="" if done < rows else "\n", file=sys.stderr, flush=True)
+        line = (
+            f"{episodes:,} episodes, {episodes / seconds:,.0f}/s, {left // 60}:{left % 60:02} left"
+        )
+        _show_progress(line, end="" if done < rows else "\n")
 
     return show
 
 
-def _teaching_progress() -> Callable[[Any], None]:
-    """A line of progress on a terminal."""
-
-    def show(taught: Any) -> None:
-        if sys.stderr.isatty():
-            line = f"\r{sum(taught.files.values()):,} episodes, {_spent(taught.spent)} "
-            print(line, end="", file=sys.stderr, flush=True)
-
-    return show
+def _show_progress(line: str, end: str = "") -> None:
+    """Replace the line of progress on a terminal."""
+    if sys.stderr.isatty():
+        print(f"\r{line} ", end=end, file=sys.stderr, flush=True)
 
 
 def _summary(out: Path, manifest: dict[str, Any]) -> str:

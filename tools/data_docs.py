@@ -168,7 +168,7 @@ def _measure(recipe: Recipe, data: Path, folder: Path) -> Measurement:
     if recipe.text is not None:
         last = [*given, "--question", "last", "--keep-untraced", "--out", str(folder / "last")]
         build(recipe.source, parse_options(recipe.source, last))
-        texts = {recipe.text(row.columns) for row in open_input(options)}
+        texts = {recipe.text(row.columns) for row in open_input(options).stream}
         unchanged = _unchanged(texts, folder / "last")
     report = quality_report.inspect(folder / "out", episodes=0)
     return Measurement(recipe, read_manifest(folder / "out") or {}, report, unchanged, seconds)
@@ -239,7 +239,7 @@ def _checks_table(measurements: Sequence[Measurement]) -> Iterator[str]:
             f"{total - len(measured.report.unparsed):,} of {total:,}",
             f"{same:,} of {compared:,}" if compared else "",
             ", ".join(f"{reason} {count}" for reason, count in apart.items()) or "none",
-            f"{len(measured.report.early)} of {measured.report.traced:,}",
+            f"{len(measured.report.early)} of {measured.report.statistics.traced:,}",
             f"{len(measured.report.shared_groups)}",
             f"{len(measured.report.near)}",
             f"{_rounded(total / max(measured.seconds, 1e-9))}" if total > 100 else "",

@@ -11,14 +11,15 @@ from __future__ import annotations
 import argparse
 import re
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from itertools import accumulate, groupby, pairwise
 
 from adasr_trl.core.answers import AnswerError, check_gold
 from adasr_trl.core.clock import Clock
 from adasr_trl.core.episode import AnswerType, Episode, EpisodeError
 from data_builders.pipeline.quality import RejectedTrace, bounds_of, fault_of, marker_fault
-from data_builders.rows.outcome import Count, Rejected
+from data_builders.rows.row import Count, Rejected
 from data_builders.text import cut as cutting
 from data_builders.text.draft import Draft, StreamedText, Trace, Unit, UnitKind
 from data_builders.text.shape import QUESTION_AHEAD, UNKNOWN, Shaped, shape
@@ -33,20 +34,16 @@ def assemble(
     source_item: Draft | Episode | Rejected | Count, options: argparse.Namespace
 ) -> Iterator[Item]:
     """Final items of one item of a source: drafts become episodes, all else is checked or passed on."""
-    if isinstance(source_item, Draft):
-        items = _assemble_draft(source_item, options)
-    else:
-        items = iter((source_item,))
+    items: Iterable[Item]
+    items = (
+        _assemble_draft(source_item, options) if isinstance(source_item, Draft) else (source_item,)
+    )
     for item in items:
-        if isinstance(item, Episode) and (fault := _marker_in(item)):
-            yield Rejected(f"id {item.id}", *fault)
-        else:
-            yield item
-
-
-def _marker_in(episode: Episode) -> tuple[str, str] | None:
-    """A marker in the model's part of an episode, the answer included."""
-    return marker_fault((*(episode.thoughts or ()), episode.deep or "", episode.answer))
+        if isinstance(item, Episode):  # the answer must hold no marker either
+            written = (*(item.thoughts or ()), item.deep or "", item.answer)
+            if fault := marker_fault(written):
+                item = Rejected(f"id {item.id}", *fault)
+        yield item
 
 
 def _assemble_draft(draft: Draft, options: argparse.Namespace) -> Iterator[Item]:
@@ -54,13 +51,18 @@ def _assemble_draft(draft: Draft, options: argparse.Namespace) -> Iterator[Item]
         yield Rejected(draft.where, "no_chunks", "there is no text to stream")
         return
     shaped = shape(draft, options)
+    if shaped.is_missing:
+        draft = replace(draft, answer=UNKNOWN, answer_type=AnswerType.CHOICE)
+    fault = None
     try:
-        answer = _checked_answer(draft, shaped)
+        _check_gold(draft)
         text = _streamed_text(draft, shaped, options)
         trace = draft.tracer(text) if draft.tracer else None
-        fault = _trace_fault(draft, text, trace, options) if trace else None
+        if trace:
+            bounds, source = bounds_of(options), draft.source.name
+            fault = fault_of(text.question, text.chunks, trace.thoughts, trace.deep, bounds, source)
         good_trace = None if fault else trace
-        episode = _episode(draft, shaped, text, answer, good_trace)
+        episode = _episode(draft, shaped, text, good_trace)
     except AnswerError as error:
         yield Rejected(draft.where, "bad_gold", str(error))
         return
@@ -78,37 +80,21 @@ def _assemble_draft(draft: Draft, options: argparse.Namespace) -> Iterator[Item]
         yield Count("no_sentence_of_its_own_asks")
 
 
-def _checked_answer(draft: Draft, shaped: Shaped) -> tuple[str, AnswerType]:
-    """The gold answer; an AnswerError for one that cannot be compared."""
-    answer, kind = draft.answer.strip(), draft.answer_type
-    if shaped.is_missing:
-        answer, kind = UNKNOWN, AnswerType.CHOICE
-    if kind is not AnswerType.NUMBER or not _PLAIN_NUMBER.fullmatch(answer):
-        check_gold(answer, kind)
-    return answer, kind
+def _check_gold(draft: Draft) -> None:
+    """An AnswerError for a gold answer that cannot be compared."""
+    answer, is_number = draft.answer.strip(), draft.answer_type is AnswerType.NUMBER
+    if not (is_number and _PLAIN_NUMBER.fullmatch(answer)):
+        check_gold(answer, draft.answer_type)
 
 
-def _trace_fault(
-    draft: Draft, text: StreamedText, trace: Trace, options: argparse.Namespace
-) -> tuple[str, str] | None:
-    bounds, source = bounds_of(options), draft.source.name
-    return fault_of(text.question, text.chunks, trace.thoughts, trace.deep, bounds, source)
-
-
-def _episode(
-    draft: Draft,
-    shaped: Shaped,
-    text: StreamedText,
-    answer: tuple[str, AnswerType],
-    trace: Trace | None,
-) -> Episode:
+def _episode(draft: Draft, shaped: Shaped, text: StreamedText, trace: Trace | None) -> Episode:
     return Episode(
         id=draft.key,
         group=draft.group,
         question=text.question,
         chunks=text.chunks,
-        answer=answer[0],
-        answer_type=answer[1],
+        answer=draft.answer.strip(),
+        answer_type=draft.answer_type,
         source=draft.source,
         arrival_seconds=_arrivals(draft, shaped, text.chunks),
         thoughts=trace.thoughts if trace else None,

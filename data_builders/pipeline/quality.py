@@ -10,65 +10,48 @@ teacher's answer is checked in ``tools.teacher``. StreamingThinker's scores by a
 from __future__ import annotations
 
 import argparse
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from adasr_trl.core.protocol import Markers, first_marker
 from data_builders.pipeline.exact_checks import early_facts
+from data_builders.rows.options import add_number, add_switch
 
 _MARKERS = Markers()
 
 
 @dataclass(frozen=True)
 class RejectedTrace:
-    """A trace that failed the quality control.
+    """A trace that failed the quality control."""
 
-    Attributes:
-        id: Of the episode.
-        reason: A short code under which it is counted.
-        detail: The fault in words.
-        thoughts: The trace's thoughts.
-        deep: The trace's deep part.
-    """
-
-    id: str
-    reason: str
-    detail: str
-    thoughts: tuple[str, ...]
-    deep: str
+    id: str  # of the episode
+    reason: str  # a short code under which it is counted
+    detail: str  # the fault in words
+    thoughts: tuple[str, ...]  # the trace's thoughts
+    deep: str  # the trace's deep part
 
 
 @dataclass(frozen=True)
 class Bounds:
-    """Limits of a trace.
+    """Limits of a trace."""
 
-    Attributes:
-        thought_words: Longest thought.
-        deep_words: Longest deep part.
-        check_future: Whether to look for facts from the future.
-    """
+    thought_words: int = 100  # longest thought
+    deep_words: int = 600  # longest deep part
+    check_future: bool = True  # whether to look for facts from the future
 
-    thought_words: int = 100
-    deep_words: int = 600
-    check_future: bool = True
+
+def to_line(trace: RejectedTrace) -> str:
+    """A rejected trace as a line of JSON."""
+    return json.dumps(vars(trace), ensure_ascii=False) + "\n"
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Bounds of a trace."""
-    for name, default, what in (("thought", 100, "thought"), ("deep", 600, "deep part")):
-        parser.add_argument(
-            f"--max-{name}-words",
-            type=int,
-            default=default,
-            metavar="N",
-            help=f"longest {what} (default: {default})",
-        )
-    parser.add_argument(
-        "--check-future",
-        action=argparse.BooleanOptionalAction,
-        default=True,
-        help="reject a trace that states a fact before it is read (default: on)",
-    )
+    add_number(parser, "max-thought-words", 100, "longest thought")
+    add_number(parser, "max-deep-words", 600, "longest deep part")
+    what = "reject a trace that states a fact before it is read (default: on)"
+    add_switch(parser, "check-future", what, default=True)
 
 
 def bounds_of(options: argparse.Namespace) -> Bounds:

@@ -14,9 +14,10 @@ import hashlib
 import json
 import os
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
@@ -26,9 +27,10 @@ from data_builders.errors import BuildError
 from data_builders.pipeline import manifest as manifests
 from data_builders.pipeline import quality
 from data_builders.pipeline.assemble import Item, assemble
-from data_builders.pipeline.quality import RejectedTrace
+from data_builders.pipeline.quality import RejectedTrace, to_line
 from data_builders.pipeline.tally import Tally
-from data_builders.rows.outcome import Count, Rejected
+from data_builders.rows.options import add_switch
+from data_builders.rows.row import Count, Rejected
 from data_builders.sources.base import SourceModule, load_source
 from data_builders.sources.split import SPLITS, check_leaks, choose_test_groups
 from data_builders.text import cut
@@ -44,15 +46,10 @@ Progress = Callable[[int, int, int], None]
 
 @dataclass(frozen=True)
 class BuildResult:
-    """Result of a build.
+    """Result of a build."""
 
-    Attributes:
-        manifest: The manifest in the output directory.
-        was_current: Whether it stood there before, and nothing was done.
-    """
-
-    manifest: dict[str, Any]
-    was_current: bool
+    manifest: dict[str, Any]  # the manifest in the output directory
+    was_current: bool  # whether it stood there before, and nothing was done
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -68,18 +65,15 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         ("strict", "a row that cannot be used is an error"),
         ("overwrite", "replace whatever --out holds"),
         ("refresh", "replace an older build of the same source (--config does)"),
-        (
-            "keep-untraced",
-            "keep an episode whose trace fails quality control, without one, for reinforcement learning",
-        ),
+        ("keep-untraced", "keep an episode of a rejected trace, for reinforcement learning"),
     ):
-        parser.add_argument(
-            f"--{name}", action=argparse.BooleanOptionalAction, default=False, help=what
-        )
+        add_switch(parser, name, what)
     quality.add_options(parser)
 
 
-def run(builder: str, options: argparse.Namespace, progress: Progress | None = None) -> BuildResult:
+def run(
+    builder: str, options: argparse.Namespace, progress: Progress = lambda *_: None
+) -> BuildResult:
     """Build ``options.out`` unless it is current.
 
     Raises:
@@ -96,7 +90,7 @@ def run(builder: str, options: argparse.Namespace, progress: Progress | None = N
         cut.check_options(options)
     is_new = not options.out.exists()
     try:
-        manifest = _build(source, wanted, options, progress or (lambda *_: None))
+        manifest = _build(source, wanted, options, progress)
     except BaseException as error:
         if is_new:
             with suppress(OSError):
@@ -119,15 +113,12 @@ def _refuse_foreign(
     if not held or options.overwrite:
         return
     if old is None:
-        raise BuildError(
-            f"--out {out}: holds files but no build (such as {min(held).name}); choose another, "
-            f"or pass --overwrite."
-        )
-    if not (options.refresh and old["builder"] == builder):
-        raise BuildError(
-            f"--out {out}: holds another build ({old['builder']}, or other options, input or code); "
-            f"choose another, or pass --overwrite."
-        )
+        reason = f"holds files but no build (such as {min(held).name})"
+    elif options.refresh and old["builder"] == builder:
+        return
+    else:
+        reason = f"holds another build ({old['builder']}, or other options, input or code)"
+    raise BuildError(f"--out {out}: {reason}; choose another, or pass --overwrite.")
 
 
 def _build(
@@ -137,20 +128,20 @@ def _build(
     progress: Progress,
 ) -> dict[str, Any]:
     rows = source.open_rows(options)
-    row_count, tally = len(rows), Tally()
+    tally = Tally()
     options.out.mkdir(parents=True, exist_ok=True)
     with (
         # It has no name: nobody sees it, and it goes away with the process.
         tempfile.TemporaryFile("w+", encoding="utf-8", newline="\n", dir=options.out) as lines,
         _Outputs(options.out) as outputs,
     ):
-        for number, row in enumerate(rows, start=1):
+        for number, row in enumerate(rows.stream, start=1):
             for source_item in source.build_row(row, options):
                 for item in assemble(source_item, options):
                     _take(item, tally, lines, outputs, keep_untraced=options.keep_untraced)
             if number % PROGRESS_ROWS == 0:
-                progress(number, row_count, tally.statistics.episodes)
-        progress(row_count, row_count, tally.statistics.episodes)
+                progress(number, rows.count, tally.statistics.episodes)
+        progress(rows.count, rows.count, tally.statistics.episodes)
         _refuse_rejected(tally, options)
         held_out = choose_test_groups(tally.sizes, options)
         check_leaks(tally.fixed, tally.sizes, held_out)
@@ -174,7 +165,7 @@ def _take(
         tally.counts[item.name] += item.by
     elif isinstance(item, RejectedTrace):
         tally.trace_reasons[item.reason] += 1
-        outputs.write(TRACES_FILE, json.dumps(asdict(item), ensure_ascii=False) + "\n")
+        outputs.write(TRACES_FILE, to_line(item))
         if not keep_untraced:
             tally.reject(Rejected(f"id {item.id}", item.reason, item.detail))
     else:
@@ -205,34 +196,29 @@ def _split_lines(
             yield end.partition('"')[0], line
 
 
-class _Outputs:
-    """Files in the making with their hashes; all take their names at the end, or none does."""
+class _Outputs(ExitStack):
+    """Unfinished files with their hashes; they take their names on exit, the manifest first, or not at all."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder, self._stack = folder, ExitStack()
+        super().__init__()
+        self._folder = folder
         self._files: dict[str, IO[str]] = {}
         self._digests: dict[str, Any] = {}
-        self._lines: dict[str, int] = {}
-
-    def __enter__(self) -> _Outputs:
-        return self
-
-    def __exit__(self, *error: Any) -> None:
-        self._stack.__exit__(*error)
+        self._lines: Counter[str] = Counter()
 
     def write(self, name: str, line: str) -> None:
         if name not in self._files:
-            self._files[name] = self._stack.enter_context(atomic_writer(self._folder / name))
-            self._digests[name], self._lines[name] = hashlib.sha256(), 0
+            self._files[name] = self.enter_context(atomic_writer(self._folder / name))
+            self._digests[name] = hashlib.sha256()
         self._files[name].write(line)
         self._digests[name].update(line.encode())
         self._lines[name] += 1
 
     def describe(self) -> dict[str, dict[str, object]]:
-        """Lines and hash of each file, all of them on disk: a full one is noticed before any file has its name."""
+        """Lines and hash of each file, after all of them have reached the disk."""
         for file in self._files.values():
             file.flush()
-            os.fsync(file.fileno())
+            os.fsync(file.fileno())  # a full disk fails here, before any file has its name
         return {
             name: {"episodes": self._lines[name], "sha256": self._digests[name].hexdigest()}
             for name in sorted(self._files)

@@ -14,9 +14,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from adasr_trl.core.clock import Clock, arrivals
-from adasr_trl.core.episode import Episode
-from data_builders.rows.outcome import Rejected
-from data_builders.rows.row import UNSPLIT
+from adasr_trl.core.episode import Episode, Source
+from data_builders.rows.row import UNSPLIT, Rejected
 
 CLOCK = Clock()
 MOST_LISTED = 1000  # rejected rows that a manifest names; all are counted
@@ -27,12 +26,12 @@ class Statistics:
     """Sums and maxima over all episodes of a build."""
 
     episodes: int = 0
-    traced: int = 0
-    thoughts: int = 0
+    traced: int = 0  # with a trace
+    thoughts: int = 0  # skips included
     skips: int = 0
     chunks: int = 0
     most_chunks: int = 0
-    seconds: float = 0.0
+    seconds: float = 0.0  # until the last chunk has arrived
     most_seconds: float = 0.0
     answer_types: Counter[str] = field(default_factory=Counter)
 
@@ -68,29 +67,17 @@ class Statistics:
 
 @dataclass
 class Tally:
-    """Counts of a build.
+    """Counts of a build."""
 
-    Attributes:
-        statistics: Over the episodes.
-        counts: Counts of the sources, by name.
-        reasons: Rejected rows by reason.
-        trace_reasons: Rejected traces by reason.
-        listed: The first rejected rows.
-        source: Name, revision and licence of the first episode's source.
-        groups: Group of each episode, in order.
-        sizes: Episodes of each group whose split is open.
-        fixed: Groups of each split that a source sets.
-    """
-
-    statistics: Statistics = field(default_factory=Statistics)
-    counts: Counter[str] = field(default_factory=Counter)
-    reasons: Counter[str] = field(default_factory=Counter)
-    trace_reasons: Counter[str] = field(default_factory=Counter)
-    listed: list[Rejected] = field(default_factory=list)
-    source: tuple[str, str, str] | None = None
-    groups: list[str] = field(default_factory=list)
-    sizes: Counter[str] = field(default_factory=Counter)
-    fixed: dict[str, set[str]] = field(default_factory=dict)
+    statistics: Statistics = field(default_factory=Statistics)  # over the episodes
+    counts: Counter[str] = field(default_factory=Counter)  # counts of the sources, by name
+    reasons: Counter[str] = field(default_factory=Counter)  # rejected rows by reason
+    trace_reasons: Counter[str] = field(default_factory=Counter)  # rejected traces by reason
+    listed: list[Rejected] = field(default_factory=list)  # the first rejected rows
+    source: Source | None = None  # of the first episode
+    groups: list[str] = field(default_factory=list)  # group of each episode, in order
+    sizes: Counter[str] = field(default_factory=Counter)  # of each group whose split is open
+    fixed: dict[str, set[str]] = field(default_factory=dict)  # groups of each split set by a source
     _ids: set[str] = field(default_factory=set)
 
     def add(self, episode: Episode) -> bool:
@@ -101,7 +88,7 @@ class Tally:
             return False
         source = episode.source
         self._ids.add(episode.id)
-        self.source = self.source or (source.name, source.revision, source.licence)
+        self.source = self.source or source
         self.groups.append(episode.group)
         if source.split == UNSPLIT:
             self.sizes[episode.group] += 1
@@ -118,9 +105,9 @@ class Tally:
 
     def describe(self) -> dict[str, Any]:
         """The tally as the manifest shows it."""
-        name, revision, licence = self.source or ("", "", "")
+        source = vars(self.source) if self.source else {}
         return {
-            "source": {"name": name, "revision": revision, "licence": licence},
+            "source": {name: source.get(name, "") for name in ("name", "revision", "licence")},
             "rejected": {
                 "total": sum(self.reasons.values()),
                 "by_reason": dict(sorted(self.reasons.items())),

@@ -1,7 +1,7 @@
 """Inputs: JSON Lines, JSON, parquet, a folder of JSON files, a split on the Hub, or a generator's numbers.
 
     rows = open_input(options)    # --input FILE or --hub ID
-    for row in rows: ...
+    for row in rows.stream: ...
 
 Rows are streamed; only a JSON document is parsed whole. A broken input (missing file, empty file, invalid JSON) ends the
 build with file and line: it is never a rejected row. ``datasets`` and ``pyarrow`` are imported on use. Nothing is unpickled.
@@ -12,9 +12,8 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
@@ -22,168 +21,108 @@ from data_builders.errors import BuildError
 from data_builders.rows.row import Row, Rows, kind_of
 
 
-@dataclass(frozen=True)
-class Numbers:
-    """Rows without columns for a generator.
-
-    Attributes:
-        name: Of the source.
-        count: How many.
-    """
-
-    name: str
-    count: int
-
-    def __len__(self) -> int:
-        return self.count
-
-    def __iter__(self) -> Iterator[Row]:
-        for number in range(self.count):
-            yield Row(f"{self.name}:{number}", number, str(number), {})
-
-
-@dataclass(frozen=True)
-class LinesFile:
-    """A JSON Lines file."""
-
-    path: Path
-
-    def __len__(self) -> int:
-        """Lines, blank ones included; one pass that parses nothing."""
-        count, is_blank = 0, True
-        with _opened(self.path) as lines:
-            for line in lines:
-                count += 1
-                is_blank = is_blank and not line.strip()
-        if is_blank:
-            raise BuildError(f"{self.path}: the file is empty; expected one JSON object a line.")
-        return count
-
-    def __iter__(self) -> Iterator[Row]:
-        with _opened(self.path) as lines:
-            for number, line in enumerate(lines, start=1):
-                if line.strip():
-                    where = f"{self.path}:{number}"
-                    yield Row(where, number, str(number), _object(_parse(line, where), where))
-
-
-@dataclass(frozen=True)
-class Document:
-    """A JSON file that is a list of rows, or an object of rows by their keys."""
-
-    path: Path
-
-    def __len__(self) -> int:
-        return len(self._rows)
-
-    def __iter__(self) -> Iterator[Row]:
-        for number, (key, row) in enumerate(self._rows.items()):
-            where = f"{self.path}: row {key}"
-            yield Row(where, number, key, _object(row, where))
-
-    @cached_property
-    def _rows(self) -> Mapping[str, object]:
-        content = _parse(_bytes_of(self.path), str(self.path))
-        if isinstance(content, list):
-            content = {str(number): row for number, row in enumerate(content)}
-        rows = _object(content, str(self.path))
-        if not rows:
-            raise BuildError(
-                f"{self.path}: the file is empty; expected a list or an object of rows."
-            )
-        return rows
-
-
-@dataclass(frozen=True)
-class Folder:
-    """A folder of JSON files, one row each."""
-
-    path: Path
-
-    def __len__(self) -> int:
-        return len(self._files)
-
-    def __iter__(self) -> Iterator[Row]:
-        for number, path in enumerate(self._files):
-            row = _object(_parse(_bytes_of(path), str(path)), str(path))
-            yield Row(str(path), number, path.stem, row)
-
-    @cached_property
-    def _files(self) -> list[Path]:
-        files = sorted(self.path.glob("*.json"))
-        if not files:
-            raise BuildError(f"{self.path}: holds no .json file; expected one template a file.")
-        return files
-
-
-@dataclass(frozen=True)
-class Parquet:
-    """A parquet file."""
-
-    path: Path
-
-    def __len__(self) -> int:
-        return int(self._file.metadata.num_rows)
-
-    def __iter__(self) -> Iterator[Row]:
-        number = 0
-        for batch in self._file.iter_batches(batch_size=256):
-            for columns in batch.to_pylist():
-                yield Row(f"{self.path}: row {number}", number, str(number), columns)
-                number += 1
-
-    @cached_property
-    def _file(self) -> Any:
-        import pyarrow
-        import pyarrow.parquet
-
-        try:
-            file = pyarrow.parquet.ParquetFile(self.path)
-        except FileNotFoundError:
-            raise BuildError(f"{self.path}: no such file.") from None
-        except pyarrow.ArrowInvalid as error:
-            raise BuildError(f"{self.path}: not a parquet file ({error}).") from None
-        if not file.metadata.num_rows:
-            raise BuildError(f"{self.path}: the file is empty; expected at least one row.")
-        return file
-
-
-@dataclass(frozen=True)
-class HubSplit:
-    """A split of a data set on the Hub; ``datasets`` maps it from its cache on disk."""
-
-    name: str
-    subset: str | None
-    split: str
-    revision: str | None
-
-    def __len__(self) -> int:
-        return len(self._rows)
-
-    def __iter__(self) -> Iterator[Row]:
-        for number, columns in enumerate(self._rows):
-            yield Row(f"{self.name}/{self.split}:{number}", number, str(number), columns)
-
-    @cached_property
-    def _rows(self) -> Any:
-        from datasets import load_dataset
-
-        try:
-            return load_dataset(self.name, self.subset, split=self.split, revision=self.revision)
-        except (OSError, ValueError, RuntimeError) as error:
-            first_line = (str(error).strip() or repr(error)).splitlines()[0]
-            raise BuildError(f"--hub {self.name} --split {self.split}: {first_line}") from error
-
-
 def open_input(options: argparse.Namespace) -> Rows:
-    """The input that ``--input`` or ``--hub`` names."""
+    """The input that ``--input`` or ``--hub`` names; a BuildError for a missing or empty one."""
     if options.hub:
-        return HubSplit(options.hub, options.subset, options.split, options.revision)
+        return _open_hub(options.hub, options.subset, options.split, options.revision)
     path: Path = options.input
     if path.is_dir():
-        return Folder(path)
-    kinds: dict[str, type[Document | Parquet]] = {".json": Document, ".parquet": Parquet}
-    return kinds.get(path.suffix.lower(), LinesFile)(path)
+        return _open_folder(path)
+    openers = {".json": _open_document, ".parquet": _open_parquet}
+    return openers.get(path.suffix.lower(), _open_lines)(path)
+
+
+def numbers(name: str, count: int) -> Rows:
+    """Rows without columns for a generator."""
+    return Rows(count, _numbered(f"{name}:", repeat({}, count)))
+
+
+def _open_lines(path: Path) -> Rows:
+    """A JSON Lines file, after one pass that counts lines and parses nothing."""
+    count, is_blank = 0, True
+    with _opened(path) as lines:
+        for line in lines:
+            count += 1
+            is_blank = is_blank and not line.strip()
+    if is_blank:
+        raise BuildError(f"{path}: the file is empty; expected one JSON object a line.")
+    return Rows(count, _read_lines(path))
+
+
+def _read_lines(path: Path) -> Iterator[Row]:
+    with _opened(path) as lines:
+        for number, line in enumerate(lines, start=1):
+            if line.strip():
+                where = f"{path}:{number}"
+                yield Row(where, number, str(number), _object(_parse(line, where), where))
+
+
+def _open_document(path: Path) -> Rows:
+    """A JSON file that is a list of rows, or an object of rows by their keys."""
+    with _opened(path) as file:
+        content = _parse(file.read(), str(path))
+    if isinstance(content, list):
+        content = {str(number): row for number, row in enumerate(content)}
+    rows = _object(content, str(path))
+    if not rows:
+        raise BuildError(f"{path}: the file is empty; expected a list or an object of rows.")
+    return Rows(len(rows), _read_document(path, rows))
+
+
+def _read_document(path: Path, rows: Mapping[str, object]) -> Iterator[Row]:
+    for number, (key, row) in enumerate(rows.items()):
+        where = f"{path}: row {key}"
+        yield Row(where, number, key, _object(row, where))
+
+
+def _open_folder(path: Path) -> Rows:
+    """A folder of JSON files, one row each."""
+    files = sorted(path.glob("*.json"))
+    if not files:
+        raise BuildError(f"{path}: holds no .json file; expected one template a file.")
+    return Rows(len(files), _read_files(files))
+
+
+def _read_files(files: Sequence[Path]) -> Iterator[Row]:
+    for number, path in enumerate(files):
+        with _opened(path) as file:
+            row = _object(_parse(file.read(), str(path)), str(path))
+        yield Row(str(path), number, path.stem, row)
+
+
+def _open_parquet(path: Path) -> Rows:
+    import pyarrow
+    import pyarrow.parquet
+
+    try:
+        file = pyarrow.parquet.ParquetFile(path)
+    except FileNotFoundError:
+        raise BuildError(f"{path}: no such file.") from None
+    except pyarrow.ArrowInvalid as error:
+        raise BuildError(f"{path}: not a parquet file ({error}).") from None
+    count = file.metadata.num_rows
+    if not count:
+        raise BuildError(f"{path}: the file is empty; expected at least one row.")
+    batches = file.iter_batches(batch_size=256)
+    rows = (columns for batch in batches for columns in batch.to_pylist())
+    return Rows(count, _numbered(f"{path}: row ", rows))
+
+
+def _open_hub(name: str, subset: str | None, split: str, revision: str | None) -> Rows:
+    """A split of a data set on the Hub; ``datasets`` maps it from its cache on disk."""
+    from datasets import load_dataset
+
+    try:
+        rows = load_dataset(name, subset, split=split, revision=revision)
+    except (OSError, ValueError, RuntimeError) as error:
+        first_line = (str(error).strip() or repr(error)).splitlines()[0]
+        raise BuildError(f"--hub {name} --split {split}: {first_line}") from error
+    return Rows(len(rows), _numbered(f"{name}/{split}:", rows))
+
+
+def _numbered(where: str, rows: Iterable[Mapping[str, object]]) -> Iterator[Row]:
+    for number, columns in enumerate(rows):
+        yield Row(f"{where}{number}", number, str(number), columns)
 
 
 def sha256_of(path: Path) -> str:
@@ -202,12 +141,6 @@ def _opened(path: Path) -> Any:
         raise BuildError(f"{path}: no such file.") from None
     except OSError as error:
         raise BuildError(f"{path}: cannot be read: {error.strerror}.") from error
-
-
-def _bytes_of(path: Path) -> bytes:
-    with _opened(path) as file:
-        content: bytes = file.read()
-    return content
 
 
 def _parse(text: bytes, where: str) -> object:

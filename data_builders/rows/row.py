@@ -1,4 +1,4 @@
-"""One row of a data set, and the options of every source that reads rows.
+"""One row of a data set, and its outcomes beside an episode.
 
     >>> Row("rows.jsonl:1", 1, "1", {"answer": 8}).text("answer")
     '8'
@@ -11,8 +11,6 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Protocol
 
 from adasr_trl.core.episode import Source
 from data_builders.errors import BuildError
@@ -22,19 +20,12 @@ UNSPLIT = ""  # split of an episode that the hash of its group decides
 
 @dataclass(frozen=True)
 class Row:
-    """One row of the input.
+    """One row of the input."""
 
-    Attributes:
-        where: File and line, or set and index, for messages.
-        number: Its line (from 1) or index (from 0).
-        key: Its key, where the input has keys; else its number.
-        columns: Values by column name.
-    """
-
-    where: str
-    number: int
-    key: str
-    columns: Mapping[str, object]
+    where: str  # file and line, or set and index, for messages
+    number: int  # its line (from 1) or index (from 0)
+    key: str  # its key, where the input has keys; else its number
+    columns: Mapping[str, object]  # values by column name
 
     def get(self, column: str) -> object:
         """The value in ``column``; a BuildError names the columns that exist."""
@@ -78,29 +69,30 @@ class Row:
         return BuildError(f"{self.where}: column {column!r} is {got}, expected {expected}.")
 
 
-class Rows(Protocol):
+@dataclass(frozen=True)
+class Rejected:
+    """A row that cannot be used."""
+
+    row: str  # where it stands, such as "gsm8k.jsonl:12"
+    reason: str  # a short code under which it is counted, such as "bad_gold"
+    detail: str  # the fault in words
+
+
+@dataclass(frozen=True)
+class Count:
+    """Adds ``by`` to the manifest's count ``name``."""
+
+    name: str
+    by: int = 1
+
+
+@dataclass(frozen=True)
+class Rows:
     """An input, or the numbers of a generator."""
 
-    def __len__(self) -> int:
-        """Rows, for the progress line; blank lines of a file may count."""
-
-    def __iter__(self) -> Iterator[Row]:
-        """The rows in their order; memory must not grow with their number."""
-
-
-def add_options(parser: argparse.ArgumentParser, *, licence: str) -> None:
-    """The input and its licence."""
-    place = parser.add_mutually_exclusive_group(required=True)
-    place.add_argument(
-        "--input", type=Path, metavar="FILE", help="a file of rows: .jsonl, .json or .parquet"
-    )
-    place.add_argument("--hub", metavar="ID", help="a data set on the Hub, such as openai/gsm8k")
-    parser.add_argument("--subset", help="the Hub set's configuration, such as main")
-    parser.add_argument("--split", default="train", help="the Hub set's split (default: train)")
-    parser.add_argument("--revision", help="the source's revision; the commit to load from the Hub")
-    parser.add_argument(
-        "--licence", default=licence, help=f"the rows' licence (default: {licence})"
-    )
+    count: int  # for the progress line; blank lines of a file may count
+    # The rows in their order, read once; memory does not grow with their number.
+    stream: Iterator[Row]
 
 
 def source_of(name: str, options: argparse.Namespace) -> Source:

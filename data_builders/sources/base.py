@@ -17,17 +17,16 @@ import argparse
 import functools
 import importlib
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, cast
 
 from adasr_trl.core.episode import Episode
 from data_builders.errors import BuildError
-from data_builders.traces.future_facts import Violation
+from data_builders.traces.future_facts import Texts, Violation
 
 if TYPE_CHECKING:
-    from data_builders.rows.outcome import Count, Rejected
-    from data_builders.rows.row import Row, Rows
+    from data_builders.rows.row import Count, Rejected, Row, Rows
     from data_builders.text.draft import Draft
 
 _FOLDER = Path(__file__).parent
@@ -36,7 +35,7 @@ _SUMMARY = re.compile(r'^SUMMARY = "(.+)"$', re.MULTILINE)
 Clauses = list[str | Violation]
 """Clauses of a thought: a violation, or the text of one that the check does not know; decided ones are left out."""
 
-Check = Callable[[str, Sequence[str], Sequence[str]], Iterator[Clauses]]
+Check = Callable[[str, Texts, Texts], Iterator[Clauses]]
 """An exact check: question, chunks and thoughts to the clauses of each thought."""
 
 

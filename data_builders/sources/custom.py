@@ -19,8 +19,7 @@ from adasr_trl.core.episode import AnswerType
 from adasr_trl.core.sentences import sentence_chunks
 from data_builders.errors import BuildError
 from data_builders.rows.inputs import open_input
-from data_builders.rows.outcome import Rejected
-from data_builders.rows.row import Row, Rows, source_of
+from data_builders.rows.row import Rejected, Row, Rows, source_of
 from data_builders.sources.common import require_licence
 from data_builders.sources.options import add_text_options
 from data_builders.text import cut

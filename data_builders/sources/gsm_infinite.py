@@ -21,7 +21,8 @@ from dataclasses import dataclass
 
 from adasr_trl.core.episode import AnswerType, Source
 from data_builders.errors import BuildError
-from data_builders.rows.inputs import Numbers
+from data_builders.rows.inputs import numbers
+from data_builders.rows.options import add_number, check_number
 from data_builders.rows.row import UNSPLIT, Row, Rows
 from data_builders.sources.common import joined_units
 from data_builders.sources.options import add_stream_options
@@ -38,7 +39,7 @@ MOST_NODES = len(PLACES) * len(COLOURS) * len(THINGS) // 2
 LARGEST = 500  # no quantity exceeds it
 _ATTEMPTS = 200
 _SIZES = (  # name, default, lowest, highest, help
-    ("count", 1000, 1, 10**9, "how many"),
+    ("count", 1000, 1, 10**9, "graphs"),
     ("layers", 3, 2, 30, "layers of quantities, the given ones included"),
     ("width", 3, 1, 12, "quantities a layer"),
 )
@@ -53,42 +54,30 @@ _SENTENCES = {  # by operator
 
 @dataclass(frozen=True)
 class Node:
-    """A quantity.
+    """A quantity."""
 
-    Attributes:
-        name: Such as "red pens in Oak Hall".
-        operands: Indices of the quantities that it is made of.
-        operator: "given", "+", "-", "*" or "sum".
-        number: The number in its sentence; 0 for a sum of quantities.
-        value: Its value.
-    """
-
-    name: str
-    operands: tuple[int, ...]
-    operator: str
-    number: int
-    value: int
+    name: str  # such as "red pens in Oak Hall"
+    operands: tuple[int, ...]  # indices of the quantities that it is made of
+    operator: str  # "given", "+", "-", "*" or "sum"
+    number: int  # the number in its sentence; 0 for a sum of quantities
+    value: int  # its value
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """The size of the graphs."""
     for name, default, _, _, what in _SIZES:
-        parser.add_argument(
-            f"--{name}", type=int, default=default, metavar="N", help=f"{what} (default: {default})"
-        )
+        add_number(parser, name, default, what)
     add_stream_options(parser)
 
 
 def open_rows(options: argparse.Namespace) -> Rows:
     """Numbers; each seeds a graph."""
     for name, _, lowest, highest, _ in _SIZES:
-        size = vars(options)[name]
-        if not lowest <= size <= highest:
-            raise BuildError(f"--{name}: got {size}; expected {lowest} to {highest}.")
+        check_number(options, name, lowest, highest)
     nodes = options.layers * options.width
     if nodes > MOST_NODES:
         raise BuildError(f"--layers times --width: got {nodes}; expected {MOST_NODES} at most.")
-    return Numbers(NAME, options.count)
+    return numbers(NAME, options.count)
 
 
 def build_row(row: Row, options: argparse.Namespace) -> Iterator[Draft]:

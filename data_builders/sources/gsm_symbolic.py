@@ -16,8 +16,8 @@ from collections.abc import Iterator
 
 from data_builders.errors import BuildError
 from data_builders.rows.inputs import open_input
-from data_builders.rows.outcome import Rejected
-from data_builders.rows.row import Row, Rows
+from data_builders.rows.options import add_number, check_number
+from data_builders.rows.row import Rejected, Row, Rows
 from data_builders.sources.gsm8k import draft_row
 from data_builders.sources.gsm_symbolic_templates import FillError, fill, read_template
 from data_builders.sources.options import add_text_options
@@ -31,15 +31,12 @@ LICENCE = "CC-BY-NC-ND-4.0"
 def add_options(parser: argparse.ArgumentParser) -> None:
     """The input, and how often templates are filled."""
     add_text_options(parser, licence=LICENCE, is_aligned=True)
-    parser.add_argument(
-        "--instances", type=int, default=50, metavar="N", help="problems a template (default: 50)"
-    )
+    add_number(parser, "instances", 50, "problems a template")
 
 
 def open_rows(options: argparse.Namespace) -> Rows:
     """The rows, or the templates."""
-    if options.instances < 1:
-        raise BuildError(f"--instances: got {options.instances}; expected 1 or more.")
+    check_number(options, "instances", 1)
     if options.licence == LICENCE and not options.ephemeral:
         raise BuildError(
             f"--licence: these rows are {LICENCE}, which forbids to write adapted ones; build them with --ephemeral for "

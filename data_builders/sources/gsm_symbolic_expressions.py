@@ -15,6 +15,7 @@ import ast
 import operator
 import random
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
@@ -75,79 +76,61 @@ def evaluate(text: str, names: Mapping[str, Any], rng: random.Random | None = No
         raise ExpressionError(f"cannot evaluate {text.strip()[:80]!r}: {reason}") from None
 
 
+@dataclass(frozen=True)
 class _Evaluator:
     """Walks one expression."""
 
-    def __init__(
-        self, names: Mapping[str, Any], functions: Mapping[str, Callable[..., Any]]
-    ) -> None:
-        self._names, self._functions = names, functions
+    names: Mapping[str, Any]
+    functions: Mapping[str, Callable[..., Any]]
 
     def value(self, node: ast.expr) -> Any:
-        handler = self._HANDLERS.get(type(node))
-        if handler is None:
-            raise ValueError(f"{type(node).__name__} is not allowed")
-        return _bounded(handler(self, node))
+        return _bounded(self._operand(node))
 
-    def _constant(self, node: Any) -> Any:
-        if node.value is not None and not isinstance(node.value, str | int | float):
-            raise ValueError(f"{node.value!r} is not allowed")
-        return node.value
+    def _operand(self, node: ast.expr) -> Any:
+        match node:
+            case ast.Constant(value=None | str() | int() | float() as value):
+                return value
+            case ast.Name(id=name) if name in self.names:
+                return self.names[name]
+            case ast.Name(id=name):
+                raise LookupError(f"unknown name {name!r}")
+            case ast.List(elts=items) | ast.Tuple(elts=items):
+                return [self.value(item) for item in items]
+            case ast.Subscript(value=items, slice=index):
+                return self.value(items)[self.value(index)]
+            case ast.Call(func=ast.Name(id=name), args=arguments, keywords=[]) if (
+                name in self.functions
+            ):
+                return self.functions[name](*map(self.value, arguments))
+            case ast.Call():
+                raise ValueError(f"unknown function {ast.unparse(node.func)!r}")
+        return self._operation(node)
 
-    def _name(self, node: Any) -> Any:
-        if node.id not in self._names:
-            raise LookupError(f"unknown name {node.id!r}")
-        return self._names[node.id]
+    def _operation(self, node: ast.expr) -> Any:
+        match node:
+            case ast.UnaryOp():
+                return _OPERATORS[type(node.op)](self.value(node.operand))
+            case ast.BinOp():
+                return _binary(node.op, self.value(node.left), self.value(node.right))
+            case ast.BoolOp():
+                combine = all if isinstance(node.op, ast.And) else any  # both stop early
+                return combine(map(self.value, node.values))
+            case ast.Compare():
+                values = [self.value(operand) for operand in (node.left, *node.comparators)]
+                pairs = zip(node.ops, values, values[1:], strict=False)
+                return all(_OPERATORS[type(op)](left, right) for op, left, right in pairs)
+            case ast.IfExp():
+                return self.value(node.body if self.value(node.test) else node.orelse)
+        raise ValueError(f"{type(node).__name__} is not allowed")
 
-    def _list(self, node: Any) -> Any:
-        return [self.value(item) for item in node.elts]
 
-    def _binary(self, node: Any) -> Any:
-        left, right = self.value(node.left), self.value(node.right)
-        if isinstance(node.op, ast.Pow) and abs(right) > MOST_EXPONENT:
-            raise ValueError("the exponent is too large")
-        # "%" formats a text, and "*" repeats a list: both could become large.
-        if isinstance(node.op, ast.Mult | ast.Mod) and not (_is_number(left) and _is_number(right)):
-            raise ValueError("only numbers are multiplied")
-        return _OPERATORS[type(node.op)](left, right)
-
-    def _unary(self, node: Any) -> Any:
-        return _OPERATORS[type(node.op)](self.value(node.operand))
-
-    def _boolean(self, node: Any) -> Any:
-        values = (self.value(operand) for operand in node.values)
-        return all(values) if isinstance(node.op, ast.And) else any(values)
-
-    def _compare(self, node: Any) -> Any:
-        values = [self.value(node.left), *(self.value(operand) for operand in node.comparators)]
-        pairs = zip(node.ops, values, values[1:], strict=False)
-        return all(_OPERATORS[type(op)](left, right) for op, left, right in pairs)
-
-    def _condition(self, node: Any) -> Any:
-        return self.value(node.body if self.value(node.test) else node.orelse)
-
-    def _index(self, node: Any) -> Any:
-        return self.value(node.value)[self.value(node.slice)]
-
-    def _call(self, node: Any) -> Any:
-        name = node.func.id if isinstance(node.func, ast.Name) else "an attribute"
-        if name not in self._functions or node.keywords:
-            raise ValueError(f"unknown function {name!r}")
-        return self._functions[name](*(self.value(argument) for argument in node.args))
-
-    _HANDLERS: Mapping[type[ast.expr], Callable[[_Evaluator, Any], Any]] = {
-        ast.Constant: _constant,
-        ast.Name: _name,
-        ast.List: _list,
-        ast.Tuple: _list,
-        ast.BinOp: _binary,
-        ast.UnaryOp: _unary,
-        ast.BoolOp: _boolean,
-        ast.Compare: _compare,
-        ast.IfExp: _condition,
-        ast.Subscript: _index,
-        ast.Call: _call,
-    }
+def _binary(op: ast.operator, left: Any, right: Any) -> Any:
+    if isinstance(op, ast.Pow) and abs(right) > MOST_EXPONENT:
+        raise ValueError("the exponent is too large")
+    # "%" formats a text, and "*" repeats a list: both could become large.
+    if isinstance(op, ast.Mult | ast.Mod) and not (_is_number(left) and _is_number(right)):
+        raise ValueError("only numbers are multiplied")
+    return _OPERATORS[type(op)](left, right)
 
 
 def _is_number(value: Any) -> bool:

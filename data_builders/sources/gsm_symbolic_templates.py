@@ -56,21 +56,14 @@ class FillError(ValueError):
 
 @dataclass(frozen=True)
 class Template:
-    """A template in its parts.
+    """A template in its parts."""
 
-    Attributes:
-        question: Text with ``{name,default}``.
-        answer: Text with ``{expression}``.
-        rules: Variables (several for one draw) and the expression that draws them.
-        conditions: Expressions that must be true.
-        result: Expression of the final answer.
-    """
-
-    question: str
-    answer: str
+    question: str  # text with ``{name,default}``
+    answer: str  # text with ``{expression}``
+    # Variables (several for one draw) and the expression that draws them.
     rules: tuple[tuple[tuple[str, ...], str], ...]
-    conditions: tuple[str, ...]
-    result: str
+    conditions: tuple[str, ...]  # expressions that must be true
+    result: str  # expression of the final answer
 
 
 @dataclass(frozen=True)

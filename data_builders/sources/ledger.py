@@ -28,7 +28,8 @@ from dataclasses import dataclass, field
 
 from adasr_trl.core.episode import AnswerType, Episode, Source
 from data_builders.errors import BuildError
-from data_builders.rows.inputs import Numbers
+from data_builders.rows.inputs import numbers
+from data_builders.rows.options import add_number, check_number, flag_of
 from data_builders.rows.row import Row, Rows
 from data_builders.sources.common import joined_units
 
@@ -64,45 +65,27 @@ _SHARES = (  # name, default, help
 
 @dataclass(frozen=True)
 class _Sentence:
-    """A sentence with the thoughts that traces may have about it.
+    """A sentence with the thoughts that traces may have about it."""
 
-    Attributes:
-        text: The sentence.
-        note: The event alone, such as "Tom + 3".
-        step: The event worked out, such as "Tom 5 + 3 = 8".
-        redundant: A thought without use, on a distractor.
-    """
-
-    text: str
-    note: str = ""
-    step: str = ""
-    redundant: str = ""
+    text: str  # the sentence
+    note: str = ""  # the event alone, such as "Tom + 3"
+    step: str = ""  # the event worked out, such as "Tom 5 + 3 = 8"
+    redundant: str = ""  # a thought without use, on a distractor
 
 
 @dataclass
 class _Story:
-    """A story in the making.
+    """A story in the making."""
 
-    Attributes:
-        rng: Decides the story.
-        trace_rng: Decides its thoughts, so that these never change the story.
-        options: The knobs.
-        person: Whose things are counted.
-        other: The person of the distractors.
-        things: Such as "coins".
-        count: Things so far.
-        sentences: The story so far.
-        to_correct: Verbs and changes that were told wrong.
-    """
-
-    rng: random.Random
-    trace_rng: random.Random
-    options: argparse.Namespace
-    person: str
-    other: str
-    things: str
-    count: int
-    sentences: list[_Sentence] = field(default_factory=list)
+    rng: random.Random  # decides the story
+    trace_rng: random.Random  # decides its thoughts, so that these never change the story
+    options: argparse.Namespace  # the knobs
+    person: str  # whose things are counted
+    other: str  # the person of the distractors
+    things: str  # such as "coins"
+    count: int  # things so far
+    sentences: list[_Sentence] = field(default_factory=list)  # the story so far
+    # Verbs and changes that were told wrong.
     to_correct: list[tuple[str, int]] = field(default_factory=list)
 
     def add_event(self, event: str, note: str, step: str) -> None:
@@ -127,24 +110,20 @@ class _Story:
 def add_options(parser: argparse.ArgumentParser) -> None:
     """The ledger's difficulty knobs."""
     for name, count, _, what in _COUNTS:
-        parser.add_argument(_flag(name), type=int, default=count, help=what)
+        add_number(parser, name, count, what)
     for name, share, what in _SHARES:
-        parser.add_argument(_flag(name), type=float, default=share, help=what)
+        add_number(parser, name, share, what)
     parser.add_argument("--wording", default="plain", help="plain, or turned: another word order")
     parser.add_argument(
         "--styles", default="eager:2,lazy:1,redundant:3", help="weights of the trace styles"
     )
-    parser.add_argument("--seed", type=int, default=0, help="seed of everything that is drawn")
-
-
-def _flag(name: str) -> str:
-    return f"--{name.replace('_', '-')}"
+    add_number(parser, "seed", 0, "seed of everything that is drawn")
 
 
 def open_rows(options: argparse.Namespace) -> Rows:
     """One row for all stories: each is compared with those before it."""
     del options
-    return Numbers(NAME, 1)
+    return numbers(NAME, 1)
 
 
 def build_row(row: Row, options: argparse.Namespace) -> Iterator[Episode]:
@@ -171,24 +150,19 @@ def build(options: argparse.Namespace) -> Iterator[Episode]:
 
 def _check(options: argparse.Namespace) -> None:
     """Refuse knobs that no story can have."""
-    given = vars(options)
     for name, _, lowest, _ in _COUNTS:
-        if given[name] < lowest:
-            raise _refusal(name, given[name], f"{lowest} or more")
+        check_number(options, name, lowest)
     for name in ("events", "others"):
-        least, most = given[f"min_{name}"], given[f"max_{name}"]
-        if most < least:
-            raise _refusal(f"max_{name}", most, f"min_{name} ({least}) or more")
+        check_number(options, f"max_{name}", vars(options)[f"min_{name}"])
     for name, _, _ in _SHARES:
-        if not 0 <= given[name] <= 1:
-            raise _refusal(name, given[name], "0 to 1")
+        check_number(options, name, 0, 1)
     if options.wording not in ("plain", "turned"):
         raise _refusal("wording", options.wording, "plain or turned")
     _weights(options.styles)
 
 
 def _refusal(name: str, got: object, expected: str) -> BuildError:
-    return BuildError(f"{_flag(name)}: got {got!r}; expected {expected}.")
+    return BuildError(f"{flag_of(name)}: got {got!r}; expected {expected}.")
 
 
 def _episode(key: str, options: argparse.Namespace, name: str, split: str) -> Episode:

@@ -30,19 +30,13 @@ _STEP = re.compile(r"(\w+) (?:(\d+) )?((?:[+-] \d+ ?)+)(?:= (\d+))?$|(\w+) (\d+)
 
 @dataclass
 class _CountChange:
-    """A change of the count.
+    """A change of the count."""
 
-    Attributes:
-        chunk: Where it is told.
-        before: The count before it.
-        changes: Added numbers; two for a correction, which first takes the wrong one back.
-        is_taken: Whether a step of the trace accounts for it.
-    """
-
-    chunk: int
-    before: int
+    chunk: int  # where it is told
+    before: int  # the count before it
+    # Added numbers; two for a correction, which first takes the wrong one back.
     changes: tuple[int, ...]
-    is_taken: bool = False
+    is_taken: bool = False  # whether a step of the trace accounts for it
 
     @property
     def after(self) -> int:

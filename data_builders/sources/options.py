@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from data_builders.rows import row
+from data_builders.rows.options import add_input_options
 from data_builders.sources import split
 from data_builders.text import cut, shape
 from data_builders.traces import align
@@ -14,7 +14,7 @@ def add_text_options(
     parser: argparse.ArgumentParser, *, licence: str, is_aligned: bool = False
 ) -> None:
     """Options of a source that reads rows; ``is_aligned``: its traces are aligned rationales."""
-    row.add_options(parser, licence=licence)
+    add_input_options(parser, licence=licence)
     add_stream_options(parser)
     if is_aligned:
         align.add_options(parser)

@@ -16,8 +16,7 @@ from functools import partial
 from adasr_trl.core.episode import AnswerType
 from adasr_trl.core.sentences import sentence_chunks
 from data_builders.rows.inputs import open_input
-from data_builders.rows.outcome import Count, Rejected
-from data_builders.rows.row import Row, source_of
+from data_builders.rows.row import Count, Rejected, Row, source_of
 from data_builders.sources.options import add_text_options
 from data_builders.text.asking import find_asking
 from data_builders.text.draft import Draft, StreamedText, Trace, Tracer

@@ -24,9 +24,9 @@ from adasr_trl.core.answers import AnswerError, check_gold
 from adasr_trl.core.episode import AnswerType
 from adasr_trl.core.sentences import sentence_chunks
 from data_builders.errors import BuildError
-from data_builders.rows.inputs import Numbers, open_input
-from data_builders.rows.outcome import Rejected
-from data_builders.rows.row import Row, Rows, source_of
+from data_builders.rows.inputs import numbers, open_input
+from data_builders.rows.options import add_number, check_number
+from data_builders.rows.row import Rejected, Row, Rows, source_of
 from data_builders.sources.common import text_key
 from data_builders.sources.options import add_stream_options
 from data_builders.text.asking import find_asking
@@ -51,9 +51,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--task", metavar="NAME", help="a task to generate, such as family_relationships"
     )
     place.add_argument("--input", type=Path, metavar="FILE", help="rows of such a task")
-    parser.add_argument(
-        "--count", type=int, default=1000, metavar="N", help="how many (default: 1000)"
-    )
+    add_number(parser, "count", 1000, "generated rows")
     parser.add_argument(
         "--licence", default=LICENCE, help=f"the rows' licence (default: {LICENCE})"
     )
@@ -66,10 +64,9 @@ def open_rows(options: argparse.Namespace) -> Rows:
     """The file, or the numbers of a generated task."""
     if options.task is None:
         return open_input(argparse.Namespace(hub=None, input=options.input))
-    if options.count < 1:
-        raise BuildError(f"--count: got {options.count}; expected 1 or more.")
+    check_number(options, "count", 1)
     _generator(options.task, options.seed, options.count)  # refuses an unknown task now
-    return Numbers(options.task, options.count)
+    return numbers(options.task, options.count)
 
 
 def build_row(row: Row, options: argparse.Namespace) -> Iterator[Draft | Rejected]:

@@ -14,6 +14,7 @@ import hashlib
 from collections.abc import Mapping, Set
 
 from data_builders.errors import BuildError
+from data_builders.rows.options import add_number
 from data_builders.text.shape import share
 
 SPLITS = ("train", "test")
@@ -21,7 +22,7 @@ SPLITS = ("train", "test")
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """How groups are divided."""
-    parser.add_argument("--seed", type=int, default=0, help="seed of the split (default: 0)")
+    add_number(parser, "seed", 0, "seed of the split")
     size = parser.add_mutually_exclusive_group()
     size.add_argument(
         "--test-share",

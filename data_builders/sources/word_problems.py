@@ -18,27 +18,16 @@ from data_builders.traces.align import aligned, needed_units
 
 @dataclass(frozen=True)
 class Problem:
-    """A word problem.
+    """A word problem."""
 
-    Attributes:
-        key: The episode's id.
-        group: Its split key.
-        where: File and line of the row.
-        text: The problem, its question included.
-        answer: Gold.
-        rationale: Lines of steps; "" for none.
-        plain_sums: Whether the rationale's sums carry no calculator annotations.
-        tags: Labels of the episode.
-    """
-
-    key: str
-    group: str
-    where: str
-    text: str
-    answer: str
-    rationale: str
-    plain_sums: bool = False
-    tags: tuple[str, ...] = ()
+    key: str  # the episode's id
+    group: str  # its split key
+    where: str  # file and line of the row
+    text: str  # the problem, its question included
+    answer: str  # gold
+    rationale: str  # lines of steps; "" for none
+    plain_sums: bool = False  # whether the rationale's sums carry no calculator annotations
+    tags: tuple[str, ...] = ()  # labels of the episode
 
 
 def draft_problem(problem: Problem, source: Source, options: argparse.Namespace) -> Draft:

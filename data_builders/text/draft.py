@@ -29,58 +29,37 @@ class UnitKind(Enum):
 
 @dataclass(frozen=True)
 class Unit:
-    """A piece of text that is never torn apart by shaping.
+    """A piece of text that is never torn apart by shaping."""
 
-    Attributes:
-        text: With the white space before it; joined, the units are the text.
-        kind: Its role.
-        fact: The draft's unit whose content it gives, or -1.
-        section: The source's own unit that it belongs to, for ``--chunk source``.
-        lead: Length of its lead-in ("No, 7 not 5: ") in characters.
-    """
-
-    text: str
-    kind: UnitKind
-    fact: int = -1
-    section: int = 0
-    lead: int = 0
+    text: str  # with the white space before it; joined, the units are the text
+    kind: UnitKind  # its role
+    fact: int = -1  # the draft's unit whose content it gives, or -1
+    section: int = 0  # the source's own unit that it belongs to, for ``--chunk source``
+    lead: int = 0  # length of its lead-in ("No, 7 not 5: ") in characters
 
 
 @dataclass(frozen=True)
 class StreamedText:
-    """A text as it arrives.
+    """A text as it arrives."""
 
-    Attributes:
-        question: Known before the stream.
-        chunks: The text in its pieces.
-        facts: New facts of each chunk: its text, with distractors, repeats and wrong facts as spaces.
-        notable: The same with wrong facts left in, which are worth a note when they arrive.
-        fact_chunk: From a unit of the draft to the chunk that completes it.
-        limit: Thoughts may stand behind the first so many chunks; later ones hold the question.
-        is_missing: Whether a fact that the answer needs was dropped.
-    """
-
-    question: str
-    chunks: tuple[str, ...]
+    question: str  # known before the stream
+    chunks: tuple[str, ...]  # the text in its pieces
+    # New facts of each chunk: its text, with distractors, repeats and wrong facts as spaces.
     facts: tuple[str, ...]
+    # The same with wrong facts left in, which are worth a note when they arrive.
     notable: tuple[str, ...]
-    fact_chunk: Mapping[int, int]
-    limit: int
-    is_missing: bool
+    fact_chunk: Mapping[int, int]  # from a unit of the draft to the chunk that completes it
+    limit: int  # thoughts may stand behind the first so many chunks; later ones hold the question
+    is_missing: bool  # whether a fact that the answer needs was dropped
 
 
 @dataclass(frozen=True)
 class Trace:
-    """A trace of one text.
+    """A trace of one text."""
 
-    Attributes:
-        thoughts: One for each chunk, "" for a skip.
-        deep: Reasoning behind the last chunk.
-        counts: For the manifest, such as the number of steps in the thoughts.
-    """
-
-    thoughts: tuple[str, ...]
-    deep: str
+    thoughts: tuple[str, ...]  # one for each chunk, "" for a skip
+    deep: str  # reasoning behind the last chunk
+    # For the manifest, such as the number of steps in the thoughts.
     counts: Mapping[str, int] = field(default_factory=dict)
 
 
@@ -89,42 +68,26 @@ Tracer = Callable[[StreamedText], Trace | None]
 
 @dataclass(frozen=True)
 class Draft:
-    """A row before shaping.
+    """A row before shaping."""
 
-    Attributes:
-        key: The episode's id.
-        group: Leak-safe split key.
-        where: File and line of the row, for messages.
-        question: The asking sentence; "" where no sentence of its own asks.
-        units: The text, loss-free.
-        answer: Gold.
-        answer_type: How it is compared.
-        source: Provenance; an empty split is decided by the group's hash.
-        asking: Index of the asking unit, or None if ``question`` is no part of the text.
-        sections: The source's own unit of each unit, or () if they are the same.
-        is_cut: Whether the units are the chunks already (a given trace has one thought for each).
-        is_sentences: Whether the units are sentences, so that ``--chunk sentence`` keeps them.
-        is_order_free: Whether the order of the units may change.
-        needed: Gives the units without which the question has no answer; None for an unknown set.
-        tracer: Gives the trace, or None for no trace.
-        arrival_seconds: End of each unit in the recording, or ().
-        tags: Labels of the episode.
-    """
-
-    key: str
-    group: str
-    where: str
-    question: str
-    units: tuple[str, ...]
-    answer: str
-    answer_type: AnswerType
-    source: Source
+    key: str  # the episode's id
+    group: str  # leak-safe split key
+    where: str  # file and line of the row, for messages
+    question: str  # the asking sentence; "" where no sentence of its own asks
+    units: tuple[str, ...]  # the text, loss-free
+    answer: str  # gold
+    answer_type: AnswerType  # how it is compared
+    source: Source  # provenance; an empty split is decided by the group's hash
+    # Index of the asking unit, or None if ``question`` is no part of the text.
     asking: int | None = None
-    sections: tuple[int, ...] = ()
+    sections: tuple[int, ...] = ()  # the source's own unit of each unit, or () if they are the same
+    # Whether the units are the chunks already (a given trace has one thought for each).
     is_cut: bool = False
+    # Whether the units are sentences, so that ``--chunk sentence`` keeps them.
     is_sentences: bool = True
-    is_order_free: bool = False
+    is_order_free: bool = False  # whether the order of the units may change
+    # Gives the units without which the question has no answer; None for an unknown set.
     needed: Callable[[], frozenset[int]] | None = None
-    tracer: Tracer | None = None
-    arrival_seconds: tuple[float, ...] = ()
-    tags: tuple[str, ...] = ()
+    tracer: Tracer | None = None  # gives the trace, or None for no trace
+    arrival_seconds: tuple[float, ...] = ()  # end of each unit in the recording, or ()
+    tags: tuple[str, ...] = ()  # labels of the episode

@@ -110,29 +110,18 @@ _CARELESS = re.compile(rf"{_QUANTITY.pattern}|\b(?P<counted>{'|'.join(_COUNTED)}
 
 
 class Number(NamedTuple):
-    """A number in a text.
+    """A number in a text."""
 
-    Attributes:
-        values: What a calculation may write for it.
-        start: Its first character in the text.
-        end: The character behind it.
-    """
-
-    values: frozenset[float]
-    start: int
-    end: int
+    values: frozenset[float]  # what a calculation may write for it
+    start: int  # its first character in the text
+    end: int  # the character behind it
 
 
 class Quantity(NamedTuple):
-    """A number with its surroundings.
+    """A number with its surroundings."""
 
-    Attributes:
-        values: What a calculation may write for it.
-        around: The text near it.
-    """
-
-    values: frozenset[float]
-    around: str
+    values: frozenset[float]  # what a calculation may write for it
+    around: str  # the text near it
 
     def shared(self, stems: frozenset[str]) -> int:
         """How many stems of the content words near it are among ``stems``."""

@@ -16,6 +16,7 @@ import random
 import re
 from dataclasses import dataclass, replace
 
+from data_builders.rows.options import add_switch
 from data_builders.text.distractors import draw_distractor
 from data_builders.text.draft import Draft, Unit, UnitKind
 
@@ -31,19 +32,12 @@ _DIGITS = re.compile(r"\d+")
 
 @dataclass(frozen=True)
 class Shaped:
-    """The units of a draft after shaping.
+    """The units of a draft after shaping."""
 
-    Attributes:
-        question: Known before the stream.
-        units: The text.
-        applied: The transformations that changed it.
-        is_missing: Whether a fact that the answer needs was dropped.
-    """
-
-    question: str
-    units: tuple[Unit, ...]
-    applied: tuple[str, ...]
-    is_missing: bool
+    question: str  # known before the stream
+    units: tuple[Unit, ...]  # the text
+    applied: tuple[str, ...]  # the transformations that changed it
+    is_missing: bool  # whether a fact that the answer needs was dropped
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -54,12 +48,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         default="first",
         help="known before the stream (default), where the text asks it or at its end, or only behind everything else",
     )
-    parser.add_argument(
-        "--shuffle",
-        action=argparse.BooleanOptionalAction,
-        default=False,
-        help="shuffle sentences where order does not matter",
-    )
+    add_switch(parser, "shuffle", "shuffle sentences where order does not matter")
     for name, what in (
         ("distractors", "chance of a distractor behind each sentence"),
         ("repeats", "chance that a sentence is said again later"),

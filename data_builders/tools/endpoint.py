@@ -28,54 +28,32 @@ MAX_WAIT_SECONDS = 60.0
 
 @dataclass(frozen=True)
 class EndpointSettings:
-    """Address, model and limits of an endpoint.
+    """Address, model and limits of an endpoint."""
 
-    Attributes:
-        url: The API's root, such as https://api.openai.com/v1.
-        model: The endpoint's name of the model.
-        cache: Folder of the replies.
-        key_variable: Environment variable of the key; without a value none is sent.
-        temperature: Sampling temperature.
-        max_tokens: Longest reply.
-        concurrency: Requests at once.
-        requests_per_minute: Rate; 0 for no limit.
-        retries: New attempts after a full or failing server.
-        timeout_seconds: Longest wait for one request.
-        input_price: Dollars a million tokens of requests.
-        output_price: Dollars a million tokens of replies.
-        max_cost: Dollars after which nothing more is sent, or None.
-    """
-
-    url: str
-    model: str
-    cache: Path
+    url: str  # the API's root, such as https://api.openai.com/v1
+    model: str  # the endpoint's name of the model
+    cache: Path  # folder of the replies
+    # Environment variable of the key; without a value none is sent.
     key_variable: str = "OPENAI_API_KEY"
-    temperature: float = 0.7
-    max_tokens: int = 2048
-    concurrency: int = 8
-    requests_per_minute: float = 0.0
-    retries: int = 6
-    timeout_seconds: float = 300.0
-    input_price: float = 0.0
-    output_price: float = 0.0
-    max_cost: float | None = None
+    temperature: float = 0.7  # sampling temperature
+    max_tokens: int = 2048  # longest reply
+    concurrency: int = 8  # requests at once
+    requests_per_minute: float = 0.0  # rate; 0 for no limit
+    retries: int = 6  # new attempts after a full or failing server
+    timeout_seconds: float = 300.0  # longest wait for one request
+    input_price: float = 0.0  # dollars a million tokens of requests
+    output_price: float = 0.0  # dollars a million tokens of replies
+    max_cost: float | None = None  # dollars after which nothing more is sent, or None
 
 
 @dataclass(frozen=True)
 class Reply:
-    """A reply of the model.
+    """A reply of the model."""
 
-    Attributes:
-        text: The reply.
-        is_whole: Whether it ended by itself, not at the limit of tokens.
-        input_tokens: Tokens of the request, in the endpoint's count.
-        output_tokens: Tokens of the reply.
-    """
-
-    text: str
-    is_whole: bool
-    input_tokens: int
-    output_tokens: int
+    text: str  # the reply
+    is_whole: bool  # whether it ended by itself, not at the limit of tokens
+    input_tokens: int  # tokens of the request, in the endpoint's count
+    output_tokens: int  # tokens of the reply
 
 
 @dataclass
@@ -91,17 +69,11 @@ class Spent:
 
 @dataclass
 class Endpoint:
-    """A client for several tasks at once.
+    """A client for several tasks at once."""
 
-    Attributes:
-        settings: Address, model and limits.
-        transport: A stand-in for the network in tests, or None.
-        spent: Costs so far.
-    """
-
-    settings: EndpointSettings
-    transport: Any = None
-    spent: Spent = field(default_factory=Spent)
+    settings: EndpointSettings  # address, model and limits
+    transport: Any = None  # a stand-in for the network in tests, or None
+    spent: Spent = field(default_factory=Spent)  # costs so far
     _next_slot: float = 0.0
 
     async def __aenter__(self) -> Endpoint:
@@ -156,7 +128,7 @@ class Endpoint:
         cost += reply.output_tokens * self.settings.output_price
         self.spent.dollars += cost / MILLION
 
-    async def _send(self, body: dict[str, Any]) -> Any:
+    async def _send(self, body: dict[str, Any]) -> str:
         """The endpoint's answer; a full or failing server is asked again."""
         import httpx2
 
@@ -172,7 +144,7 @@ class Endpoint:
                 trouble = str(error) or type(error).__name__
             else:
                 if response.status_code == 200:
-                    return _json_of(response.text, url)
+                    return str(response.text)
                 trouble = f"HTTP {response.status_code}: {response.text.strip()[:200]}"
                 if response.status_code != 429 and response.status_code < 500:
                     raise BuildError(f"--endpoint {url}: {trouble}; correct the request's options.")
@@ -214,23 +186,18 @@ def _read_cached(path: Path) -> Reply | None:
         return None
 
 
-def _json_of(text: str, url: str) -> Any:
+def _reply_of(text: str, url: str) -> Reply:
     try:
-        return json.loads(text)
-    except ValueError:
-        raise BuildError(f"--endpoint {url}: answered no JSON ({text.strip()[:80]!r}).") from None
-
-
-def _reply_of(answer: Any, url: str) -> Reply:
-    try:
-        choice = answer["choices"][0]
-        usage = answer.get("usage") or {}
+        answer = json.loads(text)
+        choice, usage = answer["choices"][0], answer.get("usage") or {}
         return Reply(
             text=str(choice["message"]["content"] or ""),
             is_whole=choice.get("finish_reason") != "length",
             input_tokens=int(usage.get("prompt_tokens") or 0),
             output_tokens=int(usage.get("completion_tokens") or 0),
         )
+    except json.JSONDecodeError:
+        raise BuildError(f"--endpoint {url}: answered no JSON ({text.strip()[:80]!r}).") from None
     except (KeyError, IndexError, TypeError, ValueError, AttributeError):
         raise BuildError(
             f"--endpoint {url}: the answer has no choices[0].message.content; is it OpenAI-compatible?"

@@ -23,7 +23,8 @@ from adasr_trl.core.clock import arrivals
 from adasr_trl.core.episode import Episode, read_episodes
 from data_builders.pipeline.exact_checks import early_facts
 from data_builders.pipeline.manifest import built_files
-from data_builders.pipeline.tally import CLOCK
+from data_builders.pipeline.tally import CLOCK, Statistics
+from data_builders.rows.options import add_number
 from data_builders.sources.split import SPLITS
 from data_builders.tools.near import NearIndex
 
@@ -32,45 +33,29 @@ NEAR = 0.8  # share of a test text's runs from which on it counts as a near-dupl
 
 @dataclass
 class QualityReport:
-    """Counts of a build.
+    """Counts of a build."""
 
-    Attributes:
-        sizes: Episodes of each file.
-        seconds: Stream seconds of every episode.
-        chunks: Chunks of every episode.
-        answer_types: Episodes of each type.
-        unparsed: Episodes whose gold answer cannot be compared.
-        thoughts: Thoughts, skips included.
-        skips: Skips.
-        traced: Episodes with a trace.
-        tags: Episodes with each tag.
-        sources: Episodes by name, revision and licence.
-        shared_groups: Groups in both files.
-        near: Test episode, training episode and shared part of near-duplicates.
-        early: Episode and fact of every trace with a fact from the future.
-        sample: Episodes drawn to be shown.
-    """
-
-    sizes: dict[str, int] = field(default_factory=dict)
-    seconds: list[float] = field(default_factory=list)
-    chunks: list[int] = field(default_factory=list)
-    answer_types: Counter[str] = field(default_factory=Counter)
+    sizes: dict[str, int] = field(default_factory=dict)  # episodes of each file
+    seconds: list[float] = field(default_factory=list)  # stream seconds of every episode
+    chunks: list[int] = field(default_factory=list)  # chunks of every episode
+    statistics: Statistics = field(default_factory=Statistics)  # over the episodes
+    # Episodes whose gold answer cannot be compared.
     unparsed: list[str] = field(default_factory=list)
-    thoughts: int = 0
-    skips: int = 0
-    traced: int = 0
-    tags: Counter[str] = field(default_factory=Counter)
+    tags: Counter[str] = field(default_factory=Counter)  # episodes with each tag
+    # Episodes by name, revision and licence.
     sources: Counter[tuple[str, str, str]] = field(default_factory=Counter)
-    shared_groups: set[str] = field(default_factory=set)
+    shared_groups: set[str] = field(default_factory=set)  # groups in both files
+    # Test episode, training episode and shared part of near-duplicates.
     near: list[tuple[str, str, float]] = field(default_factory=list)
+    # Episode and fact of every trace with a fact from the future.
     early: list[tuple[str, str]] = field(default_factory=list)
-    sample: list[Episode] = field(default_factory=list)
+    sample: list[Episode] = field(default_factory=list)  # episodes drawn to be shown
 
     def add(self, episode: Episode) -> None:
         """Count one episode."""
         self.seconds.append(arrivals(episode, CLOCK)[-1])
         self.chunks.append(len(episode.chunks))
-        self.answer_types[episode.answer_type.value] += 1
+        self.statistics.add(episode)
         self.tags.update(episode.tags)
         source = episode.source
         self.sources[source.name, source.revision, source.licence] += 1
@@ -80,9 +65,6 @@ class QualityReport:
             self.unparsed.append(episode.id)
         if episode.thoughts is None:
             return
-        self.traced += 1
-        self.thoughts += len(episode.thoughts)
-        self.skips += sum(not thought for thought in episode.thoughts)
         early = early_facts(source.name, episode.question, episode.chunks, episode.thoughts)
         if early:
             self.early.append((episode.id, early[0].fact))
@@ -91,10 +73,8 @@ class QualityReport:
 def add_options(parser: argparse.ArgumentParser) -> None:
     """The build, and the episodes to show."""
     parser.add_argument("directory", type=Path, metavar="DIR", help="a build")
-    parser.add_argument(
-        "--episodes", type=int, default=10, metavar="N", help="how many to show (default: 10)"
-    )
-    parser.add_argument("--seed", type=int, default=0, help="which ones (default: 0)")
+    add_number(parser, "episodes", 10, "episodes to show")
+    add_number(parser, "seed", 0, "seed of their choice")
 
 
 def inspect(directory: Path, *, episodes: int = 10, seed: int = 0) -> QualityReport:
@@ -141,23 +121,23 @@ def render(report: QualityReport, name: str) -> str:
 
 
 def _counts(report: QualityReport, name: str) -> Iterator[str]:
-    total = sum(report.sizes.values())
+    total, counted = sum(report.sizes.values()), report.statistics
     sizes = ", ".join(f"{report.sizes[s]:,} in {s}.jsonl" for s in SPLITS if s in report.sizes)
     yield f"{name}: {sizes}"
     for (source, revision, licence), count in sorted(report.sources.items()):
         yield f"source          {source} at {revision}, {licence}: {count:,}"
     yield f"stream seconds  {_spread(report.seconds)} at {CLOCK.words_per_minute:g} words a minute"
     yield f"chunks          {_spread(report.chunks)}"
-    kinds = ", ".join(f"{kind} {count:,}" for kind, count in sorted(report.answer_types.items()))
+    kinds = ", ".join(f"{kind} {count:,}" for kind, count in sorted(counted.answer_types.items()))
     yield f"answer types    {kinds}"
     yield f"gold answers    {total - len(report.unparsed):,} of {total:,} parse{_first(report.unparsed)}"
     if report.tags:
         yield "tags            " + ", ".join(f"{t} {n:,}" for t, n in sorted(report.tags.items()))
-    if report.thoughts:
-        yield f"traces          {report.traced:,} of {total:,} episodes"
-        yield f"skip share      {report.skips / report.thoughts:.2f}"
+    if counted.thoughts:
+        yield f"traces          {counted.traced:,} of {total:,} episodes"
+        yield f"skip share      {counted.skips / counted.thoughts:.2f}"
         early = [f"{key} ({fact})" for key, fact in report.early]
-        yield f"future facts    {len(early):,} of {report.traced:,} traces state a fact before it is read{_first(early)}"
+        yield f"future facts    {len(early):,} of {counted.traced:,} traces state a fact before it is read{_first(early)}"
     near = [f"{test} and {train} ({part:.0%})" for test, train, part in report.near]
     groups = sorted(report.shared_groups)
     yield (

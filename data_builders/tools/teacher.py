@@ -19,9 +19,9 @@ import string
 from collections import Counter, deque
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from adasr_trl.core.answers import is_right
 from adasr_trl.core.episode import AnswerType, Episode, read_episodes, to_json
@@ -29,8 +29,9 @@ from adasr_trl.core.files import atomic_writer, write_text
 from data_builders.errors import BuildError
 from data_builders.pipeline import manifest as manifests
 from data_builders.pipeline import quality
-from data_builders.pipeline.quality import Bounds, RejectedTrace, bounds_of, fault_of
+from data_builders.pipeline.quality import Bounds, RejectedTrace, bounds_of, fault_of, to_line
 from data_builders.pipeline.run import TRACES_FILE
+from data_builders.rows.options import add_number, add_switch, check_number
 from data_builders.tools.endpoint import Endpoint, EndpointSettings
 
 PROMPT = Path(__file__).parent / "prompts" / "teacher.txt"
@@ -42,16 +43,6 @@ _FORMS = {
     AnswerType.CHOICE: "the label alone",
     AnswerType.TEXT: "the answer in a few words",
 }
-_NUMBERS: tuple[tuple[str, float, str], ...] = (  # option, default (its type counts), help
-    ("attempts", 2, "replies an episode"),
-    ("max-tokens", 2048, "of a reply"),
-    ("concurrency", 8, "requests at once"),
-    ("retries", 6, "of a request"),
-    ("temperature", 0.7, "of sampling"),
-    ("requests-per-minute", 0.0, "0 for no limit"),
-    ("input-price", 0.0, "dollars a million tokens of requests"),
-    ("output-price", 0.0, "dollars a million tokens of replies"),
-)
 
 
 @dataclass(frozen=True)
@@ -65,19 +56,12 @@ class ParsedReply:
 
 @dataclass
 class Taught:
-    """Result of a run.
+    """Result of a run."""
 
-    Attributes:
-        files: Episodes of each file written.
-        traced: Episodes with a trace.
-        reasons: Rejected replies by reason.
-        spent: Requests, tokens and dollars.
-    """
-
-    files: Counter[str] = field(default_factory=Counter)
-    traced: int = 0
-    reasons: Counter[str] = field(default_factory=Counter)
-    spent: dict[str, Any] = field(default_factory=dict)
+    files: Counter[str] = field(default_factory=Counter)  # episodes of each file written
+    traced: int = 0  # episodes with a trace
+    reasons: Counter[str] = field(default_factory=Counter)  # rejected replies by reason
+    spent: dict[str, Any] = field(default_factory=dict)  # requests, tokens and dollars
 
 
 Progress = Callable[[Taught], None]
@@ -100,16 +84,16 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--limit", type=int, metavar="N", help="only the first N episodes of each file"
     )
     parser.add_argument("--max-cost", type=float, metavar="DOLLARS", help="stop when it is spent")
-    for name, default, what in _NUMBERS:
-        what = f"{what} (default: {default:g})"
-        parser.add_argument(f"--{name}", type=type(default), default=default, help=what)
-    for name, what in (
-        ("replace", "ask for all episodes"),
-        ("keep-untraced", "write episodes without a trace, too"),
-    ):
-        parser.add_argument(
-            f"--{name}", action=argparse.BooleanOptionalAction, default=False, help=what
-        )
+    add_number(parser, "attempts", 2, "replies an episode")
+    add_number(parser, "max-tokens", 2048, "tokens of a reply")
+    add_number(parser, "concurrency", 8, "requests at once")
+    add_number(parser, "retries", 6, "retries of a request")
+    add_number(parser, "temperature", 0.7, "sampling temperature")
+    add_number(parser, "requests-per-minute", 0.0, "rate; 0 for no limit")
+    add_number(parser, "input-price", 0.0, "dollars a million tokens of requests")
+    add_number(parser, "output-price", 0.0, "dollars a million tokens of replies")
+    add_switch(parser, "replace", "ask for all episodes")
+    add_switch(parser, "keep-untraced", "write episodes without a trace, too")
     quality.add_options(parser)
 
 
@@ -188,7 +172,8 @@ async def _teach(
                         out.write(to_json(episode) + "\n")
                         taught.files[path.name] += 1
                     taught.traced += episode.thoughts is not None
-                    _write_faults(faults, rejected, taught)
+                    taught.reasons.update(fault.reason for fault in faults)
+                    rejected.writelines(to_line(fault) for fault in faults)
                     taught.spent = vars(endpoint.spent)
                     progress(taught)
                 if not taught.files[path.name]:
@@ -243,18 +228,10 @@ async def _ask(
     return bare, faults
 
 
-def _write_faults(faults: list[RejectedTrace], rejected: IO[str], taught: Taught) -> None:
-    for fault in faults:
-        taught.reasons[fault.reason] += 1
-        rejected.write(json.dumps(asdict(fault), ensure_ascii=False) + "\n")
-
-
 def _settings(options: argparse.Namespace) -> EndpointSettings:
     given = vars(options)
     for name in ("attempts", "concurrency", "max_tokens"):
-        if given[name] < 1:
-            flag = name.replace("_", "-")
-            raise BuildError(f"--{flag}: got {given[name]}; expected 1 or more.")
+        check_number(options, name, 1)
     names = {setting.name for setting in fields(EndpointSettings)} & given.keys() - {
         "cache",
         "model",

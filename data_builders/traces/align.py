@@ -18,6 +18,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 
+from data_builders.rows.options import add_switch
 from data_builders.text.draft import StreamedText, Trace, Tracer
 from data_builders.text.quantities import (
     Quantity,
@@ -45,39 +46,25 @@ MISSING_DEEP = "A number that this needs is not given"
 
 @dataclass(frozen=True)
 class Step:
-    """One line of a rationale.
+    """One line of a rationale."""
 
-    Attributes:
-        text: The line without calculator annotations.
-        operands: The numbers that it starts from.
-        results: The numbers that it derives.
-        is_calculated: Whether it carries a calculator annotation.
-    """
-
-    text: str
-    operands: frozenset[float]
-    results: frozenset[float]
-    is_calculated: bool
+    text: str  # the line without calculator annotations
+    operands: frozenset[float]  # the numbers that it starts from
+    results: frozenset[float]  # the numbers that it derives
+    is_calculated: bool  # whether it carries a calculator annotation
 
 
 @dataclass(frozen=True)
 class Guards:
-    """Guards against a step that comes too early.
+    """Guards against a step that comes too early."""
 
-    Attributes:
-        final_step: The last calculated step and all behind it wait: it would answer a question not yet asked.
-        latest_place: Where the problem holds a number several times, the latest of the about equally fitting places
-            counts; else the first.
-        words: Every content word that the step shares with the problem has been read.
-        order: Steps keep the order of the rationale.
-        number_words: "First", "pair", "couple" and a pronoun "one" are no numbers.
-    """
-
+    # The last calculated step and all behind it wait: it would answer a question not yet asked.
     final_step: bool = True
+    # Where the problem holds a number several times, the latest of the about equally fitting places counts; else the first.
     latest_place: bool = True
-    words: bool = True
-    order: bool = True
-    number_words: bool = True
+    words: bool = True  # every content word that the step shares with the problem has been read
+    order: bool = True  # steps keep the order of the rationale
+    number_words: bool = True  # "First", "pair", "couple" and a pronoun "one" are no numbers
 
 
 ALL_GUARDS = Guards()
@@ -86,15 +73,10 @@ _GUARDS = tuple(guard.name for guard in fields(Guards))
 
 @dataclass(frozen=True)
 class Placement:
-    """Chunks of the steps.
+    """Chunks of the steps."""
 
-    Attributes:
-        chunks: The chunk that each step stands behind; None is the deep part.
-        held: How many steps each guard moved to a later chunk or to the deep part.
-    """
-
-    chunks: list[int | None]
-    held: Mapping[str, int]
+    chunks: list[int | None]  # the chunk that each step stands behind; None is the deep part
+    held: Mapping[str, int]  # how many steps each guard moved to a later chunk or to the deep part
 
 
 @dataclass
@@ -121,14 +103,10 @@ class _Reading:
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Notes, and a switch for each guard."""
-    notes = "a short note, not a skip, for a chunk that has a number but no step (default: on)"
-    guards = {
-        f"guard-{name.replace('_', '-')}": "see align.Guards (default: on)" for name in _GUARDS
-    }
-    for name, what in {"notes": notes, **guards}.items():
-        parser.add_argument(
-            f"--{name}", action=argparse.BooleanOptionalAction, default=True, help=what
-        )
+    what = "a short note, not a skip, for a chunk that has a number but no step (default: on)"
+    add_switch(parser, "notes", what, default=True)
+    for guard in _GUARDS:
+        add_switch(parser, f"guard_{guard}", "see align.Guards (default: on)", default=True)
 
 
 def aligned(rationale: str, options: argparse.Namespace, *, plain_sums: bool = False) -> Tracer:
@@ -226,7 +204,9 @@ def place_steps(
     derived: dict[float, int] = {}  # chunk of each result
     placed: list[int | None] = []
     earliest = 0
-    final = first_deep_step(steps) if guards.final_step else len(steps)
+    calculated = [index for index, step in enumerate(steps) if step.is_calculated]
+    last = calculated[-1] if calculated else 0
+    final = last if guards.final_step else len(steps)
     for step in steps[:final]:
         chunk = _chunk_of(step, reading, derived, guards, held)
         if chunk is not None and chunk < earliest and guards.order:
@@ -243,12 +223,6 @@ def place_steps(
     if waiting := sum(step.is_calculated for step in steps[final:]):
         held["final_step"] += waiting
     return Placement(placed + [None] * (len(steps) - len(placed)), held)
-
-
-def first_deep_step(steps: Sequence[Step]) -> int:
-    """The last calculated step, which answers the question; it and all behind it wait."""
-    calculated = [index for index, step in enumerate(steps) if step.is_calculated]
-    return calculated[-1] if calculated else 0
 
 
 def _chunk_of(

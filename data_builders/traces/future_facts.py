@@ -3,12 +3,11 @@
     >>> [v.fact for v in future_facts("How many?", ("Tom has 5 hens.", " He buys 3."), ("Tom 5 + 3 = 8", ""))]
     ['3']
 
-A word, a number, or a whole clause that first occurs in a later chunk is a fact from the future. A number that also occurs
-earlier is decided by accounting. Each use of it in a thought takes an occurrence: in its own chunk, as the result of an
-earlier step, or in an earlier chunk whose words match. A use that takes one twice, or a worse match, is a violation if a
-later chunk holds the number and no thought accounts for it. Results of steps are facts of their own, if the arithmetic is
-right. All of this is our own. Left out: facts in other words, the order of inferences without numbers, and scripts
-without spaces between words (their numbers are checked).
+A word, a number, or a whole clause that first occurs in a later chunk is a fact from the future. Numbers that also occur
+earlier are decided by accounting: each use takes an occurrence in its own chunk, the result of an earlier step, or an
+earlier chunk whose words match. A use that takes one twice, or a worse match, is a violation if a later chunk holds the
+number and no thought accounts for it. Results of right sums are facts of their own. All of this is our own. Left out: facts
+in other words, inferences without numbers, and scripts without spaces between words (their numbers are checked).
 """
 
 from __future__ import annotations
@@ -27,6 +26,8 @@ from data_builders.text.quantities import (
     plain_numbers,
 )
 
+Texts = Sequence[str]
+
 QUESTION = -1  # the chunk of what is known before the stream
 _MOST_ALIKE = 20  # on either side, chunks with the same first words that a clause is compared with
 _LONG_ENOUGH = 12  # characters from which on a text said again is a repeat, no coincidence
@@ -43,32 +44,20 @@ _GOES_ON = re.compile(rf"\s*{_OPERATOR}\s*[$\u20ac\u00a3(]?\d")
 
 @dataclass(frozen=True)
 class Violation:
-    """A fact that a thought states too early.
+    """A fact that a thought states too early."""
 
-    Attributes:
-        chunk: The chunk of the thought.
-        fact: The word, number or clause.
-        read_at: The chunk that gives it.
-    """
-
-    chunk: int
-    fact: str
-    read_at: int
+    chunk: int  # the chunk of the thought
+    fact: str  # the word, number or clause
+    read_at: int  # the chunk that gives it
 
 
 @dataclass
 class _Occurrence:
-    """A number where it is read, or derived by a step.
+    """A number where it is read, or derived by a step."""
 
-    Attributes:
-        chunk: Where.
-        quantity: The number with its surroundings; None for a derived one.
-        is_taken: Whether a thought used it.
-    """
-
-    chunk: int
-    quantity: Quantity | None
-    is_taken: bool = False
+    chunk: int  # where
+    quantity: Quantity | None  # the number with its surroundings; None for a derived one
+    is_taken: bool = False  # whether a thought used it
 
     def match(self, stems: frozenset[str]) -> int:
         """How many content words its surroundings share with a thought."""
@@ -77,21 +66,13 @@ class _Occurrence:
 
 @dataclass(frozen=True)
 class _Use:
-    """A number in a thought.
+    """A number in a thought."""
 
-    Attributes:
-        chunk: The thought's chunk.
-        value: The number.
-        stems: Of the thought's content words.
-        taken: The occurrence that accounts for it, or None.
-        is_again: Whether it was taken before.
-    """
-
-    chunk: int
-    value: float
-    stems: frozenset[str]
-    taken: _Occurrence | None
-    is_again: bool
+    chunk: int  # the thought's chunk
+    value: float  # the number
+    stems: frozenset[str]  # of the thought's content words
+    taken: _Occurrence | None  # the occurrence that accounts for it, or None
+    is_again: bool  # whether it was taken before
 
 
 @dataclass
@@ -144,23 +125,16 @@ def _best_match(
     return max(known, key=rank)
 
 
-def future_facts(
-    question: str, chunks: Sequence[str], thoughts: Sequence[str]
-) -> tuple[Violation, ...]:
+def future_facts(question: str, chunks: Texts, thoughts: Texts) -> tuple[Violation, ...]:
     """Every fact that a thought states before it has been read; ``question`` is read before the first chunk."""
     if not any(thoughts):
         return ()
-    violations = [
-        *_early_words(question, chunks, thoughts),
-        *_early_numbers(question, chunks, thoughts),
-        *_early_clauses(question, chunks, thoughts),
-    ]
+    checks = (_early_words, _early_numbers, _early_clauses)
+    violations = (v for find in checks for v in find(question, chunks, thoughts))
     return tuple(sorted(violations, key=lambda violation: violation.chunk))
 
 
-def _early_words(
-    question: str, chunks: Sequence[str], thoughts: Sequence[str]
-) -> Iterator[Violation]:
+def _early_words(question: str, chunks: Texts, thoughts: Texts) -> Iterator[Violation]:
     first: dict[str, int] = dict.fromkeys(content_stems(question), QUESTION)
     for chunk, text in enumerate(chunks):
         for stem in content_stems(text):
@@ -171,9 +145,7 @@ def _early_words(
                 yield Violation(chunk, stem, first[stem])
 
 
-def _early_clauses(
-    question: str, chunks: Sequence[str], thoughts: Sequence[str]
-) -> Iterator[Violation]:
+def _early_clauses(question: str, chunks: Texts, thoughts: Texts) -> Iterator[Violation]:
     """A later chunk in its own words: three content words in its order, or two that are all of a clause."""
     stems_of = [content_stems(text) for text in chunks]
     starting: dict[tuple[str, ...], list[int]] = {}  # chunks by their first two stems
@@ -187,28 +159,22 @@ def _early_clauses(
                 alike = starting.get(stems[start : start + 2], [])
                 read = bisect_right(alike, chunk)
                 for later in alike[read : read + _MOST_ALIKE]:
-                    known = [stems_of[i] for i in alike[max(0, read - _MOST_ALIKE) : read]]
-                    if _is_said(stems, start, stems_of[later]) and not _was_read(
-                        stems_of[later], question, known
-                    ):
+                    told = stems_of[later]
+                    is_said = (
+                        stems == told if len(told) == 2 else stems[start:][: len(told)] == told
+                    )
+                    before = [stems_of[i] for i in alike[max(0, read - _MOST_ALIKE) : read]]
+                    if is_said and not _was_read(told, question, before):
                         yield Violation(chunk, chunks[later].strip(), later)
 
 
-def _is_said(stems: tuple[str, ...], start: int, chunk: tuple[str, ...]) -> bool:
-    if len(chunk) == 2:
-        return stems == chunk
-    return stems[start : start + len(chunk)] == chunk
-
-
-def _was_read(chunk: tuple[str, ...], question: str, before: Sequence[tuple[str, ...]]) -> bool:
+def _was_read(stems: tuple[str, ...], question: str, before: Sequence[tuple[str, ...]]) -> bool:
     """Whether an earlier chunk or the question says the same."""
     asked = f" {' '.join(content_stems(question))} "
-    return f" {' '.join(chunk)} " in asked or any(stems[: len(chunk)] == chunk for stems in before)
+    return f" {' '.join(stems)} " in asked or any(other[: len(stems)] == stems for other in before)
 
 
-def _early_numbers(
-    question: str, chunks: Sequence[str], thoughts: Sequence[str]
-) -> Iterator[Violation]:
+def _early_numbers(question: str, chunks: Texts, thoughts: Texts) -> Iterator[Violation]:
     if not any(thoughts[:-1]):
         return  # nothing is read behind the last chunk
     accounts = _Accounts()

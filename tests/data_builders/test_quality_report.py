@@ -93,7 +93,8 @@ def test_a_trace_that_states_a_fact_early_is_named(build):
     test = [replace(good, id="c", group="c", source=Source("mine", "1", "MIT", "test"))]
     report = inspect(build([good, early], test))
     assert report.early == [("b", "3")]
-    assert (report.traced, report.thoughts, report.skips) == (3, 6, 1)
+    counted = report.statistics
+    assert (counted.traced, counted.thoughts, counted.skips) == (3, 6, 1)
 
 
 def test_gold_answers_that_cannot_be_compared_are_named(build):

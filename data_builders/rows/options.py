@@ -1,0 +1,55 @@
+"""Options of the command line: short declarations, checks, and the options of an input.
+
+add_number(parser, "count", 1000, "graphs")    # --count N    graphs (default: 1000)
+check_number(options, "count", 1)              # --count: got 0; expected 1 or more.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from data_builders.errors import BuildError
+
+
+def add_input_options(parser: argparse.ArgumentParser, *, licence: str) -> None:
+    """The input and its licence."""
+    place = parser.add_mutually_exclusive_group(required=True)
+    place.add_argument(
+        "--input", type=Path, metavar="FILE", help="a file of rows: .jsonl, .json or .parquet"
+    )
+    place.add_argument("--hub", metavar="ID", help="a data set on the Hub, such as openai/gsm8k")
+    parser.add_argument("--subset", help="the Hub set's configuration, such as main")
+    parser.add_argument("--split", default="train", help="the Hub set's split (default: train)")
+    parser.add_argument("--revision", help="the source's revision; the commit to load from the Hub")
+    what = f"the rows' licence (default: {licence})"
+    parser.add_argument("--licence", default=licence, help=what)
+
+
+def add_switch(
+    parser: argparse.ArgumentParser, name: str, what: str, *, default: bool = False
+) -> None:
+    """Declare ``--NAME`` and ``--no-NAME``."""
+    action = argparse.BooleanOptionalAction
+    parser.add_argument(flag_of(name), action=action, default=default, help=what)
+
+
+def add_number(parser: argparse.ArgumentParser, name: str, default: float, what: str) -> None:
+    """Declare ``--NAME N``, of the type of its default."""
+    what = f"{what} (default: {default:g})"
+    parser.add_argument(flag_of(name), type=type(default), default=default, metavar="N", help=what)
+
+
+def check_number(
+    options: argparse.Namespace, name: str, lowest: int, highest: int | None = None
+) -> None:
+    """Refuse a number outside of its bounds."""
+    value = vars(options)[name]
+    if value < lowest or (highest is not None and value > highest):
+        expected = f"{lowest} or more" if highest is None else f"{lowest} to {highest}"
+        raise BuildError(f"{flag_of(name)}: got {value}; expected {expected}.")
+
+
+def flag_of(name: str) -> str:
+    """The flag of an option: ``--test-count`` of ``test_count``."""
+    return f"--{name.replace('_', '-')}"
