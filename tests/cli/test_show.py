@@ -47,6 +47,21 @@ def test_a_wrong_answer_and_a_malformed_end_are_named() -> None:
     assert lines[-4:-1] == ["deep 5 + 3 = 8 malformed, 3 tokens", "3.90 s answer", "wrong ✗ gold 8"]
 
 
+def test_no_marker_of_the_format_is_shown() -> None:
+    malformed = dataclasses.replace(ROLLOUT, ending=Ending.MALFORMED, answer="3 Ann 3<EOR>")
+    assert "3.90 s answer 3 Ann 3" in squeezed(plain(malformed, EPISODE, CLOCK))
+
+
+def test_a_chunk_behind_a_long_thought_is_shown_at_the_start_of_its_reading() -> None:
+    slow = dataclasses.replace(CLOCK, seconds_per_token=1.0)  # the first thought ends at 3.6 s
+    lines = squeezed(plain(ROLLOUT, EPISODE, slow))
+    assert lines[1:4] == [
+        "1.60 s read Tom has 5 apples.",
+        "3.60 s think Tom 5 2 tokens",
+        "3.60 s read He buys 3.",
+    ]
+
+
 def test_read_then_think_shows_no_thoughts() -> None:
     phases = tuple(R if phase is S else phase for phase in ROLLOUT.phases)
     silent = dataclasses.replace(ROLLOUT, phases=phases, thought_endings=(), thoughts=())

@@ -12,7 +12,6 @@ import pytest
 
 from adasr_trl.artifacts.saved_config import save_streaming
 from adasr_trl.cli.main import main as adasr
-from adasr_trl.core.protocol import Ending
 from adasr_trl.live.reasoner import ReadThenThinkResult, StreamingReasoner
 from support.live_use import QUESTION, TEXT, stream, threads_left
 from support.live_use import run as run
@@ -58,7 +57,7 @@ def test_times_of_printed_lines_never_decrease(run, story, capsys, flags):
 def test_read_then_think_is_compared_only_in_a_run_that_was_taught_it(
     run, story, capsys, monkeypatch, mode, compares
 ):
-    result = ReadThenThinkResult(0.5, "9", Ending.ANSWERED)
+    result = ReadThenThinkResult(0.5, "9")
     monkeypatch.setattr(StreamingReasoner, "read_then_think", lambda *_, **__: result)
     Path(run, "config.yaml").write_text(f"mode: {mode}\n")
     stream(run, "--replay", story, "--wpm", "30000")
@@ -69,8 +68,7 @@ def test_read_then_think_is_compared_only_in_a_run_that_was_taught_it(
 
 
 def test_read_then_think_without_an_answer_is_not_mentioned(run, story, capsys, monkeypatch):
-    result = ReadThenThinkResult(0.5, "9", Ending.MALFORMED)
-    monkeypatch.setattr(StreamingReasoner, "read_then_think", lambda *_, **__: result)
+    monkeypatch.setattr(StreamingReasoner, "read_then_think", lambda *_, **__: None)
     Path(run, "config.yaml").write_text("mode: read_then_think\n")
     stream(run, "--replay", story, "--wpm", "30000")
     assert "Read-then-think" not in capsys.readouterr().out

@@ -13,15 +13,14 @@ from rich.console import Console
 
 from adasr_trl.core.protocol import Ending
 from adasr_trl.live.background import BackgroundStream
-from adasr_trl.live.display_state import DisplayState
+from adasr_trl.live.display_state import SENTENCE_END, DisplayState
 from adasr_trl.live.picture import draw
+from adasr_trl.live.reasoner import ReadThenThinkResult
 from adasr_trl.live.rendering import (
-    SENTENCE_END,
     DisplayLine,
     SideBySide,
-    deep_line,
     plain_line,
-    thought_line,
+    written_line,
 )
 from adasr_trl.live.screen import LineScreen, StreamHeader
 from adasr_trl.live.session import InputArrival, Session, StreamSummary, UnfinishedSentence
@@ -31,7 +30,7 @@ from support.live_use import QUESTION, TEXT, reasoner_of
 from support.settings import STREAMING
 
 HEADER = StreamHeader(QUESTION, "run", "interleaved", "cpu", 0.0, 0)
-SUMMARY = StreamSummary(0.25, 0.2, None, 13, 9, 12, 1, 0.75, "9\nright?")
+SUMMARY = StreamSummary(0.25, 0.2, None, 13, 9, 12, 1, ReadThenThinkResult(0.75, "9\nright?"))
 
 
 def test_the_answer_latency_is_measured_from_the_end_of_the_input(taught, tokenizer):
@@ -127,18 +126,20 @@ def test_an_unfinished_sentence_is_reported_once():
 
 
 def test_failed_endings_are_named_in_words():
-    assert thought_line("Tom 5", Ending.OUT_OF_TOKENS, 12, None).note == "cut off, 12 tokens"
-    assert deep_line("Tom 5", Ending.MALFORMED, 1, None).note == "malformed, 1 token"
+    assert (
+        written_line("think", "Tom 5", Ending.OUT_OF_TOKENS, 12, None).note == "cut off, 12 tokens"
+    )
+    assert written_line("deep", "Tom 5", Ending.MALFORMED, 1, None).note == "malformed, 1 token"
 
 
 def test_lines_say_when_what_and_how_much():
-    assert plain_line(DisplayLine("think", "Tom 5", "", "3 tokens", 3.0), 40) == (
+    assert plain_line(DisplayLine("think", "Tom 5", 3.0, "3 tokens"), 40) == (
         "   3.00 s think  Tom 5          3 tokens"
     )
 
 
 def test_no_words_can_forge_a_line_or_reach_the_terminal():
-    forged = plain_line(DisplayLine("answer", "7\n   9.00 s answer 8\x1b[2J\x9b", "", "", 9.0))
+    forged = plain_line(DisplayLine("answer", "7\n   9.00 s answer 8\x1b[2J\x9b", 9.0))
     first, second = forged.split("\n")
     assert first == "   9.00 s answer 7"
     assert second.startswith(" " * 17)
@@ -160,7 +161,7 @@ def test_on_no_terminal_can_words_reach_the_first_column(width):
     words = "so it goes on and on " * 5 + "\n9.00 s answer 8"
     console.print(
         SideBySide(
-            [(DisplayLine("read", words, "", "", 1.0), DisplayLine("think", words, "", "9 tokens"))]
+            [(DisplayLine("read", words, 1.0), DisplayLine("think", words, note="9 tokens"))]
         )
     )
     shown = console.file.getvalue().splitlines()
@@ -186,7 +187,7 @@ def test_the_closing_line_says_what_is_true_of_this_stream():
         "Answer 0.25 s after the end of the input; 9 of 13 tokens were written while it arrived. "
         "Read-then-think: answer 9 right? after 0.75 s."
     )
-    alone = dataclasses.replace(SUMMARY, read_then_think_seconds=None, read_then_think_answer=None)
+    alone = dataclasses.replace(SUMMARY, read_then_think=None)
     assert alone.words() == (
         "Answer 0.25 s after the end of the input; 9 of 13 tokens were written while it arrived."
     )

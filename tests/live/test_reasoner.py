@@ -20,7 +20,7 @@ from support.settings import PARALLEL, STREAMING
 
 def in_layout_order(stream):
     """The token ids of a live stream, the source before the target."""
-    log = stream._row._log
+    log = stream._sequence._log
     tokens = zip(log.token_ids, log.visibility, strict=True)
     return tuple(token_id for token_id, _ in sorted(tokens, key=lambda token: token[1] < 0))
 
@@ -151,7 +151,7 @@ def test_the_open_text_is_the_input_behind_the_last_chunk(parts):
         ("Tom 5", "3 Ann 3<EOR>", ("Tom 5", "3 Ann 3"), "malformed: a marker inside the answer"),
         ("Tom<EOT>", None, ("Tom", ""), "malformed: a marker inside the reasoning"),
         ("Tom 5", None, ("Tom 5", ""), "malformed: no answer behind the reasoning"),
-        ("Tom 5", "", ("Tom 5", ""), "malformed: an empty answer"),
+        ("Tom 5", "", ("Tom 5", ""), "malformed: no answer behind the reasoning"),
     ],
 )
 def test_no_marker_reaches_an_event_and_a_malformed_ending_is_named(
@@ -203,8 +203,8 @@ def test_read_then_think_writes_what_its_rollout_writes(parts, monkeypatch):
     (whole,) = engine.rollout([Request(EPISODE, 1, Mode.READ_THEN_THINK)], Sampling(1.0))
     (row,) = seen
     assert row.rollout().token_ids == whole.token_ids
-    assert 0 < found.seconds < 10
-    assert (found.answer, found.ending) == (whole.answer, whole.ending)
+    assert (found is not None) == (whole.ending is Ending.ANSWERED)
+    assert found is None or (0 < found.seconds < 10 and found.answer == whole.answer)
 
 
 def test_a_cancelled_stream_writes_no_more(parts):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
 
 from adasr_trl.artifacts.directory import Existing
 
@@ -34,7 +33,7 @@ def add_device(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", default=None, help="such as cpu; a GPU where there is one")
 
 
-def add_layout(parser: argparse.ArgumentParser, summary: str, **options: Any) -> None:
+def add_layout(parser: argparse.ArgumentParser, summary: str) -> None:
     """``--layout``."""
     choices = ("interleaved", "parallel")
-    parser.add_argument("--layout", choices=choices, default=None, help=summary, **options)
+    parser.add_argument("--layout", choices=choices, default=None, help=summary)

@@ -30,25 +30,23 @@ from adasr_trl.artifacts.saved_config import load_streaming
 from adasr_trl.core.clock import Clock, arrivals, timeline
 from adasr_trl.core.episode import Episode
 from adasr_trl.core.errors import UserError
+from adasr_trl.core.protocol import Markers, thought_text
 from adasr_trl.core.rollout import Rollout
 from adasr_trl.core.safe_text import visible
 from adasr_trl.evaluation.outcome import outcome
 from adasr_trl.live.rendering import (
-    FAILED_STYLE,
-    RIGHT_STYLE,
     DisplayLine,
     SideBySide,
-    answer_line,
-    deep_line,
     plain_line,
-    read_line,
     tail,
-    thought_line,
     token_count,
+    written_line,
 )
 
 if TYPE_CHECKING:
     from rich.console import Group
+
+MARKERS = Markers()
 
 
 def add_show(parser: argparse.ArgumentParser) -> None:
@@ -86,7 +84,8 @@ def _show_records(options: argparse.Namespace) -> None:
         raise UserError(
             f"{folder}: no records{f' named {file}' if file else ''}; run adasr eval first."
         )
-    clock = load_streaming(run).clock
+    streaming = load_streaming(run)
+    clock, markers = streaming.clock, streaming.markers
     console = Console()
     is_shown = _filter(options.filter, clock)
     shown = (pair for pair in load_rollouts(folder, settings[0]) if is_shown(*pair))
@@ -94,9 +93,9 @@ def _show_records(options: argparse.Namespace) -> None:
         title = f"{visible(episode.id)}, {settings[0].file}"
         if console.is_terminal:
             console.rule(Text(title))
-            console.print(render(rollout, episode, clock))
+            console.print(render(rollout, episode, clock, markers))
         else:
-            console.out(f"{title}\n{plain(rollout, episode, clock)}", highlight=False)
+            console.out(f"{title}\n{plain(rollout, episode, clock, markers)}", highlight=False)
 
 
 def _show_samples(options: argparse.Namespace) -> None:
@@ -106,13 +105,14 @@ def _show_samples(options: argparse.Namespace) -> None:
     run = Path(options.run)
     config: Any = identity_of(run)["config"]  # streaming.json is written when the run ends
     clock = Clock(**config["streaming"]["clock"])
+    markers = Markers(**config["streaming"].get("markers", {}))
     console = Console()
     is_shown = _filter(options.filter, clock)
     samples = (sample for sample in read_samples(run) if is_shown(sample.rollout, sample.episode))
     for sample in deque(samples, maxlen=options.count):
         console.rule(Text(visible(f"step {sample.step}, {sample.episode.id}")))
         console.print(Text(spell_rewards(sample)))
-        console.print(render(sample.rollout, sample.episode, clock))
+        console.print(render(sample.rollout, sample.episode, clock, markers))
 
 
 def _filter(which: str, clock: Clock) -> Callable[[Rollout, Episode], bool]:
@@ -132,22 +132,29 @@ def spell_rewards(sample: Sample) -> str:
     )
 
 
-def render(rollout: Rollout, episode: Episode, clock: Clock) -> Group:
-    """The rollout for a rich console. Colours only repeat the labels."""
+def render(rollout: Rollout, episode: Episode, clock: Clock, markers: Markers = MARKERS) -> Group:
+    """The rollout for a rich console, without markers. Colours only repeat the labels."""
     from rich.console import Group
     from rich.text import Text
 
     question = Text(f"question {visible(episode.question)}", style="bold")
     footer = Text(_footer(rollout, episode, clock), style="bold")
     pairs = SideBySide(_pairs(rollout, episode, clock))
-    return Group(question, pairs, tail(_tail(rollout, episode, clock)), footer)
+    return Group(question, pairs, tail(_tail(rollout, episode, clock, markers)), footer)
 
 
-def plain(rollout: Rollout, episode: Episode, clock: Clock, width: int = 100) -> str:
+def plain(
+    rollout: Rollout,
+    episode: Episode,
+    clock: Clock,
+    markers: Markers = MARKERS,
+    width: int = 100,
+) -> str:
     """The same as lines of text without colours."""
     pairs = _pairs(rollout, episode, clock)
     lines = [line for pair in pairs for line in pair if line]
-    shown = [plain_line(line, width) for line in (*lines, *_tail(rollout, episode, clock))]
+    lines += _tail(rollout, episode, clock, markers)
+    shown = [plain_line(line, width) for line in lines]
     question = plain_line(DisplayLine("question", episode.question), width).lstrip()
     return "\n".join((question, *shown, _footer(rollout, episode, clock))) + "\n"
 
@@ -157,31 +164,27 @@ def _pairs(
 ) -> list[tuple[DisplayLine, DisplayLine | None]]:
     """Each chunk with its thought; none in read-then-think, or behind the end of a rollout."""
     played = timeline(rollout, arrivals(episode, clock), clock)
-    thoughts = zip(
+    columns = (
         rollout.thoughts,
         rollout.thought_endings,
         rollout.thought_tokens(),
         played.finish_seconds,
-        strict=False,
     )
-    chunks = zip(episode.chunks, played.arrival_seconds, strict=True)
-    return list(
-        itertools.zip_longest(
-            itertools.starmap(read_line, chunks), itertools.starmap(thought_line, thoughts)
-        )
-    )
+    thoughts = [written_line("think", *row) for row in zip(*columns, strict=False)]
+    chunks = zip(episode.chunks, played.start_seconds, strict=True)
+    read = [DisplayLine("read", chunk.strip(), seconds) for chunk, seconds in chunks]
+    return list(itertools.zip_longest(read, thoughts))
 
 
-def _tail(rollout: Rollout, episode: Episode, clock: Clock) -> list[DisplayLine]:
+def _tail(rollout: Rollout, episode: Episode, clock: Clock, markers: Markers) -> list[DisplayLine]:
     judged = outcome(rollout, episode, clock)
-    label, mark, style = (
-        ("right", "✓", RIGHT_STYLE) if judged.right else ("wrong", "✗", FAILED_STYLE)
-    )
+    label, mark = ("right", "✓") if judged.right else ("wrong", "✗")
     end = arrivals(episode, clock)[-1] + judged.answer_latency_seconds
+    deep, answer = (thought_text(text or "", markers) for text in (rollout.deep, rollout.answer))
     return [
-        deep_line(rollout.deep, rollout.ending, judged.deep_tokens, None),
-        answer_line(rollout.answer or "", end),
-        DisplayLine(label, f"{mark} gold {episode.answer}", style),
+        written_line("deep", deep, rollout.ending, judged.deep_tokens, None),
+        DisplayLine("answer", answer, end),
+        DisplayLine(label, f"{mark} gold {episode.answer}"),
     ]
 
 

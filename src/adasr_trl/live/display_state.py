@@ -11,17 +11,11 @@ from __future__ import annotations
 from collections import deque
 
 from adasr_trl.core.protocol import Ending
-from adasr_trl.live.rendering import (
-    FAILED_STYLE,
-    DisplayLine,
-    answer_line,
-    deep_line,
-    read_line,
-    status_line,
-    thought_line,
-)
+from adasr_trl.live.rendering import DisplayLine, written_line
 from adasr_trl.live.session import InputArrival, UnfinishedSentence, Update
-from adasr_trl.live.stream import Event, EventKind
+from adasr_trl.live.stream import LAST_READS, EventKind
+
+SENTENCE_END = "the end of the sentence (. ? !), an empty line, or the end of the input"
 
 
 class DisplayState:
@@ -37,7 +31,6 @@ class DisplayState:
     """
 
     def __init__(self, started: float) -> None:
-        """``started`` is the zero of all times, in seconds of ``time.monotonic``."""
         self._started = started
         self._arrivals: deque[tuple[int, float]] = deque()  # (characters so far, seconds)
         self._arrived = self._read = 0  # characters
@@ -50,43 +43,39 @@ class DisplayState:
     def take(self, update: Update) -> DisplayLine | None:
         """Take in the next update; return its line, if it has one."""
         # Two threads report: an arrival may overtake a token by microseconds.
-        self.seconds = max(self.seconds, update.at - self._started)
-        is_first_pause = self.status is None
+        seconds = self.seconds = max(self.seconds, update.at - self._started)
         if isinstance(update, UnfinishedSentence):
-            self.status = status_line(self.seconds)
-            return self.status if is_first_pause else None
+            is_reported = self.status is not None
+            self.status = DisplayLine("waits", f"for {SENTENCE_END}", seconds)
+            return None if is_reported else self.status
         if isinstance(update, InputArrival):
             self._arrived += len(update.text)
-            self._arrivals.append((self._arrived, self.seconds))
+            self._arrivals.append((self._arrived, seconds))
             self.unread += update.text
             return None
         self.status = None
         if update.kind is EventKind.READ:
-            self._note_arrival(update.text)
-            line = read_line(update.text, self.seconds)
+            self._note_reading(update.text)
+            line = DisplayLine("read", update.text.strip(), seconds)
             self.pairs.append((line, None))
             return line
-        line = self._written(update)
+        ending, tokens = update.ending or Ending.MALFORMED, update.tokens
         if update.kind is EventKind.THOUGHT:
+            line = written_line("think", update.text, ending, tokens, seconds)
             self.pairs[-1] = (self.pairs[-1][0], line)
+            return line
+        if update.kind is EventKind.DEEP:
+            line = written_line("deep", update.text, ending, tokens, seconds)
         else:
-            self.tail.append(line)
+            label = "end" if update.kind in LAST_READS else "answer"
+            line = DisplayLine(label, update.text, seconds)
+        self.tail.append(line)
         return line
 
-    def _note_arrival(self, chunk: str) -> None:
+    def _note_reading(self, chunk: str) -> None:
         last = self._read + len(chunk.rstrip())  # white space may have come later
         self._read += len(chunk)
         self.unread = self.unread[len(chunk) :]
         while len(self._arrivals) > 1 and self._arrivals[0][0] < last:
             self._arrivals.popleft()
         self.arrived_seconds = self._arrivals[0][1] if self._arrivals else self.seconds
-
-    def _written(self, event: Event) -> DisplayLine:
-        ending = event.ending or Ending.OUT_OF_TOKENS
-        if event.kind is EventKind.THOUGHT:
-            return thought_line(event.text, ending, event.tokens, self.seconds)
-        if event.kind is EventKind.DEEP:
-            return deep_line(event.text, ending, event.tokens, self.seconds)
-        if event.kind is EventKind.ANSWER:
-            return answer_line(event.text, self.seconds)
-        return DisplayLine("end", event.text, FAILED_STYLE, "", self.seconds)

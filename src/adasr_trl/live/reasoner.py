@@ -8,10 +8,9 @@
     >>> stream.finish()[-1].text             # the answer
     '8'
 
-Layout, caps and markers are those of the training (``streaming.json``), and each sentence is tokenised alone, as there. A
-sentence's end shows only with the next word; ``pause`` says that none comes for now, ``read`` takes a whole chunk, and
-``finish`` reads the rest. They return behind the thoughts; ``background`` returns at once. The interface is our choice;
-the paper describes none.
+Layout, caps and markers are those of the training (``streaming.json``), and each sentence is tokenised alone, as there.
+Calls return behind the thoughts; those of ``background`` return at once. The interface is our choice; the paper describes
+none.
 """
 
 from __future__ import annotations
@@ -43,17 +42,10 @@ from adasr_trl.models.loading import load_policy
 
 @dataclass(frozen=True)
 class ReadThenThinkResult:
-    """A text with all thinking behind its end.
-
-    Attributes:
-        seconds: From the last chunk's arrival to the last token of the answer's value.
-        answer: The answer, or None.
-        ending: Ending of the rollout.
-    """
+    """A text with all thinking behind its end; ``seconds`` is the answer latency."""
 
     seconds: float
-    answer: str | None
-    ending: Ending
+    answer: str
 
 
 class StreamingReasoner:
@@ -160,28 +152,28 @@ class StreamingReasoner:
 
     def read_then_think(
         self, question: str, chunks: Sequence[str], *, seed: int = 0
-    ) -> ReadThenThinkResult:
-        """The same text with all thinking behind its end, measured.
+    ) -> ReadThenThinkResult | None:
+        """A text with all thinking behind its end, measured; None without an answer.
 
         All chunks but the last are read before the time starts, as they would be while the text arrives.
-
-        Raises:
-            UserError: The text leaves no room for an answer.
         """
         request = _request(question, chunks, seed, Mode.READ_THEN_THINK)
         turns = self._layout.turns(request.episode, request.mode)
         early = next(n for n, turn in enumerate(turns) if turn.chunk >= len(chunks) - 1)
-        row, memory = self._engine.start_sequence(request, turns[:early])
         times: list[float] = []
-        row.on_token = lambda: times.append(time.monotonic())
+        try:
+            sequence, memory = self._engine.start_sequence(request, turns[:early])
+        except UserError:
+            return None
+        sequence.on_token = lambda: times.append(time.monotonic())
         started = time.monotonic()
-        row.extend(turns[early:])
-        self._engine.advance(row, memory, self._sampling)
-        if not times:
-            raise UserError("the text is longer than the model's positions.")
-        rollout = row.rollout()
+        sequence.extend(turns[early:])
+        self._engine.advance(sequence, memory, self._sampling)
+        rollout = sequence.rollout()
+        if rollout.ending is not Ending.ANSWERED or rollout.answer is None:
+            return None
         seconds = times[max(rollout.answer_tokens, 1) - 1] - started
-        return ReadThenThinkResult(seconds, rollout.answer, rollout.ending)
+        return ReadThenThinkResult(seconds, rollout.answer)
 
 
 def _request(

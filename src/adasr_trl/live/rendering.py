@@ -24,11 +24,20 @@ if TYPE_CHECKING:
     from rich.table import Table
     from rich.text import Text
 
-READ_STYLE, STREAM_STYLE, DEEP_STYLE = "", "cyan", "magenta"
-SKIP_STYLE, FAILED_STYLE, RIGHT_STYLE = "dim", "bold red", "bold green"
+STYLES = {
+    "think": "cyan",
+    "skip": "dim",
+    "deep": "magenta",
+    "answer": "bold magenta",
+    "unread": "dim",
+    "waits": "dim",
+    "end": "bold red",
+    "right": "bold green",
+    "wrong": "bold red",
+}
+FAILED_STYLE = "bold red"
 WIDE = 96  # columns; narrower terminals show the lines below one another
 LINE_WIDTH = 60  # columns; narrower terminals show no notes at the right edge
-SENTENCE_END = "the end of the sentence (. ? !), an empty line, or the end of the input"
 _TIME, _LABEL, _NOTE = 9, 6, 22  # columns
 _FAILURES = {Ending.OUT_OF_TOKENS: "cut off, ", Ending.MALFORMED: "malformed, "}
 
@@ -40,51 +49,32 @@ class DisplayLine:
     Attributes:
         label: Its kind, in one word.
         words: Untrusted text.
-        style: Colours; they only repeat the label.
-        note: Number of tokens, and a failed ending.
         seconds: Its time, or None.
+        note: Number of tokens, and a failed ending.
+        has_failed: Whether the ending has failed.
     """
 
     label: str
     words: str
-    style: str = ""
-    note: str = ""
     seconds: float | None = None
+    note: str = ""
+    has_failed: bool = False
+
+    @property
+    def style(self) -> str:
+        """Colours; they only repeat label and note."""
+        return FAILED_STYLE if self.has_failed else STYLES.get(self.label, "")
 
 
-def read_line(chunk: str, seconds: float | None) -> DisplayLine:
-    """A chunk at the start of its reading."""
-    return DisplayLine("read", chunk.strip(), READ_STYLE, "", seconds)
-
-
-def thought_line(words: str, ending: Ending, tokens: int, seconds: float | None) -> DisplayLine:
-    """A thought or a skip at its last token."""
-    if ending is Ending.SKIP:
-        return DisplayLine("skip", "", SKIP_STYLE, token_count(tokens), seconds)
-    return _written_line("think", words, STREAM_STYLE, ending, tokens, seconds)
-
-
-def deep_line(words: str, ending: Ending, tokens: int, seconds: float | None) -> DisplayLine:
-    """The deep reasoning at its last token."""
-    return _written_line("deep", words, DEEP_STYLE, ending, tokens, seconds)
-
-
-def answer_line(words: str, seconds: float | None) -> DisplayLine:
-    """The answer at its last token."""
-    return DisplayLine("answer", words, f"bold {DEEP_STYLE}", "", seconds)
-
-
-def status_line(seconds: float | None) -> DisplayLine:
-    """A standstill inside a sentence."""
-    return DisplayLine("waits", f"for {SENTENCE_END}", "dim", "", seconds)
-
-
-def _written_line(
-    label: str, words: str, style: str, ending: Ending, tokens: int, seconds: float | None
+def written_line(
+    label: str, words: str, ending: Ending, tokens: int, seconds: float | None
 ) -> DisplayLine:
+    """A thought or the deep reasoning at its last token."""
+    if ending is Ending.SKIP:
+        label = "skip"
     failure = _FAILURES.get(ending, "")
     note = f"{failure}{token_count(tokens)}"
-    return DisplayLine(label, words, FAILED_STYLE if failure else style, note, seconds)
+    return DisplayLine(label, words, seconds, note, has_failed=bool(failure))
 
 
 def token_count(tokens: int) -> str:
@@ -94,7 +84,7 @@ def token_count(tokens: int) -> str:
 
 def plain_line(line: DisplayLine, width: int = 100) -> str:
     """A line as text without its final new line; long words continue on indented lines."""
-    head = f"{_time(line.seconds):>{_TIME}} {line.label:<{_LABEL}} "
+    head = f"{_time(line):>{_TIME}} {line.label:<{_LABEL}} "
     room = max(width - len(head) - len(line.note) - 1, 20)
     parts = [
         part
@@ -109,18 +99,16 @@ def plain_line(line: DisplayLine, width: int = 100) -> str:
 
 
 class SideBySide:
-    """Chunks and their thoughts side by side, for a rich console.
+    """Pairs of a chunk and its thought side by side, for a rich console; either may be missing.
 
     A narrow console shows the lines below one another. Tables of one width have the same columns: rows can be printed one
     by one.
     """
 
     def __init__(self, pairs: Iterable[tuple[DisplayLine | None, DisplayLine | None]]) -> None:
-        """Each pair is a row; either side may be missing."""
         self._pairs = tuple(pairs)
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        """Rich's protocol for what can be printed."""
         if options.max_width >= WIDE:
             yield self._wide(options.max_width)
             return
@@ -152,9 +140,14 @@ class SideBySide:
             time, _, words, _ = _cells(read or DisplayLine("", ""))
             _, label, thought, note = _cells(written or DisplayLine("", ""))
             if written and written.seconds is not None:
-                note.append(f"  {_time(written.seconds)}")
+                note.append(f"  {_time(written)}")
             table.add_row(time, words, label, thought, note)
         return table
+
+
+def tail(lines: Sequence[DisplayLine]) -> SideBySide:
+    """Lines behind the last chunk."""
+    return SideBySide((None, line) for line in lines)
 
 
 def written_column(width: int) -> int:
@@ -167,21 +160,16 @@ def _words_width(width: int) -> int:
     return width - _TIME - _LABEL - _NOTE - 5
 
 
-def tail(lines: Sequence[DisplayLine]) -> SideBySide:
-    """Lines behind the last chunk."""
-    return SideBySide((None, line) for line in lines)
-
-
 def _cells(line: DisplayLine) -> tuple[Text, Text, Text, Text]:
     from rich.text import Text
 
     return (
-        Text(_time(line.seconds), style="dim"),
+        Text(_time(line), style="dim"),
         Text(line.label, style=line.style),
         Text(visible(line.words), style=line.style),
         Text(line.note, style=line.style),
     )
 
 
-def _time(seconds: float | None) -> str:
-    return "" if seconds is None else f"{seconds:.2f} s"
+def _time(line: DisplayLine) -> str:
+    return "" if line.seconds is None else f"{line.seconds:.2f} s"

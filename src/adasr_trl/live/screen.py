@@ -145,7 +145,7 @@ class TerminalScreen(Screen):
 
         state, pairs = self._state, self._state.pairs[self._printed :]
         if unread := state.unread.strip():
-            pairs = [*pairs, (DisplayLine("read", unread[-UNREAD_SHOWN:], "dim"), None)]
+            pairs = [*pairs, (DisplayLine("unread", unread[-UNREAD_SHOWN:]), None)]
         return Group(SideBySide(pairs), tail([*state.tail, *filter(None, [state.status])]))
 
 

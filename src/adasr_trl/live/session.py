@@ -11,20 +11,18 @@ One thread takes text from the source, a second runs the model (``BackgroundStre
 
 from __future__ import annotations
 
-import dataclasses
 import math
 import queue
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
-from adasr_trl.core.errors import UserError
-from adasr_trl.core.protocol import Ending, Mode, Phase
+from adasr_trl.core.protocol import Mode, Phase
 from adasr_trl.core.safe_text import visible
 from adasr_trl.live.background import BackgroundStream
-from adasr_trl.live.reasoner import StreamingReasoner
+from adasr_trl.live.reasoner import ReadThenThinkResult, StreamingReasoner
 from adasr_trl.live.sources import TextSource
 from adasr_trl.live.stream import LAST_READS, Event, LiveStream
 
@@ -59,13 +57,11 @@ class StreamSummary:
         answer_latency_seconds: From the input's end to the last token of the answer's value; None without deep tokens.
         first_token_seconds: From the input's end to the first token of the answer; None without an answer.
         failure: Reason for the lack of an answer, in words; None for an answered stream.
-        tokens: Number of all written tokens.
+        tokens: Number of written tokens.
         tokens_before_end: Number of tokens written while the input arrived.
-        streaming_tokens: Tokens of the thoughts.
-        deep_tokens: Tokens of the deep part.
-        read_then_think_seconds: Answer latency of the same text in read-then-think, measured; None for a run that was
-            taught another mode, and without an answer.
-        read_then_think_answer: The answer in read-then-think.
+        streaming_tokens: Number of tokens of the thoughts.
+        deep_tokens: Number of tokens of the deep part.
+        read_then_think: The same text in that mode; None in a run that was taught otherwise, or without an answer.
     """
 
     answer_latency_seconds: float | None
@@ -75,8 +71,7 @@ class StreamSummary:
     tokens_before_end: int
     streaming_tokens: int
     deep_tokens: int
-    read_then_think_seconds: float | None = None
-    read_then_think_answer: str | None = None
+    read_then_think: ReadThenThinkResult | None = None
 
     def words(self) -> str:
         """One line for people."""
@@ -84,11 +79,11 @@ class StreamSummary:
         if self.failure is None and self.answer_latency_seconds is not None:
             head = f"Answer {self.answer_latency_seconds:.2f} s after the end of the input"
         share = f"{self.tokens_before_end} of {self.tokens} tokens were written while it arrived"
-        if self.read_then_think_seconds is None:
+        if self.read_then_think is None:
             return f"{head}; {share}."
-        answer = visible(" ".join((self.read_then_think_answer or "").split()))  # forges no line
-        seconds = f"{self.read_then_think_seconds:.2f} s"
-        return f"{head}; {share}. Read-then-think: answer {answer[:ANSWER_SHOWN]} after {seconds}."
+        answer = visible(" ".join(self.read_then_think.answer.split()))[:ANSWER_SHOWN]
+        seconds = self.read_then_think.seconds
+        return f"{head}; {share}. Read-then-think: answer {answer} after {seconds:.2f} s."
 
 
 class Session(AbstractContextManager["Session"]):
@@ -104,11 +99,10 @@ class Session(AbstractContextManager["Session"]):
     ) -> None:
         self._updates: queue.SimpleQueue[Update | Exception | None] = queue.SimpleQueue()
         self._stop = threading.Event()
-        self._reasoner, self._question, self._source = reasoner, question, source
-        self._seed = seed
-        self._background = BackgroundStream(
-            reasoner, question, seed=seed, on_event=self._updates.put
-        )
+        self._reasoner, self._source = reasoner, source
+        self._question, self._seed = question, seed
+        on_event = self._updates.put
+        self._background = BackgroundStream(reasoner, question, seed=seed, on_event=on_event)
         self.started, self.ended = time.monotonic(), math.inf
         threading.Thread(target=self._feed, name="adasr-source", daemon=True).start()
 
@@ -131,42 +125,26 @@ class Session(AbstractContextManager["Session"]):
             yield update
 
     def summary(self, *, compare: bool = False) -> StreamSummary:
-        """Figures of the stream, behind its last update.
-
-        Args:
-            compare: Measure a model that was taught read-then-think in that mode, too.
-        """
+        """Figures of the stream; ``compare`` measures a model that was taught read-then-think in that mode, too."""
         stream, rollout = self.stream, self.stream.rollout
         times, reasoning = stream.token_seconds, stream.reasoning_tokens
         deep = rollout.tokens_in(Phase.DEEP)
         after = [second - self.ended for second in times[len(times) - deep :]]
         has_answer = reasoning is not None and reasoning < deep
-        summary = StreamSummary(
-            answer_latency_seconds=after[max(min(rollout.answer_tokens, deep), 1) - 1]
-            if after
-            else None,
+        value = max(min(rollout.answer_tokens, deep), 1) - 1  # its last token
+        is_taught = self._reasoner.taught_mode is Mode.READ_THEN_THINK
+        other = None
+        if compare and is_taught and not stream.ended_early:
+            other = self._reasoner.read_then_think(self._question, stream.chunks, seed=self._seed)
+        return StreamSummary(
+            answer_latency_seconds=after[value] if after else None,
             first_token_seconds=after[reasoning or 0] if has_answer else None,
             failure=stream.failure,
             tokens=len(times),
             tokens_before_end=sum(second < self.ended for second in times),
             streaming_tokens=rollout.tokens_in(Phase.STREAM),
             deep_tokens=deep,
-        )
-        is_taught = self._reasoner.taught_mode is Mode.READ_THEN_THINK
-        if compare and is_taught and not stream.ended_early:
-            with suppress(UserError):  # no room for an answer
-                return self._compared(summary)
-        return summary
-
-    def _compared(self, summary: StreamSummary) -> StreamSummary:
-        chunks = self.stream.chunks
-        other = self._reasoner.read_then_think(self._question, chunks, seed=self._seed)
-        if other.ending is not Ending.ANSWERED:
-            return summary
-        return dataclasses.replace(
-            summary,
-            read_then_think_seconds=other.seconds,
-            read_then_think_answer=other.answer,
+            read_then_think=other,
         )
 
     def _feed(self) -> None:

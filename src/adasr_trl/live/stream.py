@@ -69,9 +69,10 @@ class LiveStream:
 
     Attributes:
         token_seconds: Time of each written token, in seconds of ``time.monotonic``.
-        chunks: The chunks read so far.
+        chunks: The chunks so far.
         open_text: Input behind the last chunk; its sentence has no end yet.
         finished: Whether ``finish`` was called.
+        ended_early: Reason for an end of reading before that of the input; "" without one.
     """
 
     def __init__(
@@ -85,22 +86,20 @@ class LiveStream:
         self._engine, self._layout, self._sampling = engine, layout, sampling
         try:
             opening = layout.opening(request.episode.question)
-            self._row, self._memory = engine.start_sequence(request, opening)
+            self._sequence, self._memory = engine.start_sequence(request, opening)
         except UserError as error:
             raise UserError(f"question: cannot be read ({error})") from error
-        self._row.on_token = self._after_token
+        self._sequence.on_token = self._after_token
         self._on_event = on_event or (lambda _: None)
         self._sentences = SentenceStream()
         self._events: list[Event] = []  # of the current call
         self._unread: deque[str] = deque()  # chunks in the engine without their READ event
         self._thought_events = 0
         self._segment_start = 0  # index into token_seconds
-        self._early_end = ""  # the reason
-        self._cancelled = False
         self.token_seconds: list[float] = []
         self.chunks: list[str] = []
-        self.open_text = ""
-        self.finished = False
+        self.open_text = self.ended_early = ""
+        self.finished = self._cancelled = False
 
     def feed(self, text: str) -> list[Event]:
         """Take more of the input; return the events that it causes, in order."""
@@ -132,31 +131,26 @@ class LiveStream:
         self.finished = True
         if not self.chunks:
             raise UserError("the stream ended without any text; feed it before it is finished.")
-        if not self._row.done:
-            turns = self._layout.closing(len(self.chunks), self._row.source_tokens)
-            self._row.extend(turns)
-            self._engine.advance(self._row, self._memory, self._sampling)
+        if not self._sequence.done:
+            turns = self._layout.closing(len(self.chunks), self._sequence.source_tokens)
+            self._sequence.extend(turns)
+            self._engine.advance(self._sequence, self._memory, self._sampling)
         return events + self._answered()
 
     def cancel(self) -> None:
         """Stop writing, from any thread; the current call returns behind the current token."""
         self._cancelled = True
-        self._row.cancel()
+        self._sequence.cancel()
 
     @property
     def rollout(self) -> Rollout:
         """All tokens so far, in the order of reading and writing."""
-        return self._row.rollout()
+        return self._sequence.rollout()
 
     @property
     def reasoning_tokens(self) -> int | None:
         """Deep tokens up to the end of the reasoning; None before that end."""
-        return self._row.reasoning_tokens
-
-    @property
-    def ended_early(self) -> bool:
-        """Whether reading has ended before the input."""
-        return bool(self._early_end)
+        return self._sequence.reasoning_tokens
 
     @property
     def failure(self) -> str | None:
@@ -164,16 +158,15 @@ class LiveStream:
         rollout, markers = self.rollout, self._layout.markers
         if rollout.ending is Ending.ANSWERED:
             return None
-        if self._early_end:
-            return self._early_end
+        if self.ended_early:
+            return self.ended_early
         if rollout.ending is Ending.OUT_OF_TOKENS:
             return "the deep part reached its token limit"
-        if rollout.answer is None:
-            part = "a marker inside the reasoning" if first_marker(rollout.deep, markers) else ""
-            return f"malformed: {part or 'no answer behind the reasoning'}"
-        if first_marker(rollout.answer, markers):
+        if first_marker(rollout.deep, markers):
+            return "malformed: a marker inside the reasoning"
+        if first_marker(rollout.answer or "", markers):
             return "malformed: a marker inside the answer"
-        return "malformed: an empty answer"
+        return "malformed: no answer behind the reasoning"
 
     def _refuse_if_finished(self) -> None:
         if self.finished:
@@ -187,9 +180,9 @@ class LiveStream:
     def _read(self, chunks: Sequence[str]) -> list[Event]:
         """Read chunks and write their thoughts; a source stream of its own is read before the first token is written."""
         self._events = []
-        if not chunks or self._row.done:
+        if not chunks or self._sequence.done:
             return self._events
-        read = self._row.source_tokens
+        read = self._sequence.source_tokens
         turns: list[Turn] = []
         for chunk in chunks:
             turns += self._layout.arrival(chunk, len(self.chunks), read)
@@ -197,11 +190,11 @@ class LiveStream:
             self.chunks.append(chunk)
         self._unread.extend(chunks)
         self._emit_read()
-        self._row.extend(sorted(turns, key=lambda turn: turn.writes is not Phase.READ))
-        self._engine.advance(self._row, self._memory, self._sampling)
+        self._sequence.extend(sorted(turns, key=lambda turn: turn.writes is not Phase.READ))
+        self._engine.advance(self._sequence, self._memory, self._sampling)
         while self._unread:
             self._emit_read()
-        if self._row.done:
+        if self._sequence.done:
             self._emit_early_end()
         return self._events
 
@@ -212,19 +205,19 @@ class LiveStream:
         deep = rollout.tokens_in(Phase.DEEP)
         reasoning = min(self.reasoning_tokens or deep, deep)
         times = self.token_seconds[len(self.token_seconds) - deep :] or [time.monotonic()]
-        words = thought_text(rollout.deep, markers)
-        at = times[max(reasoning, 1) - 1]
-        self._emit(Event(EventKind.DEEP, words, rollout.ending, count, deep, at))
-        answer, tokens = thought_text(rollout.answer or "", markers), rollout.answer_tokens
-        tokens = min(tokens, deep)
-        self._emit(Event(EventKind.ANSWER, answer, rollout.ending, count, tokens, times[-1]))
+        for kind, text, tokens, at in (
+            (EventKind.DEEP, rollout.deep, deep, times[max(reasoning, 1) - 1]),
+            (EventKind.ANSWER, rollout.answer or "", min(rollout.answer_tokens, deep), times[-1]),
+        ):
+            words = thought_text(text, markers)
+            self._emit(Event(kind, words, rollout.ending, count, tokens, at))
         return self._events
 
     def _after_token(self) -> None:
         self.token_seconds.append(time.monotonic())
-        if len(self._row.thoughts) == self._thought_events:
+        if len(self._sequence.thoughts) == self._thought_events:
             return
-        words, ending = self._row.thoughts[self._thought_events]
+        words, ending = self._sequence.thoughts[self._thought_events]
         tokens = len(self.token_seconds) - self._segment_start
         at = self.token_seconds[-1]
         self._emit(Event(EventKind.THOUGHT, words, ending, self._thought_events, tokens, at))
@@ -239,13 +232,14 @@ class LiveStream:
         self._emit(Event(EventKind.READ, text, chunk=chunk, at=time.monotonic()))
 
     def _emit_early_end(self) -> None:
-        if self._early_end or self._cancelled:
+        if self.ended_early or self._cancelled:
             return
-        is_full = self._row.ending is Ending.OUT_OF_TOKENS
+        ending = self._sequence.ending
+        is_full = ending is Ending.OUT_OF_TOKENS
         kind = EventKind.OUT_OF_POSITIONS if is_full else EventKind.STOPPED
-        self._early_end = TOO_LONG if is_full else STOPPED
-        count, at = len(self.chunks), time.monotonic()
-        self._emit(Event(kind, self._early_end, self._row.ending, count, at=at))
+        self.ended_early = TOO_LONG if is_full else STOPPED
+        chunk, at = len(self.chunks), time.monotonic()
+        self._emit(Event(kind, self.ended_early, ending, chunk, at=at))
 
     def _emit(self, event: Event) -> None:
         self._events.append(event)
