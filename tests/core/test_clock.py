@@ -5,7 +5,7 @@ import random
 
 import pytest
 
-from adasr_trl.core.clock import Clock, Timeline, arrivals, timeline
+from adasr_trl.core.clock import Clock, Timeline, arrivals, first_answer_seconds, timeline
 from adasr_trl.core.episode import AnswerType, Episode, Source
 from adasr_trl.core.protocol import Phase
 from adasr_trl.core.rollout import Rollout
@@ -237,3 +237,14 @@ def test_the_timeline_agrees_with_a_simulation_tick_by_tick(seed: int) -> None:
 def test_impossible_rates_are_refused(rates: dict[str, float], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         Clock(**rates)
+
+
+def test_the_first_token_of_the_answer_comes_before_its_last() -> None:
+    # Six deep tokens end 10.7 s after the last chunk; the answer begins with the fourth, two tokens before.
+    rollout = build([10, 5, 5, 2], [3, 1, 4, 6], answer_tokens=5)
+    clock = Clock(seconds_per_token=1.0, prefill_seconds_per_token=0.1)
+    line = timeline(rollout, (2.0, 4.0, 10.0), clock)
+    assert first_answer_seconds(rollout, line, clock, 4) == pytest.approx(8.7)
+    assert first_answer_seconds(rollout, line, clock, 5) == pytest.approx(
+        line.answer_latency_seconds
+    )

@@ -7,7 +7,6 @@ import pytest
 from adasr_trl.core.clock import Clock, timeline
 from adasr_trl.evaluation.lagging import (
     average_lagging,
-    first_answer_seconds,
     second_delays,
     word_delays,
 )
@@ -57,13 +56,3 @@ def test_tokens_are_written_one_after_the_other_up_to_their_thoughts_end() -> No
     assert found[:4] == pytest.approx([4.0, 5.0, 6.0, 7.5])
     assert found[4:8] == pytest.approx([11.5, 12.5, 13.5, 14.5])
     assert found[8:] == pytest.approx([15.7, 16.7, 17.7, 18.7, 19.7, 20.7])
-
-
-def test_the_first_token_of_the_answer_comes_before_its_last() -> None:
-    # Six deep tokens end 10.7 s after the last chunk; the answer begins with the fourth, two tokens before.
-    rollout = build([10, 5, 5, 2], [3, 1, 4, 6], answer_tokens=5)
-    line = timeline(rollout, (2.0, 4.0, 10.0), CLOCK)
-    assert first_answer_seconds(rollout, line, CLOCK, 4) == pytest.approx(8.7)
-    assert first_answer_seconds(rollout, line, CLOCK, 5) == pytest.approx(
-        line.answer_latency_seconds
-    )

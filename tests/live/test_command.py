@@ -12,8 +12,9 @@ import pytest
 
 from adasr_trl.artifacts.saved_config import save_streaming
 from adasr_trl.cli.main import main as adasr
+from adasr_trl.core.episode import write_episodes
 from adasr_trl.live.reasoner import ReadThenThinkResult, StreamingReasoner
-from support.live_use import QUESTION, TEXT, stream, threads_left
+from support.live_use import EPISODE, QUESTION, TEXT, stream, threads_left
 from support.live_use import run as run
 from support.live_use import story as story
 from support.loopback_completions import CompletionServer
@@ -96,6 +97,7 @@ def test_another_layout_than_the_taught_one_is_refused_in_one_line(run, story, c
     if command == "stream":
         assert stream(run, "--replay", story, "--layout", "parallel") == 2
     else:
+        write_episodes(story, [EPISODE])
         assert adasr(["replay", run, "--layout", "parallel", "--episodes", story]) == 2
     assert capsys.readouterr().err.splitlines()[-1] == (
         f"error: layout: got parallel, but {run} was taught the interleaved layout; leave it out, or name a run that "

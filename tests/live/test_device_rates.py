@@ -66,11 +66,12 @@ def test_a_real_model_is_measured_by_what_live_use_runs(
     taught, tokenizer, monkeypatch, temperature
 ):
     monkeypatch.setattr(device_rates, "GAP_SECONDS", 0.0)
+    monkeypatch.setattr(device_rates, "ROUNDS", 2)
     reasoner = reasoner_of(taught, tokenizer, STREAMING)
     timings = device_rates.round_of(reasoner)
     # Every chunk's first token reads it, the first deep token reads the end of the stream.
     assert sum(each.read_tokens > 0 for each in timings) == len(device_rates.CHUNKS) + 1
-    found = device_rates.measure_reasoner(reasoner, "cpu", rounds=2)
+    found = device_rates.measure_reasoner(reasoner, "cpu")
     assert 0 < found.seconds_per_token < 1
 
 
@@ -96,9 +97,10 @@ def test_a_run_is_measured_once_and_anew_when_the_device_differs(tmp_path, monke
 
 def test_a_directory_is_loaded_and_measured(tmp_path, taught, tokenizer, monkeypatch):
     monkeypatch.setattr(device_rates, "GAP_SECONDS", 0.0)
+    monkeypatch.setattr(device_rates, "ROUNDS", 2)
     taught.save_pretrained(tmp_path)
     tokenizer.save_pretrained(tmp_path)
     save_streaming(tmp_path, STREAMING)
-    found = device_rates.measure(tmp_path, rounds=2, device="cpu")
+    found = device_rates.measure(tmp_path)
     assert found.device
     assert found.seconds_per_token > 0

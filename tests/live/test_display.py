@@ -133,8 +133,8 @@ def test_failed_endings_are_named_in_words():
 
 
 def test_lines_say_when_what_and_how_much():
-    assert plain_line(DisplayLine("think", "Tom 5", 3.0, "3 tokens"), 40) == (
-        "   3.00 s think  Tom 5          3 tokens"
+    assert plain_line(DisplayLine("think", "Tom 5", 3.0, "3 tokens"), 60) == (
+        "   3.00 s think  Tom 5                              3 tokens"
     )
 
 

@@ -21,7 +21,7 @@ PROFILE = DeviceProfile("cpu", 0.5, 0.0, 0.0)
 
 
 def replayed(measured: float, predicted: float, first: float | None = None) -> ReplayedQuestion:
-    return ReplayedQuestion("a", measured, predicted, first, first, 0.0)
+    return ReplayedQuestion("a", measured, predicted, first, first)
 
 
 @pytest.mark.parametrize(

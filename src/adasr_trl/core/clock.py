@@ -130,6 +130,12 @@ def timeline(rollout: Rollout, arrival_seconds: tuple[float, ...], clock: Clock)
     )
 
 
+def first_answer_seconds(rollout: Rollout, line: Timeline, clock: Clock, first_token: int) -> float:
+    """From the last chunk's arrival to the answer's first token, which is number ``first_token`` (from 1) of the DEEP ones."""
+    behind = rollout.tokens_in(Phase.DEEP) - first_token
+    return line.end_latency_seconds - behind * clock.seconds_per_token
+
+
 def _work_seconds(
     rollout: Rollout, chunk_count: int, clock: Clock
 ) -> tuple[list[float], list[float], float]:

@@ -84,18 +84,5 @@ def second_delays(rollout: Rollout, line: Timeline, clock: Clock) -> list[float]
     return delays + _until(end, rollout.tokens_in(Phase.DEEP), clock)
 
 
-def first_answer_seconds(rollout: Rollout, line: Timeline, clock: Clock, first_token: int) -> float:
-    """From the last chunk's arrival to the first token of the answer.
-
-    Args:
-        rollout: The written tokens.
-        line: Their times.
-        clock: The rates.
-        first_token: Index of the answer's first DEEP token, counted from 1; the last where there is no answer.
-    """
-    behind = rollout.tokens_in(Phase.DEEP) - first_token
-    return line.end_latency_seconds - behind * clock.seconds_per_token
-
-
 def _until(end: float, count: int, clock: Clock) -> list[float]:
     return [end - left * clock.seconds_per_token for left in range(count - 1, -1, -1)]

@@ -20,14 +20,14 @@ from typing import TYPE_CHECKING
 
 from adasr_trl.core.answers import is_right
 from adasr_trl.core.chunking import spoken_words
-from adasr_trl.core.clock import Clock, timeline
+from adasr_trl.core.clock import Clock, first_answer_seconds, timeline
 from adasr_trl.core.episode import Episode
 from adasr_trl.core.number_reading import latest_number
 from adasr_trl.core.protocol import Ending, Mode, Phase
 from adasr_trl.core.rollout import Rollout
 from adasr_trl.evaluation.arrivals import paced
 from adasr_trl.evaluation.clocks import PacedClock
-from adasr_trl.evaluation.lagging import first_answer_seconds, lags, second_delays, word_delays
+from adasr_trl.evaluation.lagging import lags, second_delays, word_delays
 
 if TYPE_CHECKING:
     from adasr_trl.layouts.codec import Codec

@@ -45,7 +45,7 @@ def run(options: argparse.Namespace) -> int:
             if options.command == "replay":
                 from adasr_trl.live.replay import replay
 
-                return replay(options, load(options))
+                return replay(options, load)
             return _stream(options)
     except KeyboardInterrupt:
         with suppress(OSError):
@@ -137,21 +137,16 @@ def _is_typed_by_hand(options: argparse.Namespace) -> bool:
 
 
 def _source(options: argparse.Namespace) -> TextSource:
-    if options.replay:
-        text = read_text(Path(options.replay), options.encoding)
-        return replayed(options.replay, text, options.wpm, options.speed)
-    if options.transcript:
-        text = read_text(Path(options.transcript), options.encoding)
-        return transcribed(options.transcript, text, options.speed)
+    if path := options.replay or options.transcript:
+        text = read_text(Path(path), options.encoding)
+        if options.transcript:
+            return transcribed(path, text, options.speed)
+        return replayed(path, text, options.wpm, options.speed)
     if sys.stdin is None or sys.stdin.closed:
         raise UserError("standard input: is closed; pipe a text in, or name a file with --replay.")
-    return typed(
-        sys.stdin.fileno(),
-        "standard input",
-        options.pause,
-        by_line=sys.stdin.isatty(),
-        encoding=options.encoding,
-    )
+    descriptor, by_line = sys.stdin.fileno(), sys.stdin.isatty()
+    name, encoding = "standard input", options.encoding
+    return typed(descriptor, name, options.pause, by_line=by_line, encoding=encoding)
 
 
 def _screen(options: argparse.Namespace, state: DisplayState) -> Screen:

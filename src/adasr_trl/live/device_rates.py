@@ -4,11 +4,10 @@
     DeviceProfile(device='AMD EPYC', seconds_per_token=0.0021, prefill_seconds_per_token=0.0001, seconds_per_read=0.0009)
     >>> clock_of(profile, Clock())                         # the same reading speed with these rates
 
-A ``LiveStream`` reads a fixed text, one chunk at a time, at batch 1. Decode time is measured on single-token forwards. A
-chunk's extra time to first token is fitted linearly in its length: slope = prefill time per token, intercept = overhead
-per chunk (tokenising and events included). Every second chunk comes after a gap, since an idle device starts slower.
-Medians keep the bursts of other processes out of the rates. A forward costs more in a longer context; the text has an
-episode's usual length. Our choice; the paper measures no rates.
+A ``LiveStream`` reads a fixed text of an episode's usual length, chunk by chunk, at batch 1. Decode time is measured on
+single-token forwards. A chunk's extra time to first token is fitted linearly in its length: slope = prefill time per
+token, intercept = overhead per chunk. Every second chunk comes after a gap, since an idle device starts slower. Medians
+keep the bursts of other processes out of the rates. Our choice; the paper measures no rates.
 """
 
 from __future__ import annotations
@@ -27,6 +26,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from adasr_trl.artifacts.names import DEVICE_FILE
 from adasr_trl.core.clock import Clock
 from adasr_trl.core.errors import UserError
 from adasr_trl.core.files import write_text
@@ -38,7 +38,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-PROFILE_FILE = "device.json"
 QUESTION = "How many coins does Tom have at the end?"
 CHUNKS = (
     "Tom has 7 coins.",
@@ -75,43 +74,34 @@ class DeviceProfile:
 
 @dataclass(frozen=True)
 class TokenTiming:
-    """One written token: the number of given tokens read for it, and its seconds."""
+    """One written token: number of given tokens read before it, and its seconds."""
 
     read_tokens: int
     seconds: float
 
 
-def measure(run: Path, *, device: str | None = None, rounds: int = ROUNDS) -> DeviceProfile:
-    """Load a finished run (directory or Hub id) and measure it in float32 on this machine.
-
-    Args:
-        run: The run.
-        device: Such as ``cpu``; default: a GPU if there is one.
-        rounds: Readings of the text on a fast device.
-    """
+def measure(run: Path) -> DeviceProfile:
+    """Load a finished run (directory or Hub id) in float32, and measure it; on a GPU if there is one."""
     from adasr_trl.live.reasoner import StreamingReasoner
 
-    reasoner = StreamingReasoner.from_pretrained(run, device=device)
-    return measure_reasoner(reasoner, device_name(device), rounds)
+    return measure_reasoner(StreamingReasoner.from_pretrained(run), device_name())
 
 
-def measure_reasoner(
-    reasoner: StreamingReasoner, device: str, rounds: int = ROUNDS
-) -> DeviceProfile:
+def measure_reasoner(reasoner: StreamingReasoner, device: str) -> DeviceProfile:
     """Measure a loaded or served model; ``device`` is the name of its device."""
     round_of(reasoner)
-    started, timed = time.monotonic(), list[list[TokenTiming]]()
-    while len(timed) < rounds and (
-        len(timed) < LEAST_ROUNDS or time.monotonic() - started < ENOUGH_SECONDS
+    started, rounds = time.monotonic(), list[list[TokenTiming]]()
+    while len(rounds) < LEAST_ROUNDS or (
+        len(rounds) < ROUNDS and time.monotonic() - started < ENOUGH_SECONDS
     ):
-        timed.append(round_of(reasoner, len(timed)))
-    return fitted(device, medians(timed[::2]) + medians(timed[1::2]))
+        rounds.append(round_of(reasoner, len(rounds)))
+    return fitted(device, medians(rounds[::2]) + medians(rounds[1::2]))
 
 
 def load_or_measure(run: Path) -> DeviceProfile:
     """The profile of a run on this device: from ``RUN/device.json``, else measured and recorded there."""
     here = _circumstances()
-    profile = _recorded(Path(run) / PROFILE_FILE, here)
+    profile = _recorded(Path(run) / DEVICE_FILE, here)
     if profile is None:
         logger.info("measuring the speed of %s on %s", run, here["device"])
         profile = measure(run)
@@ -123,7 +113,7 @@ def save_profile(run: Path, profile: DeviceProfile) -> None:
     """Record a profile in a run's directory, if that is writable."""
     today = datetime.datetime.now(datetime.UTC).date().isoformat()
     record = {**_circumstances(), "date": today, "profile": dataclasses.asdict(profile)}
-    path = run / PROFILE_FILE
+    path = run / DEVICE_FILE
     try:
         if run.is_dir():
             write_text(path, json.dumps(record, indent=1) + "\n")

@@ -52,6 +52,7 @@ class StreamingReasoner:
     """A model with the protocol of its training; decoding is greedy by default.
 
     Attributes:
+        layout_name: Name of the layout.
         taught_mode: Mode of the training.
         lock: Held by callers from several threads.
     """
@@ -63,10 +64,9 @@ class StreamingReasoner:
         sampling: Sampling | None = None,
         taught_mode: Mode = Mode.STREAMING,
     ) -> None:
-        self._engine = engine
-        self._layout = layout
+        self._engine, self._layout = engine, layout
         self._sampling = sampling or Sampling(temperature=0.0)
-        self.taught_mode = taught_mode
+        self.layout_name, self.taught_mode = layout.name, taught_mode
         self.lock = threading.Lock()
 
     @classmethod
@@ -82,13 +82,8 @@ class StreamingReasoner:
     ) -> StreamingReasoner:
         """Load a finished run: an adapter with its base, or a whole model.
 
-        Args:
-            path: The run's directory, or its id on the Hub.
-            layout: The expected layout, ``interleaved`` or ``parallel``; any by default.
-            dtype: Precision of the weights.
-            device: Such as ``cpu`` or ``cuda:1``; default: a GPU if there is one.
-            revision: Branch, tag or commit on the Hub.
-            sampling: Decoding; greedy by default.
+        ``path`` is a directory or an id on the Hub, with a branch, tag or commit as ``revision``. ``layout`` is the expected one
+        (default: any), ``device`` such as ``cpu`` or ``cuda:1`` (default: a GPU if there is one).
 
         Raises:
             UserError: Neither a finished run nor a pushed one, or a run that was taught another layout.
@@ -117,12 +112,8 @@ class StreamingReasoner:
     ) -> StreamingReasoner:
         """Let an OpenAI-compatible completion server write (interleaved layout); no weights are loaded here.
 
-        Args:
-            url: Up to the version, such as ``http://127.0.0.1:8000/v1``.
-            path: Directory or Hub id of the served model, for its tokenizer and ``streaming.json``.
-            model: The model's name on the server; default: the first of its list.
-            api_key: Bearer token.
-            sampling: Decoding; greedy by default.
+        ``url`` goes up to the version, such as ``http://127.0.0.1:8000/v1``. ``path`` gives tokenizer and ``streaming.json``.
+        ``model`` is the name on the server (default: the first of its list), ``api_key`` a bearer token.
 
         Raises:
             UserError: No such server, or a model that was taught the parallel layout.
@@ -132,19 +123,10 @@ class StreamingReasoner:
         engine = CompletionEngine(Server(url, model, api_key), policy.codec, policy.streaming)
         return cls(engine, engine.layout, sampling, load_taught_mode(directory))
 
-    @property
-    def layout_name(self) -> str:
-        """Name of the layout."""
-        return self._layout.name
-
     def start(
         self, question: str, *, seed: int = 0, on_event: Callable[[Event], None] | None = None
     ) -> LiveStream:
-        """Read the question, and listen; ``on_event`` is called with each event as it happens.
-
-        Raises:
-            UserError: A blank question, or one without room for the input.
-        """
+        """Read the question, and listen; ``on_event`` gets each event. A UserError refuses a blank or too long question."""
         if not question.strip():
             raise UserError("question: got nothing; expected the question.")
         parts = (self._engine, self._layout, self._sampling)

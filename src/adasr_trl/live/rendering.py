@@ -22,7 +22,6 @@ from adasr_trl.core.safe_text import visible
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderResult
     from rich.table import Table
-    from rich.text import Text
 
 STYLES = {
     "think": "cyan",
@@ -37,7 +36,7 @@ STYLES = {
 }
 FAILED_STYLE = "bold red"
 WIDE = 96  # columns; narrower terminals show the lines below one another
-LINE_WIDTH = 60  # columns; narrower terminals show no notes at the right edge
+LINE_WIDTH = 60  # columns; narrower terminals show notes behind the words
 _TIME, _LABEL, _NOTE = 9, 6, 22  # columns
 _FAILURES = {Ending.OUT_OF_TOKENS: "cut off, ", Ending.MALFORMED: "malformed, "}
 
@@ -85,15 +84,18 @@ def token_count(tokens: int) -> str:
 def plain_line(line: DisplayLine, width: int = 100) -> str:
     """A line as text without its final new line; long words continue on indented lines."""
     head = f"{_time(line):>{_TIME}} {line.label:<{_LABEL}} "
-    room = max(width - len(head) - len(line.note) - 1, 20)
+    words, note = visible(line.words), line.note
+    if width < LINE_WIDTH:
+        words, note = f"{words} {note}", ""
+    room = max(width - len(head) - len(note) - 1, 10)
     parts = [
         part
-        for row in visible(line.words).split("\n")
+        for row in words.split("\n")
         for part in textwrap.wrap(row, room, drop_whitespace=False, break_on_hyphens=False) or [""]
     ]
     first = f"{head}{parts[0]}"
-    if line.note:
-        first = f"{first.ljust(width - len(line.note) - 1)} {line.note}"
+    if note:
+        first = f"{first.ljust(width - len(note) - 1)} {note}"
     rest = [" " * len(head) + part for part in parts[1:]]
     return "\n".join(row.rstrip() for row in (first, *rest))
 
@@ -112,22 +114,14 @@ class SideBySide:
         if options.max_width >= WIDE:
             yield self._wide(options.max_width)
             return
-        from rich.table import Table
         from rich.text import Text
 
-        lines = [line for pair in self._pairs for line in pair if line]
-        if options.max_width >= LINE_WIDTH:
-            for line in lines:
-                yield Text(plain_line(line, options.max_width), style=line.style)
-            return
-        table = Table.grid(padding=(0, 1))
-        for line in lines:
-            time, label, words, note = _cells(line)
-            table.add_row(time, label, Text.assemble(words, " ", note))
-        yield table
+        for line in (line for pair in self._pairs for line in pair if line):
+            yield Text(plain_line(line, options.max_width), style=line.style)
 
     def _wide(self, width: int) -> Table:
         from rich.table import Table
+        from rich.text import Text
 
         rest = _words_width(width)
         table = Table.grid(padding=(0, 1))
@@ -136,12 +130,15 @@ class SideBySide:
         table.add_column(no_wrap=True, width=_LABEL)
         table.add_column(width=rest // 2)
         table.add_column(justify="right", width=_NOTE)
-        for read, written in self._pairs:
-            time, _, words, _ = _cells(read or DisplayLine("", ""))
-            _, label, thought, note = _cells(written or DisplayLine("", ""))
-            if written and written.seconds is not None:
-                note.append(f"  {_time(written)}")
-            table.add_row(time, words, label, thought, note)
+        empty = DisplayLine("", "")
+        for read, written in ((read or empty, written or empty) for read, written in self._pairs):
+            table.add_row(
+                Text(_time(read), style="dim"),
+                Text(visible(read.words), style=read.style),
+                Text(written.label, style=written.style),
+                Text(visible(written.words), style=written.style),
+                Text(f"{written.note}  {_time(written)}".rstrip(), style=written.style),
+            )
         return table
 
 
@@ -158,17 +155,6 @@ def written_column(width: int) -> int:
 
 def _words_width(width: int) -> int:
     return width - _TIME - _LABEL - _NOTE - 5
-
-
-def _cells(line: DisplayLine) -> tuple[Text, Text, Text, Text]:
-    from rich.text import Text
-
-    return (
-        Text(_time(line), style="dim"),
-        Text(line.label, style=line.style),
-        Text(visible(line.words), style=line.style),
-        Text(line.note, style=line.style),
-    )
 
 
 def _time(line: DisplayLine) -> str:

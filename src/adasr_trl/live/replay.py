@@ -16,15 +16,15 @@ import json
 import logging
 import statistics
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from adasr_trl.core.clock import Clock, arrivals, timeline
+from adasr_trl.artifacts.names import EPISODES_FILE, EVAL_FOLDER
+from adasr_trl.core.clock import Clock, arrivals, first_answer_seconds, timeline
 from adasr_trl.core.episode import Episode, read_episodes
 from adasr_trl.core.errors import UserError
-from adasr_trl.core.protocol import Phase
 from adasr_trl.live.sources import InputPiece, on_time
 
 if TYPE_CHECKING:
@@ -50,7 +50,6 @@ class ReplayedQuestion:
         predicted_seconds: The same by the clock.
         first_measured_seconds: To the first token of the answer; None without an answer.
         first_predicted_seconds: The same by the clock.
-        backlog_seconds: Work left at the last chunk's arrival, by the clock.
     """
 
     episode: str
@@ -58,7 +57,6 @@ class ReplayedQuestion:
     predicted_seconds: float
     first_measured_seconds: float | None
     first_predicted_seconds: float | None
-    backlog_seconds: float
 
     @property
     def off_seconds(self) -> float:
@@ -84,14 +82,17 @@ class ReplaySummary:
     within: float
     first_measured_seconds: float | None
     first_predicted_seconds: float | None
-    backlog_seconds: float
 
 
-def replay(options: argparse.Namespace, reasoner: StreamingReasoner) -> int:
+def replay(
+    options: argparse.Namespace, load: Callable[[argparse.Namespace], StreamingReasoner]
+) -> int:
     """Play the questions at every speed, and print the table; return the exit status."""
     from adasr_trl.live.device_rates import device_name, measure_reasoner, save_profile
 
-    episodes, layout = _episodes(options), reasoner.layout_name
+    episodes = _episodes(options)
+    reasoner = load(options)
+    layout = reasoner.layout_name
     profile = measure_reasoner(reasoner, device_name(options.device))
     logger.info("%s", _rates(layout, profile))
     if options.dtype == "float32" and options.device is None:
@@ -99,7 +100,8 @@ def replay(options: argparse.Namespace, reasoner: StreamingReasoner) -> int:
     questions: list[tuple[float, ReplayedQuestion]] = []  # with words a minute
     try:
         for words_per_minute in options.wpm:
-            for question in _play_all(reasoner, episodes, profile, words_per_minute, options.seed):
+            for episode in _with_progress(episodes, words_per_minute):
+                question = play(reasoner, episode, profile, words_per_minute, options.seed)
                 questions.append((words_per_minute, question))
     finally:
         if questions:  # interrupted: the played questions count
@@ -132,19 +134,16 @@ def play(
         raise UserError(
             f"episode {episode.id!r}: is longer than the model's positions; choose others with --episodes."
         )
-    rollout = stream.rollout
+    rollout, first, reasoning = stream.rollout, None, stream.reasoning_tokens
     line = timeline(rollout, tuple(update.at - session.started for update in updates), clock)
-    first = None
-    if summary.first_token_seconds is not None and stream.reasoning_tokens is not None:
-        behind = rollout.tokens_in(Phase.DEEP) - stream.reasoning_tokens - 1
-        first = line.end_latency_seconds - behind * clock.seconds_per_token
+    if summary.first_token_seconds is not None and reasoning is not None:
+        first = first_answer_seconds(rollout, line, clock, reasoning + 1)
     return ReplayedQuestion(
         episode=episode.id,
         measured_seconds=summary.answer_latency_seconds,
         predicted_seconds=line.answer_latency_seconds,
         first_measured_seconds=summary.first_token_seconds,
         first_predicted_seconds=first,
-        backlog_seconds=line.backlog_seconds,
     )
 
 
@@ -168,7 +167,6 @@ def summarize(
         within=sum(q.within for q in questions) / len(questions),
         first_measured_seconds=median(measured for measured, _ in firsts) if firsts else None,
         first_predicted_seconds=median(predicted for _, predicted in firsts) if firsts else None,
-        backlog_seconds=median(q.backlog_seconds for q in questions),
     )
 
 
@@ -195,28 +193,20 @@ def table(rows: Iterable[ReplaySummary]) -> str:
     return "\n".join(lines)
 
 
-def _play_all(
-    reasoner: StreamingReasoner,
-    episodes: Sequence[Episode],
-    profile: DeviceProfile,
-    words_per_minute: float,
-    seed: int,
-) -> Iterator[ReplayedQuestion]:
+def _with_progress(episodes: Sequence[Episode], words_per_minute: float) -> Iterator[Episode]:
     started, total = time.monotonic(), len(episodes)
     clock = Clock(words_per_minute=words_per_minute)
     spoken = sum(arrivals(episode, clock)[-1] for episode in episodes) / total
     for number, episode in enumerate(episodes, start=1):
-        yield play(reasoner, episode, profile, words_per_minute, seed)
-        rate = max((time.monotonic() - started) / number, spoken)
+        yield episode
+        left = max((time.monotonic() - started) / number, spoken) * (total - number)
         if number in (1, total) or number % 5 == 0:
-            logger.info(
-                "%s, %g words a minute: %d/%d questions, %.0f s left",
-                *(reasoner.layout_name, words_per_minute, number, total, rate * (total - number)),
-            )
+            words = "%g words a minute: %d/%d questions, %.0f s left"
+            logger.info(words, words_per_minute, number, total, left)
 
 
 def _episodes(options: argparse.Namespace) -> list[Episode]:
-    path = Path(options.episodes or Path(options.run) / "eval" / "episodes.jsonl")
+    path = Path(options.episodes or Path(options.run) / EVAL_FOLDER / EPISODES_FILE)
     if not path.is_file():
         raise UserError(
             f"{path}: no such file of episodes; name one with --episodes FILE (adasr eval leaves one in RUN/eval)."

@@ -18,11 +18,10 @@ from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
-from adasr_trl.core.safe_text import visible
 from adasr_trl.live.display_state import DisplayState
 from adasr_trl.live.rendering import DisplayLine, SideBySide, plain_line, tail
-from adasr_trl.live.session import InputArrival, StreamSummary, UnfinishedSentence, Update
-from adasr_trl.live.stream import EventKind
+from adasr_trl.live.session import InputArrival, StreamSummary, Update
+from adasr_trl.live.stream import Event
 
 if TYPE_CHECKING:
     from rich.console import Console, Group
@@ -94,14 +93,13 @@ class LineScreen(Screen):
         self._console.print(Text(words, style=style), soft_wrap=True)
 
 
-class TerminalScreen(Screen):
+class TerminalScreen(LineScreen):
     """Rows with the thoughts beside the input; unfinished ones are redrawn below the printed rows."""
 
     def __init__(self, console: Console, state: DisplayState) -> None:
         from rich.live import Live
 
-        super().__init__(state)
-        self._console = console
+        super().__init__(console, state)
         self._printed = 0  # rows
         self._live = Live(console=console, auto_refresh=False, transient=True)
 
@@ -112,20 +110,11 @@ class TerminalScreen(Screen):
     def __exit__(self, *_error: object) -> None:
         self._live.stop()  # leaves only finished rows
 
-    def begin(self, header: StreamHeader) -> None:
-        """Print the question."""
-        from rich.text import Text
-
-        self._console.print(Text(f"question {visible(header.question)}", style="bold"))
-
     def show(self, update: Update) -> None:
         """Print finished rows, and redraw the others."""
         self._state.take(update)
         finished = self._state.pairs[self._printed :]
-        if isinstance(update, InputArrival | UnfinishedSentence) or update.kind in (
-            EventKind.READ,
-            EventKind.THOUGHT,
-        ):
+        if not self._state.tail:
             finished = [pair for pair in finished if pair[1]]
         if finished:
             self._printed += len(finished)
@@ -138,7 +127,7 @@ class TerminalScreen(Screen):
 
         self._live.update(Text(""), refresh=True)
         self._console.print(tail(self._state.tail))
-        self._console.print(Text(summary.words(), style="bold"))
+        super().finish(summary)
 
     def _unfinished(self) -> Group:
         from rich.console import Group
@@ -150,7 +139,7 @@ class TerminalScreen(Screen):
 
 
 class JsonScreen(Screen):
-    """One JSON object a line; its fields are in docs/LIVE.md."""
+    """One JSON object a line, written by ``write``; its fields are in docs/LIVE.md."""
 
     def __init__(self, write: Callable[[str], object], state: DisplayState) -> None:
         super().__init__(state)
@@ -162,20 +151,16 @@ class JsonScreen(Screen):
 
     def show(self, update: Update) -> None:
         """Write ``text``, ``unfinished``, or the event of the stream."""
-        state = self._state
+        state, fields = self._state, dict[str, object](text=update.text)
         state.take(update)
-        if isinstance(update, InputArrival):
-            self._put("text", seconds=state.seconds, text=update.text)
-            return
-        if isinstance(update, UnfinishedSentence):
-            self._put("unfinished", seconds=state.seconds, text=update.text)
-            return
-        fields: dict[str, object] = {"chunk": update.chunk, "text": update.text}
-        if update.kind is EventKind.READ:
-            fields["arrived_seconds"] = state.arrived_seconds
-        if update.ending is not None:
-            fields |= {"ending": update.ending.value, "tokens": update.tokens}
-        self._put(update.kind.value, seconds=state.seconds, **fields)
+        name = "text" if isinstance(update, InputArrival) else "unfinished"
+        if isinstance(update, Event):
+            name, fields["chunk"] = update.kind.value, update.chunk
+            if update.ending is None:
+                fields["arrived_seconds"] = state.arrived_seconds
+            else:
+                fields |= {"ending": update.ending.value, "tokens": update.tokens}
+        self._put(name, seconds=state.seconds, **fields)
 
     def finish(self, summary: StreamSummary) -> None:
         """Write ``summary``."""

@@ -103,31 +103,27 @@ class LiveStream:
 
     def feed(self, text: str) -> list[Event]:
         """Take more of the input; return the events that it causes, in order."""
-        self._refuse_if_finished()
+        sentences = self._open_sentences()
         self.open_text += text
-        return self._read(self._closed(self._sentences.feed(text)))
+        return self._take(sentences.feed(text))
 
     def pause(self) -> list[Event]:
         """End of the input for now: a sentence that stands at its stop is read without its next word."""
-        self._refuse_if_finished()
-        return self._read(self._closed(self._sentences.pause()))
+        return self._take(self._open_sentences().pause())
 
     def cut(self) -> list[Event]:
         """End of a chunk, whatever its words, such as a caption without punctuation."""
-        self._refuse_if_finished()
-        return self._read(self._closed(self._sentences.cut()))
+        return self._take(self._open_sentences().cut())
 
     def read(self, chunk: str) -> list[Event]:
         """Read the open text, then a whole chunk as it is."""
-        self._refuse_if_finished()
-        rest, self._sentences = self._sentences.finish(), SentenceStream()
+        rest, self._sentences = self._open_sentences().finish(), SentenceStream()
         self.open_text = ""
         return self._read((*rest, chunk) if chunk.strip() else rest)
 
     def finish(self) -> list[Event]:
         """End of the input: read the open text, reason, and answer."""
-        self._refuse_if_finished()
-        events = self._read(self._closed(self._sentences.finish()))
+        events = self._take(self._open_sentences().finish())
         self.finished = True
         if not self.chunks:
             raise UserError("the stream ended without any text; feed it before it is finished.")
@@ -168,14 +164,14 @@ class LiveStream:
             return "malformed: a marker inside the answer"
         return "malformed: no answer behind the reasoning"
 
-    def _refuse_if_finished(self) -> None:
+    def _open_sentences(self) -> SentenceStream:
         if self.finished:
             raise UserError("the stream is finished; start another one.")
+        return self._sentences
 
-    def _closed(self, chunks: Sequence[str]) -> Sequence[str]:
-        """Chunks that leave the open text."""
+    def _take(self, chunks: Sequence[str]) -> list[Event]:
         self.open_text = self.open_text[sum(map(len, chunks)) :]
-        return chunks
+        return self._read(chunks)
 
     def _read(self, chunks: Sequence[str]) -> list[Event]:
         """Read chunks and write their thoughts; a source stream of its own is read before the first token is written."""
