@@ -11,7 +11,7 @@ from adasr_trl.core.errors import UserError
 from adasr_trl.core.protocol import Ending, Mode, Phase
 from adasr_trl.engines import HFEngine, Request, Sampling
 from adasr_trl.engines.rollout_state import SequenceState
-from adasr_trl.engines.sampling import processors, sample_tokens, uniform
+from adasr_trl.engines.sampling import sample_tokens, uniform
 from adasr_trl.layouts import build_layout
 from adasr_trl.layouts.codec import Codec
 from support.scripted import play
@@ -34,7 +34,7 @@ def slow(model, parts, request, sampling):
             ids += state.take(10_000).token_ids
             logits = model(input_ids=torch.tensor([ids])).logits[:, -1]
             number = [uniform(request.seed, state.sampled_tokens)]
-            token, logprob = sample_tokens(logits, number, sampling, processors(sampling))
+            token, logprob = sample_tokens(logits, number, sampling)
             state.accept(token[0], logprob[0])
     return state.rollout()
 

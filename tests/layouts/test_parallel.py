@@ -15,7 +15,7 @@ from adasr_trl.core.errors import UserError
 from adasr_trl.core.protocol import Ending, Mode, Phase
 from adasr_trl.engines import HFEngine, Request, Sampling
 from adasr_trl.engines.rollout_state import SequenceState
-from adasr_trl.engines.sampling import processors, sample_tokens, uniform
+from adasr_trl.engines.sampling import sample_tokens, uniform
 from adasr_trl.layouts import build_layout
 from adasr_trl.layouts.visibility import mask_and_positions, source_visibility
 from support.families import BAD, GOOD, build, lean_towards
@@ -108,9 +108,7 @@ def test_rollouts_equal_a_slow_reference_without_cache(taught, tokenizer, episod
             so_far = state.rollout()
             logits = full_logps(taught, so_far, boundary == "fed", (state.turn.chunk,))[1]
             number = [uniform(request.seed, state.sampled_tokens)]
-            token, logp = sample_tokens(
-                logits[-1:], number, Sampling(1.0), processors(Sampling(1.0))
-            )
+            token, logp = sample_tokens(logits[-1:], number, Sampling(1.0))
             state.accept(token[0], logp[0])
         assert state.rollout().token_ids == found.token_ids
     endings = {ending for rollout in fast for ending in rollout.thought_endings}

@@ -3,9 +3,9 @@
     >>> with attending(model, SLOT_ATTENTION):
     ...     model(input_ids, attention_mask=NO_MASK, past_key_values=cache, slots=cache, ...)
 
-Registered with transformers as an attention implementation, so no model code is needed. The keys that a group's rollouts
-share are read from memory once for all of them. Key-value heads are never repeated for the query heads that use them:
-single-token decoding is bound by that traffic. The sums are those of ordinary attention, in another order.
+Registered with transformers as an attention implementation, so no model code is needed. Single-token decoding is bound by
+memory traffic: the keys that a group's rollouts share are read once for all of them, and key-value heads are never
+repeated for their query heads. The sums are those of ordinary attention, in another order.
 
 Shapes: n queries, H query heads, h key-value heads, D head size, R slots (or prefixes), M queries a slot, K keys.
 """
@@ -52,21 +52,11 @@ def slot_attention(
     slots: SlotCache,
     **_ignored: Any,
 ) -> tuple[Tensor, None]:
-    """Attention function with the signature of transformers.
+    """Attention function of transformers: queries (1, H, N, D) to attended values (1, N, H, D), and no weights.
 
-    Args:
-        module: The layer.
-        query: Of the packed tokens, (1, H, N, D).
-        key: Unused, as is ``value``: both are in the cache by now.
-        value: See ``key``.
-        attention_mask: Unused: the cache's query groups have the mask.
-        scaling: Factor of the scores; 1 / sqrt(D) if None.
-        slots: The cache, after ``prepare``.
-
-    Returns:
-        The attended values, (1, N, H, D), and no weights.
+    ``slots`` is the cache after ``prepare``; ``scaling`` is 1 / sqrt(D) by default.
     """
-    del key, value, attention_mask
+    del key, value, attention_mask  # all three are in the cache by now
     layer = slots.layers[module.layer_idx]
     scale = query.size(-1) ** -0.5 if scaling is None else scaling
     q_NHD = query[0].transpose(0, 1) * scale  # (N, H, D)
@@ -101,12 +91,9 @@ def _softmax(scores_nHK: Tensor, group: QueryGroup, dtype: torch.dtype) -> Tenso
 
 
 def _matmul(x_nHA: Tensor, index: GatherIndex, y_RhAB: Tensor) -> Tensor:
-    """Each query's vectors times the matrix of its slot (or prefix), (n, H, B): scores, or mixed values.
+    """Each query's vectors times the matrices of its slot (or prefix), (n, H, B).
 
-    Args:
-        x_nHA: The queries (A = D), or their weights (A = K).
-        index: The queries by slot.
-        y_RhAB: The slots' transposed keys (D, K), or their values (K, D); one for each key-value head.
+    Scores are queries times transposed keys (A = D, B = K); attended values are weights times values (A = K, B = D).
     """
     heads = y_RhAB.size(1)
     if index.single:  # n = R: no gather, one batched product

@@ -15,17 +15,17 @@ from adasr_trl.engines.request import Request, Sampling
 from adasr_trl.engines.rollout_state import SequenceState
 from adasr_trl.layouts.base import Turn
 
+Progress = Callable[[int], None]  # called with the number of rollouts that have just finished
+Generate = Callable[[Sequence[Request], Sampling], list[Rollout]]  # a trainer's rollout function
+
 
 class Engine(Protocol):
     """Engine for whole episodes."""
 
     def rollout(
-        self,
-        requests: Sequence[Request],
-        sampling: Sampling,
-        progress: Callable[[int], None] | None = None,
+        self, requests: Sequence[Request], sampling: Sampling, progress: Progress | None = None
     ) -> list[Rollout]:
-        """One rollout a request, in the same order; ``progress`` gets the number newly finished."""
+        """One rollout a request, in the same order."""
         ...
 
 
@@ -41,6 +41,3 @@ class LiveEngine(Protocol):
     def advance(self, state: SequenceState, cache: Any, sampling: Sampling, /) -> None:
         """Read and write until the sequence waits for more of its stream, or is done."""
         ...
-
-
-Generate = Callable[[Sequence[Request], Sampling], list[Rollout]]  # a trainer's rollout function

@@ -6,9 +6,8 @@
     >>> model(input_ids, past_key_values=cache, slots=cache, ...)
 
 Transformers' own caches have one write position for all sequences, so these are padded to equal lengths. Here each
-sequence has a **slot**, and its n-th token behind the shared prefix lies at **offset** n of it. The N tokens of a step are
-packed in one sequence (1, N), as many of each slot as it has. ``attention`` computes attention over it all; a token's
-visibility of the source (``layouts.visibility``) says which keys it may attend to.
+sequence has a **slot**, and its n-th token behind the shared prefix lies at **offset** n of it. A token's visibility of
+the source (``layouts.visibility``) says which keys it may attend to; ``attention`` computes the attention.
 """
 
 from __future__ import annotations
@@ -38,7 +37,6 @@ class SlotLayer(CacheLayerMixin):  # type: ignore[misc]  # transformers is untyp
     prefix_values: Tensor | None = None
 
     def __init__(self, owner: SlotCache) -> None:
-        """A layer of the cache."""
         super().__init__()
         self._owner = owner
 
@@ -72,14 +70,12 @@ class SlotLayer(CacheLayerMixin):  # type: ignore[misc]  # transformers is untyp
         tensors = (*own, self.prefix_keys, self.prefix_values)
         return sum(tensor.nbytes for tensor in tensors if tensor is not None)
 
-    # Transformers asks for these three to build masks and positions, which both are given.
-
     def get_mask_sizes(self, query_length: int) -> tuple[int, int]:
-        """Length and offset of the keys."""
+        """Required by transformers, which builds no mask here."""
         return query_length, 0
 
     def get_seq_length(self) -> int:
-        """Tokens so far."""
+        """Required by transformers, which counts no positions here."""
         return 0
 
     def get_max_length(self) -> int:
@@ -107,7 +103,6 @@ class SlotCache(Cache):  # type: ignore[misc]  # transformers is untyped
     """
 
     def __init__(self, layers: int, slots: int, device: torch.device) -> None:
-        """A cache of ``slots`` slots for a model of ``layers`` layers."""
         self.num_slots = slots
         self.width = 0
         self.groups: tuple[QueryGroup, ...] = ()
@@ -131,34 +126,30 @@ class SlotCache(Cache):  # type: ignore[misc]  # transformers is untyped
     def add_prefixes(
         self, visibility_PS: Tensor, states: Cache, slots_of: Sequence[Sequence[int]]
     ) -> None:
-        """Empty some slots for sequences with new prefixes; prefixes that no slot needs any more are dropped.
+        """Empty ``slots_of`` each of P new prefixes for sequences that share it, and drop prefixes without a slot.
 
-        Args:
-            visibility_PS: Visibility of the prefixes' tokens; 0 for padding at the end.
-            states: A cache of transformers' with their keys and values.
-            slots_of: The slots that share each of the P prefixes.
+        ``states`` has the prefixes' keys and values, padded at the end, where ``visibility_PS`` is 0.
         """
-        new = {slot: p for p, slots in enumerate(slots_of) for slot in slots}
-        kept = sorted({p for s, p in enumerate(self._prefix_of_slot) if s not in new and p >= 0})
-        number = {p: n for n, p in enumerate(kept)} | {-1: -1}
-        for slot, prefix in enumerate(self._prefix_of_slot):
-            self._prefix_of_slot[slot] = len(kept) + new[slot] if slot in new else number[prefix]
-        for slot in new:
-            self._lengths[slot] = 0
-        self._visibility_BT[list(new)] = 0  # no query attends to tokens of the slot's last sequence
+        emptied = [slot for slots in slots_of for slot in slots]
+        for slot in emptied:
+            self._prefix_of_slot[slot], self._lengths[slot] = -1, 0
+        self._visibility_BT[emptied] = 0  # no query attends to tokens of the slot's last sequence
+        kept = sorted(set(self._prefix_of_slot) - {-1})
+        number = {-1: -1} | {prefix: n for n, prefix in enumerate(kept)}
+        self._prefix_of_slot = [number[prefix] for prefix in self._prefix_of_slot]
+        for p, slots in enumerate(slots_of, start=len(kept)):
+            for slot in slots:
+                self._prefix_of_slot[slot] = p
         index = torch.tensor(kept, dtype=torch.long, device=visibility_PS.device)
         self._prefixes_PS = _appended(self._prefixes_PS, index, visibility_PS, axis=1)
         for layer, added in zip(self.layers, states.layers, strict=True):
             layer.add_prefixes(index, added.keys, added.values)
 
     def prepare(self, step: Sequence[tuple[int, Sequence[int]]]) -> Tensor:
-        """Plan the next forward: where its N tokens go, and which keys they attend to.
+        """Plan the next forward of N tokens: where they go, and which keys they attend to.
 
-        Args:
-            step: Slots that take part, each with the visibility of its next tokens.
-
-        Returns:
-            The packed order, (N): indices into the concatenation of ``step``. The last token of each slot comes first.
+        ``step`` has slots, each with the visibility of its next tokens. Returns the packed order, (N): indices into the
+        concatenation of ``step``, the last token of each slot first.
         """
         packed = pack(step, self._lengths, self._visibility_BT.device)
         for slot, visibility in step:

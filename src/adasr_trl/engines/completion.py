@@ -54,12 +54,7 @@ class Server:
     """One model of a completion server."""
 
     def __init__(self, url: str, model: str | None = None, api_key: str | None = None) -> None:
-        """Ask the server for its models.
-
-        Args:
-            url: Up to the version, such as ``http://127.0.0.1:8000/v1``.
-            model: Its name there; the first one by default.
-            api_key: Sent as a bearer token.
+        """Ask the server at ``url``, such as ``http://127.0.0.1:8000/v1``, for its models; the first one by default.
 
         Raises:
             UserError: The server does not answer, or has no such model.
@@ -88,7 +83,7 @@ class Server:
             try:
                 answer = self._open("completions", body)
             except _RefusedError:
-                raise error from None
+                raise error from None  # the extensions were not the reason
         with answer:
             yield from self._pieces(answer)
 

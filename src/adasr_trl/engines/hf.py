@@ -13,23 +13,23 @@ from __future__ import annotations
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import torch
-from transformers import LogitsProcessorList, PreTrainedModel
+from transformers import PreTrainedModel
 
 from adasr_trl.config.sections import StreamingConfig
 from adasr_trl.core.errors import UserError
 from adasr_trl.core.rollout import Rollout
-from adasr_trl.engines.base import Generate
+from adasr_trl.engines.base import Generate, Progress
 from adasr_trl.engines.cache import SlotCache
 from adasr_trl.engines.memory import CacheBudget, bytes_per_token, is_out_of_memory
 from adasr_trl.engines.model_runner import ModelRunner
 from adasr_trl.engines.request import Request, Sampling
 from adasr_trl.engines.rollout_state import SequenceState
-from adasr_trl.engines.sampling import processors, sample_tokens, uniform
+from adasr_trl.engines.sampling import sample_tokens, uniform
 from adasr_trl.layouts.base import Layout, Turn
 from adasr_trl.layouts.codec import Codec
 from adasr_trl.layouts.visibility import attention_implementation, check_implementation
@@ -65,10 +65,7 @@ class HFEngine:
 
     @torch.inference_mode()
     def rollout(
-        self,
-        requests: Sequence[Request],
-        sampling: Sampling,
-        progress: Callable[[int], None] | None = None,
+        self, requests: Sequence[Request], sampling: Sampling, progress: Progress | None = None
     ) -> list[Rollout]:
         """One rollout a request, in the same order."""
         started = time.monotonic()
@@ -106,24 +103,22 @@ class HFEngine:
     @torch.inference_mode()
     def advance(self, state: SequenceState, cache: SlotCache, sampling: Sampling) -> None:
         """Read and write in one live sequence until it waits for more of its stream, or is done."""
-        chain = processors(sampling)
         with self._evaluating():
             while not (state.waiting or state.done):
-                self._step([(0, state)], cache, sampling, chain, LIVE_BLOCK)
+                self._step([(0, state)], cache, sampling, LIVE_BLOCK)
 
     def _run(
         self,
         waiting: deque[SequenceState],
         running: list[SequenceState],
         sampling: Sampling,
-        progress: Callable[[int], None],
+        progress: Progress,
     ) -> None:
         """Finish all waiting sequences; ``running`` lists those that have a slot, for the caller if memory runs out."""
         budget, bound = self._budget, self._streaming.max_cache_gib
         fitting = budget.batch_size(waiting, bytes_per_token(self._model), bound)
         slots: list[SequenceState | None] = [None] * min(len(waiting), fitting)
         cache = self._cache(len(slots))
-        chain = processors(sampling)
         while waiting or running:
             entered: dict[int, SequenceState] = {}
             for slot, occupant in enumerate(slots):
@@ -131,9 +126,12 @@ class HFEngine:
                     slots[slot] = entered[slot] = waiting.popleft()
             running += entered.values()
             self._runner.prefill_shared(entered, cache)
-            slots = _without_empty(slots, cache)
+            taken = [slot for slot, state in enumerate(slots) if state]
+            if 4 * len(taken) <= 3 * len(slots):  # else the last sequences pay for empty slots
+                cache.keep(taken)
+                slots = [slots[slot] for slot in taken]
             occupied = [(slot, state) for slot, state in enumerate(slots) if state]
-            self._step(occupied, cache, sampling, chain, self._streaming.read_block)
+            self._step(occupied, cache, sampling, self._streaming.read_block)
             budget.peak_bytes = max(budget.peak_bytes, cache.nbytes)
             for slot, state in occupied:
                 if state.done:
@@ -146,7 +144,6 @@ class HFEngine:
         running: Sequence[tuple[int, SequenceState]],
         cache: SlotCache,
         sampling: Sampling,
-        chain: LogitsProcessorList,
         read_block: int,
     ) -> None:
         """Feed every sequence, and sample a token for those that want one."""
@@ -154,7 +151,7 @@ class HFEngine:
         if not ready:
             return
         uniforms = [uniform(state.request.seed, state.sampled_tokens) for state in ready]
-        token_ids, logprobs = sample_tokens(logits_nV, uniforms, sampling, chain)
+        token_ids, logprobs = sample_tokens(logits_nV, uniforms, sampling)
         for state, token_id, logprob in zip(ready, token_ids, logprobs, strict=True):
             state.accept(token_id, logprob)
 
@@ -180,26 +177,13 @@ class HFEngine:
             self._model.train()
 
 
-def _without_empty(
-    slots: list[SequenceState | None], cache: SlotCache
-) -> list[SequenceState | None]:
-    """Drop empty slots once they are a quarter of all, so that the last sequences do not pay for the others."""
-    occupied = [slot for slot, state in enumerate(slots) if state]
-    if 4 * len(occupied) > 3 * len(slots):
-        return slots
-    cache.keep(occupied)
-    return [slots[slot] for slot in occupied]
-
-
 def check_attention(model: PreTrainedModel) -> None:
     """Refuse attention that would read the bool mask in another way, or through a window of its own (UserError)."""
     check_implementation(attention_implementation(model))
     config = model.config.get_text_config()
     kinds = set(getattr(config, "layer_types", None) or ())
-    windowed = (
-        bool(kinds - {"full_attention"}) if kinds else getattr(config, "sliding_window", None)
-    )
-    if windowed:
+    window = getattr(config, "sliding_window", None)  # set, yet unused, where layers have types
+    if kinds - {"full_attention"} or (not kinds and window):
         raise UserError(
             f"model: {config.model_type} has layers without full attention (sliding window or "
             f"recurrent), which streaming rollouts do not serve; use a model with full attention."
@@ -212,11 +196,9 @@ def for_training(
     """Rollouts with the trainer's own model, for ``engine: hf``."""
     from trl.models import unwrap_model_for_generation
 
-    why = (
-        "the parallel layout has an attention of its own"
-        if streaming.layout == "parallel"
-        else "the default; each rollout is repeatable from its seed"
-    )
+    why = "the default; each rollout is repeatable from its seed"
+    if streaming.layout == "parallel":
+        why = "the parallel layout has an attention of its own"
     logger.info("rollouts: transformers (engine: hf): %s", why)
 
     def generate(requests: Sequence[Request], sampling: Sampling) -> list[Rollout]:

@@ -29,9 +29,7 @@ class CacheBudget:
 
     Attributes:
         max_batch_size: Rollouts decoded together at most: ``streaming.decode_batch``, or less once memory ran out.
-        peak_bytes: The largest cache since the last report.
-        tokens: Tokens written since then.
-        seconds: Seconds taken since then.
+        peak_bytes: The largest cache since the last report; ``tokens`` written and ``seconds`` taken likewise.
     """
 
     max_batch_size: int
@@ -43,12 +41,7 @@ class CacheBudget:
     def batch_size(
         self, states: Iterable[SequenceState], bytes_per_token: int, max_gib: float | None
     ) -> int:
-        """Number of rollouts to decode together.
-
-        Args:
-            states: The rollouts to come.
-            bytes_per_token: Memory of a token in the cache.
-            max_gib: Bound of the cache in GiB, or None for no bound.
+        """Number of rollouts to decode together, within ``max_gib`` GiB of cache if there is such a bound.
 
         Raises:
             UserError: The longest of them alone could exceed the bound.
@@ -63,23 +56,20 @@ class CacheBudget:
                 f"{longest * bytes_per_token / 2**30:.2g}. Raise it, or lower max_prompt_tokens or the caps."
             )
         if fitting < self.max_batch_size and self._logged != fitting:
-            logger.info(
-                "%d rollouts together fit into streaming.max_cache_gib: %g", fitting, max_gib
-            )
             self._logged = fitting
+            message = "%d rollouts together fit into streaming.max_cache_gib: %g"
+            logger.info(message, fitting, max_gib)
         return min(fitting, self.max_batch_size)
 
     def halve(self, tried: int, error: Exception) -> None:
         """Halve the batch size after memory ran out with ``tried`` rollouts; one alone raises ``error``."""
         if tried <= 1:
             raise error
-        self.max_batch_size = tried // 2
+        size = self.max_batch_size = tried // 2
         logger.warning(
             "out of memory with %d rollouts together: the same rollouts go on, from here %d together "
             "(streaming.decode_batch: %d avoids this)",
-            tried,
-            self.max_batch_size,
-            self.max_batch_size,
+            *(tried, size, size),
         )
 
     def report(self) -> dict[str, float]:

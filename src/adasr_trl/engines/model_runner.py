@@ -26,7 +26,6 @@ class ModelRunner:
     """Forwards of one model; it keeps no state of a sequence."""
 
     def __init__(self, model: PreTrainedModel, pad_id: int) -> None:
-        """Keep the model, and a token id that stands for padding."""
         self._model = model
         self._pad_id = pad_id
 
@@ -70,15 +69,9 @@ class ModelRunner:
     def step(
         self, running: Sequence[tuple[int, SequenceState]], cache: SlotCache, read_block: int
     ) -> tuple[list[SequenceState], Tensor]:
-        """Feed every sequence its next token, and those that read more of theirs.
+        """Feed every sequence its next token, and those that read up to ``read_block`` more in all.
 
-        Args:
-            running: Sequences with their slots in the cache.
-            cache: Their keys and values.
-            read_block: Tokens beyond one a sequence, for all of them together.
-
-        Returns:
-            The n sequences that want a token next, and the logits to sample it from, (n, V).
+        Returns the n sequences that want a token next, and the logits to sample it from, (n, V).
         """
         step = []
         for slot, state in running:
@@ -91,15 +84,9 @@ class ModelRunner:
     def forward(
         self, step: Sequence[tuple[int, StepInputs]], wanted: Sequence[int], cache: SlotCache
     ) -> Tensor:
-        """One forward of N tokens of some sequences, packed without padding.
+        """One forward of slots' next tokens, N in all, packed without padding.
 
-        Args:
-            step: Slots in the cache, each with its tokens.
-            wanted: Indices into ``step`` of the n whose last token's logits are needed.
-            cache: Their keys and values.
-
-        Returns:
-            Those logits, (n, V).
+        Returns the logits behind the last token of the n slots with index ``wanted`` in ``step``, (n, V).
         """
         device = self._model.device
         order_N = cache.prepare([(slot, inputs.visibility) for slot, inputs in step])

@@ -40,13 +40,7 @@ class PackedStep:
 def pack(
     step: Sequence[tuple[int, Sequence[int]]], lengths: Sequence[int], device: torch.device
 ) -> PackedStep:
-    """Pack the tokens of a step.
-
-    Args:
-        step: Slots, each with the visibility of its next tokens.
-        lengths: Number of tokens that each slot of the cache has.
-        device: Where the indices go.
-    """
+    """Pack a step: slots, each with the visibility of its next tokens; ``lengths`` are the slots' tokens so far."""
     lasts, others, start = [], [], 0
     for slot, visibility in step:
         tokens = [(start + n, slot, lengths[slot] + n, v) for n, v in enumerate(visibility)]
@@ -143,12 +137,8 @@ class QueryGroup:
     ) -> QueryGroup:
         """A query group with its bias.
 
-        Args:
-            tokens: Their part of the packed tokens.
-            packed: The step.
-            prefix_of_slot: The prefix of each of the B slots; unused without prefixes.
-            keys_BK: Visibility of the slots' own tokens, those of the step included.
-            prefixes_PS: Visibility of the prefixes' tokens, or None without prefixes.
+        ``keys_BK`` is the visibility of the slots' own tokens, those of the step included; ``prefixes_PS`` is that of the
+        prefixes' tokens, or None without prefixes.
         """
         device, count = keys_BK.device, len(prefix_of_slot)
         slots, visibility_n = packed.slots[tokens], packed.visibility_N[tokens]

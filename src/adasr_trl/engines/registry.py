@@ -90,9 +90,7 @@ def local_engine(policy: Policy, budget: CacheBudget | None = None) -> HFEngine:
     """
     from adasr_trl.engines.hf import HFEngine
     from adasr_trl.engines.selfcheck import check_model
-    from adasr_trl.models.loading import whole_weights
 
     engine = HFEngine(policy.model, policy.codec, policy.layout, policy.streaming, budget)
-    with whole_weights(policy.model):
-        check_model(policy.model, policy.streaming.layout)
+    check_model(policy.model, policy.streaming.layout)
     return engine

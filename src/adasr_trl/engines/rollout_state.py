@@ -16,17 +16,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from adasr_trl.config.sections import StreamingConfig
+from adasr_trl.core import protocol
 from adasr_trl.core.answers import extract
 from adasr_trl.core.errors import UserError
-from adasr_trl.core.protocol import (
-    Ending,
-    Mode,
-    Phase,
-    deep_ending,
-    split_deep,
-    thought_ending,
-    thought_text,
-)
+from adasr_trl.core.protocol import Ending, Mode, Phase
 from adasr_trl.core.rollout import Rollout
 from adasr_trl.engines.request import Request
 from adasr_trl.engines.token_log import StepInputs, TokenLog
@@ -37,13 +30,13 @@ from adasr_trl.layouts.codec import Codec
 class SequenceState:
     """State machine of one request.
 
-    A turn gives tokens to the model; the segment behind it is written by the model: a thought or the deep part.
+    A turn gives tokens to the model. The segment behind it, a thought or the deep part, is written by the model.
 
     Attributes:
         request: The rollout to be made.
         turn: The turn whose segment is being written.
-        done: Whether nothing more is read or written.
-        waiting: Whether the turns known so far are used up, in a stream that is still arriving.
+        done: Whether nothing more is read or written; ``ending`` is then how the rollout ended.
+        waiting: Whether a stream that is still arriving has no further turn yet.
         fed_tokens: Tokens that the model has seen.
         sampled_tokens: Tokens sampled, the counter of the request's random numbers.
         prefix_length: Leading tokens that every rollout of the episode shares.
@@ -61,22 +54,16 @@ class SequenceState:
     ) -> None:
         """Queue the turns up to the first one with a segment to write.
 
-        Args:
-            request: The rollout to be made.
-            layout: Its place in the context.
-            codec: The tokenizer with the markers.
-            streaming: The caps.
-            max_positions: Positions that the model knows; None for no bound.
-            turns: First turns of a stream that is still arriving (``extend``); by default all of the episode.
+        ``max_positions`` are those that the model knows, or None for no bound; ``turns`` are the first ones of a stream that
+        is still arriving (``extend``), by default all of the episode.
 
         Raises:
             UserError: The first turns alone fill the model's positions.
         """
         self.request = request
-        self.done = False
-        self.waiting = False
-        self.fed_tokens = 0
-        self.sampled_tokens = 0
+        self.done = self.waiting = False
+        self.ending = Ending.OUT_OF_TOKENS
+        self.fed_tokens = self.sampled_tokens = 0
         self.on_token: Callable[[], None] | None = None
         self._layout = layout
         self._codec = codec
@@ -92,16 +79,13 @@ class SequenceState:
         self._texts: list[str] = []
         self._endings: list[Ending] = []
         self._deep = ""
-        no_deep = request.mode is Mode.NO_DEEP
-        # Given as a marker, yet judged as if the model had written it.
-        self._given = codec.markers.reasoning_end if no_deep else ""
-        self._ending = Ending.OUT_OF_TOKENS
+        # Without a deep part its end marker is given, yet judged as if the model had written it.
+        self._given = codec.markers.reasoning_end if request.mode is Mode.NO_DEEP else ""
         self._turns = list(turns or layout.turns(request.episode, request.mode))
         self._next_turn = 0
         self.turn: Turn = self._turns[0]
         self._read_on()
-        # Without the last token, whose logits each rollout samples from.
-        self.prefix_length = self.pending - 1
+        self.prefix_length = self.pending - 1  # each rollout needs the logits of the last token
         if self._is_full():
             raise UserError(
                 f"episode {request.episode.id!r}: its first {len(self._log.token_ids)} tokens leave no "
@@ -156,10 +140,7 @@ class SequenceState:
     def _read_on(self) -> None:
         """Queue the next turns up to one with a segment to write."""
         self._segment = []
-        while True:
-            if self._next_turn == len(self._turns):
-                self.waiting = True
-                return
+        while self._next_turn < len(self._turns):
             self.turn = self._turns[self._next_turn]
             self._next_turn += 1
             if self._streaming.boundary == "fed":
@@ -168,6 +149,7 @@ class SequenceState:
                 self._log.append(token_id, Phase.READ, self.turn)
             if self.turn.writes is not Phase.READ:
                 return
+        self.waiting = True
 
     # ---- writing
 
@@ -192,10 +174,8 @@ class SequenceState:
         if not eos:
             self._segment.append(token_id)
         ending = self._segment_ending(token_id, eos=eos)
-        if ending is not None and self.turn.writes is Phase.STREAM:
-            self._end_thought(ending)
-        elif ending is not None:
-            self._end_deep(ending)
+        if ending is not None:
+            self._end_segment(ending)
         if not self.done and self._is_full():
             self._finish(Ending.OUT_OF_TOKENS)
         if self.on_token is not None:
@@ -216,7 +196,8 @@ class SequenceState:
     def _segment_ending(self, token_id: int, *, eos: bool) -> Ending | None:
         """How the segment ends with this token; None while it goes on."""
         if eos or self._codec.may_end_marker(token_id):  # decoding at every token would be slow
-            ending_of = thought_ending if self.turn.writes is Phase.STREAM else deep_ending
+            thought = self.turn.writes is Phase.STREAM
+            ending_of = protocol.thought_ending if thought else protocol.deep_ending
             ending = ending_of(self._segment_text(), self._codec.markers, eos=eos)
             if ending is not None:
                 return ending
@@ -225,27 +206,22 @@ class SequenceState:
             return Ending.OUT_OF_TOKENS
         return None
 
-    def _end_thought(self, ending: Ending) -> None:
-        self._record_thought(ending)
+    def _end_segment(self, ending: Ending) -> None:
+        thought = self.turn.writes is Phase.STREAM
+        if thought:
+            self._record_thought(ending)
         if ending in (Ending.OUT_OF_TOKENS, Ending.MALFORMED):
-            self._force_end()
-        if ending is Ending.MALFORMED and self._streaming.on_malformed == "stop":
-            self._finish(Ending.MALFORMED)
-        else:
+            # The model did not write the end marker, so it is given: READ, without an advantage.
+            for token_id in self._layout.forced_end(self.turn.writes):
+                self._log.append(token_id, Phase.READ, self.turn)
+        stop = ending is Ending.MALFORMED and self._streaming.on_malformed == "stop"
+        if thought and not stop:
             self._read_on()
-
-    def _end_deep(self, ending: Ending) -> None:
-        if ending is not Ending.ANSWERED:
-            self._force_end()
-        self._finish(ending)
-
-    def _force_end(self) -> None:
-        """Give the end marker that the model did not write; it is READ, so it has no advantage."""
-        for token_id in self._layout.forced_end(self.turn.writes):
-            self._log.append(token_id, Phase.READ, self.turn)
+        else:
+            self._finish(ending)
 
     def _record_thought(self, ending: Ending) -> None:
-        self._texts.append(thought_text(self._segment_text(), self._codec.markers))
+        self._texts.append(protocol.thought_text(self._segment_text(), self._codec.markers))
         self._endings.append(ending)
 
     def _finish(self, ending: Ending) -> None:
@@ -253,7 +229,7 @@ class SequenceState:
             self._deep = self._segment_text()
         elif len(self._endings) == self.turn.chunk and self._segment:
             self._record_thought(ending)  # the positions ran out within a thought
-        self._ending = ending
+        self.ending = ending
         self.done = True
 
     def _segment_text(self) -> str:
@@ -276,11 +252,6 @@ class SequenceState:
         return tuple(zip(self._texts, self._endings, strict=True))
 
     @property
-    def ending(self) -> Ending:
-        """How the rollout ended, once it is done."""
-        return self._ending
-
-    @property
     def reasoning_tokens(self) -> int | None:
         """DEEP tokens up to the end marker of the reasoning; None without one."""
         marker = self._codec.markers.reasoning_end
@@ -289,7 +260,7 @@ class SequenceState:
 
     def rollout(self) -> Rollout:
         """The rollout so far, final once the state is done."""
-        reasoning, answer = split_deep(self._deep, self._codec.markers)
+        reasoning, answer = protocol.split_deep(self._deep, self._codec.markers)
         log = self._log
         return Rollout(
             episode_id=self.request.episode.id,
@@ -298,7 +269,7 @@ class SequenceState:
             phases=tuple(log.phases),
             chunk_of_token=tuple(log.chunks),
             thought_endings=tuple(self._endings),
-            ending=self._ending,
+            ending=self.ending,
             logprobs=tuple(log.logprobs),
             thoughts=tuple(self._texts),
             deep=reasoning,

@@ -3,12 +3,13 @@
     >>> uniform(seed=1, counter=0)
     0.5665615751722809
 
-No random state exists: the t-th token of a rollout depends on its seed, t and its logits alone. So a rollout is the same
-alone, in any batch, and after a resume. The generator is SplitMix64 (Steele, Lea and Flood 2014); its use here is our
-choice, not specified in the paper.
+The t-th token of a rollout depends on its seed, t and its logits alone. So a rollout is the same alone, in any batch, and
+after a resume. Our choice, not specified in the paper; the generator is SplitMix64 (Steele, Lea and Flood 2014).
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -34,7 +35,7 @@ def uniform(seed: int, counter: int) -> float:
     return ((z ^ (z >> 31)) >> 11) / (1 << 53)
 
 
-def processors(sampling: Sampling) -> LogitsProcessorList:
+def _processors(sampling: Sampling) -> LogitsProcessorList:
     """Transformers' own logits processors, in its order: temperature, top-k, top-p, min-p."""
     chain = LogitsProcessorList()
     if sampling.temperature not in (0.0, 1.0):
@@ -49,19 +50,12 @@ def processors(sampling: Sampling) -> LogitsProcessorList:
 
 
 def sample_tokens(
-    logits_BV: Tensor, uniforms: list[float], sampling: Sampling, chain: LogitsProcessorList
+    logits_BV: Tensor, uniforms: Sequence[float], sampling: Sampling
 ) -> tuple[list[int], list[float]]:
-    """One token for each sequence, and its log-probability.
+    """One token id for each of B sequences, from its raw logits and a number in [0, 1), and its log-probability.
 
-    Args:
-        logits_BV: Raw logits of the B sequences that want a token.
-        uniforms: One number in [0, 1) a sequence.
-        sampling: The settings.
-        chain: ``processors(sampling)``.
-
-    Returns:
-        Token ids, and log-probabilities under the temperature-scaled but otherwise unprocessed policy. That is what
-        TRL's training forward computes (temperature 1 for greedy).
+    Log-probabilities are of the temperature-scaled but otherwise unprocessed policy, as in TRL's training forward
+    (temperature 1 for greedy).
     """
     logits_BV = logits_BV.float()
     logp_BV = torch.log_softmax(logits_BV / (sampling.temperature or 1.0), dim=-1)
@@ -70,7 +64,8 @@ def sample_tokens(
     else:
         # Warpers take the ids so far, and read none of them.
         empty = torch.empty((len(uniforms), 0), dtype=torch.long, device=logits_BV.device)
-        probs_BV = torch.softmax(chain(empty, logits_BV).double(), dim=-1)
+        processed_BV = _processors(sampling)(empty, logits_BV)
+        probs_BV = torch.softmax(processed_BV.double(), dim=-1)
         cdf_BV = probs_BV.cumsum(dim=-1)
         uniform_B1 = torch.tensor(uniforms, dtype=torch.float64, device=cdf_BV.device).unsqueeze(1)
         target_B1 = uniform_B1 * cdf_BV[:, -1:]  # rounding may leave the sum beside 1

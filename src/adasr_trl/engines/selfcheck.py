@@ -2,10 +2,9 @@
 
     >>> check_model(model, "parallel")
 
-Rollouts run a model under slot attention (``attention``), and two streams ask more of it than causal text does: a boolean
-mask of any shape, positions that start twice, and no other path between tokens (a convolution, a recurrent state, a
-window). So two things are tried. Decoding token by token gives the logits of one forward; and, with two streams, a
-sentence changes nothing that precedes it.
+Rollouts run a model under slot attention (``attention``). Two streams also need a boolean mask of any shape, positions
+that start twice, and no other path between tokens, such as a convolution, a recurrent state or a window. So two things
+are tried: decoding token by token gives the logits of one forward, and a sentence changes nothing that precedes it.
 """
 
 from __future__ import annotations
@@ -23,11 +22,7 @@ from adasr_trl.engines.cache import SlotCache
 from adasr_trl.engines.hf import check_attention
 from adasr_trl.engines.model_runner import ModelRunner
 from adasr_trl.engines.token_log import StepInputs
-from adasr_trl.layouts.visibility import (
-    attention_implementation,
-    mask_and_positions,
-    source_visibility,
-)
+from adasr_trl.layouts.visibility import mask_and_positions, source_visibility
 from adasr_trl.models.loading import load_model, whole_weights
 from adasr_trl.models.precision import all_finite, computing_dtype
 
@@ -46,8 +41,7 @@ def load_model_for(
     """Load the model (or draw a new one); UserError if the layout cannot run on it."""
     model = load_model(config, tokenizer, seed)
     check_attention(model)
-    with whole_weights(model):
-        check_model(model, streaming.layout)
+    check_model(model, streaming.layout)
     return model
 
 
@@ -58,17 +52,19 @@ def check_model(model: PreTrainedModel, layout: LayoutName) -> None:
     Raises:
         UserError: The model does not obey; the message has the observed fault, and a remedy.
     """
-    _refuse_broken_weights(model)
-    was_training, own = model.training, attention_implementation(model)
-    model.eval()
-    try:
-        with attending(model, "sdpa" if own == "flex_attention" else own):  # as rollouts do
+    was_training, own = model.training, model.config.get_text_config()._attn_implementation
+    # Rollouts of a model for FlexAttention run under SDPA.
+    implementation = "sdpa" if own == "flex_attention" else own
+    with whole_weights(model), attending(model, implementation):
+        _refuse_broken_weights(model)
+        model.eval()
+        try:
             fault = _fault(model, layout)
-    except Exception as error:  # anything that a model without such attention may raise
-        fault = f"its forward raises {type(error).__name__}: {error}"
-        raise _refusal(model, layout, fault) from error
-    finally:
-        model.train(was_training)
+        except Exception as error:  # anything that a model without such attention may raise
+            fault = f"its forward raises {type(error).__name__}: {error}"
+            raise _refusal(model, layout, fault) from error
+        finally:
+            model.train(was_training)
     if fault:
         raise _refusal(model, layout, fault)
 

@@ -4,17 +4,18 @@
     >>> rollouts = engine.rollout(requests, Sampling(temperature=1.0))
 
 Each segment is one request whose prompt is all tokens so far, stopped at a marker; vLLM's prefix cache keeps it from
-being read again. All rollouts are in flight at once, none waits for another one's segment. ``rollout_state`` decides
-what tokens mean, as in every engine: tokens behind the end of a segment are dropped, and a segment that vLLM ended too
-early goes on. The interleaved layout only. TRL syncs the weights (``sync_weights``). Log-probabilities are vLLM's, of
-the distribution that it sampled from, so TRL's importance-sampling correction applies.
+being read again. All rollouts are in flight at once, and none waits for another one. ``rollout_state`` has the rules, as
+in every engine: tokens behind the end of a segment are dropped, and a segment that vLLM ended too early goes on. The
+interleaved layout only. Log-probabilities are of the distribution that vLLM sampled from, so TRL's importance-sampling
+correction applies.
 """
 
 from __future__ import annotations
 
+import itertools
 import logging
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from threading import Event
@@ -25,7 +26,7 @@ from accelerate.utils import broadcast_object_list, gather_object
 from adasr_trl.config.sections import StreamingConfig
 from adasr_trl.core.protocol import Phase
 from adasr_trl.core.rollout import Rollout
-from adasr_trl.engines.base import Generate
+from adasr_trl.engines.base import Generate, Progress
 from adasr_trl.engines.memory import CacheBudget
 from adasr_trl.engines.request import Request, Sampling
 from adasr_trl.engines.rollout_state import SequenceState
@@ -44,17 +45,13 @@ class VLLMEngine:
     def __init__(
         self, generation: Any, codec: Codec, layout: Layout, streaming: StreamingConfig
     ) -> None:
-        """Keep the parts; ``generation`` holds the connection, or the model."""
-        self._generation = generation
+        self._generation = generation  # holds the connection, or the model
         self._codec = codec
         self._layout = layout
         self._streaming = streaming
 
     def rollout(
-        self,
-        requests: Sequence[Request],
-        sampling: Sampling,
-        progress: Callable[[int], None] | None = None,
+        self, requests: Sequence[Request], sampling: Sampling, progress: Progress | None = None
     ) -> list[Rollout]:
         """One rollout a request, in the same order; with a server, every process must call it."""
         progress = progress or (lambda _: None)
@@ -71,7 +68,7 @@ class VLLMEngine:
         return [SequenceState(request, *parts) for request in requests]
 
     def _colocated(
-        self, states: Sequence[SequenceState], sampling: Sampling, progress: Callable[[int], None]
+        self, states: Sequence[SequenceState], sampling: Sampling, progress: Progress
     ) -> None:
         """Put every segment into vLLM's own queue as soon as the one before it is over."""
         from vllm import SamplingParams
@@ -79,16 +76,18 @@ class VLLMEngine:
 
         engine = self._generation.llm.llm_engine
         in_flight: dict[str, SequenceState] = {}
+        names = map(str, itertools.count())
 
-        def submit(state: SequenceState, name: str) -> None:
+        def submit(state: SequenceState) -> None:
             settings = self._settings(state, sampling)
             params = SamplingParams(**settings, output_kind=RequestOutputKind.FINAL_ONLY)
+            name = next(names)
             in_flight[name] = state
             engine.add_request(name, {"prompt_token_ids": list(state.take_all())}, params)
 
         try:
-            for n, state in enumerate(states):
-                submit(state, f"{n}:0")
+            for state in states:
+                submit(state)
             while in_flight:
                 for output in engine.step():
                     state = in_flight.pop(output.request_id)
@@ -99,14 +98,13 @@ class VLLMEngine:
                     if state.done:
                         progress(1)
                     else:
-                        number = output.request_id.partition(":")[0]
-                        submit(state, f"{number}:{state.sampled_tokens}")
+                        submit(state)
         finally:
             if in_flight:  # interrupted
                 engine.abort_request(list(in_flight))
 
     def _on_server(
-        self, requests: Sequence[Request], sampling: Sampling, progress: Callable[[int], None]
+        self, requests: Sequence[Request], sampling: Sampling, progress: Progress
     ) -> list[Rollout]:
         """Roll out for all processes in the main one, which has the connection."""
         accelerator = self._generation.accelerator
@@ -119,11 +117,10 @@ class VLLMEngine:
             shared = [[state.rollout() for state in states]]
         broadcast_object_list(shared, from_process=0)
         start = sum(counts[: accelerator.process_index])
-        rollouts: list[Rollout] = shared[0][start : start + len(requests)]
-        return rollouts
+        return list(shared[0][start : start + len(requests)])
 
     def _serve(
-        self, states: Sequence[SequenceState], sampling: Sampling, progress: Callable[[int], None]
+        self, states: Sequence[SequenceState], sampling: Sampling, progress: Progress
     ) -> None:
         """Finish every sequence, each in a thread of its own."""
         stopped = Event()

@@ -35,7 +35,7 @@ class Stream(Enum):
 
 @dataclass(frozen=True)
 class Turn:
-    """Tokens given to the model, and the phase of the segment that it writes behind them.
+    """Tokens given to the model, and the segment that it writes behind them.
 
     Attributes:
         token_ids: The given tokens; none where the model only goes on writing.
@@ -54,7 +54,7 @@ class Turn:
 
 @dataclass(frozen=True)
 class Encoded:
-    """A whole trajectory as T tokens; fields as in ``rollout.Rollout``."""
+    """A whole trajectory as T tokens; fields as in ``core.rollout.Rollout``."""
 
     token_ids: tuple[int, ...]
     phases: tuple[Phase, ...]
@@ -63,7 +63,7 @@ class Encoded:
 
 
 class Trajectory(Protocol):
-    """The parts of a trajectory that decide its visibility: of a ``Rollout`` or an ``Encoded``."""
+    """The parts of a ``Rollout`` or an ``Encoded`` that decide its visibility."""
 
     @property
     def prompt_length(self) -> int:
@@ -80,7 +80,6 @@ class Layout(ABC):
     """An episode's place in the context: its turns, and which tokens see which."""
 
     def __init__(self, streaming: StreamingConfig, codec: Codec) -> None:
-        """Keep the settings and the tokenizer with its markers."""
         self._streaming = streaming
         self._codec = codec
 
@@ -112,20 +111,25 @@ class Layout(ABC):
 
     @abstractmethod
     def visibility(self, trajectory: Trajectory) -> tuple[int, ...] | None:
-        """The visibility of each token (``layouts.visibility``), (T); None for plainly causal attention."""
+        """The visibility of each token (``layouts.visibility``), (T); None for causal attention."""
 
     def turns(self, episode: Episode, mode: Mode) -> tuple[Turn, ...]:
         """All turns in feeding order, the source stream before the target; the last one writes DEEP.
 
         Raises:
-            UserError: The episode is longer than ``streaming.max_prompt_tokens``.
+            UserError: The given tokens are more than ``streaming.max_prompt_tokens``.
         """
         turns = [*self.opening(episode.question)]
         for k, chunk in enumerate(episode.chunks):
             turns += self.arrival(chunk, k, turns[-1].sees)
         turns += self.closing(len(episode.chunks), turns[-1].sees)
         turns = [self._in_mode(turn, mode, deep=turns[-1]) for turn in turns]
-        self._check_length(turns, episode)
+        given, most = sum(len(turn.token_ids) for turn in turns), self._streaming.max_prompt_tokens
+        if given > most:
+            raise UserError(
+                f"episode {episode.id!r}: its question and input have {given} tokens, more than "
+                f"streaming.max_prompt_tokens = {most}; raise it or drop the episode."
+            )
         target = [turn for turn in turns if turn.stream is Stream.TARGET]
         # A thought's turn has no tokens of its own: where none is written, nothing is left of it.
         target = [turn for turn in target if turn.token_ids or turn.writes is not Phase.READ]
@@ -136,7 +140,7 @@ class Layout(ABC):
         if mode not in TAUGHT_MODES:
             raise UserError(
                 f"mode: got {mode.value}, which models are measured in, never taught; use "
-                f"{' or '.join(each.value for each in TAUGHT_MODES)}."
+                f"{' or '.join(taught.value for taught in TAUGHT_MODES)}."
             )
         check_trace(episode, self._codec.markers)
         token_ids: list[int] = []
@@ -144,7 +148,7 @@ class Layout(ABC):
         chunks: list[int] = []
         turns = self.turns(episode, mode)
         for turn in turns:
-            written = _written(episode, turn, mode, self._codec)
+            written = self._written(episode, turn, mode)
             token_ids += turn.token_ids + written
             phases += [Phase.READ] * len(turn.token_ids) + [turn.writes] * len(written)
             chunks += [turn.chunk] * (len(turn.token_ids) + len(written))
@@ -159,7 +163,7 @@ class Layout(ABC):
         """A turn of the streaming mode as another mode has it; ``deep`` is the last turn."""
         if mode is Mode.READ_THEN_THINK and turn is not deep:
             turn = replace(turn, writes=Phase.READ)
-            if turn.stream is Stream.TARGET:  # its header comes once all was read
+            if turn.stream is Stream.TARGET:  # the header is written once all was read
                 turn = replace(turn, chunk=deep.chunk, sees=deep.sees)
         elif mode is Mode.FORCED_SKIP and turn.writes is Phase.STREAM:
             ids = turn.token_ids + self._codec.marker("skip")
@@ -168,14 +172,18 @@ class Layout(ABC):
             turn = replace(turn, token_ids=turn.token_ids + self._codec.marker("reasoning_end"))
         return turn
 
-    def _check_length(self, turns: Sequence[Turn], episode: Episode) -> None:
-        """Refuse an episode with more given tokens than the cap (UserError)."""
-        given, most = sum(len(turn.token_ids) for turn in turns), self._streaming.max_prompt_tokens
-        if given > most:
-            raise UserError(
-                f"episode {episode.id!r}: its question and input have {given} tokens, more than "
-                f"streaming.max_prompt_tokens = {most}; raise it or drop the episode."
-            )
+    def _written(self, episode: Episode, turn: Turn, mode: Mode) -> tuple[int, ...]:
+        """The segment behind a turn as the teacher wrote it."""
+        codec, thoughts, deep = self._codec, episode.thoughts or (), episode.deep or ""
+        if turn.writes is Phase.READ:
+            return ()
+        if turn.writes is Phase.STREAM:
+            words = codec.encode_text(thoughts[turn.chunk].strip())
+            return words + codec.marker("thought_end") if words else codec.marker("skip")
+        if mode is Mode.READ_THEN_THINK:
+            deep = " ".join(part for part in (*thoughts, deep) if part.strip())
+        reasoning = codec.encode_text(deep.strip()) + codec.marker("reasoning_end")
+        return reasoning + codec.encode_text(episode.answer.strip()) + (codec.eos_id,)
 
 
 def check_trace(episode: Episode, markers: Markers) -> None:
@@ -185,28 +193,9 @@ def check_trace(episode: Episode, markers: Markers) -> None:
             f"episode {episode.id!r} has no trace (thoughts and deep); supervised training needs one."
         )
     for words in (*episode.thoughts, episode.deep, episode.answer):
-        found = first_marker(words, markers)
-        if found:
+        marker = first_marker(words, markers)
+        if marker:
             raise UserError(
-                f"episode {episode.id!r}: its trace holds the marker {found[0]!r}; "
+                f"episode {episode.id!r}: its trace holds the marker {marker[0]!r}; "
                 f"choose other markers or reject the row."
             )
-
-
-def _written(episode: Episode, turn: Turn, mode: Mode, codec: Codec) -> tuple[int, ...]:
-    thoughts, deep = episode.thoughts or (), episode.deep or ""
-    if turn.writes is Phase.STREAM:
-        words = thoughts[turn.chunk].strip()
-        if not words:
-            return codec.marker("skip")
-        return codec.encode_text(words) + codec.marker("thought_end")
-    if turn.writes is Phase.DEEP:
-        if mode is Mode.READ_THEN_THINK:
-            deep = " ".join(part for part in (*thoughts, deep) if part.strip())
-        return (
-            codec.encode_text(deep.strip())
-            + codec.marker("reasoning_end")
-            + codec.encode_text(episode.answer.strip())
-            + (codec.eos_id,)
-        )
-    return ()

@@ -1,15 +1,16 @@
-"""Text to token ids and back, so that data never yields a control token and markers are found wherever they merge.
+"""Text to token ids and back: data never yields a control token, and markers are found wherever they merge.
 
     >>> codec = Codec(tokenizer, Markers())
     >>> codec.encode_data("Say <EOT> aloud.")   # plain text, even where the vocabulary holds <EOT>
     >>> codec.encode_text(" Tom 8") + codec.marker("thought_end")
 
-Three kinds of text exist: data (never a control token), what a teacher's trace says (the same), and markers (by
-role). Chat templates render the prompt alone, once, around the question; no trajectory is ever rendered again.
+Chat templates render the prompt alone, once, around the question; no trajectory is ever rendered again.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_left
+from collections.abc import Sequence
 from functools import cached_property
 
 from transformers import PreTrainedTokenizerBase
@@ -18,7 +19,7 @@ from adasr_trl.core.chunking import chunk_as_read
 from adasr_trl.core.errors import UserError
 from adasr_trl.core.protocol import ROLES, Ending, Markers, deep_ending, thought_ending
 
-_SLOT = "QUESTIONGOESHERE"  # stands for the question while the template is rendered
+_QUESTION = "QUESTIONGOESHERE"  # stands for the question while the template is rendered
 
 
 class TemplateError(UserError):
@@ -26,11 +27,11 @@ class TemplateError(UserError):
 
 
 class ThinkingError(TemplateError):
-    """A template that does not know ``enable_thinking``, where the run's settings say what it is to be."""
+    """A template without ``enable_thinking``, in a run that sets it."""
 
 
 class MarkerError(UserError):
-    """A marker that would not be found again in what the model writes; ``role`` is its setting."""
+    """A marker that would not be found again in written text; ``role`` is its setting."""
 
     def __init__(self, role: str, message: str) -> None:
         """Blame ``streaming.markers.ROLE``."""
@@ -42,17 +43,14 @@ class Codec:
     """A tokenizer with the run's markers."""
 
     def __init__(
-        self,
-        tokenizer: PreTrainedTokenizerBase,
-        markers: Markers,
-        thinking: bool | None = None,
+        self, tokenizer: PreTrainedTokenizerBase, markers: Markers, thinking: bool | None = None
     ) -> None:
         """Tokenize the markers once.
 
         Args:
             tokenizer: A fast tokenizer with an end-of-sequence token.
             markers: The string of each role.
-            thinking: What the chat template's ``enable_thinking`` is; None leaves it to the template.
+            thinking: ``enable_thinking`` for the chat template; None leaves it to the template.
         """
         if tokenizer.eos_token_id is None:
             raise ValueError(f"{tokenizer.name_or_path}: the tokenizer has no eos_token; set one.")
@@ -60,6 +58,7 @@ class Codec:
         self.markers = markers
         self._thinking = thinking
         self.eos_id: int = tokenizer.eos_token_id
+        self._ends_marker: dict[int, bool] = {}
         self._marker_ids = {
             role: tuple(self._ids(getattr(markers, role), split_special_tokens=False))
             for role in ROLES
@@ -70,18 +69,15 @@ class Codec:
         return self._marker_ids[role]
 
     def encode_data(self, text: str) -> tuple[int, ...]:
-        """Ids of text that is not ours: no id among them is an added (control) token.
-
-        Special tokens are split by the tokenizer; other added tokens (such as Qwen3's ``</think>``) are broken
-        behind their first character.
-        """
+        """Ids of untrusted text: no id among them is an added (control) token."""
         ids = self._ids(text, split_special_tokens=True)
         if self._added_ids.isdisjoint(ids):
             return tuple(ids)
-        for added in self._added_texts:
-            start = text.find(added)
-            if start >= 0:
-                cut = start + 1
+        # Only special tokens are split by the tokenizer. Others, such as Qwen3's </think>, are
+        # broken here behind their first character.
+        for added in self.tokenizer.get_added_vocab():
+            cut = text.find(added) + 1
+            if cut > 0 and len(added) > 1:
                 return self.encode_data(text[:cut]) + self.encode_data(text[cut:])
         raise ValueError(f"the tokenizer turns data into control tokens: {text[:80]!r}")
 
@@ -90,56 +86,47 @@ class Codec:
         return self.encode_data(chunk_as_read(chunk, is_first=k == 0)) + self.marker("chunk_end")
 
     def encode_text(self, text: str) -> tuple[int, ...]:
-        """Ids of words that the model is to write, set off from what stands before by a space."""
+        """Ids of words for the model to write, set off by a space from the text before."""
         return self.encode_data(" " + text) if text else ()
 
-    def decode(self, ids: list[int] | tuple[int, ...]) -> str:
+    def decode(self, ids: Sequence[int]) -> str:
         """Text of ids, control tokens included."""
-        return str(
-            self.tokenizer.decode(
-                list(ids), skip_special_tokens=False, clean_up_tokenization_spaces=False
-            )
-        )
+        options = {"skip_special_tokens": False, "clean_up_tokenization_spaces": False}
+        return str(self.tokenizer.decode(list(ids), **options))
 
-    def tokens_until(self, ids: list[int] | tuple[int, ...], length: int) -> int:
-        """How many of the first ``ids`` it takes to write ``length`` characters; at least 1, at most all of them."""
-        low, high = 1, len(ids)
-        while low < high:
-            middle = (low + high) // 2
-            if len(self.decode(ids[:middle])) >= length:
-                high = middle
-            else:
-                low = middle + 1
-        return low
+    def tokens_until(self, ids: Sequence[int], length: int) -> int:
+        """Number of leading ids that write ``length`` characters; at least 1, at most all."""
+        return 1 + bisect_left(range(1, len(ids)), length, key=lambda n: len(self.decode(ids[:n])))
 
     def check_markers(self) -> None:
         """Try each marker on this tokenizer.
 
         Raises:
-            MarkerError: Written, it is not read back; it holds the end of sequence; or data could yield its token.
+            MarkerError: It is not read back as written, holds the end of sequence, or data could yield its token.
         """
+        words = self.encode_text("Tom 8")
         for role in ROLES:
             text, ids = getattr(self.markers, role), self.marker(role)
-            seen = self.decode(self.encode_text("Tom 8") + ids)
-            if not seen.endswith(text):
-                raise MarkerError(role, f"{text!r} behind a word is read back as {seen!r}")
+            decoded = self.decode(words + ids)
+            if not decoded.endswith(text):
+                raise MarkerError(role, f"{text!r} behind a word is read back as {decoded!r}")
             if self.eos_id in ids:
                 raise MarkerError(role, f"{text!r} holds the tokenizer's end of sequence")
             if not self._added_ids.isdisjoint(self.encode_data(f"Tom{text}8")):
                 raise MarkerError(role, f"{text!r} in data would be read as a control token")
-        words = self.encode_text("Tom 8")
-        for role, written, ended in (
-            ("thought_end", words, thought_ending),
-            ("skip", (), thought_ending),
-            ("reasoning_end", words, deep_ending),
-        ):
-            seen = self.decode((*written, *self.marker(role)))
-            if ended(seen, self.markers) is Ending.MALFORMED:
-                raise MarkerError(role, f"{seen!r} is not taken for its end")
+        endings = {
+            "thought_end": thought_ending,
+            "skip": thought_ending,
+            "reasoning_end": deep_ending,
+        }
+        for role, ending_of in endings.items():
+            decoded = self.decode((() if role == "skip" else words) + self.marker(role))
+            if ending_of(decoded, self.markers) is Ending.MALFORMED:
+                raise MarkerError(role, f"{decoded!r} is not taken for its end")
 
     def added_marker_ids(self) -> list[int]:
         """The markers that are added tokens of the vocabulary."""
-        single = {self.marker(role)[0] for role in ROLES if len(self.marker(role)) == 1}
+        single = {ids[0] for ids in self._marker_ids.values() if len(ids) == 1}
         return sorted(single & self._added_ids)
 
     def may_end_marker(self, token_id: int) -> bool:
@@ -158,68 +145,54 @@ class Codec:
     def prompt_parts(
         self, question: str, instruction: str = ""
     ) -> tuple[tuple[int, ...], tuple[int, ...]]:
-        """The prompt as its ids up to the question's end, and those that open the model's own turn."""
+        """The prompt in two: ids up to the question's end, and those that open the model's own turn."""
         before, after = self._template
         words = f"{instruction}\n{question}" if instruction else question
         return before + self.encode_data(words), after
 
     @cached_property
     def _template(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """Ids before and after the question."""
         name = self.tokenizer.name_or_path or "the tokenizer"
+        has_template = self.tokenizer.chat_template is not None
         if self._thinking is not None:
-            self._check_thinking(name)
-        if self.tokenizer.chat_template is None:
+            # A template that knows enable_thinking renders something else with it than without it.
+            known = has_template and self._rendered(name, True) != self._rendered(name, False)
+            if not known:
+                raise ThinkingError(
+                    f"streaming.thinking: got {str(self._thinking).lower()}, but the chat template of {name} does not "
+                    f"know enable_thinking; remove the setting."
+                )
+        if not has_template:
             return (), self.encode_data("\n")
-        text = self._rendered(name, self._thinking)
-        before, slot, after = text.partition(_SLOT)
-        if not slot or _SLOT in after:
+        before, question, after = self._rendered(name, self._thinking).partition(_QUESTION)
+        if not question or _QUESTION in after:
             raise TemplateError(
                 f"{name}: its chat template does not put the user's message into the prompt exactly once; "
                 f"set another chat_template on the tokenizer."
             )
-        return (
-            tuple(self._ids(before, split_special_tokens=False)),
-            tuple(self._ids(after, split_special_tokens=False)),
-        )
-
-    def _check_thinking(self, name: str) -> None:
-        """A template knows ``enable_thinking`` if it renders something else with it than without it."""
-        known = self.tokenizer.chat_template is not None
-        if not known or self._rendered(name, True) == self._rendered(name, False):
-            raise ThinkingError(
-                f"streaming.thinking: got {str(self._thinking).lower()}, but the chat template of {name} does not know "
-                f"enable_thinking; remove the setting."
-            )
+        ids = [tuple(self._ids(part, split_special_tokens=False)) for part in (before, after)]
+        return ids[0], ids[1]
 
     def _rendered(self, name: str, thinking: bool | None) -> str:
-        """The prompt with ``_SLOT`` for the question."""
+        """The prompt with ``_QUESTION`` for the question."""
         known = {} if thinking is None else {"enable_thinking": thinking}
+        message = {"role": "user", "content": _QUESTION}
         try:
             return str(
                 self.tokenizer.apply_chat_template(
-                    [{"role": "user", "content": _SLOT}],
-                    add_generation_prompt=True,
-                    tokenize=False,
-                    **known,
+                    [message], add_generation_prompt=True, tokenize=False, **known
                 )
             )
-        except Exception as error:  # whatever a template written by others may raise
+        except Exception as error:  # anything that a template written by others may raise
             raise TemplateError(
                 f"{name}: its chat template cannot render a prompt of one user message ({error}); "
                 f"set another chat_template on the tokenizer."
             ) from error
 
     @cached_property
-    def _ends_marker(self) -> dict[int, bool]:
-        return {}
-
-    @cached_property
     def _added_ids(self) -> frozenset[int]:
         return frozenset(self.tokenizer.get_added_vocab().values())
-
-    @cached_property
-    def _added_texts(self) -> tuple[str, ...]:
-        return tuple(text for text in self.tokenizer.get_added_vocab() if len(text) > 1)
 
     def _ids(self, text: str, *, split_special_tokens: bool) -> list[int]:
         encoded = self.tokenizer(

@@ -54,13 +54,9 @@ def source_visibility(
 
 
 def mask_and_positions(visibility_BT: Tensor) -> tuple[Tensor, Tensor]:
-    """The mask and the positions of whole sequences.
+    """Bool mask (B, 1, T, T), True where a query (third axis) may attend, and position ids (B, T), of whole sequences.
 
-    Args:
-        visibility_BT: Visibility of each token; tokens of a stream are in order, padding may be anywhere.
-
-    Returns:
-        A bool mask (B, 1, T, T), True where a query (third axis) may attend, and position ids (B, T).
+    Tokens of a stream are in order; padding may be anywhere.
     """
     order_T = torch.arange(visibility_BT.size(1), device=visibility_BT.device)
     mask = may_attend(visibility_BT, order_T, visibility_BT, order_T)  # (B, 1, T, T)
@@ -77,13 +73,9 @@ def positions_of(visibility_BT: Tensor) -> Tensor:
 def may_attend(
     queries_BQ: Tensor, query_order: Tensor, keys_BK: Tensor, key_order: Tensor
 ) -> Tensor:
-    """Which keys each query may attend to: bool (B, 1, Q, K).
+    """Which keys each query may attend to: bool (B, 1, Q, K), from the visibility of both.
 
-    Args:
-        queries_BQ: Visibility of the queries.
-        query_order: Their indices in the sequence, (Q) or (B, Q).
-        keys_BK: Visibility of the keys.
-        key_order: Their indices in the sequence, (K) or (B, K).
+    Their order is their indices in the sequence: (Q) or (B, Q), and (K) or (B, K).
     """
     query, key = queries_BQ.unsqueeze(-1), keys_BK.unsqueeze(-2)  # (B, Q, 1), (B, 1, K)
     at, behind = query_order.unsqueeze(-1), key_order.unsqueeze(-2)  # (..., Q, 1), (..., 1, K)
@@ -128,8 +120,7 @@ def check_implementation(name: str) -> None:
 class StreamingForward:
     """A model's forward under streaming attention: called with visibility in place of an attention mask.
 
-    TRL's trainers call ``model(input_ids=..., attention_mask=..., ...)``; given this in the model's place, they run the
-    same forward under the streaming attention.
+    TRL's trainers call ``model(input_ids=..., attention_mask=..., ...)``, and get this in the model's place.
 
     Attributes:
         model: The model, wrapped by its trainer.
@@ -142,7 +133,7 @@ class StreamingForward:
     implementation: str = "sdpa"
 
     def __post_init__(self) -> None:
-        """Refuse other attention (UserError)."""
+        """Refuse other implementations (UserError)."""
         check_implementation(self.implementation)
 
     def __call__(self, *, attention_mask: Tensor, **inputs: Any) -> Any:
