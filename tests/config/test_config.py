@@ -232,8 +232,6 @@ def test_null_on_the_command_line_unsets_an_optional_key(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
-        (["--seed"], "command line --seed: has no value; expected --seed VALUE."),
-        (["--seed", "--x=1"], "command line --seed: has no value; expected --seed VALUE."),
         (
             ["--a", "1", "2"],
             "command line: got '2'; expected --key value (a list as '[1, 2]').",

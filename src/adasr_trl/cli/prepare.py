@@ -16,6 +16,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from adasr_trl.cli.support_matrix import check
+from adasr_trl.config.key_checks import check_keys
 from adasr_trl.config.loading import LoadedConfig, load_config, parse_trl
 from adasr_trl.config.sections import (
     AlarmConfig,
@@ -74,15 +75,19 @@ class Prepared:
     def args(self) -> Any:
         """TRL's training arguments (``SFTSettings`` or ``HRPOConfig``), with sharding set up before."""
         from adasr_trl.training.distributed import begin_processes
+        from adasr_trl.training.preflight import check_optimizer
 
         begin_processes(self.loaded.flat)
         if self.command == "sft":
             from adasr_trl.training.sft import SFTSettings
 
-            return parse_trl(self.loaded, SFTSettings)
+            args: Any = parse_trl(self.loaded, SFTSettings)
+            check_optimizer(args)
+            return args
         from adasr_trl.hrpo import HRPOConfig
 
         args = parse_trl(self.loaded, HRPOConfig)
+        check_optimizer(args)
         try:
             args.check_rewards(self.rewards)
             args.check_layout(self.streaming.layout)
@@ -128,6 +133,7 @@ def prepare(config: str, overrides: Sequence[str], command: str) -> Prepared:
         form = ("--advantages", "flat" if command == "grpo" else "hierarchical")
         loaded = load_config(config, (*form, *overrides), RL_SECTIONS)
         rewards = _rewards(loaded, flat=command == "grpo")
+    check_keys(loaded, command)
     check(loaded, command)
     return Prepared(command, loaded, rewards)
 

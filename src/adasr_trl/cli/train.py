@@ -41,13 +41,17 @@ def train(command: str, config: str, overrides: Sequence[str], existing: Existin
     if plan.complete:
         return plan.run
     from adasr_trl.training import loop
+    from adasr_trl.training.preflight import one_line
 
     data = prepared.texts.data
     plan.take((command, "--config", config, *overrides), data.train, data.held_out)
     if command == "sft":
-        loop.train(_sft_trainer(prepared), plan.run, prepared.streaming, prepared.model_config)
+        with one_line(config):
+            trainer = _sft_trainer(prepared)
+        loop.train(trainer, plan.run, prepared.streaming, prepared.model_config)
         return plan.run
-    trainer, alarms = _rl_trainer(prepared, plan.run)
+    with one_line(config):
+        trainer, alarms = _rl_trainer(prepared, plan.run)
     loop.train(trainer, plan.run, prepared.streaming, prepared.model_config, stopped=alarms.verdict)
     return plan.run
 

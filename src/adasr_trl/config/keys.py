@@ -64,6 +64,7 @@ _LOSS = "the loss is always on what the model writes, never on what it reads."
 _EPISODES = "episodes have a form of their own (docs/DATA.md)."
 _MODEL = "set model.dtype, model.attention, model.quantization or model.revision."
 _SAMPLES = "keep samples with sample_steps, and watch them with adasr show RUN --samples."
+_METRICS = "held-out episodes give the loss, or the rollouts' own metrics."
 _WHOLE = "a run promises to resume, which needs its optimizer."
 # A key and what to do in its place; of the rest nothing here has the effect.
 INSTEAD: Mapping[str, str] = {
@@ -120,6 +121,21 @@ INSTEAD: Mapping[str, str] = {
     "include_num_input_tokens_seen": "metrics.jsonl counts the tokens read and written.",
     "local_rank": "the launcher sets it.",
     "enable_jit_checkpoint": "interrupt a run at any time and go on with --resume.",
+    **dict.fromkeys(("remove_unused_columns", "label_names", "use_cache"), "remove it."),
+    **dict.fromkeys(
+        ("include_for_metrics", "batch_eval_metrics", "prediction_loss_only"), _METRICS
+    ),
+    **dict.fromkeys(("eval_do_concat_batches", "eval_use_gather_object"), _METRICS),
+    "parallelism_config": "shard with deepspeed or fsdp.",
+    "save_on_each_node": "one process writes the run.",
+    "restore_callback_states_from_checkpoint": "a resumed run restores its own.",
+    "length_column_name": "train_sampling_strategy: group_by_length knows the lengths.",
+    "label_smoothing_factor": "RL has no labels.",
+    "neftune_noise_alpha": "RL has no embeddings to disturb.",
+    "train_sampling_strategy": "groups are drawn in TRL's order.",
+    "activation_offloading": "use gradient_checkpointing.",
+    "disable_dropout": "set lora.dropout.",
+    "cast_lm_head_to_fp32": "set model.dtype: float32.",
 }
 # Names of other tools, and ours.
 ELSEWHERE: Mapping[str, str] = {
@@ -149,11 +165,10 @@ ELSEWHERE: Mapping[str, str] = {
 
 
 def refusal(key: str, command: str) -> str | None:
-    """The reason to refuse a training argument, or None where the command obeys it."""
-    if key in OBEYED[command]:
+    """The reason to refuse a training argument; None where the command obeys it, or it is no argument known here."""
+    if key in OBEYED[command] or key not in INSTEAD:
         return None
-    instead = INSTEAD.get(key)
-    return f"has no effect here; {instead}" if instead else "has no effect here; remove it."
+    return f"has no effect here; {INSTEAD[key]}"
 
 
 def elsewhere(key: str) -> str | None:

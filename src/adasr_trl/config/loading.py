@@ -171,9 +171,8 @@ def split_overrides(arguments: Sequence[str]) -> list[tuple[str, str]]:
             )
         name, separator, text = flag.partition("=")
         if not separator:
-            if not rest or re.match(r"--\w", rest[0]):
-                raise ConfigError(f"command line {name}: has no value; expected {name} VALUE.")
-            text = rest.pop(0)
+            is_bare = not rest or re.match(r"--\w", rest[0])
+            text = "true" if is_bare else rest.pop(0)  # as --bf16 of other tools
         pairs.append((name[2:].replace("-", "_"), text))
     return pairs
 

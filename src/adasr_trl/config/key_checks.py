@@ -1,0 +1,151 @@
+"""Checks of training arguments before torch is loaded: keys with an effect, values in their range.
+
+    >>> check_keys(loaded, "hrpo")
+    ConfigError: hrpo.yaml:7: push_to_hub: has no effect here; publish a finished run with adasr push ...
+
+TRL and transformers find most of these only once a model is loaded, or a rollout was made, and some never.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from adasr_trl.config.keys import VLLM, elsewhere, refusal
+from adasr_trl.config.loading import ConfigError, LoadedConfig
+
+_LOSSES = {
+    "sft": ("nll", "dft"),
+    "rl": ("grpo", "bnpo", "dr_grpo", "dapo", "luspo", "cispo", "sapo", "vespo"),
+}
+_CHOICES: Mapping[str, tuple[str, ...]] = {
+    "importance_sampling_level": ("token", "sequence"),
+    "scale_rewards": ("group", "batch", "none", "True", "False"),
+    "multi_objective_aggregation": ("sum_then_normalize", "normalize_then_sum"),
+    "train_sampling_strategy": ("random", "sequential", "group_by_length"),
+    "save_strategy": ("no", "steps", "epoch", "best"),
+    "eval_strategy": ("no", "steps", "epoch"),
+    "logging_strategy": ("no", "steps", "epoch"),
+    "vllm_mode": ("colocate", "server"),
+}
+
+
+@dataclass(frozen=True)
+class Range:
+    """Numbers from ``low`` to ``high``, the ends included unless open."""
+
+    low: float
+    high: float = math.inf
+    is_open: bool = False
+
+    def holds(self, value: float) -> bool:
+        """Whether a number lies in the range."""
+        return (self.low < value if self.is_open else self.low <= value) and value <= self.high
+
+    def __str__(self) -> str:
+        """The range in words."""
+        if math.isinf(self.high):
+            return f"more than {self.low:g}" if self.is_open else f"{self.low:g} or more"
+        return f"{'more than ' if self.is_open else ''}{self.low:g} to {self.high:g}"
+
+
+_POSITIVE, _FROM_0, _FROM_1, _SHARE = Range(0, is_open=True), Range(0), Range(1), Range(0, 1)
+_RANGES: Mapping[str, Range] = {
+    **dict.fromkeys(
+        ("learning_rate", "temperature", "num_train_epochs", "adam_epsilon"), _POSITIVE
+    ),
+    **dict.fromkeys(("epsilon", "epsilon_high", "delta", "logging_steps", "save_steps"), _POSITIVE),
+    **dict.fromkeys(("eval_steps", "vllm_server_timeout"), _POSITIVE),
+    **dict.fromkeys(("weight_decay", "beta", "max_grad_norm", "warmup_steps", "seed"), _FROM_0),
+    **dict.fromkeys(("top_k", "eval_delay", "dataloader_num_workers", "sample_steps"), _FROM_0),
+    **dict.fromkeys(("per_device_train_batch_size", "per_device_eval_batch_size"), _FROM_1),
+    **dict.fromkeys(("gradient_accumulation_steps", "num_iterations"), _FROM_1),
+    **dict.fromkeys(("steps_per_generation", "generation_batch_size", "sample_rollouts"), _FROM_1),
+    **dict.fromkeys(
+        ("save_total_limit", "eval_accumulation_steps", "ref_model_sync_steps"), _FROM_1
+    ),
+    **dict.fromkeys(("adam_beta1", "adam_beta2", "min_p", "ref_model_mixup_alpha"), _SHARE),
+    **dict.fromkeys(("label_smoothing_factor", "vllm_gpu_memory_utilization"), _SHARE),
+    "top_p": Range(0, 1, is_open=True),
+    "top_entropy_quantile": Range(0, 1),
+    "num_generations": Range(2),
+    "num_generations_eval": Range(1),
+}
+# A key that has an effect only beside another setting: that key, its values, and the words for them.
+_NEEDS: Mapping[str, tuple[str, tuple[object, ...]]] = {
+    **dict.fromkeys(VLLM, ("engine", ("vllm",))),
+    **dict.fromkeys(("sapo_temperature_neg", "sapo_temperature_pos"), ("loss_type", ("sapo",))),
+    **dict.fromkeys(
+        ("vespo_k_pos", "vespo_lambda_pos", "vespo_k_neg", "vespo_lambda_neg"),
+        ("loss_type", ("vespo",)),
+    ),
+    "max_completion_length": ("loss_type", ("dr_grpo",)),
+    "ref_model_mixup_alpha": ("sync_ref_model", (True,)),
+    "ref_model_sync_steps": ("sync_ref_model", (True,)),
+    **dict.fromkeys(
+        ("entropy_coef_min", "entropy_coef_max", "entropy_coef_delta", "entropy_target"),
+        ("use_adaptive_entropy", (True,)),
+    ),
+    "num_generations_eval": ("eval_strategy", ("steps", "epoch")),
+    "local_weight_schedule": ("local_weight_end", ()),
+    "gradient_checkpointing_kwargs": ("gradient_checkpointing", (True, None)),
+}
+
+
+def check_keys(loaded: LoadedConfig, command: str) -> None:
+    """Refuse a key without an effect, and a value out of its range, each with its line.
+
+    Raises:
+        ConfigError: The first of them.
+    """
+    for key, value in loaded.flat.items():
+        where = f"{loaded.line_of(key)}: {key}"
+        if (reason := _no_effect(key, value, loaded.flat, command)) is not None:
+            raise ConfigError(f"{where}: {reason}")
+        if (expected := _out_of_range(key, value, command)) is not None:
+            raise ConfigError(f"{where}: got {value!r}; expected {expected}.")
+    if loaded.flat.get("loss_type") == "dr_grpo" and "max_completion_length" not in loaded.flat:
+        raise ConfigError(
+            f"{loaded.line_of('loss_type')}: loss_type: dr_grpo divides the loss by max_completion_length; set it to the "
+            f"most tokens that a rollout may write."
+        )
+    if loaded.flat.get("max_steps") == 0:
+        raise ConfigError(f"{loaded.line_of('max_steps')}: max_steps: got 0; expected 1 or more.")
+
+
+def _no_effect(key: str, value: object, flat: Mapping[str, object], command: str) -> str | None:
+    """The reason to refuse a key; false and null ask for nothing."""
+    if key in _NEEDS and command != "sft":
+        other, values = _NEEDS[key]
+        has_effect = flat.get(other) in values if values else flat.get(other) is not None
+        wanted = " or ".join(map(str, values)) or "a value"
+        return None if has_effect else f"has an effect only with {other}: {wanted}."
+    if (ours := elsewhere(key)) is not None:
+        return f"is not a key here; set {ours}."
+    if value in (False, None):
+        return None
+    return refusal(key, command)
+
+
+def _out_of_range(key: str, value: object, command: str) -> str | None:
+    """The expected values, where ``value`` is none of them."""
+    choices = (
+        _LOSSES["sft" if command == "sft" else "rl"] if key == "loss_type" else _CHOICES.get(key)
+    )
+    if choices is not None and value is not None and str(value) not in choices:
+        return f"one of {', '.join(choices)}"
+    expected, number = _RANGES.get(key), _number(value)
+    if expected is None or number is None:
+        return None  # of the wrong type, which is refused elsewhere
+    return None if expected.holds(number) else str(expected)
+
+
+def _number(value: object) -> float | None:
+    """A number, also as text: YAML reads 1e-5 as text."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    try:
+        return float(value)
+    except ValueError:
+        return None
