@@ -60,8 +60,14 @@ ROLES = ("chunk_end", "thought_end", "skip", "stream_end", "reasoning_end")
 class Markers:
     """The string of each role. Any plain text is allowed; no string may contain another.
 
-    ``add_tokens`` adds a vocabulary token for each missing marker. An adapter then carries embedding rows, and vLLM and
-    llama.cpp do not load those.
+    Attributes:
+        chunk_end: End of a chunk of the input.
+        thought_end: End of a thought.
+        skip: In place of a thought.
+        stream_end: End of the input, where the deep part begins.
+        reasoning_end: End of the deep reasoning, where the answer begins.
+        add_tokens: Add a token to the vocabulary for each missing marker. An adapter then carries embedding rows, which vLLM
+            and llama.cpp do not load.
     """
 
     chunk_end: str = "<EOS>"
