@@ -101,7 +101,7 @@ def _section(name: str, expected: Any) -> Iterator[Key]:
         )
 
 
-def _attributes(kind: type) -> dict[str, str]:
+def _attributes(kind: object) -> dict[str, str]:
     """The first sentence on each attribute of a class, from its docstring."""
     text = inspect.getdoc(kind) or ""
     _, _, listed = text.partition("Attributes:\n")
@@ -114,7 +114,7 @@ def _arguments(command: str) -> Iterator[Key]:
     if command == "sft":
         from adasr_trl.training.sft import SFTSettings as Arguments
     else:
-        from adasr_trl.hrpo import HRPOConfig as Arguments  # type: ignore[assignment]  # either has fields
+        from adasr_trl.hrpo import HRPOConfig as Arguments
     documented = _documented(Arguments)
     hints = get_type_hints(Arguments)
     for field in sorted(dataclasses.fields(Arguments), key=lambda field: field.name):
