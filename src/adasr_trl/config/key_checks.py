@@ -13,7 +13,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from adasr_trl.config.keys import VLLM, elsewhere, refusal
-from adasr_trl.config.loading import ConfigError, LoadedConfig
+from adasr_trl.config.loading import LoadedConfig
+from adasr_trl.config.values import ConfigError
 
 _LOSSES = {
     "sft": ("nll", "dft"),
