@@ -2,7 +2,7 @@
 
     python -m benchmarks.credit runs/tiny-ablate/seed-0/sft --config configs/tiny/hrpo.yaml   # about 4 minutes on one core
 
-Settings of the configuration can be given behind it (``--rewards '[...]' --data.train FILE``).
+AdvantageSettings of the configuration can be given behind it (``--rewards '[...]' --data.train FILE``).
 
 For groups of G rollouts of one episode, the deep part is written K times more behind each rollout's stream. The share that comes out right is
 what the stream was worth, V. Then the stream deserves V minus the mean V of its group, and the deep part what came of it: 1[right] - V
@@ -35,7 +35,7 @@ from adasr_trl.engines import HFEngine, Request, Sampling
 from adasr_trl.engines.rollout_state import SequenceState
 from adasr_trl.engines.selfcheck import load_model_for
 from adasr_trl.hrpo import HRPOConfig
-from adasr_trl.hrpo.advantages import Settings, Tokens, hierarchical, relative
+from adasr_trl.hrpo.advantages import AdvantageSettings, Tokens, hierarchical, relative
 from adasr_trl.hrpo.scoring import scopes_of, score, score_rollout
 from adasr_trl.layouts import build_layout
 from adasr_trl.layouts.codec import Codec
@@ -78,7 +78,10 @@ def worth_of_streams(
 
 
 def advantages_of(
-    rollouts: Sequence[Rollout], episodes: Sequence[Episode], rewards: Any, settings: Settings
+    rollouts: Sequence[Rollout],
+    episodes: Sequence[Episode],
+    rewards: Any,
+    settings: AdvantageSettings,
 ) -> dict[str, Tensor]:
     """Each form's advantage of the streaming and of the deep tokens of every rollout, (B, 2)."""
     rows = [
@@ -154,7 +157,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         [[r.tokens_in(phase) for phase in (Phase.STREAM, Phase.DEEP)] for r in rollouts]
     )
     rewards = build_rewards(loaded.section("rewards"), streaming)
-    found = advantages_of(rollouts, episodes, rewards, Settings(options.group))
+    found = advantages_of(rollouts, episodes, rewards, AdvantageSettings(options.group))
     lines = lines_of(deserved_B2, tokens_B2, found, options.group)
     print(parts.table(("phase", "advantage", "tokens judged", "wrong sign"), lines))
 

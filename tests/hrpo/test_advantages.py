@@ -13,11 +13,11 @@ from trl.trainer.utils import nanstd
 
 from adasr_trl.hrpo.advantages import (
     EPSILON,
+    AdvantageSettings,
     Granularity,
     Mixing,
     Normalisation,
     Scopes,
-    Settings,
     Tokens,
     group_relative,
     hierarchical,
@@ -88,7 +88,7 @@ HALF = 0.5 / (math.sqrt(0.5) + 1e-4)  # (1 - 1/2) / std of (0, 1)
 
 def test_each_phase_gets_its_own_mix_and_given_tokens_exactly_zero():
     found = hierarchical(
-        scopes([1.0, 0.0], [0.0, 1.0], [1.0, 0.0]), TOKENS, Settings(2, local_weight=0.25)
+        scopes([1.0, 0.0], [0.0, 1.0], [1.0, 0.0]), TOKENS, AdvantageSettings(2, local_weight=0.25)
     )
     stream, deep = HALF, 0.25 * -HALF + 0.75 * HALF
     expected = [[0, stream, stream, 0, deep, deep], [-stream, 0, 0, -deep, 0, 0]]
@@ -98,7 +98,7 @@ def test_each_phase_gets_its_own_mix_and_given_tokens_exactly_zero():
 
 
 def test_additive_mixing_keeps_the_global_term_whole():
-    settings = Settings(2, local_weight=0.5, mixing=Mixing.ADDITIVE)
+    settings = AdvantageSettings(2, local_weight=0.5, mixing=Mixing.ADDITIVE)
     found = hierarchical(scopes([1.0, 0.0], [0.0, 0.0], [1.0, 0.0]), TOKENS, settings)
     assert found[0, 1].item() == pytest.approx(1.5 * HALF, abs=1e-6)
     assert found[0, 4].item() == pytest.approx(HALF, abs=1e-6)
@@ -108,7 +108,7 @@ def test_sentence_granularity_compares_each_thought_with_the_groups_on_the_same_
     phases = torch.tensor([[1, 1, 1, 2], [1, 1, 1, 2]])
     chunks = torch.tensor([[0, 1, 1, 2], [0, 0, 1, 2]])
     tokens = Tokens(phases, chunks, torch.zeros_like(phases).bool())
-    settings = Settings(2, local_weight=1.0, granularity=Granularity.SENTENCE)
+    settings = AdvantageSettings(2, local_weight=1.0, granularity=Granularity.SENTENCE)
     rewards = scopes([[1.0, 0.0], [0.0, 1.0]], [1.0, 0.0], [0.0, 0.0])
     found = hierarchical(rewards, tokens, settings)
     assert found[0].tolist() == pytest.approx([HALF, -HALF, -HALF, HALF])
@@ -117,7 +117,7 @@ def test_sentence_granularity_compares_each_thought_with_the_groups_on_the_same_
 
 def test_a_low_term_of_a_chunk_pulls_its_baseline_down():
     with_skip = relative(
-        torch.tensor([[2.0], [2.0], [-1.0]]), Settings(3, granularity=Granularity.SENTENCE)
+        torch.tensor([[2.0], [2.0], [-1.0]]), AdvantageSettings(3, granularity=Granularity.SENTENCE)
     )
     assert with_skip[:, 0].tolist() == pytest.approx(
         [1 / (3**0.5 + 1e-4)] * 2 + [-1.15463], rel=1e-4
@@ -126,13 +126,13 @@ def test_a_low_term_of_a_chunk_pulls_its_baseline_down():
 
 def test_an_episode_with_fewer_chunks_leaves_no_trace_in_the_others():
     rewards = torch.tensor([[1.0, NAN], [0.0, NAN], [1.0, 1.0], [0.0, 0.0]])
-    found = relative(rewards, Settings(2, granularity=Granularity.SENTENCE))
+    found = relative(rewards, AdvantageSettings(2, granularity=Granularity.SENTENCE))
     assert found[:2, 1].tolist() == [0.0, 0.0]
     assert found[2:, 1].tolist() == pytest.approx([HALF, -HALF])
 
 
 def test_boundary_granularity_gives_the_local_term_to_deciding_tokens_only():
-    settings = Settings(2, local_weight=0.25, granularity=Granularity.BOUNDARY)
+    settings = AdvantageSettings(2, local_weight=0.25, granularity=Granularity.BOUNDARY)
     found = hierarchical(scopes([1.0, 0.0], [1.0, 0.0], [1.0, 0.0]), TOKENS, settings)
     whole, rest = HALF, 0.75 * HALF
     assert found[0].tolist() == pytest.approx([0, whole, rest, 0, rest, whole])
@@ -141,22 +141,22 @@ def test_boundary_granularity_gives_the_local_term_to_deciding_tokens_only():
 
 def test_without_local_weight_an_unscorable_local_reward_changes_nothing():
     found = hierarchical(
-        scopes([NAN, NAN], [0.0, 9.0], [1.0, 0.0]), TOKENS, Settings(2, local_weight=0.0)
+        scopes([NAN, NAN], [0.0, 9.0], [1.0, 0.0]), TOKENS, AdvantageSettings(2, local_weight=0.0)
     )
     assert found[0, 1].item() == found[0, 4].item() == pytest.approx(HALF, abs=1e-6)
 
 
 def test_a_minimum_standard_deviation_keeps_a_difference_of_one_token_small():
     rewards = scopes([1.0, 0.99], [0.0, 0.0], [1.0, 1.0])
-    free = hierarchical(rewards, TOKENS, Settings(2, local_weight=1.0))
-    held = hierarchical(rewards, TOKENS, Settings(2, local_weight=1.0, local_min_std=0.5))
+    free = hierarchical(rewards, TOKENS, AdvantageSettings(2, local_weight=1.0))
+    held = hierarchical(rewards, TOKENS, AdvantageSettings(2, local_weight=1.0, local_min_std=0.5))
     assert free[0, 1].item() > 0.65
     assert held[0, 1].item() == pytest.approx(0.005 / 0.5001, rel=1e-3)
 
 
 def test_without_normalisation_the_difference_from_the_mean_is_the_advantage():
     found = relative_of_one(
-        torch.tensor([3.0, 1.0, 8.0, NAN]), Settings(2, normalisation=Normalisation.NONE)
+        torch.tensor([3.0, 1.0, 8.0, NAN]), AdvantageSettings(2, normalisation=Normalisation.NONE)
     )
     assert found.tolist() == [1.0, -1.0, 0.0, 0.0]
 
@@ -164,7 +164,7 @@ def test_without_normalisation_the_difference_from_the_mean_is_the_advantage():
 def test_normalize_then_sum_gives_a_small_reward_the_same_say_as_a_large_one():
     """Accuracy 1 and 0 beside a format that differs by 0.01 in the other direction: they cancel."""
     rewards = torch.tensor([[1.0, 0.0], [0.0, 0.01], [1.0, 0.01], [0.0, 0.0]])
-    settings = Settings(2, 0.0, normalisation=Normalisation.NORMALIZE_THEN_SUM)
+    settings = AdvantageSettings(2, 0.0, normalisation=Normalisation.NORMALIZE_THEN_SUM)
     names = ["global", "global"]
     summed = scoped(rewards, rewards.unsqueeze(1), torch.ones(2), names, settings).global_B
     assert summed.abs().tolist() == pytest.approx([0.0, 0.0, 1.4, 1.4], abs=0.03)
@@ -180,9 +180,10 @@ def test_a_process_gets_its_rows_of_a_group_that_is_split():
     def tokens(at):
         return Tokens(phases[at], torch.zeros_like(phases[at]), phases[at] > 0)
 
-    whole = hierarchical(rewards, tokens(slice(0, 4)), Settings(4))
+    whole = hierarchical(rewards, tokens(slice(0, 4)), AdvantageSettings(4))
     parts = [
-        hierarchical(rewards, tokens(at), Settings(4), at) for at in (slice(0, 1), slice(1, 4))
+        hierarchical(rewards, tokens(at), AdvantageSettings(4), at)
+        for at in (slice(0, 1), slice(1, 4))
     ]
     assert torch.equal(whole, torch.cat(parts))
 
@@ -191,7 +192,7 @@ def test_scopes_sum_their_own_rewards_with_weights_and_skip_what_could_not_score
     rewards = torch.tensor([[1.0, 0.5, NAN], [0.0, NAN, NAN]])
     names = ["global", "streaming", "streaming"]
     weights = torch.tensor([1.0, 2.0, 4.0])
-    found = scoped(rewards, rewards.unsqueeze(1), weights, names, Settings(2))
+    found = scoped(rewards, rewards.unsqueeze(1), weights, names, AdvantageSettings(2))
     assert found.global_B.tolist() == [1.0, 0.0]
     assert found.streaming_BC[0].tolist() == [1.0]
     assert found.streaming_BC[1].isnan().all()
@@ -274,7 +275,7 @@ def test_every_form_equals_a_loop_over_tokens_on_random_groups(
     data, granularity, mixing, normalisation, weight, floor
 ):
     rows, length, chunks = 6, 5, 3 if granularity is Granularity.SENTENCE else 1
-    setting = Settings(3, weight, mixing, granularity, normalisation, floor)
+    setting = AdvantageSettings(3, weight, mixing, granularity, normalisation, floor)
     column = st.lists(REWARDS, min_size=rows, max_size=rows)
     deep, overall = data.draw(column), data.draw(column)
     streaming = list(zip(*[data.draw(column) for _ in range(chunks)], strict=True))
@@ -295,7 +296,9 @@ def test_every_form_equals_a_loop_over_tokens_on_random_groups(
 @given(st.lists(REWARDS, min_size=6, max_size=6), st.sampled_from([0.0, 0.5]))
 @settings(deadline=None, max_examples=60)
 def test_batch_normalisation_equals_a_loop(rows, floor):
-    found = relative_of_one(tensor(rows), Settings(3, normalisation=Normalisation.BATCH), floor)
+    found = relative_of_one(
+        tensor(rows), AdvantageSettings(3, normalisation=Normalisation.BATCH), floor
+    )
     expected = naive_terms(rows, 3, Normalisation.BATCH, floor)
     assert found.tolist() == pytest.approx(expected, abs=2e-3)
 
@@ -332,7 +335,7 @@ def naive_normalize_then_sum(columns, weights, group_size):
 @settings(deadline=None, max_examples=100)
 def test_normalize_then_sum_equals_a_loop(columns, weights):
     weights = weights[: len(columns)]
-    setting = Settings(3, normalisation=Normalisation.NORMALIZE_THEN_SUM)
+    setting = AdvantageSettings(3, normalisation=Normalisation.NORMALIZE_THEN_SUM)
     rewards = torch.stack([tensor(column) for column in columns], dim=1)
     names = ["deep"] * len(columns)
     summed = scoped(rewards, rewards.unsqueeze(1), torch.tensor(weights), names, setting)
@@ -345,7 +348,7 @@ def test_normalize_then_sum_equals_a_loop(columns, weights):
 @settings(deadline=None, max_examples=60)
 def test_normalize_then_sum_of_thoughts_centres_all_thoughts_together(chunks):
     """One reward of C chunks: every chunk by its own group, then all of them as one set of numbers."""
-    setting = Settings(
+    setting = AdvantageSettings(
         3, granularity=Granularity.SENTENCE, normalisation=Normalisation.NORMALIZE_THEN_SUM
     )
     chunks_BCR = torch.stack([tensor(chunk) for chunk in chunks], dim=1).unsqueeze(-1)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from adasr_trl.config.sections import GroupFilter
 from adasr_trl.engines import hf
 from adasr_trl.hrpo import HRPOConfig, HRPOTrainer
-from adasr_trl.hrpo.advantages import Granularity, Scopes, Settings, scoped
+from adasr_trl.hrpo.advantages import AdvantageSettings, Granularity, Scopes, scoped
 from adasr_trl.hrpo.group_filter import sample_batch, sums, to_resample, verdicts
 from adasr_trl.hrpo.scoring import Scores
 from adasr_trl.layouts import build_layout
@@ -78,8 +78,10 @@ def test_a_group_of_equal_rewards_does_not_vary_whatever_the_weights(a, b, size,
     """Normalised, rounding would make advantages of it."""
     rewards = torch.full((2 * size, 2), a)
     rewards[size:] = b
-    scopes = scoped(rewards, rewards.unsqueeze(1), torch.tensor([a, b]), names, Settings(size))
-    found = sums(scopes, Settings(size))
+    scopes = scoped(
+        rewards, rewards.unsqueeze(1), torch.tensor([a, b]), names, AdvantageSettings(size)
+    )
+    found = sums(scopes, AdvantageSettings(size))
     every = torch.ones(2 * size).bool()
     scores = Scores(rewards, every, every, rewards.unsqueeze(1))
     assert not verdicts(scores, found, size).varies_N.any()
@@ -88,10 +90,13 @@ def test_a_group_of_equal_rewards_does_not_vary_whatever_the_weights(a, b, size,
 def test_sums_are_those_that_enter_an_advantage():
     streaming = torch.tensor([[1.0, 0.0], [0.0, 0.0]])
     scopes = Scopes(streaming, torch.tensor([2.0, 2.0]), torch.tensor([3.0, 3.0]))
-    found = sums(scopes, Settings(2, granularity=Granularity.SENTENCE))
+    found = sums(scopes, AdvantageSettings(2, granularity=Granularity.SENTENCE))
     assert (found[0] != found[1]).tolist() == [False, True, False, False]
-    assert sums(scopes, Settings(2, local_weight=0.0)).tolist() == [[3.0], [3.0]]
-    assert sums(scopes, Settings(2, local_weight=1.0)).shape == (2, 3)  # the global share is 0
+    assert sums(scopes, AdvantageSettings(2, local_weight=0.0)).tolist() == [[3.0], [3.0]]
+    assert sums(scopes, AdvantageSettings(2, local_weight=1.0)).shape == (
+        2,
+        3,
+    )  # the global share is 0
 
 
 class Tries:

@@ -9,7 +9,7 @@ import torch
 from adasr_trl.config.sections import RewardConfig
 from adasr_trl.core.episode import AnswerType, Episode, Source
 from adasr_trl.core.protocol import Phase
-from adasr_trl.hrpo.advantages import Settings
+from adasr_trl.hrpo.advantages import AdvantageSettings
 from adasr_trl.hrpo.metrics import credit_metrics, opposed
 from adasr_trl.hrpo.scoring import score, score_rollout
 from adasr_trl.layouts import build_layout
@@ -53,7 +53,7 @@ def test_a_long_stream_before_a_short_deep_part_is_wronged_and_so_is_the_short_o
     ]
     rewards = build_rewards(COSTS, STREAMING)
     rows = [score_rollout(rollout, EPISODE, rewards) for rollout in rollouts]
-    settings = Settings(2)
+    settings = AdvantageSettings(2)
     batch = SimpleNamespace(rollouts=rows, scores=score(rows, rewards, ALONE, settings, 0.0))
     found = credit_metrics(batch, rewards, settings, slice(0, 2))
     streamed = sum(rollout.tokens_in(Phase.STREAM) for rollout in rollouts)
@@ -65,5 +65,5 @@ def test_a_long_stream_before_a_short_deep_part_is_wronged_and_so_is_the_short_o
 
 
 def test_an_evaluation_without_groups_is_not_judged():
-    found = credit_metrics(SimpleNamespace(), (), Settings(1), slice(0, 1))
+    found = credit_metrics(SimpleNamespace(), (), AdvantageSettings(1), slice(0, 1))
     assert set(found.values()) == {(0.0, 0)}

@@ -10,7 +10,7 @@ import torch
 
 from adasr_trl.config.sections import RewardConfig
 from adasr_trl.core.errors import UserError
-from adasr_trl.hrpo.advantages import Granularity, Settings, relative
+from adasr_trl.hrpo.advantages import AdvantageSettings, Granularity, relative
 from adasr_trl.hrpo.scoring import scopes_of, score, score_rollout
 from adasr_trl.layouts import build_layout
 from adasr_trl.layouts.codec import Codec
@@ -19,7 +19,7 @@ from support.group_scoring import ALONE, EPISODE
 from support.scripted import write
 from support.settings import STREAMING
 
-SENTENCE = Settings(3, granularity=Granularity.SENTENCE)
+SENTENCE = AdvantageSettings(3, granularity=Granularity.SENTENCE)
 
 
 @pytest.fixture
@@ -64,7 +64,7 @@ def test_each_chunk_is_relative_to_the_groups_thoughts_on_it(parts):
     rollouts = [write(EPISODE, parts, [each, "", ""], "", "8") for each in ("Tom 5 + 3", "Tom 5")]
     rewards = build_rewards([RewardConfig("adaptive_thinking", "streaming")], STREAMING)
     rows = [score_rollout(rollout, EPISODE, rewards) for rollout in rollouts]
-    settings = Settings(2, granularity=Granularity.SENTENCE)
+    settings = AdvantageSettings(2, granularity=Granularity.SENTENCE)
     found = score(rows, rewards, ALONE, settings, progress=0.0).streaming_BCR[:, :, 0]
     assert found.tolist() == [[0.75, 1.0, 1.0], [1.25, 1.0, 1.0]]
 
@@ -86,7 +86,7 @@ def scores_above_mean(parts, rule):
     rewards = [Reward("own:AboveMean", Scope.DEEP, 1.0, rule, STREAMING)]
     rollouts = [write(EPISODE, parts, [""] * 3, deep, "8") for deep in ("", "Tom 5 + 3")]
     rows = [score_rollout(rollout, EPISODE, rewards) for rollout in rollouts]
-    return score(rows, rewards, ALONE, Settings(2), progress=0.0).rewards_BR[:, 0]
+    return score(rows, rewards, ALONE, AdvantageSettings(2), progress=0.0).rewards_BR[:, 0]
 
 
 def test_a_users_own_rule_is_relative_to_its_group(parts):

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from adasr_trl.config.sections import RewardConfig
-from adasr_trl.hrpo.advantages import Granularity, Normalisation, Settings
+from adasr_trl.hrpo.advantages import AdvantageSettings, Granularity, Normalisation
 from adasr_trl.hrpo.scoring import scopes_of, score, score_rollout
 from adasr_trl.layouts import build_layout
 from adasr_trl.layouts.codec import Codec
@@ -65,7 +65,7 @@ def of_group(
 ):
     """The scopes' sums for one group."""
     rows = [score_rollout(rollout, EPISODE, chosen) for rollout in rollouts]
-    setting = Settings(len(rows), granularity=granularity, normalisation=normalisation)
+    setting = AdvantageSettings(len(rows), granularity=granularity, normalisation=normalisation)
     scores = score(rows, chosen, ALONE, setting, progress)
     found = scopes_of(scores, chosen, setting, flat=flat)
     return rows, torch.cat(

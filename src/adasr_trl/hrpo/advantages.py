@@ -62,7 +62,7 @@ class Normalisation(Enum):
 
 
 @dataclass(frozen=True)
-class Settings:
+class AdvantageSettings:
     """How local and global terms are formed and combined.
 
     Attributes:
@@ -126,7 +126,7 @@ def scoped(
     streaming_BCR: Tensor,
     weights_R: Tensor,
     scope_names: Sequence[str],
-    settings: Settings,
+    settings: AdvantageSettings,
 ) -> Scopes:
     """The weighted sum of each scope's rewards, each normalised first where the settings say so.
 
@@ -152,7 +152,7 @@ def scoped(
     return Scopes(streaming_BC, total("deep", rewards_BR), total("global", rewards_BR))
 
 
-def relative(rewards_BC: Tensor, settings: Settings, min_std: float = 0.0) -> Tensor:
+def relative(rewards_BC: Tensor, settings: AdvantageSettings, min_std: float = 0.0) -> Tensor:
     """Advantages of one scope, relative to the group; 0 where nothing could score. (B, C).
 
     Each of the C columns is normalised over the group by itself: the worth of a thought on chunk 3 says nothing about
@@ -191,7 +191,7 @@ def nan_std(rewards_NG: Tensor) -> Tensor:
 
 
 def hierarchical(
-    scopes: Scopes, tokens: Tokens, settings: Settings, rows: slice = slice(None)
+    scopes: Scopes, tokens: Tokens, settings: AdvantageSettings, rows: slice = slice(None)
 ) -> Tensor:
     """Per-token advantages: the local term of a token's phase mixed with the global one.
 

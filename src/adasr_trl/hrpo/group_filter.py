@@ -16,7 +16,7 @@ from accelerate.logging import get_logger
 from torch import Tensor
 
 from adasr_trl.config.sections import GroupFilter
-from adasr_trl.hrpo.advantages import Mixing, Scopes, Settings
+from adasr_trl.hrpo.advantages import AdvantageSettings, Mixing, Scopes
 from adasr_trl.hrpo.scoring import RewardedRollout, Scores
 
 logger = get_logger(__name__)  # logs on the main process only
@@ -81,7 +81,7 @@ def verdicts(scores: Scores, sums_BK: Tensor, group_size: int) -> Verdicts:
     )
 
 
-def sums(scopes: Scopes, settings: Settings) -> Tensor:
+def sums(scopes: Scopes, settings: AdvantageSettings) -> Tensor:
     """The sums of rewards that enter an advantage, side by side; not normalised. (B, K)."""
     terms = []
     if settings.mixing is Mixing.ADDITIVE or settings.local_weight != 1.0:

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from adasr_trl.core.clock import Clock, arrivals, timeline
 from adasr_trl.core.protocol import Ending, Phase
-from adasr_trl.hrpo.advantages import Scopes, Settings, nan_std, relative
+from adasr_trl.hrpo.advantages import AdvantageSettings, Scopes, nan_std, relative
 from adasr_trl.hrpo.group_filter import GenerationBatch
 from adasr_trl.hrpo.scoring import scopes_of
 from adasr_trl.rewards import Reward, ScoredRollout
@@ -80,7 +80,9 @@ def group_metrics(batch: GenerationBatch) -> dict[str, float]:
     }
 
 
-def log_scopes(metrics: dict[str, list[float]], scopes: Scopes, settings: Settings) -> None:
+def log_scopes(
+    metrics: dict[str, list[float]], scopes: Scopes, settings: AdvantageSettings
+) -> None:
     """Rename TRL's reward statistics in ``metrics``, which are of the sum of all rewards, and add each scope's."""
     for name in _OF_THE_SUM:
         metrics.setdefault(f"flat/{name}", []).append(metrics[name].pop())
@@ -94,7 +96,7 @@ def log_scopes(metrics: dict[str, list[float]], scopes: Scopes, settings: Settin
 
 
 def credit_metrics(
-    batch: GenerationBatch, rewards: Sequence[Reward], settings: Settings, rows: slice
+    batch: GenerationBatch, rewards: Sequence[Reward], settings: AdvantageSettings, rows: slice
 ) -> dict[str, SumAndCount]:
     """Share of tokens whose GRPO advantage and per-phase advantage have opposite signs (our measure).
 

@@ -17,7 +17,7 @@ from adasr_trl.core.episode import Episode
 from adasr_trl.core.protocol import Mode
 from adasr_trl.engines import Request, Sampling
 from adasr_trl.engines.base import Generate
-from adasr_trl.hrpo.advantages import Normalisation, Settings
+from adasr_trl.hrpo.advantages import AdvantageSettings, Normalisation
 from adasr_trl.hrpo.group_filter import GenerationBatch, Verdicts, sample_batch, sums, verdicts
 from adasr_trl.hrpo.scoring import RewardedRollout, Scores, scopes_of, score, score_rollout
 from adasr_trl.rewards import Reward
@@ -38,7 +38,7 @@ class SamplingContext:
 
     key: str
     first_row: int
-    settings: Settings
+    settings: AdvantageSettings
     progress: float
     sampling: Sampling
     group_filter: GroupFilter | None

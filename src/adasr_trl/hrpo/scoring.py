@@ -18,7 +18,7 @@ from adasr_trl.core.episode import Episode
 from adasr_trl.core.errors import UserError
 from adasr_trl.core.protocol import Ending
 from adasr_trl.core.rollout import Rollout
-from adasr_trl.hrpo.advantages import Granularity, Scopes, Settings, scoped
+from adasr_trl.hrpo.advantages import AdvantageSettings, Granularity, Scopes, scoped
 from adasr_trl.rewards import Reward, RewardValue, ScoredRollout, answered_right
 
 
@@ -58,7 +58,7 @@ def score(
     rollouts: Sequence[RewardedRollout],
     rewards: Sequence[Reward],
     accelerator: Any,
-    settings: Settings,
+    settings: AdvantageSettings,
     progress: float,
 ) -> Scores:
     """Gather the measures of all processes and make them relative to their groups; every process must call it.
@@ -89,7 +89,7 @@ def score(
 
 
 def scopes_of(
-    scores: Scores, rewards: Sequence[Reward], settings: Settings, *, flat: bool = False
+    scores: Scores, rewards: Sequence[Reward], settings: AdvantageSettings, *, flat: bool = False
 ) -> Scopes:
     """The sum of each scope's weighted rewards; of all of them as the global scope if ``flat``."""
     weights_R = torch.tensor([reward.weight for reward in rewards])

@@ -133,9 +133,9 @@ class HRPOTrainer(StreamingAttentionTrainer):
         rewards_BR = self.generation_batch.scores.rewards_BR[self._local_rows(len(rollouts))]
         return {**trl_batch.trl_rollouts(rollouts), "scores": rewards_BR.tolist()}
 
-    def _settings(self) -> advantages.Settings:
+    def _settings(self) -> advantages.AdvantageSettings:
         size = self.num_generations if self._mode == "train" else self.num_generations_eval
-        return cast(advantages.Settings, self.args.settings(size, self._progress))
+        return cast(advantages.AdvantageSettings, self.args.settings(size, self._progress))
 
     @property
     def _progress(self) -> float:
