@@ -178,10 +178,9 @@ def test_a_source_of_both_runs_stands_once_with_the_larger_number(tmp_path):
 
 
 def test_a_run_on_a_mixture_notes_its_sources(tmp_path, episodes):
-    import workspace
-
     from adasr_trl.artifacts import directory
     from adasr_trl.cli import train
+    from support import workspace
 
     workspace.make(tmp_path, episodes)
     for name, part in (("a", episodes[:30]), ("b", episodes[30:48])):

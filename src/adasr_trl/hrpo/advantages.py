@@ -85,32 +85,22 @@ class AdvantageSettings:
 
 @dataclass(frozen=True)
 class Scopes:
-    """The summed, weighted rewards of each scope; NaN where no reward of the scope could score.
+    """The summed, weighted rewards of each scope; NaN where no reward of the scope could score."""
 
-    Attributes:
-        streaming_BC: Of each thought for sentence granularity; else C is 1, of all thoughts together.
-        deep_B: Of the deep part.
-        global_B: Of the whole.
-    """
-
-    streaming_BC: Tensor
+    streaming_BC: Tensor  # of each thought for sentence granularity; else of all together, C = 1
     deep_B: Tensor
     global_B: Tensor
 
 
 @dataclass(frozen=True)
 class Tokens:
-    """The part of each completion token of B rows; padding is READ.
+    """The part of each completion token of B rows; padding is READ."""
 
-    Attributes:
-        phase_BT: ``Phase`` as an integer.
-        chunk_BT: The chunk that a token of a thought follows; anything elsewhere.
-        boundary_BT: Whether it is a segment's first token or of its end marker, bool; read for boundary granularity.
-    """
-
-    phase_BT: Tensor
-    chunk_BT: Tensor
-    boundary_BT: Tensor
+    phase_BT: Tensor  # ``Phase`` as an integer
+    chunk_BT: Tensor  # the chunk that a token of a thought follows; anything elsewhere
+    boundary_BT: (
+        Tensor  # bool: first token or end marker of a segment; read for boundary granularity
+    )
 
 
 def local_weight_at(progress: float, start: float, end: float | None, schedule: str) -> float:

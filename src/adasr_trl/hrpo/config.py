@@ -140,7 +140,7 @@ class HRPOConfig(GRPOConfig):
         for name, known in _CHOICES.items():
             if getattr(self, name) not in known:
                 yield f"{name}: got {getattr(self, name)!r}; expected {' or '.join(known)}."
-        if self.use_vllm and not ENGINES[self.engine].needs_vllm:  # type: ignore[has-type]  # TRL is untyped
+        if self.use_vllm and not ENGINES[self.engine].needs_vllm:
             yield f"use_vllm: got true, but engine is {self.engine}; set engine: vllm instead."
 
     def _weight_faults(self) -> Iterator[str]:

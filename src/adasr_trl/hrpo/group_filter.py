@@ -41,23 +41,14 @@ class Verdicts:
 
 @dataclass(frozen=True)
 class GenerationBatch:
-    """The rollouts of this process, and the scores of all.
+    """The rollouts of this process, and the scores of all."""
 
-    Attributes:
-        rollouts: In the order of the batch.
-        first_rollouts: Those of the first attempt: the policy on the episodes as they come.
-        scores: Of the rollouts of all processes.
-        first: Verdicts before anything was sampled again.
-        last: Verdicts of the groups that are trained on.
-        resampled: Number of groups sampled again, each attempt counted.
-    """
-
-    rollouts: tuple[RewardedRollout, ...]
-    first_rollouts: tuple[RewardedRollout, ...]
-    scores: Scores
-    first: Verdicts
-    last: Verdicts
-    resampled: int
+    rollouts: tuple[RewardedRollout, ...]  # in the order of the batch
+    first_rollouts: tuple[RewardedRollout, ...]  # of the first attempt: the episodes as they come
+    scores: Scores  # of ``rollouts`` of all processes
+    first: Verdicts  # before any group was sampled again
+    last: Verdicts  # of the groups that are trained on
+    resampled: int  # number of groups sampled again, each attempt counted
 
 
 def verdicts(scores: Scores, sums_BK: Tensor, group_size: int) -> Verdicts:

@@ -25,42 +25,25 @@ from adasr_trl.rewards import Reward
 
 @dataclass(frozen=True)
 class SamplingContext:
-    """The part of a generation batch that changes with the step.
+    """The part of a generation batch that changes with the step."""
 
-    Attributes:
-        key: Its name; with a row's place and its episode it fixes the row's random numbers.
-        first_row: Place of this process' first row among those of all.
-        settings: Of the advantages.
-        progress: Share of the training that is over.
-        sampling: Temperature and truncation of the token distribution.
-        group_filter: The groups to sample again, or None for none.
-    """
-
-    key: str
-    first_row: int
+    key: str  # with a row's index and its episode it fixes the row's random numbers
+    first_row: int  # index of this process' first row among those of all
     settings: AdvantageSettings
-    progress: float
+    progress: float  # share of the training that is over
     sampling: Sampling
-    group_filter: GroupFilter | None
+    group_filter: GroupFilter | None  # None: no group is sampled again
 
 
 @dataclass(frozen=True)
 class RolloutSampler:
-    """The part of generation batches that is the same in a whole run.
+    """The part of generation batches that is the same in a whole run."""
 
-    Attributes:
-        pool: The training episodes, from which a resampled group may get another one.
-        rewards: The rewards of the run.
-        generate: The engine's rollouts.
-        mode: Streaming, or read-then-think.
-        is_flat: Whether all rewards are one sum.
-    """
-
-    pool: Sequence[Episode]
+    pool: Sequence[Episode]  # training episodes, from which a resampled group may get another one
     rewards: Sequence[Reward]
-    generate: Generate
+    generate: Generate  # the engine's rollouts
     mode: Mode
-    is_flat: bool
+    is_flat: bool  # whether all rewards are one sum
 
     def generate_batch(
         self, episodes: Sequence[Episode], context: SamplingContext, accelerator: Any

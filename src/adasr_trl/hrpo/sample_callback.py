@@ -19,22 +19,20 @@ if TYPE_CHECKING:
 
 
 class KeepSamples(TrainerCallback):
-    """Appends samples of what is trained on; a resumed run first drops what it is about to repeat."""
+    """Appends samples of the rollouts that are trained on; a resumed run first drops those of steps to be repeated."""
 
     def __init__(self, trainer: HRPOTrainer, lines: StepLines) -> None:
         """Take the rollouts of ``trainer`` and append to ``lines``."""
         self._trainer, self._lines = trainer, lines
         self._last: GenerationBatch | None = None
 
-    def on_train_begin(self, args: Any, state: Any, control: Any, **_kwargs: Any) -> None:
-        """Keep only the samples of steps that the resumed run will not repeat."""
-        del args, control
+    def on_train_begin(self, _args: Any, state: Any, *_: Any, **_kwargs: Any) -> None:
+        """Drop the samples of steps that the resumed run will repeat."""
         if state.is_world_process_zero:
             self._lines.rewind(state.global_step)
 
-    def on_step_end(self, args: Any, state: Any, control: Any, **_kwargs: Any) -> None:
-        """Append the samples of this step, where it is one to sample."""
-        del control
+    def on_step_end(self, args: Any, state: Any, *_: Any, **_kwargs: Any) -> None:
+        """Append the samples of this step, if it is one to sample."""
         step, batch = state.global_step, self._trainer.generation_batch
         due = args.sample_steps and (step == 1 or step % args.sample_steps == 0)
         if not state.is_world_process_zero or not due or batch is self._last:

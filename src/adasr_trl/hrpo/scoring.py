@@ -31,19 +31,12 @@ class RewardedRollout(ScoredRollout):
 
 @dataclass(frozen=True)
 class Scores:
-    """The rewards of the B rollouts of all processes.
+    """The rewards of the B rollouts of all processes."""
 
-    Attributes:
-        rewards_BR: R rewards; NaN where one could not score.
-        right_B: Whether the answer was right, bool.
-        answered_B: Whether there was one, bool.
-        streaming_BCR: The rewards of each of C thoughts for sentence granularity; else C is 1, of all thoughts together.
-    """
-
-    rewards_BR: Tensor
-    right_B: Tensor
-    answered_B: Tensor
-    streaming_BCR: Tensor
+    rewards_BR: Tensor  # R rewards; NaN where one could not score
+    right_B: Tensor  # whether the answer was right, bool
+    answered_B: Tensor  # whether there was one, bool
+    streaming_BCR: Tensor  # of each thought for sentence granularity; else C = 1, as rewards_BR
 
 
 def score_rollout(rollout: Rollout, episode: Episode, rewards: Sequence[Reward]) -> RewardedRollout:

@@ -28,7 +28,7 @@ from adasr_trl.core.errors import UserError
 from adasr_trl.models.files import located
 from adasr_trl.models.loading import load_policy, model_is_quantized
 from adasr_trl.training.probe import (
-    Difference,
+    LogitDifference,
     Probe,
     compare,
     device_name,
@@ -64,7 +64,7 @@ class Limit:
 class Verdict:
     """What was found, and what was allowed."""
 
-    found: Difference
+    found: LogitDifference
     limit: Limit
 
     @property

@@ -9,9 +9,10 @@ To add a built-in reward: write a ``Rule`` in this package and list it in ``buil
 
 from __future__ import annotations
 
+import math
 import statistics
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, ClassVar
@@ -68,10 +69,20 @@ class Rule(ABC):
     Attributes:
         SCOPES: The scopes that it can have.
         NEEDS_THOUGHTS: Whether it can only score rollouts with thoughts, in any scope.
+        BOUNDS: The least and the greatest value of a setting.
     """
 
     SCOPES: ClassVar[frozenset[Scope]] = frozenset(Scope)
     NEEDS_THOUGHTS: ClassVar[bool] = False
+    BOUNDS: ClassVar[Mapping[str, tuple[float, float]]] = {}
+
+    def __post_init__(self) -> None:
+        """Refuse settings out of bounds (ValueError)."""
+        for name, (least, most) in self.BOUNDS.items():
+            value = getattr(self, name)
+            if value is not None and not least <= value <= most:
+                expected = f"{least:g} or more" if most == math.inf else f"{least:g} to {most:g}"
+                raise ValueError(f"{name}: got {value:g}; expected {expected}.")
 
     @abstractmethod
     def measure(
@@ -82,11 +93,10 @@ class Rule(ABC):
     def within_group(self, values_NG: Tensor, right_NG: Tensor, progress: float) -> Tensor:
         """The rewards of N groups of G rollouts, from their measures; by default the measures themselves.
 
-        Called after the measures of all processes were gathered, because a group may be split over processes. With
-        sentence granularity it is called once for each chunk.
+        Called once the measures of all processes are gathered, for each chunk apart with sentence granularity.
 
         Args:
-            values_NG: Measures, float32; NaN where one cannot be scored, which must stay NaN.
+            values_NG: Measures, float32; NaN for one that cannot be scored, whose reward is NaN too.
             right_NG: Whether the answers are right, bool.
             progress: Share of the training that is over, 0 to 1.
         """
@@ -149,12 +159,3 @@ def per_thought(scored: ScoredRollout, value_of: Callable[[float], float]) -> Re
     values = scored.padded([value_of(count) for count in counts])
     mean = statistics.fmean(value_of(0) if value is None else value for value in values)
     return RewardValue(mean, values)
-
-
-def cap_of(scope: Scope, streaming: StreamingConfig) -> int | None:
-    """The engine's cap on the tokens of a thought or of the deep part; None for all together."""
-    caps = {
-        Scope.STREAMING: streaming.max_thought_tokens,
-        Scope.DEEP: streaming.max_deep_tokens,
-    }
-    return caps.get(scope)

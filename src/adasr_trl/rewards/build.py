@@ -41,10 +41,10 @@ BUILT_IN: Mapping[str, type[Rule]] = {
 
 
 class RewardError(ValueError):
-    """A reward that cannot be used; ``position`` is its place in the list, or None where the list is meant."""
+    """A reward that cannot be used; ``position`` is its index in the list, or None if the whole list is meant."""
 
     def __init__(self, message: str, position: int | None = None) -> None:
-        """Keep the place beside the message."""
+        """Keep the position beside the message."""
         super().__init__(f"rewards: {message}")
         self.position = position
 

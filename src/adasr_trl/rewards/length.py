@@ -19,7 +19,6 @@ from adasr_trl.rewards.base import (
     Scope,
     ScoredRollout,
     by_length,
-    cap_of,
     per_thought,
 )
 
@@ -27,19 +26,17 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-def _refuse_below(minimum: float, **settings: float) -> None:
-    for name, value in settings.items():
-        if not value >= minimum:
-            raise ValueError(f"{name}: got {value:g}; expected {minimum:g} or more.")
+_POSITIVE = (1.0, math.inf)
+_NOT_NEGATIVE = (0.0, math.inf)
 
 
 def _limit(given: int | None, scope: Scope, streaming: StreamingConfig) -> int:
-    """The limit that was given, or the engine's cap of the scope."""
-    limit = cap_of(scope, streaming) if given is None else given
-    if limit is None:
+    """The limit that was given, or the engine's cap on the tokens of a thought or of the deep part."""
+    if given is not None:
+        return given
+    if scope is Scope.GLOBAL:
         raise ValueError("max_tokens: missing; scope global has no cap of its own.")
-    _refuse_below(1, max_tokens=limit)
-    return limit
+    return streaming.max_deep_tokens if scope is Scope.DEEP else streaming.max_thought_tokens
 
 
 @dataclass(frozen=True)
@@ -57,19 +54,16 @@ class AdaptiveThinking(Rule):
         cost: ``tokens``, or for the deep scope ``latency``: the clock's seconds to the answer, backlog included.
     """
 
+    BOUNDS: ClassVar = {"strength": _NOT_NEGATIVE}
     margin: ClassVar[float] = 0.5  # 1/2 against 0
     strength: float = 1.0
     min_cost: float = 1.0
     cost: Literal["tokens", "latency"] = "tokens"
 
-    def __post_init__(self) -> None:
-        """Refuse a strength that rewards waste."""
-        _refuse_below(0.0, strength=self.strength)
-        if not self.min_cost > 0.0:
-            raise ValueError(f"min_cost: got {self.min_cost:g}; expected above 0.")
-
     def check(self, scope: Scope, _streaming: StreamingConfig) -> None:
         """Latency is a cost of the deep part: thoughts overlap the input."""
+        if not self.min_cost > 0.0:
+            raise ValueError(f"min_cost: got {self.min_cost:g}; expected above 0.")
         if self.cost == "latency" and scope is not Scope.DEEP:
             raise ValueError(
                 f"cost: got latency in scope {scope.value}; expected tokens, or scope deep."
@@ -131,14 +125,10 @@ class L1Exact(Rule):
         alpha: Price of a token of deviation.
     """
 
+    BOUNDS: ClassVar = {"target_tokens": _POSITIVE, "alpha": _NOT_NEGATIVE}
     margin: ClassVar[float] = 0.0  # 0 against 0
     target_tokens: int
     alpha: float = 0.0003
-
-    def __post_init__(self) -> None:
-        """Refuse a price below 0 and a target below 1."""
-        _refuse_below(1, target_tokens=self.target_tokens)
-        _refuse_below(0.0, alpha=self.alpha)
 
     def measure(self, scored: ScoredRollout, scope: Scope, *_: object) -> RewardValue:
         """Right, less the deviation."""
@@ -159,15 +149,11 @@ class L1Max(Rule):
         delta: The worth of a right answer of exactly the limit.
     """
 
+    BOUNDS: ClassVar = {"max_tokens": _POSITIVE, "alpha": _NOT_NEGATIVE, "delta": _NOT_NEGATIVE}
     margin: ClassVar[float] = 0.0  # 0 against 0
     max_tokens: int
     alpha: float = 0.0003
     delta: float = 0.5
-
-    def __post_init__(self) -> None:
-        """Refuse a price below 0 and a limit below 1."""
-        _refuse_below(1, max_tokens=self.max_tokens)
-        _refuse_below(0.0, alpha=self.alpha, delta=self.delta)
 
     def measure(self, scored: ScoredRollout, scope: Scope, *_: object) -> RewardValue:
         """Right, scaled by the tokens left of the limit."""
@@ -190,13 +176,10 @@ class SoftOverlong(Rule):
         buffer_tokens: The tokens below the limit over which the punishment grows.
     """
 
+    BOUNDS: ClassVar = {"buffer_tokens": _POSITIVE, "max_tokens": _POSITIVE}
     margin: ClassVar[float] = -1.0  # -1 against 0: needs accuracy beside it, as published
     buffer_tokens: int
     max_tokens: int | None = None
-
-    def __post_init__(self) -> None:
-        """Refuse a buffer below 1."""
-        _refuse_below(1, buffer_tokens=self.buffer_tokens)
 
     def check(self, scope: Scope, streaming: StreamingConfig) -> None:
         """The limit must be known, and the buffer within it."""
@@ -234,6 +217,7 @@ class Cosine(Rule):
         wrong_long: Worth of a wrong answer of max_tokens or more.
     """
 
+    BOUNDS: ClassVar = {"max_tokens": _POSITIVE}
     max_tokens: int | None = None
     right_short: float = 1.0
     right_long: float = 0.5

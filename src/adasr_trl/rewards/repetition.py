@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
@@ -23,15 +24,9 @@ class Repetition(Rule):
     """
 
     SCOPES: ClassVar[frozenset[Scope]] = frozenset({Scope.STREAMING, Scope.DEEP})
+    BOUNDS: ClassVar = {"words": (1, math.inf), "max_penalty": (0.0, math.inf)}
     words: int = 3
     max_penalty: float = 1.0
-
-    def __post_init__(self) -> None:
-        """Refuse n-grams without a word, and a penalty that is a reward."""
-        if self.words < 1:
-            raise ValueError(f"words: got {self.words}; expected 1 or more.")
-        if not self.max_penalty >= 0.0:
-            raise ValueError(f"max_penalty: got {self.max_penalty:g}; expected 0 or more.")
 
     @property
     def margin(self) -> float:

@@ -33,12 +33,8 @@ class SkipBonus(Rule):
 
     SCOPES: ClassVar[frozenset[Scope]] = _CHOOSING
     NEEDS_THOUGHTS: ClassVar[bool] = True
+    BOUNDS: ClassVar = {"bonus": (0.0, 1.0)}
     bonus: float = 0.05
-
-    def __post_init__(self) -> None:
-        """Refuse a bonus that outweighs a right answer."""
-        if not 0.0 <= self.bonus <= 1.0:
-            raise ValueError(f"bonus: got {self.bonus:g}; expected 0 to 1.")
 
     @property
     def margin(self) -> float:

@@ -1,4 +1,4 @@
-"""What happens at each step of a run: checkpoints are marked as whole, numbers go to a file and to the terminal.
+"""Callbacks of every run: checkpoints are marked as whole, numbers go to a file and to the terminal.
 
 >>> trainer = SFTTrainer(model, ..., callbacks=callbacks(run))
 """
@@ -21,25 +21,21 @@ from adasr_trl.artifacts.step_log import StepLines
 
 logger = logging.getLogger(__name__)
 
-
-# Label, form, and each key with its name. The loss of RL says nothing: advantages are centred.
-_Group = tuple[str, str, tuple[tuple[str, str], ...]]
-_LOSSES: tuple[_Group, ...] = (("loss ", ".3g", (("loss", ""),)),)
-_ROLLOUTS: tuple[_Group, ...] = (
-    (
-        "reward ",
-        ".2f",
-        (
-            ("reward", ""),
-            ("reward/global", "global "),
-            ("reward/streaming", "streaming "),
-            ("reward/deep", "deep "),
-        ),
-    ),
-    ("accuracy ", ".2f", (("accuracy", ""),)),
-    ("skips ", ".2f", (("streaming/skip_rate", ""),)),
-    ("tokens ", ".1f", (("streaming/tokens", "streaming "), ("deep/tokens", "deep "))),
-    ("no signal ", ".2f", (("groups/no_signal", ""),)),
+# Label, number format, and the name of each key. RL shows no loss: advantages are centred.
+_Metrics = tuple[tuple[str, str, dict[str, str]], ...]
+_REWARDS = {
+    "reward": "",
+    "reward/global": "global ",
+    "reward/streaming": "streaming ",
+    "reward/deep": "deep ",
+}
+_LOSSES: _Metrics = (("loss ", ".3g", {"loss": ""}),)
+_ROLLOUTS: _Metrics = (
+    ("reward ", ".2f", _REWARDS),
+    ("accuracy ", ".2f", {"accuracy": ""}),
+    ("skips ", ".2f", {"streaming/skip_rate": ""}),
+    ("tokens ", ".1f", {"streaming/tokens": "streaming ", "deep/tokens": "deep "}),
+    ("no signal ", ".2f", {"groups/no_signal": ""}),
 )
 
 
@@ -51,55 +47,46 @@ def callbacks(run: Path) -> list[TrainerCallback]:
 class CheckpointMark(TrainerCallback):  # type: ignore[misc]  # transformers is untyped
     """Marks a checkpoint as whole once everything in it was written."""
 
-    def on_save(self, args: Any, state: Any, control: Any, **_kwargs: Any) -> None:
-        """Called by transformers behind the last file of a checkpoint."""
-        del control
+    def on_save(self, args: Any, state: Any, *_: Any, **_kwargs: Any) -> None:
+        """Called by transformers after the last file of a checkpoint."""
         PartialState().wait_for_everyone()  # every process has written its part
         if state.is_world_process_zero:
             directory.mark_checkpoint(Path(args.output_dir) / f"checkpoint-{state.global_step}")
 
 
 class MetricsFile(TrainerCallback):  # type: ignore[misc]  # transformers is untyped
-    """Appends every log to a JSON Lines file; a resumed run first drops what it is about to repeat."""
+    """Appends every log to a JSON Lines file; a resumed run first drops the steps that it will repeat."""
 
     def __init__(self, path: Path) -> None:
         """Log to ``path``."""
         self._lines = StepLines(path)
 
-    def on_train_begin(self, args: Any, state: Any, control: Any, **_kwargs: Any) -> None:
-        """Keep only the lines of steps that the resumed run will not repeat."""
-        del args, control
+    def on_train_begin(self, _args: Any, state: Any, *_: Any, **_kwargs: Any) -> None:
+        """Drop the lines of steps that the resumed run will repeat."""
         if state.is_world_process_zero:
             self._lines.rewind(state.global_step)
 
-    def on_log(
-        self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **_kw: Any
-    ) -> None:
+    def on_log(self, _args: Any, state: Any, *_: Any, logs: dict[str, Any], **_kwargs: Any) -> None:
         """Append one line."""
-        del args, control
         if state.is_world_process_zero and logs:
             self._lines.append(state.global_step, logs)
 
 
 class ProgressLine(TrainerCallback):  # type: ignore[misc]  # transformers is untyped
-    """One line a log: step, time left, and the few numbers that say how it goes."""
+    """One line a log: step, time left, and the few most telling numbers."""
 
     def __init__(self) -> None:
         """Start the clock."""
         self._started = time.monotonic()
         self._first_step = 0
 
-    def on_train_begin(self, args: Any, state: Any, control: Any, **_kwargs: Any) -> None:
+    def on_train_begin(self, _args: Any, state: Any, *_: Any, **_kwargs: Any) -> None:
         """Remember where this process began."""
-        del args, control
         self._started, self._first_step = time.monotonic(), state.global_step
 
-    def on_log(
-        self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **_kw: Any
-    ) -> None:
+    def on_log(self, _args: Any, state: Any, *_: Any, logs: dict[str, Any], **_kwargs: Any) -> None:
         """Log one line."""
-        del args, control
-        shown = spell(logs or {})
+        shown = spell(logs)
         if not state.is_world_process_zero or not shown:
             return
         done = state.global_step - self._first_step
@@ -110,7 +97,7 @@ class ProgressLine(TrainerCallback):  # type: ignore[misc]  # transformers is un
 
 
 def spell(logs: Mapping[str, Any]) -> str:
-    """The numbers of a log that say how the training goes, or nothing where it holds none of them.
+    """The most telling numbers of a log on one line; empty if it holds none of them.
 
     >>> spell({"reward/global": 0.5, "reward/deep": 0.25, "accuracy": 0.5, "streaming/tokens": 12.0})
     'reward global 0.50 deep 0.25, accuracy 0.50, tokens streaming 12.0'
@@ -119,10 +106,10 @@ def spell(logs: Mapping[str, Any]) -> str:
     known = {key.removeprefix("eval_"): value for key, value in logs.items() if value is not None}
     if held_out:
         known.pop("groups/no_signal", None)  # nothing is trained on them
-    groups = _ROLLOUTS if "accuracy" in known else _LOSSES
+    metrics = _ROLLOUTS if "accuracy" in known else _LOSSES
     shown = [
-        label + " ".join(f"{name}{known[key]:{form}}" for key, name in keys if key in known)
-        for label, form, keys in groups
-        if any(key in known for key, _ in keys)
+        label + " ".join(f"{names[key]}{known[key]:{form}}" for key in names if key in known)
+        for label, form, names in metrics
+        if any(key in known for key in names)
     ]
     return ("held out: " if held_out and shown else "") + ", ".join(shown)

@@ -1,4 +1,4 @@
-"""The episodes of a run, read and checked, and what turns them into tokens.
+"""The episodes of a run, read and checked, and their encoding.
 
 >>> texts = load_texts(model_config, load_data(data_config), streaming)
 """
@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Data:
-    """The episodes to train on, and those held out to evaluate while training."""
+    """Training episodes, and those held out to evaluate while training."""
 
     train: Sequence[Episode]
     held_out: Sequence[Episode]
@@ -34,7 +34,7 @@ class Data:
 
 @dataclass(frozen=True)
 class Texts:
-    """The episodes, and what turns them into tokens."""
+    """The episodes with the tokenizer, codec and layout that encode them."""
 
     data: Data
     tokenizer: PreTrainedTokenizerBase
@@ -44,7 +44,7 @@ class Texts:
 
 
 def load_data(config: DataConfig, traced_with: Markers | None = None) -> Data:
-    """Read and check every episode, its gold answer included; with markers also that it has a trace without them."""
+    """Read and check every episode, its gold answer included; with markers also that its trace holds none of them."""
 
     def check(episode: Episode) -> None:
         check_gold(episode.answer, episode.answer_type)
@@ -52,21 +52,21 @@ def load_data(config: DataConfig, traced_with: Markers | None = None) -> Data:
             check_trace(episode, traced_with)
 
     episodes: Sequence[Episode]
-    if config.mixture:
+    if not config.mixture:
+        episodes = list(read_episodes(config.train, check))
+    else:
         episodes = mix(config.mixture, config.temperature, config.mixture_seed)
         for episode in refuse_doubled(episodes):
             try:
                 check(episode)
             except ValueError as error:
                 raise EpisodeError(f"data.mixture: episode {episode.id!r}: {error}") from None
-    else:
-        episodes = list(read_episodes(config.train, check))
-    if config.held_out >= len(episodes):
+    cut = len(episodes) - config.held_out
+    if cut <= 0:
         raise EpisodeError(
             f"{', '.join(config.files)}: holds {len(episodes)} episodes; data.held_out = {config.held_out} leaves none to "
             f"train on."
         )
-    cut = len(episodes) - config.held_out
     return Data(episodes[:cut][: config.max_train_episodes], episodes[cut:])
 
 
@@ -92,19 +92,17 @@ def load_texts(model: ModelConfig, data: Data, streaming: StreamingConfig) -> Te
 
 
 def _warn_of_markers_in(episodes: Sequence[Episode], markers: Markers) -> None:
-    """Say which markers stand in the data: harmless to the engines, for which it is text, but the model may be misled."""
-    first: dict[str, str] = {}
-    counts = dict.fromkeys(markers.all(), 0)
+    """Name the markers in the data: engines read them as text, but the model may be misled."""
+    ids: dict[str, list[str]] = {}
     for episode in episodes:
         for marker in markers.all():
             if marker in episode.question or marker in episode.text:
-                first.setdefault(marker, episode.id)
-                counts[marker] += 1
-    for marker, episode_id in first.items():
+                ids.setdefault(marker, []).append(episode.id)
+    for marker, found_in in ids.items():
         logger.warning(
             "streaming.markers: %r stands in the question or input of %d episodes, such as %r; it is read as plain text "
             "there, but another string would be clearer to the model",
             marker,
-            counts[marker],
-            episode_id,
+            len(found_in),
+            found_in[0],
         )

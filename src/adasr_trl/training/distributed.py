@@ -1,4 +1,4 @@
-"""What distributed training needs before anything else is built.
+"""Preparation of distributed training, before anything else is built.
 
 >>> begin_processes(loaded.flat)
 """
@@ -15,19 +15,16 @@ from adasr_trl.core.errors import UserError
 
 
 def begin_processes(flat: Mapping[str, object]) -> None:
-    """What sharding needs before TRL's arguments are built; nothing where none is asked for.
-
-    Args:
-        flat: The configuration's keys for TRL.
+    """Prepare the sharding that the configuration's keys for TRL ask for, before TRL's arguments are built.
 
     Raises:
-        UserError: The sharding that was asked for cannot be had here.
+        UserError: This machine or launch does not allow it.
     """
     if flat.get("fsdp") or os.environ.get("ACCELERATE_USE_FSDP", "").lower() == "true":
         _refuse_fsdp_on_cpu(use_cpu=bool(flat.get("use_cpu")))
         if "LOCAL_RANK" not in os.environ:
             raise UserError(
-                "FSDP: no launcher started this process, so there is nothing to spread the weights over; start it with "
+                "FSDP: no launcher started this process, so there are no others to share the weights with; start it with "
                 "accelerate launch --config_file configs/accelerate/fsdp.yaml."
             )
     if flat.get("deepspeed"):
@@ -35,19 +32,19 @@ def begin_processes(flat: Mapping[str, object]) -> None:
 
 
 def _refuse_fsdp_on_cpu(*, use_cpu: bool) -> None:
-    """Accelerate 1.15 would leave FSDP out without a word: every process would hold all weights."""
+    """Accelerate 1.15 would silently leave FSDP out: every process would hold all weights."""
     import torch
 
     use_cpu |= os.environ.get("ACCELERATE_USE_CPU", "").lower() in ("1", "true")
     if use_cpu or not torch.accelerator.is_available():
         raise UserError(
-            "FSDP: accelerate shards over GPUs only, and this is to run on a CPU, where it would train with all weights in "
-            "every process instead; launch without FSDP, or shard with deepspeed: configs/deepspeed/zero3.yaml."
+            "FSDP: accelerate shards over GPUs only; on a CPU every process would train with all weights. Launch without "
+            "FSDP, or shard with deepspeed: configs/deepspeed/zero3.yaml."
         )
 
 
 def _begin_deepspeed() -> None:
-    """Without a launcher this is the only process. Without CUDA the processes talk through gloo.
+    """Without a launcher this is the only process; without CUDA the backend is gloo.
 
     DeepSpeed does not choose gloo by itself: ZeRO-3 would take two processes for one.
     """

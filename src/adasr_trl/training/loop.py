@@ -1,9 +1,7 @@
-"""What SFT and RL runs share: the adapter, training from the newest checkpoint on, and saving all that reloading needs.
+"""Shared by SFT and RL runs: the adapter, training from the newest checkpoint on, and saving all that reloading needs.
 
 >>> trainer = SFTTrainer(model, ..., callbacks=callbacks(run))
 >>> train(trainer, run, streaming, model_config)
-
-The parts of a run are in ``texts``, what happens at each step is in ``callbacks``, DeepSpeed's start is in ``processes``.
 """
 
 from __future__ import annotations
@@ -70,21 +68,22 @@ def train(
     _prepare_head(trainer.model)
     trainer.remove_callback(PrinterCallback)  # ProgressLine says it in fewer words
     checkpoint = directory.latest_checkpoint(run)
-    had_ended = checkpoint is not None and _trained(checkpoint)  # training deletes old ones
-    if checkpoint and had_ended:
-        history = _state_of(checkpoint).log_history
-        _load_final(trainer, checkpoint)
+    state: Any = checkpoint and TrainerState.load_from_json(str(checkpoint / TRAINER_STATE))
+    # From the last checkpoint transformers would train one step more.
+    has_ended = bool(state and state.global_step >= state.max_steps)
+    if has_ended:
+        _load_final(trainer, checkpoint, state)
     else:
         if checkpoint:
             logger.info("resuming from %s", checkpoint)
-        trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
-        history = trainer.state.log_history
-    reason = stopped(history)
+        trainer.train(resume_from_checkpoint=checkpoint and str(checkpoint))
+        state = trainer.state
+    reason = stopped(state.log_history)
     if reason:
         raise UserError(f"{run}: stopped: {reason}")
-    if not had_ended:
+    if not has_ended:
         refuse_unhealthy(trainer, run)
-    if not (had_ended and trainer.is_deepspeed_enabled):  # else its files were copied
+    if not (has_ended and trainer.is_deepspeed_enabled):  # else its files were copied
         trainer.save_model(str(run))
         _save_probe(trainer, run, streaming)
     if trainer.accelerator.is_main_process:
@@ -94,13 +93,11 @@ def train(
 
 
 def _save_probe(trainer: Any, run: Path, streaming: StreamingConfig) -> None:
-    """What the trained model says, computed by every process: ZeRO-3 has a part of the weights in each."""
+    """Save the trained model's logits, computed by every process: each has a part of the weights under ZeRO-3."""
     if trainer.is_fsdp_enabled:
-        logger.info(
-            "%s: no logits are saved under FSDP, so adasr verify has nothing to compare", run
-        )
+        logger.info("%s: FSDP saves no logits, so adasr verify has nothing to compare", run)
         return
-    # Without the mixed precision that accelerate puts around a forward: whoever loads the model has none.
+    # Without accelerate's mixed precision around a forward: whoever loads the model has none.
     trained = trainer.accelerator.unwrap_model(trainer.model, keep_fp32_wrapper=False)
     write = trainer.accelerator.is_main_process
     save_probe(run, trained, trainer.processing_class, streaming, write=write)
@@ -112,7 +109,7 @@ def _prepare_head(model: Any) -> None:
     It asks the head for a bias, which PEFT 0.21 does not pass on from a wrapped, tied head.
 
     Raises:
-        UserError: The head is another matrix, whose rows PEFT would leave as they were drawn.
+        UserError: The head is another matrix, whose new rows PEFT would not train.
     """
     from peft.utils.other import TrainableTokensWrapper
 
@@ -127,45 +124,25 @@ def _prepare_head(model: Any) -> None:
     head.bias = None
 
 
-def _trained(checkpoint: Path) -> bool:
-    """Whether a checkpoint is the last one: transformers would train one step more from it."""
-    state = _state_of(checkpoint)
-    return bool(state.global_step >= state.max_steps)
-
-
-def _state_of(checkpoint: Path) -> TrainerState:
-    return TrainerState.load_from_json(str(checkpoint / TRAINER_STATE))
-
-
-def _load_final(trainer: Any, checkpoint: Path) -> None:
-    """The weights that training ended with: the best checkpoint's, where that was asked for."""
-    state = _state_of(checkpoint)
+def _load_final(trainer: Any, checkpoint: Any, state: Any) -> None:
+    """Load the final weights: the best checkpoint's, where that was asked for."""
     best = state.best_model_checkpoint if trainer.args.load_best_model_at_end else None
     logger.info("training had ended; loading %s", best or checkpoint)
-    if (
-        trainer.is_deepspeed_enabled
-    ):  # its weights are in no one process: take the checkpoint's files
-        if trainer.accelerator.is_main_process:
-            _copy_model(Path(best or checkpoint), Path(trainer.args.output_dir))
-        return
-    trainer._load_from_checkpoint(best or str(checkpoint))
-
-
-def _copy_model(checkpoint: Path, run: Path) -> None:
-    """Copy what ``save_model`` wrote into a checkpoint: model or adapter, their configuration, the tokenizer."""
-    for file in checkpoint.iterdir():
-        if file.suffix in (".safetensors", ".json", ".jinja", ".txt") and file.name not in (
-            TRAINER_STATE,
-            CHECKPOINT_MARK,
-        ):
-            shutil.copy2(file, run / file.name)
+    if not trainer.is_deepspeed_enabled:
+        trainer._load_from_checkpoint(best or str(checkpoint))
+    elif trainer.accelerator.is_main_process:
+        # No process has all of its weights: take the files that save_model wrote into the checkpoint.
+        for file in Path(best or checkpoint).iterdir():
+            is_model = file.suffix in (".safetensors", ".json", ".jinja", ".txt")
+            if is_model and file.name not in (TRAINER_STATE, CHECKPOINT_MARK):
+                shutil.copy2(file, Path(trainer.args.output_dir) / file.name)
 
 
 class KeepsAdapterPrecision:
-    """A part of trainers: an adapter that is loaded from a checkpoint keeps its precision.
+    """Trainer mixin: an adapter that is loaded from a checkpoint keeps its precision.
 
-    PEFT 0.21 turns one of 16 bits, as TRL trains it on weights of 4 bits, into float32 when it is loaded again. The
-    optimizer's state would follow, and the resumed run would train on in another precision than the one before.
+    TRL trains a 16-bit adapter on 4-bit weights, and PEFT 0.21 loads it as float32. The optimizer's state would follow,
+    and the resumed run would train in another precision.
     """
 
     model: Any

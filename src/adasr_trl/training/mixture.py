@@ -7,9 +7,8 @@
       temperature: 2.0
 
 A file's share is its weight times (the number of its episodes, at most the cap) to the power 1 / temperature: 1 keeps the
-files' proportions, a high temperature evens them out. The mixture is as large as it can be without repeating an episode;
-which ones of a file are taken, and their order, is drawn from a seed. Memory holds eight bytes an episode of a file, and
-eight an episode of the mixture.
+files' proportions, a high temperature evens them out. The mixture is as large as it can be without repeating an episode.
+A seed draws the episodes of a file, and their order. Memory: eight bytes an episode of a file and of the mixture.
 """
 
 from __future__ import annotations
@@ -23,11 +22,11 @@ from typing import overload
 from adasr_trl.config.sections import MixturePart
 from adasr_trl.core.episode import Episode, EpisodeError, from_json
 
-_PLACES = 40  # bits of an episode's place in its file
+_INDEX_BITS = 40  # for an episode's index in its file
 
 
 class EpisodeFile:
-    """The episodes of a JSON Lines file by their number; each is read when it is asked for."""
+    """The episodes of a JSON Lines file by index, each read on demand."""
 
     def __init__(self, path: str | Path) -> None:
         """Note where every line starts."""
@@ -42,29 +41,27 @@ class EpisodeFile:
                     self._starts.append(position)
                 position += len(line)
         if not self._starts:
-            raise EpisodeError(
-                f"{path}: the file holds no episode; build it with python -m data_builders."
-            )
+            raise EpisodeError(f"{path}: holds no episode; build it with python -m data_builders.")
 
     def __len__(self) -> int:
         return len(self._starts)
 
-    def read(self, number: int) -> Episode:
-        """One episode; an EpisodeError names the file and which episode of it is wrong."""
+    def read(self, index: int) -> Episode:
+        """One episode; an EpisodeError names the file and the episode."""
         with self.path.open("rb") as lines:
-            lines.seek(self._starts[number])
+            lines.seek(self._starts[index])
             text = lines.readline().decode("utf-8", errors="surrogateescape")
         try:
             return from_json(text)
         except EpisodeError as error:
-            raise EpisodeError(f"{self.path}: episode {number + 1}: {error}") from None
+            raise EpisodeError(f"{self.path}: episode {index + 1}: {error}") from None
 
 
 class Mixture(Sequence[Episode]):
     """Episodes of several files in one order."""
 
     def __init__(self, files: Sequence[EpisodeFile], order: array[int]) -> None:
-        """Take ``order``: the number of a file and the place of an episode in it, as one integer."""
+        """Take ``order``: the index of a file and of an episode in it, as one integer."""
         self._files, self._order = files, order
 
     def __len__(self) -> int:
@@ -80,7 +77,7 @@ class Mixture(Sequence[Episode]):
         if isinstance(index, slice):
             return Mixture(self._files, self._order[index])
         entry = self._order[index]
-        return self._files[entry >> _PLACES].read(entry & ((1 << _PLACES) - 1))
+        return self._files[entry >> _INDEX_BITS].read(entry & ((1 << _INDEX_BITS) - 1))
 
     def __iter__(self) -> Iterator[Episode]:
         return (self[index] for index in range(len(self)))
@@ -96,12 +93,12 @@ def mix(parts: Sequence[MixturePart], temperature: float, seed: int) -> Mixture:
     counts = mixed_counts([len(file) for file in files], parts, temperature)
     rng = random.Random(seed)
     order: list[int] = []
-    for number, (file, part, count) in enumerate(zip(files, parts, counts, strict=True)):
+    for i, (file, count) in enumerate(zip(files, counts, strict=True)):
         if not count:
             raise EpisodeError(
-                f"{part.path}: its weight leaves none of its {len(file)} episodes; raise weight or temperature."
+                f"{file.path}: its weight leaves none of its {len(file)} episodes; raise weight or temperature."
             )
-        order += [(number << _PLACES) + place for place in rng.sample(range(len(file)), count)]
+        order += [(i << _INDEX_BITS) + index for index in rng.sample(range(len(file)), count)]
     rng.shuffle(order)
     return Mixture(files, array("q", order))
 
@@ -109,7 +106,7 @@ def mix(parts: Sequence[MixturePart], temperature: float, seed: int) -> Mixture:
 def mixed_counts(
     sizes: Sequence[int], parts: Sequence[MixturePart], temperature: float
 ) -> list[int]:
-    """How many episodes of each file: in proportion, and as many as there are without a repeat."""
+    """Number of episodes of each file: in proportion, and as many as there are without a repeat."""
     capped = [min(size, part.cap or size) for size, part in zip(sizes, parts, strict=True)]
     shares = [
         part.weight * size ** (1.0 / temperature) for size, part in zip(capped, parts, strict=True)
@@ -123,8 +120,6 @@ def refuse_doubled(episodes: Iterable[Episode]) -> Iterator[Episode]:
     seen: set[str] = set()
     for episode in episodes:
         if episode.id in seen:
-            raise EpisodeError(
-                f"data.mixture: the id {episode.id!r} occurs twice; mix each file once."
-            )
+            raise EpisodeError(f"data.mixture: the id {episode.id!r} occurs twice; mix files once.")
         seen.add(episode.id)
         yield episode

@@ -1,11 +1,11 @@
-"""What a model says to fixed prompts when its training ends, so that whoever loads it can tell whether it is the same.
+"""Logits of a trained model on fixed prompts, by which whoever loads the model can tell whether it is the same.
 
     >>> save_probe(run, model, tokenizer, streaming)        # verify.safetensors
     >>> compare(load_probe(run), model).largest
     0.0
 
-The prompts are ours and hold no row of any data set, so the file may go wherever the weights go. Of a large vocabulary
-every n-th logit is kept, and the log-sum-exp of all of them, which moves if any other one does.
+The prompts hold no row of any data set, so the file may go wherever the weights go. Of a large vocabulary every n-th
+logit is kept, and the log-sum-exp of all of them, which moves if any other one does.
 """
 
 from __future__ import annotations
@@ -43,38 +43,26 @@ _EPISODE = Episode(
     answer_type=AnswerType.NUMBER,
     source=Source("probe", "1", "Apache-2.0", "none"),
 )
-_TENSORS = (("token_ids", "T"), ("views", "T"), ("logits", "TK"), ("logsumexp", "T"))
 _DEEP = " 12 + 3 = 15"
 
 
 @dataclass(frozen=True)
 class Probe:
-    """Fixed tokens and what a model made of them.
+    """Fixed tokens, which no model wrote, and a model's logits on them."""
 
-    Attributes:
-        token_ids_T: A trajectory in the run's layout, written by nobody.
-        visibility_T: Visibility of the source, a token (``layouts.visibility``).
-        logits_TK: The logits kept.
-        logsumexp_T: Of all logits of a token.
-        adapter: Whether the model was an adapter on another one.
-        four_bit: Whether its weights had 4 bits.
-        dtype: Precision of its weights (those that have no 4 bits).
-        device: What computed it, such as ``cpu``.
-    """
-
-    token_ids_T: Tensor
-    visibility_T: Tensor
-    logits_TK: Tensor
-    logsumexp_T: Tensor
-    adapter: bool
-    four_bit: bool
-    dtype: str
-    device: str
+    token_ids_T: Tensor  # in the run's layout
+    visibility_T: Tensor  # of the source, for each token (``layouts.visibility``)
+    logits_TK: Tensor  # the K kept logits
+    logsumexp_T: Tensor  # of all logits of a token
+    adapter: bool  # the model was an adapter on another one
+    four_bit: bool  # its weights had 4 bits
+    dtype: str  # of its weights (those not of 4 bits)
+    device: str  # such as ``cpu``
 
 
 @dataclass(frozen=True)
-class Difference:
-    """How far a model is from a probe.
+class LogitDifference:
+    """Distance of a model from a probe.
 
     Attributes:
         largest: The largest absolute difference of a logit (or log-sum-exp).
@@ -105,6 +93,12 @@ def save_probe(
     logits_TV = _logits(model, ids_T, visibility_T)
     if not write:
         return
+    tensors = {
+        "token_ids": ids_T,
+        "views": visibility_T,
+        "logits": _kept(logits_TV),
+        "logsumexp": logits_TV.logsumexp(dim=-1),
+    }
     metadata = {
         "format": "pt",
         "adapter": str(is_adapter(model)),
@@ -112,50 +106,45 @@ def save_probe(
         "dtype": str(model.dtype).removeprefix("torch."),
         "device": device_name(model),
     }
-    tensors = {
-        "token_ids": ids_T,
-        "views": visibility_T,
-        "logits": _kept(logits_TV),
-        "logsumexp": logits_TV.logsumexp(dim=-1),
-    }
     partial = directory / f".{VERIFY_FILE}.partial"
     save_file(tensors, partial, metadata)
     partial.replace(directory / VERIFY_FILE)
 
 
 def load_probe(directory: Path) -> Probe:
-    """Read it back; a UserError says what is missing."""
+    """Read the probe of a run; a UserError if there is none."""
     path = directory / VERIFY_FILE
     if not path.is_file():
         raise UserError(
-            f"{path}: no such file; the model was trained before logits were saved, so there is nothing to compare with: "
-            f"train it again, or verify another one."
+            f"{path}: no such file, so there is nothing to compare with (FSDP saves none): train the model again, or "
+            f"verify another one."
         )
     with safe_open(path, framework="pt") as file:
-        said = file.metadata()
+        metadata = file.metadata()
         return Probe(
             token_ids_T=file.get_tensor("token_ids"),
             visibility_T=file.get_tensor("views"),
             logits_TK=file.get_tensor("logits"),
             logsumexp_T=file.get_tensor("logsumexp"),
-            adapter=said["adapter"] == "True",
-            four_bit=said["four_bit"] == "True",
-            dtype=said["dtype"],
-            device=said["device"],
+            adapter=metadata["adapter"] == "True",
+            four_bit=metadata["four_bit"] == "True",
+            dtype=metadata["dtype"],
+            device=metadata["device"],
         )
 
 
-def compare(probe: Probe, model: Any) -> Difference:
-    """Put the probe's tokens to a model."""
+def compare(probe: Probe, model: Any) -> LogitDifference:
+    """The difference of a model's logits from the probe's."""
     logits_TV = _logits(model, probe.token_ids_T, probe.visibility_T)
     kept_TK = _kept(logits_TV)
     if kept_TK.shape != probe.logits_TK.shape:
-        return Difference(math.inf, math.inf)  # another vocabulary
+        return LogitDifference(math.inf, math.inf)  # another vocabulary
     apart_TK = (kept_TK - probe.logits_TK).abs()
     apart_T = (logits_TV.logsumexp(dim=-1) - probe.logsumexp_T).abs()
-    largest = torch.maximum(apart_TK.amax(dim=-1), apart_T).max()
-    typical = apart_TK.mean(dim=-1).median() / probe.logits_TK.std()
-    return Difference(_number(largest), _number(typical))
+    largest = torch.maximum(apart_TK.amax(dim=-1), apart_T).max().item()
+    typical = (apart_TK.mean(dim=-1).median() / probe.logits_TK.std()).item()
+    # A model of NaN is as far away as can be.
+    return LogitDifference(*(x if math.isfinite(x) else math.inf for x in (largest, typical)))
 
 
 def is_adapter(model: Any) -> bool:
@@ -166,7 +155,7 @@ def is_adapter(model: Any) -> bool:
 
 
 def device_name(model: Any) -> str:
-    """What computes it: results on the same one are the same."""
+    """The name of the model's device; the same name means the same results."""
     device = model.device
     return torch.cuda.get_device_name(device) if device.type == "cuda" else str(device.type)
 
@@ -210,8 +199,3 @@ def _logits(model: Any, ids_T: Tensor, visibility_T: Tensor) -> Tensor:
 def _kept(logits_TV: Tensor) -> Tensor:
     stride = -(-logits_TV.size(1) // KEPT_LOGITS)
     return logits_TV[:, ::stride].contiguous()
-
-
-def _number(value: Tensor) -> float:
-    found = value.item()
-    return found if math.isfinite(found) else math.inf

@@ -1,4 +1,4 @@
-"""Supervised fine-tuning on teacher's traces, with TRL's SFTTrainer: loss on what the model writes, never on READ.
+"""Supervised fine-tuning on a teacher's traces with TRL's SFTTrainer: loss on written tokens, never on READ.
 
     >>> trainer = sft_trainer(model, texts, SFTSettings(output_dir="runs/sft"), lora=None)
 
@@ -60,16 +60,14 @@ class VisibilityCollator(DataCollatorForLanguageModeling):
         """Collate; padding has visibility 0."""
         batch: dict[str, Any] = super().torch_call(examples)
         if "visibility" in examples[0]:
-            batch["visibility"] = torch.zeros_like(batch["input_ids"])
-            for row, example in enumerate(examples):
-                batch["visibility"][row, : len(example["visibility"])] = torch.tensor(
-                    example["visibility"]
-                )
+            batch["visibility"] = torch.zeros_like(batch["input_ids"])  # (B, T)
+            for row_T, example in zip(batch["visibility"], examples, strict=True):
+                row_T[: len(example["visibility"])] = torch.tensor(example["visibility"])
         return batch
 
 
 class StreamingSFTTrainer(HealthyTrainer, KeepsAdapterPrecision, SFTTrainer):
-    """TRL's SFTTrainer under the layout's attention, its batches of similar lengths in an order that a resume repeats."""
+    """TRL's SFTTrainer under the layout's attention; a resume repeats the order of batches of similar lengths."""
 
     def compute_loss(self, model: Any, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
         """TRL's loss, of a forward under the layout's visibility, if it has one."""
@@ -82,9 +80,8 @@ class StreamingSFTTrainer(HealthyTrainer, KeepsAdapterPrecision, SFTTrainer):
 
     def _set_signature_columns_if_needed(self) -> None:
         super()._set_signature_columns_if_needed()
-        columns: list[str] = self._signature_columns
-        if "visibility" not in columns:
-            columns.append("visibility")
+        if "visibility" not in self._signature_columns:
+            self._signature_columns.append("visibility")
 
     def _get_train_sampler(self, train_dataset: Dataset | None = None) -> Any:
         sampler = super()._get_train_sampler(train_dataset)
@@ -106,22 +103,23 @@ def sft_trainer(
             "train_sampling_strategy: group_by_length, which saves the padding too."
         )
     mode, held_out = Mode(args.mode), texts.data.held_out
+    pad_id = texts.tokenizer.pad_token_id  # padding is masked, so any token will do
+    if pad_id is None:
+        pad_id = texts.codec.eos_id
     return StreamingSFTTrainer(
         model,
         args=args,
         train_dataset=tokenize(texts.data.train, texts.layout, mode),
         eval_dataset=tokenize(held_out, texts.layout, mode) if held_out else None,
         processing_class=texts.tokenizer,
-        data_collator=VisibilityCollator(
-            _pad_id(texts), pad_to_multiple_of=args.pad_to_multiple_of
-        ),
+        data_collator=VisibilityCollator(pad_id, pad_to_multiple_of=args.pad_to_multiple_of),
         peft_config=lora_config(lora, texts.codec),
         callbacks=callbacks(Path(args.output_dir)),
     )
 
 
 def tokenize(episodes: Sequence[Episode], layout: Layout, mode: Mode) -> Dataset:
-    """Columns ``input_ids``, ``labels`` (READ tokens ignored), ``seq_lengths``, and ``visibility`` for a layout of two streams."""
+    """Columns ``input_ids``, ``labels`` (READ ignored), ``seq_lengths``; ``visibility`` for a layout of two streams."""
     rows = []
     for episode in episodes:
         encoded = layout.encode(episode, mode)
@@ -129,17 +127,7 @@ def tokenize(episodes: Sequence[Episode], layout: Layout, mode: Mode) -> Dataset
             IGNORED if phase is Phase.READ else token_id
             for token_id, phase in zip(encoded.token_ids, encoded.phases, strict=True)
         ]
-        row = {
-            "input_ids": list(encoded.token_ids),
-            "labels": labels,
-            "seq_lengths": len(labels),
-        }
-        visibility = layout.visibility(encoded)
+        ids, visibility = list(encoded.token_ids), layout.visibility(encoded)
+        row = {"input_ids": ids, "labels": labels, "seq_lengths": len(labels)}
         rows.append(row if visibility is None else {**row, "visibility": list(visibility)})
     return Dataset.from_list(rows)
-
-
-def _pad_id(texts: Texts) -> int:
-    """The padding token's id; padding is masked, so any token will do."""
-    pad: int | None = texts.tokenizer.pad_token_id
-    return texts.codec.eos_id if pad is None else pad
