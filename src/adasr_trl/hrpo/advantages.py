@@ -63,23 +63,14 @@ class Normalisation(Enum):
 
 @dataclass(frozen=True)
 class AdvantageSettings:
-    """How local and global terms are formed and combined.
+    """Formation of local and global terms, and their combination."""
 
-    Attributes:
-        group_size: G, the rollouts of one prompt; the B rows are B/G consecutive groups.
-        local_weight: lambda, the share of the local terms; 0 leaves them out.
-        mixing: Use of lambda.
-        granularity: The tokens that share a local term.
-        normalisation: Of every term.
-        local_min_std: Smallest divisor of local terms, so that a group that differs by one token does not get
-            advantages of full size (our choice; 0 is off).
-    """
-
-    group_size: int
-    local_weight: float = 0.5
+    group_size: int  # G, the rollouts of one prompt; the B rows are B/G consecutive groups
+    local_weight: float = 0.5  # lambda, the share of the local terms; 0 leaves them out
     mixing: Mixing = Mixing.CONVEX
     granularity: Granularity = Granularity.STAGE
     normalisation: Normalisation = Normalisation.GROUP
+    # Least divisor of local terms: else a group that differs by one token gets advantages of full size. Our choice.
     local_min_std: float = 0.0
 
 

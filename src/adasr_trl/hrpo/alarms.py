@@ -4,7 +4,7 @@
     [Alarm(name='skips everything', message='over 10 steps up to step 40: skip rate 1.00: ...')]
 
 Read from transformers' log history, so a resumed run remembers how it began. The first ``patience`` steps stand for
-the SFT model: its own rollouts and the next ones. The metrics are those of ``metrics``.
+the SFT model. The metrics are those of ``metrics``.
 """
 
 from __future__ import annotations
@@ -134,12 +134,7 @@ CHECKS: Mapping[str, Callable[[_Window], str | None]] = {
 
 
 def raised(history: Sequence[Mapping[str, Any]], rule: AlarmConfig) -> list[Alarm]:
-    """The alarms whose condition held during the last ``patience`` steps.
-
-    Args:
-        history: transformers' log history; only training logs count.
-        rule: Thresholds.
-    """
+    """The alarms whose condition held during the last ``patience`` steps; only training logs count."""
     logs = [log for log in history if "groups/no_signal" in log]
     if not logs or logs[-1]["step"] < rule.patience:
         return []

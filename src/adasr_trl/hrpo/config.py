@@ -16,6 +16,7 @@ from typing import Any
 
 from trl import GRPOConfig
 
+from adasr_trl.config.keys import refusal
 from adasr_trl.core.protocol import TAUGHT_MODES, Mode
 from adasr_trl.engines.registry import DEFAULT_ENGINE, ENGINES
 from adasr_trl.hrpo.advantages import (
@@ -38,14 +39,11 @@ _CHOICES = {
 }
 
 
-_UNUSED = {  # options of TRL's own generation, with their defaults
-    "repetition_penalty": 1.0,
-    "use_transformers_continuous_batching": False,
-    "vllm_structured_outputs_regex": None,
-    "generation_kwargs": None,
-    "chat_template_kwargs": None,
-    "reward_weights": None,
-}
+# Options of TRL's own generation; rewards have weights of their own.
+_UNUSED = (
+    *("log_completions", "repetition_penalty", "generation_kwargs", "chat_template_kwargs"),
+    *("use_transformers_continuous_batching", "vllm_structured_outputs_regex", "reward_weights"),
+)
 
 
 def _option(default: Any, text: str) -> Any:
@@ -153,10 +151,7 @@ class HRPOConfig(GRPOConfig):
             yield f"local_min_std: got {self.local_min_std}; expected 0 or more."
         unfit = (Normalisation.NONE, Normalisation.NORMALIZE_THEN_SUM)
         if self.local_min_std > 0.0 and self._normalisation in unfit:
-            yield (
-                f"local_min_std: got {self.local_min_std}, but the normalisation {self._normalisation.value} divides no "
-                f"local term by its own standard deviation; remove one of them."
-            )
+            yield f"local_min_std: got {self.local_min_std}, but {self._normalisation.value} has no local divisor; use 0."
 
     def _rollout_faults(self) -> Iterator[str]:
         """Settings that streaming rollouts contradict, or do not use."""
@@ -164,24 +159,13 @@ class HRPOConfig(GRPOConfig):
             yield "granularity: got sentence, but mode read_then_think writes no thought after a chunk; use stage."
         split = self.vllm_mode == "colocate" and self.vllm_tensor_parallel_size > 1
         if self.use_vllm and split:
-            yield (
-                f"vllm_tensor_parallel_size: got {self.vllm_tensor_parallel_size}; rollouts of one process are its own "
-                f"in colocate mode: use 1, or vllm_mode: server."
-            )
+            yield "vllm_tensor_parallel_size: in vllm_mode colocate each process samples its own rows; use 1, or server."
         for name, least in (("sample_steps", 0), ("sample_rollouts", 1)):
             if getattr(self, name) < least:
                 yield f"{name}: got {getattr(self, name)}; expected {least} or more."
-        if self.log_completions:
-            yield (
-                "log_completions: got true; TRL's table mixes input and thoughts, and prints untrusted text; use "
-                "sample_steps, and watch with adasr show RUN --samples."
-            )
-        for name, default in _UNUSED.items():
-            if getattr(self, name) not in (default, {}):
-                yield (
-                    f"{name}: got {getattr(self, name)!r}; streaming rollouts do not use it (rewards have "
-                    f"their own weights): remove it."
-                )
+        for name in _UNUSED:
+            if getattr(self, name) not in (type(self).__dataclass_fields__[name].default, {}):
+                yield f"{name}: {refusal(name, 'hrpo')}"
 
     def _checkpoint_faults(self) -> Iterator[str]:
         """A checkpoint inside a generation batch could not be resumed: its rollouts are not saved."""
@@ -192,24 +176,20 @@ class HRPOConfig(GRPOConfig):
         if self.save_strategy != "steps" or self.save_steps < 1 or every % micro_steps != 0:
             steps = micro_steps / math.gcd(micro_steps, self.gradient_accumulation_steps)
             yield (
-                f"save_steps: got {self.save_steps:g} (save_strategy {self.save_strategy!s}); a generation batch "
-                f"may last several steps, and a checkpoint inside one could not be resumed: use save_strategy "
-                f"steps and a multiple of {steps:g}."
+                f"save_steps: got {self.save_steps:g} (save_strategy {self.save_strategy!s}); a checkpoint inside a "
+                f"generation batch could not be resumed: use save_strategy steps and a multiple of {steps:g}."
             )
 
     def _reward_faults(self, rewards: Sequence[Reward]) -> Iterator[str]:
         for reward in rewards:
             needs_thoughts = reward.scope is Scope.STREAMING or reward.rule.NEEDS_THOUGHTS
             if self.mode == Mode.READ_THEN_THINK.value and needs_thoughts:
-                yield (
-                    f"rewards: {reward.name} of scope {reward.scope.value} needs thoughts, but mode read_then_think "
-                    f"writes none; remove it."
-                )
+                yield f"rewards: {reward.name} needs thoughts, but mode read_then_think writes none; remove it."
             apart = self._normalisation is Normalisation.NORMALIZE_THEN_SUM
             if apart and (reward.rule.margin or 0.0) < 0.0:
                 yield (
-                    f"rewards: normalize_then_sum scales {reward.name} apart from accuracy, so that a right answer may "
-                    f"score below a wrong one; remove it, or set multi_objective_aggregation: sum_then_normalize."
+                    f"rewards: normalize_then_sum scales {reward.name} apart from accuracy, so a right answer may score "
+                    f"below a wrong one; remove it, or set multi_objective_aggregation: sum_then_normalize."
                 )
         if self.is_flat:
             return
@@ -218,15 +198,9 @@ class HRPOConfig(GRPOConfig):
             yield "granularity: got sentence, but no reward has scope streaming; give one that scope, or use stage."
         most = max(self.local_weight, self.local_weight_end or 0.0)
         if most > 0 and scopes == {Scope.GLOBAL}:
-            yield (
-                f"local_weight: got {most:g}, but no reward has scope streaming or deep; give one a local scope, or "
-                f"set local_weight: 0."
-            )
+            yield f"local_weight: got {most:g}, but no reward has a local scope; give one scope deep, or use 0."
         if most == 0 and Scope.GLOBAL not in scopes:
-            yield (
-                "local_weight: got 0, but no reward has scope global, so that every advantage would be 0; give one "
-                "scope global, or set local_weight above 0."
-            )
+            yield "local_weight: got 0, but no reward has scope global, so every advantage is 0; give one that scope."
 
 
 def _raise_first(faults: Iterable[str]) -> None:

@@ -52,13 +52,7 @@ class GenerationBatch:
 
 
 def verdicts(scores: Scores, sums_BK: Tensor, group_size: int) -> Verdicts:
-    """Judge every group.
-
-    Args:
-        scores: Of all processes.
-        sums_BK: The sums that enter an advantage (``sums``).
-        group_size: G.
-    """
+    """Judge every group by the scores of all processes and the ``sums`` that enter an advantage."""
     right_NG = scores.right_B.view(-1, group_size)  # (N, G)
     sums_NGK = sums_BK.view(-1, group_size, sums_BK.size(1))  # (N, G, K)
     unknown_NGK = torch.isnan(sums_NGK)
@@ -98,7 +92,7 @@ def sample_batch(
     """Sample a batch, and the groups again that the rule asks for.
 
     Args:
-        sample: Samples the rows at these places (none, on some process) for the given attempt, 0 being the first.
+        sample: Samples the rows of these indices (none, on some process) for the given attempt, 0 being the first.
         judge: Scores the rows of all processes; every process calls it equally often.
         groups: The group of each of this process' rows, among those of all processes.
         rule: The filter, or None for none.
@@ -114,9 +108,9 @@ def sample_batch(
         if not again_N.any():
             break
         resampled += int(again_N.sum())
-        places = [place for place, group in enumerate(groups) if again_N[group]]
-        for place, rollout in zip(places, sample(places, attempt), strict=True):
-            rollouts[place] = rollout
+        indices = [index for index, group in enumerate(groups) if again_N[group]]
+        for index, rollout in zip(indices, sample(indices, attempt), strict=True):
+            rollouts[index] = rollout
         scores, last = judge(rollouts)
     return GenerationBatch(tuple(rollouts), first_rollouts, scores, first, last, resampled)
 

@@ -1,7 +1,6 @@
 """Metrics of HRPO beside TRL's: lengths, endings, skips, latency, rewards by scope, groups, credit.
 
-accuracy, streaming/tokens, deep/tokens, streaming/skip_rate, ending/answered ...,
-answer_latency_seconds,
+accuracy, streaming/tokens, deep/tokens, streaming/skip_rate, ending/answered ..., answer_latency_seconds,
 reward/global, zero_std_groups/global ..., groups/all_wrong, groups/no_signal ..., credit/flat_against_deep ...,
 flat/reward (TRL's own, of the sum of all rewards)
 """
@@ -46,7 +45,7 @@ def log_batch(
 
 
 def rollout_metrics(scored: Sequence[ScoredRollout], clock: Clock) -> dict[str, SumAndCount]:
-    """Sums and counts over this process' rollouts, the same keys in the same order every time."""
+    """Sums and counts over this process' rollouts, always with the same keys in the same order."""
     rollouts = [item.rollout for item in scored]
     lines = [timeline(item.rollout, arrivals(item.episode, clock), clock) for item in scored]
     deep = [item for item in scored if NEEDS_DEEP in item.episode.tags]
@@ -101,13 +100,7 @@ def credit_metrics(
     """Share of tokens whose GRPO advantage and per-phase advantage have opposite signs (our measure).
 
     It says where hierarchical credit can help at all. GRPO's advantage is of all rewards in one sum. Rollouts for which
-    either advantage is 0 are not counted.
-
-    Args:
-        batch: The rollouts of this process, with the scores of all.
-        rewards: The rewards that measured them.
-        settings: Group size and normalisation.
-        rows: The places of this process' rows among all.
+    either advantage is 0 are not counted. ``rows`` are the indices of this process' rows among all.
     """
     phases = {"streaming": Phase.STREAM, "deep": Phase.DEEP}
     if settings.group_size < 2:  # an evaluation

@@ -50,17 +50,17 @@ class RolloutSampler:
     ) -> GenerationBatch:
         """Roll out the episodes of this process' rows; every process must call it."""
         asked, first = list(episodes), context.first_row
-        group_of = [(first + place) // context.settings.group_size for place in range(len(asked))]
+        groups = [(first + row) // context.settings.group_size for row in range(len(asked))]
         rule = context.group_filter
 
-        def sample(places: Sequence[int], attempt: int) -> list[RewardedRollout]:
+        def sample(rows: Sequence[int], attempt: int) -> list[RewardedRollout]:
             key = f"{context.key}/{attempt}" if attempt else context.key
-            for place in places:
+            for row in rows:
                 if attempt and rule and rule.redraw == "episode":
-                    asked[place] = other_episode(self.pool, asked[place], key, group_of[place])
+                    asked[row] = other_episode(self.pool, asked[row], key, groups[row])
             requests = [
-                Request(asked[place], row_seed(key, first + place, asked[place]), self.mode)
-                for place in places
+                Request(asked[row], row_seed(key, first + row, asked[row]), self.mode)
+                for row in rows
             ]
             pairs = zip(self.generate(requests, context.sampling), requests, strict=True)
             return [score_rollout(rollout, req.episode, self.rewards) for rollout, req in pairs]
@@ -72,7 +72,7 @@ class RolloutSampler:
             scopes = scopes_of(scores, self.rewards, plain, flat=self.is_flat)
             return scores, verdicts(scores, sums(scopes, settings), settings.group_size)
 
-        return sample_batch(sample, judge, group_of, rule)
+        return sample_batch(sample, judge, groups, rule)
 
 
 def row_seed(key: str, row: int, episode: Episode) -> int:

@@ -114,8 +114,8 @@ def _gathered_thoughts(rollouts: Sequence[RewardedRollout], accelerator: Any) ->
     for b, scored in enumerate(rollouts):
         begun = len(scored.rollout.thought_endings)
         for r, value in enumerate(scored.values):
-            each = (value.chunks or (value.value,) * begun)[:begun]
-            values_BCR[b, :begun, r] = values_BCR.new_tensor([_number(x) for x in each])
+            of_thoughts = (value.chunks or (value.value,) * begun)[:begun]
+            values_BCR[b, :begun, r] = values_BCR.new_tensor([_number(x) for x in of_thoughts])
     padded = accelerator.pad_across_processes(values_BCR, dim=1, pad_index=torch.nan)
     gathered: Tensor = accelerator.gather(padded)
     return gathered

@@ -1,11 +1,8 @@
 """GRPOTrainer under a layout's attention: log-probabilities are computed as the rollouts were sampled.
 
-    class HRPOTrainer(StreamingAttentionTrainer): ...
-
-TRL computes log-probabilities in one place, called for old and reference ones before a generation batch is shuffled and
-split, and again in the loss. Both give it a plain attention mask; here the mask becomes the tokens'
-visibility of the source (``layouts.visibility``), and the model is called with that. The completions' part rides in the
-batch as ``visibility``, so each row keeps its own.
+TRL computes log-probabilities in one method, for old and reference ones before a generation batch is shuffled and split,
+and again in the loss. Here its attention mask becomes the tokens' visibility of the source (``layouts.visibility``).
+The completions' visibility is a column of the batch, so each row keeps its own.
 """
 
 from __future__ import annotations
@@ -72,7 +69,7 @@ def sequence_visibility(
         visibility_BT: Of the completion's tokens; the prompt is the source. (B, at most T)
         completion_width: T, which padding may make larger than ``visibility_BT``.
     """
-    prompt = attention_mask[:, : attention_mask.size(1) - completion_width]
+    prompt_BP = attention_mask[:, : attention_mask.size(1) - completion_width]
     missing = completion_width - visibility_BT.size(1)
-    completion = torch.nn.functional.pad(visibility_BT, (0, missing))
-    return torch.cat([prompt.cumsum(dim=1), completion], dim=1) * attention_mask
+    completion_BT = torch.nn.functional.pad(visibility_BT, (0, missing))
+    return torch.cat([prompt_BP.cumsum(dim=1), completion_BT], dim=1) * attention_mask  # (B, P + T)

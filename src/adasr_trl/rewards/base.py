@@ -50,15 +50,10 @@ class ScoredRollout:
 
 @dataclass(frozen=True)
 class RewardValue:
-    """The measure of one rollout by one rule.
+    """The measure of one rollout by one rule; None is "cannot be scored"."""
 
-    Attributes:
-        value: Of the whole scope; None if it cannot be scored.
-        chunks: Of each thought, for sentence granularity; None for a thought that was not begun. If empty, ``value``
-            holds for every thought. (C)
-    """
-
-    value: float | None
+    value: float | None  # of the whole scope
+    # Of each of C thoughts, for sentence granularity; None if not begun. Empty: ``value`` holds for every thought.
     chunks: tuple[float | None, ...] = ()
 
 

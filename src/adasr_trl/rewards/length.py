@@ -44,9 +44,8 @@ class AdaptiveThinking(Rule):
     """AdaSR's adaptive thinking: a right answer is worth 1, more if it was cheap for its group, less if expensive.
 
     0 if wrong; 1 + clip(-strength * (cost - mean) / max(mean, min_cost), -1/2, 1/2) if right, where mean is the mean
-    cost of the group's right rollouts. So a right answer never scores below a wrong one (1/2 against 0), and writing
-    less is worth nothing unless the answer is right. The paper names length as the proxy of cost; the form is our
-    choice.
+    cost of the group's right rollouts. So a right answer never scores below a wrong one, and brevity is worth nothing
+    without it. The paper names length as the proxy of cost; the form is our choice.
 
     Attributes:
         strength: The worth of a relative saving.
@@ -93,8 +92,7 @@ class AdaptiveThinking(Rule):
 class KimiLength(Rule):
     """Kimi k1.5's length reward (arXiv 2501.12599): v if right, min(0, v) if wrong, v = 1/2 - (n - min) / (max - min).
 
-    Minimum and maximum of the tokens n are over the whole group, wrong rollouts included; where they are equal the
-    reward is 0.
+    Minimum and maximum of the tokens n are over the whole group, wrong rollouts included; if they are equal, 0.
     """
 
     margin: ClassVar[float] = -0.5  # longest right: -1/2, short wrong: 0; needs accuracy beside it

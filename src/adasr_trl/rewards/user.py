@@ -39,11 +39,7 @@ class UserFunction(Rule):
     settings: Mapping[str, float | int | str | bool] = field(default_factory=dict)
 
     def measure(self, scored: ScoredRollout, scope: Scope, *_: object) -> RewardValue:
-        """The function's value or values.
-
-        Raises:
-            UserError: It raised, or returned something else.
-        """
+        """The function's value or values; a UserError if it raises, or returns something else."""
         try:
             result = self.function(scored.rollout, scored.episode, **self.settings)
         except Exception as error:
@@ -78,11 +74,7 @@ class UserFunction(Rule):
 
 
 def load(name: str) -> Callable[..., Any]:
-    """The function or ``Rule`` of ``module:name``; modules are looked up in the working directory, too.
-
-    Raises:
-        ValueError: There is no such module or name.
-    """
+    """The function or ``Rule`` of ``module:name``, looked up in the working directory, too; ValueError if there is none."""
     module_name, _, attribute = name.partition(":")
     if not module_name or not attribute or module_name.startswith("."):
         raise ValueError(f"{name!r}: expected module:function or module:Class.")

@@ -71,11 +71,7 @@ def load_data(config: DataConfig, traced_with: Markers | None = None) -> Data:
 
 
 def load_texts(model: ModelConfig, data: Data, streaming: StreamingConfig) -> Texts:
-    """Load (or train) the tokenizer, and check that every episode fits into the prompt.
-
-    Raises:
-        UserError: A chat template that cannot render a prompt, or an episode that is too long.
-    """
+    """Load (or train) the tokenizer; a UserError for an episode that is too long, or an unfit chat template."""
     tokenizer = load_tokenizer(model, streaming.markers, data.train)
     codec = Codec(tokenizer, streaming.markers, streaming.thinking)
     codec.check_markers()

@@ -106,10 +106,8 @@ def _save_probe(trainer: Any, run: Path, streaming: StreamingConfig) -> None:
 def _prepare_head(model: Any) -> None:
     """Let TRL's fused head work where rows of the embedding are trained with an adapter.
 
-    It asks the head for a bias, which PEFT 0.21 does not pass on from a wrapped, tied head.
-
-    Raises:
-        UserError: The head is another matrix, whose new rows PEFT would not train.
+    It asks the head for a bias, which PEFT 0.21 does not pass on from a wrapped, tied head. An untied head, whose new
+    rows PEFT would not train, is a UserError.
     """
     from peft.utils.other import TrainableTokensWrapper
 

@@ -84,11 +84,7 @@ class Mixture(Sequence[Episode]):
 
 
 def mix(parts: Sequence[MixturePart], temperature: float, seed: int) -> Mixture:
-    """The mixture of some files.
-
-    Raises:
-        EpisodeError: A file is missing or empty, or so rare in the mixture that nothing of it is left.
-    """
+    """The mixture of some files; an EpisodeError for one that is missing, empty, or too rare to be in it."""
     files = [EpisodeFile(part.path) for part in parts]
     counts = mixed_counts([len(file) for file in files], parts, temperature)
     rng = random.Random(seed)

@@ -62,14 +62,10 @@ class Probe:
 
 @dataclass(frozen=True)
 class LogitDifference:
-    """Distance of a model from a probe.
+    """Distance of a model from a probe."""
 
-    Attributes:
-        largest: The largest absolute difference of a logit (or log-sum-exp).
-        typical: Over tokens the median of the mean absolute difference, in standard deviations of the probe's logits.
-    """
-
-    largest: float
+    largest: float  # absolute difference of a logit, or of a log-sum-exp
+    # Over tokens the median of the mean absolute difference, in standard deviations of the probe's logits.
     typical: float
 
 
@@ -116,8 +112,8 @@ def load_probe(directory: Path) -> Probe:
     path = directory / VERIFY_FILE
     if not path.is_file():
         raise UserError(
-            f"{path}: no such file, so there is nothing to compare with (FSDP saves none): train the model again, or "
-            f"verify another one."
+            f"{path}: no such file, so there is nothing to compare with (FSDP saves none): train it again, or verify "
+            f"another one."
         )
     with safe_open(path, framework="pt") as file:
         metadata = file.metadata()
@@ -162,18 +158,17 @@ def device_name(model: Any) -> str:
 
 def _encoded(layout: Layout, codec: Codec) -> Encoded:
     """The episode with skips for thoughts; no word in it can be a marker by accident."""
-    token_ids: list[int] = []
-    phases: list[Phase] = []
-    chunks: list[int] = []
     deep = codec.encode_data(_DEEP) + codec.marker("reasoning_end") + codec.encode_data(" 15")
     written = {Phase.READ: (), Phase.STREAM: codec.marker("skip"), Phase.DEEP: deep}
     turns = layout.turns(_EPISODE, Mode.STREAMING)
-    for turn in turns:
-        ids = written[turn.writes]
-        token_ids += turn.token_ids + ids
-        phases += [Phase.READ] * len(turn.token_ids) + [turn.writes] * len(ids)
-        chunks += [turn.chunk] * (len(turn.token_ids) + len(ids))
-    return Encoded(tuple(token_ids), tuple(phases), tuple(chunks), layout.prompt_length(turns))
+    tokens = [
+        (token_id, phase, turn.chunk)
+        for turn in turns
+        for ids, phase in ((turn.token_ids, Phase.READ), (written[turn.writes], turn.writes))
+        for token_id in ids
+    ]
+    token_ids, phases, chunks = zip(*tokens, strict=True)
+    return Encoded(token_ids, phases, chunks, layout.prompt_length(turns))
 
 
 @torch.no_grad()

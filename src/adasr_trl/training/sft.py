@@ -92,11 +92,7 @@ class StreamingSFTTrainer(HealthyTrainer, KeepsAdapterPrecision, SFTTrainer):
 def sft_trainer(
     model: PreTrainedModel, texts: Texts, args: SFTSettings, lora: LoraSection | None
 ) -> StreamingSFTTrainer:
-    """TRL's SFTTrainer on tokenized episodes.
-
-    Raises:
-        UserError: Packing with a layout whose attention it would mix up.
-    """
+    """TRL's SFTTrainer on tokenized episodes; a UserError for packing under streaming attention."""
     if texts.streaming.layout == "parallel" and (args.packing or args.padding_free):
         raise UserError(
             "packing, padding_free: got true with streaming.layout: parallel, whose mask is of one episode; use "
