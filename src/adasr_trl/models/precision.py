@@ -64,7 +64,9 @@ def computing_dtype(model: Any) -> torch.dtype:
     """The lowest precision that layers compute in: the weights', or that of 4-bit layers."""
     dtypes: set[torch.dtype] = {model.dtype}
     for module in model.modules():
-        if type(module).__name__ == "Linear4bit":
+        kind = type(module)
+        if kind.__name__ == "Linear4bit" and kind.__module__.startswith("bitsandbytes"):
+            # PEFT's layer around it has the same name
             dtypes.add(module.compute_dtype or model.dtype)
     return min(dtypes, key=lambda dtype: (dtype.itemsize, dtype is not torch.bfloat16))
 
