@@ -64,9 +64,8 @@ def computing_dtype(model: Any) -> torch.dtype:
     """The lowest precision that layers compute in: the weights', or that of 4-bit layers."""
     dtypes: set[torch.dtype] = {model.dtype}
     for module in model.modules():
-        kind = type(module)
-        if kind.__name__ == "Linear4bit" and kind.__module__.startswith("bitsandbytes"):
-            # PEFT's layer around it has the same name
+        # PEFT's layer around it has the same name, and no precision of its own.
+        if type(module).__name__ == "Linear4bit" and hasattr(module, "compute_dtype"):
             dtypes.add(module.compute_dtype or model.dtype)
     return min(dtypes, key=lambda dtype: (dtype.itemsize, dtype is not torch.bfloat16))
 
