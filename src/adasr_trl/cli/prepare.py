@@ -28,6 +28,7 @@ from adasr_trl.config.sections import (
     StreamingConfig,
 )
 from adasr_trl.config.values import ConfigError
+from adasr_trl.core.protocol import Mode
 from adasr_trl.rewards import Reward, RewardError, build_rewards
 
 if TYPE_CHECKING:
@@ -104,8 +105,15 @@ class Prepared:
         _ = self.args  # refuses more cheaply
         traced = {"traced_with": self.streaming.markers} if self.command == "sft" else {}
         data = load_data(self.loaded.section("data"), **traced)
+        mode = Mode(self.args.mode) if self.command == "sft" else None
         with _marker_errors(self.loaded):
-            return load_texts(self.model_config, data, self.streaming)
+            return load_texts(
+                self.model_config,
+                data,
+                self.streaming,
+                too_long=self.loaded.section("data").too_long,
+                mode=mode,
+            )
 
     def load_model(self) -> Any:
         """The model at the start of the training, tried in the run's layout."""

@@ -215,6 +215,8 @@ class DataConfig:
         mixture: Several files in place of ``train``, mixed and read from disk.
         temperature: Evening out of files of different sizes; 1 keeps their proportions.
         mixture_seed: Seed of the mixture's choice and order.
+        untraced: Treatment of episodes without a trace in SFT: refuse them, or skip and count them.
+        too_long: Treatment of episodes longer than the caps or the model's positions: refuse them, or skip and count them.
     """
 
     train: str = ""
@@ -224,6 +226,8 @@ class DataConfig:
     mixture: tuple[MixturePart, ...] = ()
     temperature: float = 1.0
     mixture_seed: int = 0
+    untraced: Literal["refuse", "skip"] = "refuse"
+    too_long: Literal["refuse", "skip"] = "refuse"
 
     @property
     def files(self) -> tuple[str, ...]:

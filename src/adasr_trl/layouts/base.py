@@ -142,7 +142,11 @@ class Layout(ABC):
                 f"mode: got {mode.value}, which models are measured in, never taught; use "
                 f"{' or '.join(taught.value for taught in TAUGHT_MODES)}."
             )
-        check_trace(episode, self._codec.markers)
+        if episode.thoughts is None or episode.deep is None:
+            raise UserError(
+                f"episode {episode.id!r} has no trace (thoughts and deep); supervised training needs one."
+            )
+        check_markers_in_trace(episode, self._codec.markers)
         token_ids: list[int] = []
         phases: list[Phase] = []
         chunks: list[int] = []
@@ -186,13 +190,9 @@ class Layout(ABC):
         return reasoning + codec.encode_text(episode.answer.strip()) + (codec.eos_id,)
 
 
-def check_trace(episode: Episode, markers: Markers) -> None:
-    """Refuse a trace that cannot be taught: none, or one that holds a marker (UserError)."""
-    if episode.thoughts is None or episode.deep is None:
-        raise UserError(
-            f"episode {episode.id!r} has no trace (thoughts and deep); supervised training needs one."
-        )
-    for words in (*episode.thoughts, episode.deep, episode.answer):
+def check_markers_in_trace(episode: Episode, markers: Markers) -> None:
+    """Refuse a trace that holds a marker (UserError)."""
+    for words in (*(episode.thoughts or ()), episode.deep or "", episode.answer):
         marker = first_marker(words, markers)
         if marker:
             raise UserError(

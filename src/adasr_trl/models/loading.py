@@ -20,6 +20,7 @@ from pathlib import Path
 import torch
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 from transformers import (
+    AutoConfig,
     AutoModelForCausalLM,
     AutoTokenizer,
     PreTrainedModel,
@@ -67,6 +68,16 @@ def load_tokenizer(
     return tokenizer
 
 
+def positions_of(config: ModelConfig) -> int | None:
+    """Longest sequence of a model, from its configuration alone; None where it names no limit."""
+    if config.init == "scratch":
+        return config.scratch.max_position_embeddings
+    base = _base_of(config)
+    source = AutoConfig.from_pretrained(base.path, **_source(base)).get_text_config()
+    positions: int | None = getattr(source, "max_position_embeddings", None)  # not on every model
+    return positions
+
+
 def load_model(
     config: ModelConfig, tokenizer: PreTrainedTokenizerBase, seed: int
 ) -> PreTrainedModel:
@@ -74,15 +85,11 @@ def load_model(
     set_seed(seed)
     if config.init == "scratch":
         return Qwen3ForCausalLM(_qwen3(config.scratch, tokenizer))
-    adapter = Path(config.path or "") / ADAPTER_CONFIG
-    if not adapter.is_file():
+    base = _base_of(config)
+    if base is config:
         return _with_rows(_pretrained(config), tokenizer)
     from peft import PeftModel
 
-    base = load_origin(adapter.parent)
-    if base is None:  # an adapter that was not trained here
-        name = json.loads(adapter.read_text(encoding="utf-8"))["base_model_name_or_path"]
-        base = dataclasses.replace(config, path=name, revision=None)
     quantization = config.quantization or base.quantization
     base = dataclasses.replace(base, dtype=config.dtype, quantization=quantization)
     model = _with_rows(_pretrained(base), tokenizer)
@@ -196,6 +203,17 @@ def _texts(episodes: Iterable[Episode]) -> Iterator[str]:
         yield from episode.chunks
         yield from (" " + thought for thought in episode.thoughts or ())
         yield f" {episode.deep or ''} {episode.answer}"
+
+
+def _base_of(config: ModelConfig) -> ModelConfig:
+    """The source of the weights below an adapter; the same where there is none."""
+    adapter = Path(config.path or "") / ADAPTER_CONFIG
+    if not adapter.is_file():
+        return config
+    if (origin := load_origin(adapter.parent)) is not None:
+        return origin
+    name = json.loads(adapter.read_text(encoding="utf-8"))["base_model_name_or_path"]
+    return dataclasses.replace(config, path=name, revision=None)  # it was not trained here
 
 
 def _qwen3(scratch: ScratchConfig, tokenizer: PreTrainedTokenizerBase) -> Qwen3Config:

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import itertools
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,10 +15,11 @@ from adasr_trl.config.sections import DataConfig, ModelConfig, StreamingConfig
 from adasr_trl.core.answers import check_gold
 from adasr_trl.core.episode import Episode, EpisodeError, read_episodes
 from adasr_trl.core.protocol import Markers, Mode
-from adasr_trl.layouts import Layout, build_layout, check_trace
+from adasr_trl.layouts import Layout, build_layout, check_markers_in_trace
 from adasr_trl.layouts.codec import Codec
-from adasr_trl.models.loading import load_tokenizer
-from adasr_trl.training.mixture import mix, refuse_doubled
+from adasr_trl.models.loading import load_tokenizer, positions_of
+from adasr_trl.training.episode_checks import Limits, Policy, fitting_only, traced_only
+from adasr_trl.training.mixture import Mixture, mix, refuse_doubled
 
 logger = logging.getLogger(__name__)
 
@@ -44,12 +44,12 @@ class Texts:
 
 
 def load_data(config: DataConfig, traced_with: Markers | None = None) -> Data:
-    """Read and check every episode, its gold answer included; with markers also that its trace holds none of them."""
+    """Read and check every episode, its gold answer included; with markers also its trace, which holds none of them."""
 
     def check(episode: Episode) -> None:
         check_gold(episode.answer, episode.answer_type)
         if traced_with:
-            check_trace(episode, traced_with)
+            check_markers_in_trace(episode, traced_with)
 
     episodes: Sequence[Episode]
     if not config.mixture:
@@ -61,30 +61,63 @@ def load_data(config: DataConfig, traced_with: Markers | None = None) -> Data:
                 check(episode)
             except ValueError as error:
                 raise EpisodeError(f"data.mixture: episode {episode.id!r}: {error}") from None
+    if traced_with:
+        episodes = _at(episodes, traced_only(episodes, config.untraced))
     cut = len(episodes) - config.held_out
     if cut <= 0:
         raise EpisodeError(
             f"{', '.join(config.files)}: holds {len(episodes)} episodes; data.held_out = {config.held_out} leaves none to "
             f"train on."
         )
+    if config.held_out > cut:
+        logger.warning(
+            "data.held_out: %d of %d episodes are held out, so only %d are trained on",
+            config.held_out,
+            len(episodes),
+            cut,
+        )
     return Data(episodes[:cut][: config.max_train_episodes], episodes[cut:])
 
 
-def load_texts(model: ModelConfig, data: Data, streaming: StreamingConfig) -> Texts:
-    """Load (or train) the tokenizer; a UserError for an episode that is too long, or an unfit chat template."""
+def _at(episodes: Sequence[Episode], indices: Sequence[int]) -> Sequence[Episode]:
+    if len(indices) == len(episodes):
+        return episodes
+    if isinstance(episodes, Mixture):
+        return episodes.select(indices)
+    return [episodes[index] for index in indices]
+
+
+def load_texts(
+    model: ModelConfig,
+    data: Data,
+    streaming: StreamingConfig,
+    *,
+    too_long: Policy = "refuse",
+    mode: Mode | None = None,
+) -> Texts:
+    """Load (or train) the tokenizer, and check the length of every episode.
+
+    Args:
+        model: The model that is trained.
+        data: Its episodes.
+        streaming: Layout, markers and caps.
+        too_long: Treatment of an episode longer than caps or positions.
+        mode: Mode of supervised training, whose traces count too; None for rollouts.
+
+    Raises:
+        UserError: An episode that is too long, or an unfit chat template.
+    """
     tokenizer = load_tokenizer(model, streaming.markers, data.train)
     codec = Codec(tokenizer, streaming.markers, streaming.thinking)
     codec.check_markers()
     _warn_of_markers_in(data.train, streaming.markers)
     layout = build_layout(streaming, codec)
-    layout.turns(data.train[0], Mode.STREAMING)
-    overhead = len(codec.prompt("", streaming.instruction)) + 16
-    markers = len(codec.marker("chunk_end"))
-    for episode in itertools.chain(data.train, data.held_out):
-        most = overhead + 2 * len((episode.question + episode.text).encode())
-        if most + markers * len(episode.chunks) > streaming.max_prompt_tokens:
-            layout.turns(episode, Mode.STREAMING)  # exact; above, no text has 2 tokens a byte
-    return Texts(data, tokenizer, streaming, codec, layout)
+    limits = Limits(streaming.max_prompt_tokens, positions_of(model))
+    train, held_out = (
+        _at(part, fitting_only(part, layout, codec, limits, too_long, mode)) if part else part
+        for part in (data.train, data.held_out)
+    )
+    return Texts(Data(train, held_out), tokenizer, streaming, codec, layout)
 
 
 def _warn_of_markers_in(episodes: Sequence[Episode], markers: Markers) -> None:

@@ -79,6 +79,10 @@ class Mixture(Sequence[Episode]):
         entry = self._order[index]
         return self._files[entry >> _INDEX_BITS].read(entry & ((1 << _INDEX_BITS) - 1))
 
+    def select(self, indices: Sequence[int]) -> Mixture:
+        """The episodes at some indices."""
+        return Mixture(self._files, array("q", (self._order[index] for index in indices)))
+
     def __iter__(self) -> Iterator[Episode]:
         return (self[index] for index in range(len(self)))
 
