@@ -67,9 +67,9 @@ def test_a_large_vocabulary_is_kept_in_part_and_a_change_of_the_rest_is_seen(
 def test_an_adapter_on_4_bits_comes_back_the_same(root):
     saved = verify(str(root / "sft"), Form.SAVED, device=CPU)
     assert load_probe(root / "sft").four_bit
-    assert saved.limit.largest == 1e-5
-    assert saved.found.largest <= 1e-5
-    found = verify(str(root / "sft"), Form.MERGED, device=CPU).found
+    assert (saved.limit.most, saved.limit.typical) == (1e-5, False)
+    assert saved.difference.largest <= 1e-5
+    found = verify(str(root / "sft"), Form.MERGED, device=CPU).difference
     assert found.typical < 0.01  # TRL's adapter computes in bfloat16, merged weights do not
 
 
@@ -89,7 +89,7 @@ def test_merging_an_adapter_on_4_bits_is_exact_but_for_the_adapters_own_precisio
 def test_whole_weights_put_into_4_bits_are_judged_by_the_loose_limit(root, capsys):
     verdict = verify(str(root / "base"), Form.FOUR_BIT, device=CPU)
     assert verdict.within
-    assert 1e-3 < verdict.found.typical < 0.5
+    assert 1e-3 < verdict.difference.typical < 0.5
     assert adasr(["verify", str(root / "base"), "--form", "4bit", "--device", CPU]) == 0
     assert "allowed 0.5 for weights in 4 bits" in capsys.readouterr().out
 

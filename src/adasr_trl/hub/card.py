@@ -1,4 +1,4 @@
-"""The model card of a finished run, written by us: base, data and licences, protocol, measurements, how it was made.
+"""The model card of a finished run: base, data and licences, protocol, measurements, provenance.
 
     >>> print(write_card(run, Described("me/streaming-qwen3", "Qwen/Qwen3-1.7B", adapter=True)))
 
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,21 +36,68 @@ COLUMNS = (
 )
 _METHODS = {
     "sft": "supervised fine-tuning on traces of streaming thought",
-    "grpo": "GRPO with one flat advantage, the baseline of HRPO (hierarchical relative policy optimization)",
+    "grpo": "GRPO with one advantage a rollout, the baseline of HRPO (hierarchical relative policy optimization)",
     "hrpo": "HRPO (hierarchical relative policy optimization)",
 }
+
+CARD = """---
+{front}
+---
+
+# {name}
+
+{kind} that reasons while its input is still arriving: it reads sentence by sentence, writes a short \
+thought after each one or skips it, and answers soon after the last. Trained with adasr-trl, by \
+{method} on TRL; the method is AdaSR's (arXiv 2606.14694).
+
+## Use
+
+```python
+from adasr_trl import StreamingReasoner
+
+reasoner = StreamingReasoner.from_pretrained("{repo}")
+stream = reasoner.start("How many coins does Tom have?")
+for event in stream.feed("Tom has 5 coins. Tom finds 3 more coins."):
+    print(event.kind.value, event.text)
+print(stream.finish()[-1].text)
+```
+
+`adasr verify {repo}` compares the logits of the download with those at training's end.{loading}
+
+## Data
+
+{data}
+
+{licences}
+
+## Protocol
+
+{protocol}
+
+## Evaluation
+
+{evaluation}
+
+## How it was made
+
+```
+adasr {command}
+```
+
+{versions}. All settings are in `config.yaml`.
+"""
 
 
 @dataclass(frozen=True)
 class Described:
-    """What is published.
+    """A publication.
 
     Attributes:
         repo: Its Hub id.
-        base: The Hub id of the pretrained model, or None where all weights were made by these runs.
+        base: The Hub id of the pretrained model; None where all weights were made by these runs.
         adapter: Whether only an adapter is published.
-        records: Whether the evaluation's records are, with their questions.
-        licence: The base's, where its card states one.
+        records: Whether the evaluation's records are published, with their questions.
+        licence: Licence of the base, where its card states one.
     """
 
     repo: str
@@ -67,67 +114,45 @@ def evaluations(run: Path) -> list[Path]:
 
 def write_card(run: Path, described: Described) -> str:
     """The whole README.md, front matter included."""
-    provenance = load_provenance(run)
-    streaming = load_streaming(run)
-    kind = str(identity_of(run)["command"])
-    licence = described.licence
-    data = ModelCardData(
+    provenance, streaming = load_provenance(run), load_streaming(run)
+    licence, base = described.licence, described.base
+    front = ModelCardData(
         license=licence.licence if licence else None,  # left out where it is not known
         license_name=licence.name if licence else None,
         license_link=licence.link if licence else None,
         library_name="peft" if described.adapter else "transformers",
         pipeline_tag="text-generation",
-        base_model=described.base,
+        base_model=base,
         tags=list(TAGS),
     )
-    sections = [
-        f"---\n{data.to_yaml()}\n---",
-        f"# {described.repo.rpartition('/')[2]}",
-        _opening(described, kind),
-        "## Use\n\n" + _use(described, streaming, load_origin(run)),
-        "## Data\n\n" + _data(provenance.data, described),
-        "## Protocol\n\n" + _protocol(streaming),
-        "## Evaluation\n\n" + _evaluation(run),
-        "## How it was made\n\n" + _made(provenance.command, provenance.versions),
-    ]
-    return "\n\n".join(sections) + "\n"
-
-
-def _opening(described: Described, kind: str) -> str:
-    what = "A LoRA adapter" if described.adapter else "A language model"
-    on = (
-        f" on [{described.base}](https://huggingface.co/{described.base})" if described.base else ""
-    )
-    return (
-        f"{what}{on} that reasons while its input is still arriving: it reads sentence by sentence, writes a short "
-        f"thought after each one or skips it, and answers soon after the last. Trained with adasr-trl, by "
-        f"{_METHODS[kind]} on TRL; the method is AdaSR's (arXiv 2606.14694)."
+    kind = "A LoRA adapter" if described.adapter else "A language model"
+    versions = ", ".join(f"{name} {version}" for name, version in provenance.versions.items())
+    return CARD.format(
+        front=front.to_yaml(),
+        name=described.repo.rpartition("/")[2],
+        repo=described.repo,
+        kind=f"{kind} on [{base}](https://huggingface.co/{base})" if base else kind,
+        method=_METHODS[str(identity_of(run)["command"])],
+        loading=_loading(described, streaming, load_origin(run)),
+        data=data_table(provenance.data),
+        licences=_licences(described),
+        protocol=_protocol(streaming),
+        evaluation=_evaluation(run),
+        command=shlex.join(provenance.command),
+        versions=versions,
     )
 
 
-def _use(described: Described, streaming: StreamingConfig, origin: ModelConfig | None) -> str:
-    lines = [
-        "```python",
-        "from adasr_trl import StreamingReasoner",
-        "",
-        f'reasoner = StreamingReasoner.from_pretrained("{described.repo}")',
-        'stream = reasoner.start("How many coins does Tom have?")',
-        'for event in stream.feed("Tom has 5 coins. Tom finds 3 more coins."):',
-        "    print(event.kind.value, event.text)",
-        "print(stream.finish()[-1].text)",
-        "```",
-        "",
-        f"`adasr verify {described.repo}` compares the logits of what was downloaded with those at training's end.",
-    ]
+def _loading(described: Described, streaming: StreamingConfig, origin: ModelConfig | None) -> str:
+    """Further ways to load the model."""
     if described.adapter:
-        lines.append("`peft.PeftModel.from_pretrained(base, ...)` loads the adapter as well.")
-        if origin and origin.is_quantized:
-            lines.append("Its base is loaded in 4 bits, as it was trained (bitsandbytes).")
-    elif streaming.layout == "interleaved":
-        lines.append(
-            "Any OpenAI-compatible completion server can serve it (`StreamingReasoner.from_server`)."
-        )
-    return "\n".join(lines)
+        quantized = bool(origin and origin.is_quantized)
+        note = "\nIts base is loaded in 4 bits, as it was trained (bitsandbytes)." * quantized
+        return f"\n`peft.PeftModel.from_pretrained(base, ...)` loads the adapter as well.{note}"
+    if streaming.layout == "interleaved":
+        server = "`StreamingReasoner.from_server`"
+        return f"\nAny OpenAI-compatible completion server can serve it ({server})."
+    return ""
 
 
 def data_table(data: Sequence[DataUsed]) -> str:
@@ -146,58 +171,44 @@ def _cell(text: str) -> str:
     return " ".join(text.split()).replace("|", "\\|")
 
 
-def _data(data: Sequence[DataUsed], described: Described) -> str:
-    rows_here = (
-        "`eval` holds the questions of the evaluation" if described.records else "No row is in here"
-    )
-    return f"{data_table(data)}\n\n{_licences(described)} {rows_here}."
-
-
 def _licences(described: Described) -> str:
+    records = "`eval` holds the questions of the evaluation"
+    rows = records if described.records else "No row is in here"
     if described.licence:
-        name = described.licence.name or described.licence.licence
-        return f"The licences of the data apply, and the base model's ({_cell(name)}, as its card states)."
-    if described.base:
-        return "The licences of the data and of the base model apply; the base's card states none."
-    return "The licences of the data apply."
+        name = _cell(described.licence.name or described.licence.licence)
+        apply = (
+            f"The licences of the data apply, and the base model's ({name}, as its card states)."
+        )
+    elif described.base:
+        apply = "The licences of the data and of the base model apply; the base's card states none."
+    else:
+        apply = "The licences of the data apply."
+    return f"{apply} {rows}."
 
 
 def _protocol(streaming: StreamingConfig) -> str:
-    clock = streaming.clock
+    parallel, thinking = streaming.layout == "parallel", streaming.thinking
+    boundary = f" (boundary: {streaming.boundary})" if parallel else ""
     markers = ", ".join(f"{role} `{text}`" for role, text in vars(streaming.markers).items())
     instruction = json.dumps(streaming.instruction) if streaming.instruction else "none"
-    return "\n".join(
-        [
-            f"- Layout: {streaming.layout}" + _boundary(streaming) + ".",
-            f"- Markers: {markers}.",
-            f"- Caps: {streaming.max_thought_tokens} tokens a thought, {streaming.max_deep_tokens} for deep reasoning "
-            f"and answer, {streaming.max_prompt_tokens} for question and input.",
-            f"- Instruction before the question: {instruction}.{_thinking(streaming)}",
-            f"- Clock: {clock.words_per_minute:g} words a minute, {rates(clock)}.",
-        ]
+    told = f" The chat template's enable_thinking: {str(thinking).lower()}."
+    return (
+        f"- Layout: {streaming.layout}{boundary}.\n"
+        f"- Markers: {markers}.\n"
+        f"- Caps: {streaming.max_thought_tokens} tokens a thought, {streaming.max_deep_tokens} for deep reasoning "
+        f"and answer, {streaming.max_prompt_tokens} for question and input.\n"
+        f"- Instruction before the question: {instruction}.{'' if thinking is None else told}\n"
+        f"- Clock: {streaming.clock.words_per_minute:g} words a minute, {rates(streaming.clock)}."
     )
-
-
-def _thinking(streaming: StreamingConfig) -> str:
-    if streaming.thinking is None:
-        return ""
-    return f" The chat template's enable_thinking: {str(streaming.thinking).lower()}."
-
-
-def _boundary(streaming: StreamingConfig) -> str:
-    return f" (boundary: {streaming.boundary})" if streaming.layout == "parallel" else ""
 
 
 def _evaluation(run: Path) -> str:
     parts = []
     for folder in evaluations(run):
-        rows = [
-            (
-                (setting.mode_words, setting.decoding),
-                summarise_seeds([load_outcomes(folder, setting)]),
-            )
-            for setting in recorded_settings(folder)
-        ]
+        summaries = {
+            x: summarise_seeds([load_outcomes(folder, x)]) for x in recorded_settings(folder)
+        }
+        rows = [((x.mode_words, x.decoding), summary) for x, summary in summaries.items()]
         name = folder.name.removeprefix(EVAL_FOLDER).removeprefix("-")
         parts += [f"Questions `{name}`:"] if name else []
         parts.append(table(("mode", "decoding"), rows, COLUMNS).markdown())
@@ -209,8 +220,3 @@ def _evaluation(run: Path) -> str:
         "answer's value, by the clock."
     )
     return "\n\n".join([*parts, note])
-
-
-def _made(command: Sequence[str], versions: Mapping[str, str]) -> str:
-    named = ", ".join(f"{name} {version}" for name, version in versions.items())
-    return f"```\nadasr {shlex.join(command)}\n```\n\n{named}. All settings are in `config.yaml`."

@@ -1,9 +1,9 @@
-"""The licence of a pretrained model, as its own card states it; the model made from it passes it on, and none is made up.
+"""The licence of a pretrained model, as its own card states it, for the card of the model made from it.
 
 >>> base_licence(ModelConfig(path="Qwen/Qwen3-1.7B"), ask_hub=True)
 Licence(licence='apache-2.0', name=None, link=None)
 
-A card that states none, or cannot be had, gives none: then the field is left out, and the author adds what applies.
+Without a stated licence the field is left out, and the author adds what applies.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ class Licence:
 
 
 def base_licence(origin: ModelConfig | None, *, ask_hub: bool) -> Licence | None:
-    """What the card of the model that a run started from says.
+    """The licence in the card of the model that a run started from.
 
     Args:
-        origin: How its weights were loaded; None where they were made by the run.
+        origin: Source of its weights; None where they were made by the run.
         ask_hub: Whether a card that is not in the cache may be downloaded.
     """
     if origin is None or origin.path is None:
@@ -52,8 +52,8 @@ def _card_of(origin: ModelConfig, *, ask_hub: bool) -> Path | None:
     if not is_hub_id(repo):
         return None
     if not ask_hub:
-        found = try_to_load_from_cache(repo, _CARD, revision=origin.revision)
-        return Path(found) if isinstance(found, str) else None
+        cached = try_to_load_from_cache(repo, _CARD, revision=origin.revision)
+        return Path(cached) if isinstance(cached, str) else None
     try:
         with hub_errors(repo):
             return Path(hf_hub_download(repo, _CARD, revision=origin.revision))

@@ -1,4 +1,4 @@
-"""Publishing a finished run on the Hub: what is uploaded, what is refused, and one commit that holds all or nothing.
+"""Publishing a finished run on the Hub, in one commit that holds all or nothing.
 
     >>> push(Path("runs/qwen3-1.7b/seed-0/hrpo"), Push("me/streaming-qwen3"))
     'https://huggingface.co/me/streaming-qwen3'
@@ -29,15 +29,8 @@ from adasr_trl.core.errors import UserError
 from adasr_trl.hub.card import Described, evaluations, write_card
 from adasr_trl.hub.licence import base_licence
 from adasr_trl.hub.secret_scan import find_secret
-from adasr_trl.models.files import (
-    ADAPTER_FILES,
-    MODEL_FILES,
-    OWN_FILES,
-    TOKENIZER_FILES,
-    WEIGHT_FILES,
-    hub_errors,
-    is_hub_id,
-)
+from adasr_trl.models import files as names
+from adasr_trl.models.files import hub_errors, is_hub_id
 from adasr_trl.training.probe import load_probe
 
 logger = logging.getLogger(__name__)
@@ -47,7 +40,7 @@ CARD_FILE = "README.md"
 
 @dataclass(frozen=True)
 class Push:
-    """How to publish.
+    """Options of a publication.
 
     Attributes:
         repo: Hub id, such as ``me/streaming-qwen3``.
@@ -66,16 +59,10 @@ class Push:
 
 @dataclass(frozen=True)
 class Prepared:
-    """What would be uploaded: the name of each file in the repository, and the file; and the card's text."""
+    """The files of a publication, by their names in the repository, and the card's text."""
 
     files: Mapping[str, Path]
     card: str
-
-    def listing(self) -> str:
-        """Names and sizes."""
-        return "\n".join(
-            f"{path.stat().st_size:>12,}  {name}" for name, path in sorted(self.files.items())
-        )
 
 
 def push(run: Path, how: Push) -> str:
@@ -86,25 +73,30 @@ def push(run: Path, how: Push) -> str:
 
 
 def preview(run: Path, how: Push) -> str:
-    """What ``push`` would upload, and the card; the Hub is not asked anything."""
+    """The listing of the files and the card; nothing is asked of the Hub."""
     with tempfile.TemporaryDirectory(prefix="adasr-push-") as folder:
         prepared = prepare(run, how, Path(folder), ask_hub=False)
-        return f"would upload to {how.repo}:\n{prepared.listing()}\n\n{prepared.card}"
+        sizes = [(name, path.stat().st_size) for name, path in sorted(prepared.files.items())]
+        listing = "\n".join(f"{size:>12,}  {name}" for name, size in sizes)
+        return f"would upload to {how.repo}:\n{listing}\n\n{prepared.card}"
 
 
 def prepare(run: Path, how: Push, folder: Path, *, ask_hub: bool) -> Prepared:
-    """Collect and check all files; those that must be made go into ``folder``.
+    """Collect and check all files.
 
     Args:
         run: The finished run.
-        how: What to publish.
-        folder: For files that are made now.
+        how: The options.
+        folder: Folder for files that are made now.
         ask_hub: Whether the base's card may be downloaded, for its licence; else it is taken from the cache.
 
     Raises:
-        UserError: Whatever forbids publishing them, and what to do.
+        UserError: The files must not be published.
     """
-    _check_name(how.repo)
+    if not re.fullmatch(r"[\w.-]+/[\w.-]{1,96}", how.repo, re.ASCII):
+        raise UserError(
+            f"--repo: got {how.repo!r}; expected OWNER/NAME of letters, digits, -, _ and dots."
+        )
     if not directory.is_complete(run):
         raise UserError(f"{run}: not a finished run; finish it with --resume, then push it.")
     _check_evaluated(run, how)
@@ -126,23 +118,14 @@ def prepare(run: Path, how: Push, folder: Path, *, ask_hub: bool) -> Prepared:
     return Prepared(files, card)
 
 
-def _check_name(repo: str) -> None:
-    if not re.fullmatch(r"[\w.-]+/[\w.-]{1,96}", repo, re.ASCII):
-        raise UserError(
-            f"--repo: got {repo!r}; expected OWNER/NAME of letters, digits, -, _ and dots."
-        )
-
-
 def _check_evaluated(run: Path, how: Push) -> None:
-    found = evaluations(run)
-    if not any(folder.name == EVAL_FOLDER for folder in found):
-        if how.without_eval:
-            return
+    folders = evaluations(run)
+    if EVAL_FOLDER not in [folder.name for folder in folders] and not how.without_eval:
         raise UserError(
             f"{run}: has no finished evaluation, so its card would show no figures; run adasr eval with "
             f"--model.path {run}, or insist with --without-eval."
         )
-    for folder in found:
+    for folder in folders:
         if directory.identity_of(folder)["run"] != directory.input_digest(run):
             raise UserError(
                 f"{folder}: evaluates another run than the one that is there now; run adasr eval again with --overwrite."
@@ -165,13 +148,13 @@ def _base(run: Path, *, adapter: bool) -> str | None:
 
 
 def _model_files(run: Path, *, adapter: bool) -> dict[str, Path]:
-    weights = ADAPTER_FILES if adapter else WEIGHT_FILES
-    patterns = (*weights, *TOKENIZER_FILES, *OWN_FILES)
+    weights = names.ADAPTER_FILES if adapter else names.WEIGHT_FILES
+    patterns = (*weights, *names.TOKENIZER_FILES, *names.OWN_FILES)
     return {path.name: path for path in sorted(run.iterdir()) if _matches(path.name, patterns)}
 
 
 def _merged_files(run: Path, files: Mapping[str, Path], folder: Path) -> dict[str, Path]:
-    """The merged model's, written into ``folder`` and compared with what the adapter said."""
+    """The files of the merged model, whose logits must be the adapter's."""
     from adasr_trl.config.sections import ModelConfig
     from adasr_trl.hub.verify import judge, merged
     from adasr_trl.models.loading import load_policy
@@ -185,14 +168,12 @@ def _merged_files(run: Path, files: Mapping[str, Path], folder: Path) -> dict[st
         raise UserError(
             f"{run}: merging gave {verdict}; push the adapter instead, without --merge."
         )
-    made = folder / "merged"
-    model.save_pretrained(made)
-    kept = {
-        name: path
-        for name, path in files.items()
-        if not _matches(name, (*ADAPTER_FILES, ORIGIN_FILE))  # it is below no adapter any more
-    }
-    return kept | {path.name: path for path in made.iterdir() if _matches(path.name, WEIGHT_FILES)}
+    merged_folder = folder / "merged"
+    model.save_pretrained(merged_folder)
+    of_adapter = (*names.ADAPTER_FILES, ORIGIN_FILE)
+    others = {name: path for name, path in files.items() if not _matches(name, of_adapter)}
+    weights = [x for x in merged_folder.iterdir() if _matches(x.name, names.WEIGHT_FILES)]
+    return others | {path.name: path for path in weights}
 
 
 def _records(run: Path) -> dict[str, Path]:
@@ -211,12 +192,12 @@ def _records(run: Path) -> dict[str, Path]:
 
 def _check_secrets(files: Mapping[str, Path]) -> None:
     for name, path in files.items():
-        found = find_secret(path)
-        if found:
-            where = f"line {found.line}" if found.line else "its header"
+        secret = find_secret(path)
+        if secret:
+            where = f"line {secret.line}" if secret.line else "its header"
             shown = name if name == CARD_FILE else path
             raise UserError(
-                f"{shown}: {where} looks like a secret ({found.kind}), which would be published; remove it there, and "
+                f"{shown}: {where} looks like a secret ({secret.kind}), which would be published; remove it there, and "
                 f"revoke it if it was real."
             )
 
@@ -226,13 +207,11 @@ def _upload(prepared: Prepared, how: Push) -> str:
     failed = f"{how.repo}: not published, and nothing of it is visible; the same command goes on"
     with hub_errors(failed):
         url = api.create_repo(how.repo, private=how.private or None, exist_ok=True)
+        earlier = set(api.list_repo_files(how.repo)) - set(prepared.files)
         operations: list[Any] = [
-            CommitOperationAdd(path_in_repo=name, path_or_fileobj=path)
-            for name, path in sorted(prepared.files.items())
+            *(CommitOperationAdd(name, path) for name, path in sorted(prepared.files.items())),
+            *(CommitOperationDelete(x) for x in sorted(earlier) if _matches(x, names.MODEL_FILES)),
         ]
-        for name in api.list_repo_files(how.repo):
-            if name not in prepared.files and _matches(name, MODEL_FILES):
-                operations.append(CommitOperationDelete(path_in_repo=name))  # of an earlier push
         api.create_commit(how.repo, operations, commit_message="Upload with adasr push")
     return str(url)
 

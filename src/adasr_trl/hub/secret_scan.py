@@ -1,7 +1,7 @@
-"""Strings that look like secrets in files that are about to be published; what they are is never printed.
+"""Strings that look like secrets in files to be published; the strings are never printed.
 
     >>> find_secret(Path("config.yaml"))
-    Found(line=12, kind='Hugging Face token')
+    Secret(line=12, kind='Hugging Face token')
 
 Patterns of known issuers, and long values of keys with names such as ``api_key``. Of safetensors the header is read.
 """
@@ -32,25 +32,25 @@ _TEXT = (".json", ".jsonl", ".yaml", ".md", ".jinja", ".txt")
 
 
 @dataclass(frozen=True)
-class Found:
-    """Where something looks like a secret; 0 is a binary file's header."""
+class Secret:
+    """Line and kind of a secret; line 0 is a binary file's header."""
 
     line: int
     kind: str
 
 
-def find_secret(path: Path) -> Found | None:
+def find_secret(path: Path) -> Secret | None:
     """The first line of a file that looks like a secret."""
     if path.suffix in _TEXT:
         with path.open(encoding="utf-8", errors="replace") as lines:
             for number, line in enumerate(lines, start=1):
                 if kind := _kind(line):
-                    return Found(number, kind)
+                    return Secret(number, kind)
         return None
     with path.open("rb") as file:
         length = int.from_bytes(file.read(8), "little") if path.suffix == ".safetensors" else 2**20
         kind = _kind(file.read(length).decode("utf-8", errors="replace"))
-    return Found(0, kind) if kind else None
+    return Secret(0, kind) if kind else None
 
 
 def _kind(text: str) -> str | None:

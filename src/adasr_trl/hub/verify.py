@@ -1,4 +1,4 @@
-"""Whether a model that is loaded now says what it said when its training ended.
+"""Comparison of a loaded model's logits with those at the end of its training.
 
     >>> verify("me/streaming-qwen3", Form.SAVED).within
     True
@@ -38,7 +38,7 @@ from adasr_trl.training.probe import (
 
 
 class Form(Enum):
-    """What to make of the files: the model as it was saved, its adapter merged into the base, or weights in 4 bits."""
+    """The model as it was saved, its adapter merged into the base, or weights in 4 bits."""
 
     SAVED = "saved"
     MERGED = "merged"
@@ -47,54 +47,52 @@ class Form(Enum):
 
 @dataclass(frozen=True)
 class Limit:
-    """How far a model may be from its probe.
+    """Largest allowed distance of a model from its probe.
 
     Attributes:
-        largest: Of the largest difference, or None.
-        typical: Of the typical one, or None.
-        reason: What the limit is for.
+        most: The distance.
+        typical: Whether it is of the typical difference, in standard deviations, not of the largest one.
+        reason: What makes the difference.
     """
 
-    largest: float | None
-    typical: float | None
+    most: float
+    typical: bool
     reason: str
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """What was found, and what was allowed."""
+class Verification:
+    """A measured difference and its limit."""
 
-    found: LogitDifference
+    difference: LogitDifference
     limit: Limit
+
+    @property
+    def value(self) -> float:
+        """The difference that the limit is of."""
+        return self.difference.typical if self.limit.typical else self.difference.largest
 
     @property
     def within(self) -> bool:
         """Whether the model is the one that was trained."""
-        pairs = ((self.found.largest, self.limit.largest), (self.found.typical, self.limit.typical))
-        return all(most is None or value <= most for value, most in pairs)
+        return self.value <= self.limit.most
 
     def __str__(self) -> str:
         """One line."""
-        most, of = (
-            (self.limit.typical, "standard deviations, typical")
-            if self.limit.largest is None
-            else (self.limit.largest, "largest")
-        )
-        value = self.found.typical if self.limit.largest is None else self.found.largest
-        word = "the same model" if self.within else "NOT the model that was trained"
-        return (
-            f"{word}: logits differ by {value:.2g} ({of}), allowed {most:g} for {self.limit.reason}"
-        )
+        of = "standard deviations, typical" if self.limit.typical else "largest"
+        words = "the same model" if self.within else "NOT the model that was trained"
+        allowed = f"allowed {self.limit.most:g} for {self.limit.reason}"
+        return f"{words}: logits differ by {self.value:.2g} ({of}), {allowed}"
 
 
 def verify(
     path: str, form: Form, *, device: str | None = None, revision: str | None = None
-) -> Verdict:
+) -> Verification:
     """Load a run or a pushed model and compare.
 
     Args:
         path: Directory or Hub id.
-        form: In which form to load it.
+        form: Form of the loaded model.
         device: Such as ``cpu``; a GPU where there is one by default.
         revision: Branch, tag or commit on the Hub.
 
@@ -114,27 +112,27 @@ def verify(
     return judge(probe, model)
 
 
-def judge(probe: Probe, model: Any) -> Verdict:
+def judge(probe: Probe, model: Any) -> Verification:
     """Compare a loaded model with a probe."""
-    return Verdict(compare(probe, model), limit_of(probe, model))
+    return Verification(compare(probe, model), limit_of(probe, model))
 
 
 def limit_of(probe: Probe, model: Any) -> Limit:
-    """What is allowed for this model."""
-    merged_now = probe.adapter and not is_adapter(model)
+    """The limit for this model."""
+    is_merged = probe.adapter and not is_adapter(model)
     if model_is_quantized(model) and not probe.four_bit:
-        return Limit(None, 0.5, "weights in 4 bits")
+        return Limit(0.5, True, "weights in 4 bits")
     if device_name(model) == probe.device:
-        if not merged_now and model_is_quantized(model) == probe.four_bit:
-            return Limit(1e-5, None, "the weights as they were saved")
+        if not is_merged and model_is_quantized(model) == probe.four_bit:
+            return Limit(1e-5, False, "the weights as they were saved")
         if probe.dtype == "float32" and not probe.four_bit:
-            return Limit(1e-3, None, "a merged adapter")
+            return Limit(1e-3, False, "a merged adapter")
     if probe.four_bit:  # whatever the other weights are, TRL's adapter on them computes in bfloat16
-        return Limit(None, 0.3, "what an adapter computed in 16 bits")
-    what = "a merged adapter" if merged_now else f"another device than {probe.device}"
+        return Limit(0.3, True, "what an adapter computed in 16 bits")
+    reason = "a merged adapter" if is_merged else f"another device than {probe.device}"
     if probe.dtype == "float32":
-        return Limit(None, 0.01, what)
-    return Limit(None, 0.3, f"{what}, in {probe.dtype}")
+        return Limit(0.01, True, reason)
+    return Limit(0.3, True, f"{reason}, in {probe.dtype}")
 
 
 def merged(model: Any, directory: str | Path) -> Any:
@@ -142,9 +140,8 @@ def merged(model: Any, directory: str | Path) -> Any:
     if model_is_quantized(model):
         from peft import PeftModel
 
-        whole = (
-            model.unload().dequantize()
-        )  # under an adapter, PEFT would still take its layers for packed ones
+        # Without unloading, PEFT would still take the layers below the adapter for packed ones.
+        whole = model.unload().dequantize()
         whole.is_loaded_in_4bit = False  # transformers 5.23 forgets to
         model = PeftModel.from_pretrained(whole, directory)
     return model.merge_and_unload(safe_merge=True)

@@ -2,8 +2,8 @@
 
     >>> write_report(["runs/tiny"], Path("report.html"))
 
-The page makes no connection: pictures, script and data are in it. ``gathering`` finds runs, records and logs,
-``numbers`` computes, ``pictures`` draws, ``trajectories`` packs the rollouts, ``page`` puts all of it together.
+The page makes no connection: pictures, script and data are in it. ``gathering`` finds the methods,
+``pictures`` draws, ``trajectories`` packs the rollouts, ``page`` puts all of it together.
 """
 
 from adasr_trl.report.gathering import Wanted

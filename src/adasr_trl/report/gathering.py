@@ -1,4 +1,4 @@
-"""Runs of a report, and their records and logs.
+"""Methods of a report: their runs, records and logs.
 
     >>> gather(["runs/tiny"], Wanted())                       # a comparison: its methods, each with its seeds
     >>> gather(["before=runs/a", "after=runs/b"], Wanted(temperature=1.0))
@@ -12,8 +12,9 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from adasr_trl.artifacts.directory import file_digest
@@ -24,15 +25,21 @@ from adasr_trl.artifacts.names import (
     RUN_FILE,
     eval_folder,
 )
-from adasr_trl.core.episode import Episode
 from adasr_trl.core.errors import UserError
 from adasr_trl.core.protocol import Mode
-from adasr_trl.core.rollout import Rollout
 from adasr_trl.core.safe_text import visible
-from adasr_trl.evaluation.records import load_rollouts
+from adasr_trl.evaluation.records import load_outcomes
 from adasr_trl.evaluation.settings import Setting, recorded_settings
+from adasr_trl.evaluation.summary import (
+    PairedDifference,
+    Runs,
+    Summary,
+    summarise_seeds,
+    values_by_seed,
+)
 
 SEED_FOLDER = re.compile(r"seed-\d+")
+RESAMPLES = 2_000  # of a paired difference
 ORDER = ("read-then-think", "sft", "grpo", "hrpo")  # others follow in the order of the arguments
 
 
@@ -58,11 +65,11 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Method:
-    """Runs of one kind, and the setting that they are compared in.
+    """Runs of one kind in one setting, one run a seed.
 
     Attributes:
         name: Its name on the page.
-        runs: Their directories, one a seed.
+        runs: Their directories.
         setting: Mode and temperature.
         folder: Folder of the records in a run.
     """
@@ -72,13 +79,20 @@ class Method:
     setting: Setting
     folder: str = EVAL_FOLDER
 
-    def records(self, seed: int) -> Path:
-        """The folder of a seed's records."""
-        return self.runs[seed] / self.folder
+    @cached_property
+    def outcomes(self) -> Runs:
+        """The outcomes of each seed."""
+        return [load_outcomes(run / self.folder, self.setting) for run in self.runs]
 
-    def rollouts(self, seed: int) -> Iterator[tuple[Rollout, Episode]]:
-        """A seed's rollouts with their episodes."""
-        return load_rollouts(self.records(seed), self.setting)
+    @cached_property
+    def summary(self) -> Summary:
+        """The seeds, pooled with questions within seeds."""
+        return summarise_seeds(self.outcomes)
+
+    @property
+    def seeds(self) -> list[str]:
+        """The folder of each run, ``seed-N`` in a comparison."""
+        return [run.resolve().parent.name for run in self.runs]
 
     @property
     def trained(self) -> str:
@@ -87,12 +101,24 @@ class Method:
 
     def run_names(self) -> list[str]:
         """The name of each run on the page."""
-        if len(self.runs) == 1:
+        seeds = self.seeds
+        if len(seeds) == 1:
             return [self.name]
-        seeds = [run.resolve().parent.name for run in self.runs]
         distinct = len(set(seeds)) == len(seeds) and all(map(SEED_FOLDER.fullmatch, seeds))
         labels = seeds if distinct else [f"run {n}" for n in range(1, len(seeds) + 1)]
         return [f"{self.name}, {label}" for label in labels]
+
+    def minus(self, reference: Method) -> PairedDifference:
+        """The difference on the same questions, of seeds of the same ``seed-N``, else in order."""
+        seeds, others = self.seeds, reference.seeds
+        shared = [name for name in seeds if name in others and SEED_FOLDER.fullmatch(name)]
+        if shared and all(seeds.count(name) == others.count(name) == 1 for name in shared):
+            pairs = [(others.index(name), seeds.index(name)) for name in shared]
+        else:
+            pairs = [(n, n) for n in range(min(len(seeds), len(others)))]
+        first = values_by_seed([reference.outcomes[n] for n, _ in pairs])
+        second = values_by_seed([self.outcomes[n] for _, n in pairs])
+        return PairedDifference(first, second, RESAMPLES)
 
 
 def gather(arguments: Sequence[str], wanted: Wanted) -> list[Method]:
@@ -100,7 +126,7 @@ def gather(arguments: Sequence[str], wanted: Wanted) -> list[Method]:
 
     Args:
         arguments: Evaluated runs, ``NAME=RUN``, or folders of a comparison (``seed-N/METHOD`` in them).
-        wanted: Which of their records.
+        wanted: Their records.
 
     Raises:
         UserError: No run there, one that was not evaluated, or runs that answered other questions.
@@ -123,13 +149,18 @@ def gather(arguments: Sequence[str], wanted: Wanted) -> list[Method]:
     return methods
 
 
-def seed_pairs(method: Method, reference: Method) -> list[tuple[int, int]]:
-    """Seeds of two methods that belong together: by their folder's name ``seed-N``, else in order."""
-    names, others = ([run.resolve().parent.name for run in m.runs] for m in (method, reference))
-    shared = [name for name in names if name in others and SEED_FOLDER.fullmatch(name)]
-    if shared and all(names.count(name) == others.count(name) == 1 for name in shared):
-        return [(names.index(name), others.index(name)) for name in shared]
-    return [(n, n) for n in range(min(len(names), len(others)))]
+def reference_of(methods: Sequence[Method], wanted: str | None) -> Method:
+    """The method that others are compared with: as wanted, else SFT, else the first.
+
+    Raises:
+        UserError: There is no such method.
+    """
+    by_name = {method.name: method for method in methods}
+    if wanted is None:
+        return by_name.get("sft", methods[0])
+    if wanted not in by_name:
+        raise UserError(f"--reference: got {wanted!r}; expected one of {', '.join(by_name)}.")
+    return by_name[wanted]
 
 
 def read_metrics(run: Path) -> list[dict[str, float]]:
@@ -219,17 +250,16 @@ def _settings(run: Path, wanted: Wanted) -> list[Setting]:
 
 
 def _check(methods: Sequence[Method]) -> None:
-    first = methods[0].records(0) / EPISODES_FILE
-    asked = file_digest(first)
+    first = methods[0].runs[0]
+    asked = file_digest(first / methods[0].folder / EPISODES_FILE)
     for method in methods:
-        for seed, run in enumerate(method.runs):
-            folder = method.records(seed)
+        for folder in (run / method.folder for run in method.runs):
             if not (folder / method.setting.file).is_file():
                 raise UserError(
-                    f"{run}: lacks {method.folder}/{method.setting.file}; evaluate it as {method.runs[0]} was."
+                    f"{folder}: lacks {method.setting.file}; evaluate it as {method.runs[0]} was."
                 )
             if file_digest(folder / EPISODES_FILE) != asked:
                 raise UserError(
-                    f"{run}: answered other questions than {methods[0].runs[0]}; a report compares runs on the same "
-                    f"ones. Evaluate both with the same data.test and eval.max_questions."
+                    f"{folder}: answered other questions than {first}; a report compares runs on the same ones. Evaluate "
+                    f"both with the same data.test and eval.max_questions."
                 )

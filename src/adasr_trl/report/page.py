@@ -12,7 +12,7 @@ import base64
 import hashlib
 import json
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
@@ -24,10 +24,8 @@ from adasr_trl.core.errors import UserError
 from adasr_trl.core.files import write_text
 from adasr_trl.evaluation import tables as columns
 from adasr_trl.evaluation.clocks import rates
-from adasr_trl.evaluation.summary import Summary, summarise_seeds
 from adasr_trl.evaluation.tables import table
-from adasr_trl.report.gathering import Method, Wanted, gather
-from adasr_trl.report.numbers import differences_of, load, reference_of
+from adasr_trl.report.gathering import Method, Wanted, gather, reference_of
 from adasr_trl.report.trajectories import trajectories
 
 logger = logging.getLogger(__name__)
@@ -87,26 +85,24 @@ def _render(methods: Sequence[Method], options: Options) -> str:
     jinja2 = _jinja2()
     from adasr_trl.report.pictures import curves, lengths, pareto
 
-    outcomes = load(methods)
-    reference = reference_of(outcomes, options.reference)
-    summaries = {name: summarise_seeds(seeds) for name, seeds in outcomes.items()}
-    differences = differences_of(methods, outcomes, reference)
+    reference = reference_of(methods, options.reference)
+    rows = [((method.name,), method.summary) for method in methods]
+    others = [method for method in methods if method is not reference]
+    differences = [((method.name,), method.minus(reference)) for method in others]
     script = "\n".join(_asset(name) for name in SCRIPTS)
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     page: str = environment.from_string(_asset("report.html.j2")).render(
         title=options.title,
-        about=_about(methods, summaries.values()),
+        about=_about(methods),
         policy=_policy(script),
         style=_asset("report.css"),
         script=script,
-        methods=table(["method"], [([name], s) for name, s in summaries.items()], COLUMNS),
-        differences=table(
-            [f"minus {reference}"], [([name], d) for name, d in differences.items()], DIFFERENCES
-        ),
-        pictures=[pareto(summaries), lengths(summaries), *curves(methods)],
-        data=_json(trajectories(methods, outcomes, options.questions)),
+        methods=table(("method",), rows, COLUMNS),
+        differences=table((f"minus {reference.name}",), differences, DIFFERENCES),
+        pictures=[pareto(methods), lengths(methods), *curves(methods)],
+        data=_json(trajectories(methods, options.questions)),
         version=__version__,
     )
     return page
@@ -141,12 +137,11 @@ def _json(data: object) -> str:
     return text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
 
 
-def _about(methods: Sequence[Method], summaries: Iterable[Summary]) -> list[str]:
-    counts = [(summary.questions, summary.samples) for summary in summaries]
-    questions, seeds = counts[0][0], sorted({samples for _, samples in counts})
-    plural = "" if seeds == [1] else "s"
+def _about(methods: Sequence[Method]) -> list[str]:
+    seeds = sorted({len(method.runs) for method in methods})
+    counts = f"{seeds[0]} to {seeds[-1]}" if len(seeds) > 1 else f"{seeds[0]}"
     return [
-        f"{questions:,} questions, {' to '.join(map(str, seeds[:: max(1, len(seeds) - 1)]))} seed{plural} a method.",
+        f"{methods[0].summary.questions:,} questions, {counts} seed{'' if seeds == [1] else 's'} a method.",
         f"Mode: {'; '.join(_groups(methods, _asked))}.",
         f"The answer latency is the clock's: {'; '.join(_groups(methods, _clock))}.",
         "Overlap is the share of the time spent writing that was hidden behind reading.",

@@ -1,6 +1,6 @@
 """The report's pictures: matplotlib's SVG, made to take the page's colours and to do without its fonts.
 
-    >>> pareto(summaries)
+    >>> pareto(methods)
     Picture(title='Accuracy against answer latency', svg='<svg ...', ...)
 
 A colour never says anything alone: methods differ in marker and dash as well, and every picture has its numbers beside it.
@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from adasr_trl.evaluation import tables as columns
-from adasr_trl.evaluation.summary import Summary
 from adasr_trl.evaluation.tables import Table, table
 from adasr_trl.report.gathering import Method, read_metrics
 
@@ -52,61 +51,61 @@ class Picture:
     numbers: Table
 
 
-def pareto(summaries: Mapping[str, Summary]) -> Picture:
-    """Accuracy with its interval against the median answer latency; a line joins what nothing beats in both."""
-    latency = {n: s.latency.answer_latency_seconds.median for n, s in summaries.items()}
-    unbeaten = _unbeaten({n: (latency[n], s.accuracy.mean) for n, s in summaries.items()})
+def pareto(methods: Sequence[Method]) -> Picture:
+    """Accuracy with its interval against the median answer latency; a line joins the methods that none beats in both."""
+    rows = [((method.name,), method.summary) for method in methods]
+    accuracies = [summary.accuracy for _, summary in rows]
+    latencies = [summary.latency.answer_latency_seconds.median for _, summary in rows]
+    points = [(seconds, each.mean) for seconds, each in zip(latencies, accuracies, strict=True)]
+    unbeaten = _unbeaten(points)
 
     def draw(axes: Any) -> None:
-        steps = sorted((latency[name], summaries[name].accuracy.mean) for name in unbeaten)
-        if len(steps) > 1:
-            axes.step(*zip(*steps, strict=True), where="post", color=INK, lw=0.8, ls=":", zorder=0)
-        for n, (name, summary) in enumerate(summaries.items()):
-            accuracy = summary.accuracy
+        if len(unbeaten) > 1:
+            steps = zip(*sorted(unbeaten), strict=True)
+            axes.step(*steps, where="post", color=INK, lw=0.8, ls=":", zorder=0)
+        for n, (seconds, accuracy) in enumerate(zip(latencies, accuracies, strict=True)):
             spread = [[accuracy.mean - accuracy.low], [accuracy.high - accuracy.mean]]
-            style = {"color": COLOURS[n % 6], "marker": MARKERS[n % 6], "capsize": 3}
-            where = ([latency[name]], [accuracy.mean])
-            axes.errorbar(*where, yerr=spread, ls="", label=_label(name), **style)
+            style = {"color": COLOURS[n % 6], "marker": MARKERS[n % 6], "capsize": 3, "ls": ""}
+            label = _label(methods[n].name)
+            axes.errorbar([seconds], [accuracy.mean], yerr=spread, label=label, **style)
         axes.set_xlabel("median answer latency, s (further left is better)")
         axes.set_ylabel("accuracy (higher is better)")
         axes.set_xlim(left=0)
         axes.set_ylim(bottom=0)
         _legend(axes)
 
-    rows = [([name], summary) for name, summary in summaries.items()]
-    beaten = ["no" if name in unbeaten else "yes" for name in summaries]
-    numbers = table(["method"], rows, (columns.LATENCY_MEDIAN, columns.ACCURACY))
+    numbers = table(("method",), rows, (columns.LATENCY_MEDIAN, columns.ACCURACY))
+    beaten = ["no" if point in unbeaten else "yes" for point in points]
     numbers = numbers.with_column("beaten in both by another", beaten)
     return Picture("Accuracy against answer latency", _svg(draw, "pareto"), numbers)
 
 
-def _unbeaten(points: Mapping[str, tuple[float, float]]) -> set[str]:
-    """Names whose seconds and accuracy no other has as low and as high, with one of them better."""
-    return {
-        name
-        for name, (seconds, accuracy) in points.items()
+def _unbeaten(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+    """Those of seconds and accuracy that no other point beats: as good in both, and better in one."""
+    return [
+        (seconds, accuracy)
+        for seconds, accuracy in points
         if not any(
-            other <= seconds and higher >= accuracy and (other, higher) != (seconds, accuracy)
-            for other, higher in points.values()
+            x <= seconds and y >= accuracy and (x, y) != (seconds, accuracy) for x, y in points
         )
-    }
+    ]
 
 
-def lengths(summaries: Mapping[str, Summary]) -> Picture:
+def lengths(methods: Sequence[Method]) -> Picture:
     """Mean tokens by phase."""
+    rows = [((method.name,), method.summary) for method in methods]
 
     def draw(axes: Any) -> None:
-        names = [_label(name) for name in summaries]
-        streaming = [summary.streaming_tokens for summary in summaries.values()]
-        deep = [summary.deep_tokens for summary in summaries.values()]
+        names = [_label(method.name) for method in methods]
+        streaming = [summary.streaming_tokens for _, summary in rows]
+        deep = [summary.deep_tokens for _, summary in rows]
         axes.barh(names, streaming, color=COLOURS[4], label="streaming")
         axes.barh(names, deep, left=streaming, color=COLOURS[1], hatch="///", label="deep")
         axes.invert_yaxis()
         axes.set_xlabel("mean tokens a question")
         _legend(axes)
 
-    rows = [([name], summary) for name, summary in summaries.items()]
-    numbers = table(["method"], rows, (columns.STREAMING_TOKENS, columns.DEEP_TOKENS))
+    numbers = table(("method",), rows, (columns.STREAMING_TOKENS, columns.DEEP_TOKENS))
     return Picture("Length of each phase", _svg(draw, "lengths"), numbers)
 
 

@@ -8,7 +8,7 @@ Questions are there once for all runs. Times are the clock's, in seconds, rounde
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import islice
 
 from adasr_trl.artifacts.names import EPISODES_FILE
@@ -18,32 +18,28 @@ from adasr_trl.core.episode import Episode, read_episodes
 from adasr_trl.core.rollout import Rollout
 from adasr_trl.core.safe_text import visible
 from adasr_trl.evaluation.outcome import Outcome
-from adasr_trl.evaluation.summary import Runs
+from adasr_trl.evaluation.records import load_rollouts
 from adasr_trl.report.gathering import Method
 
 
-def trajectories(
-    methods: Sequence[Method], outcomes: Mapping[str, Runs], most: int
-) -> dict[str, object]:
+def trajectories(methods: Sequence[Method], most: int) -> dict[str, object]:
     """The first ``most`` questions, and their rollouts by every run with their outcomes."""
-    episodes = read_episodes(methods[0].records(0) / EPISODES_FILE)
+    episodes = read_episodes(methods[0].runs[0] / methods[0].folder / EPISODES_FILE)
     return {
         "questions": [_question(episode) for episode in islice(episodes, most)],
         "runs": [
-            {"name": name, "rollouts": list(islice(_rollouts(method, seed, judged), most))}
+            {"name": name, "rollouts": list(islice(_rollouts(method, seed), most))}
             for method in methods
-            for seed, (name, judged) in enumerate(
-                zip(method.run_names(), outcomes[method.name], strict=True)
-            )
+            for seed, name in enumerate(method.run_names())
         ],
     }
 
 
-def _rollouts(
-    method: Method, seed: int, outcomes: Sequence[Outcome]
-) -> Iterator[dict[str, object]]:
-    clock = load_streaming(method.runs[seed]).clock
-    for (rollout, episode), outcome in zip(method.rollouts(seed), outcomes, strict=True):
+def _rollouts(method: Method, seed: int) -> Iterator[dict[str, object]]:
+    run = method.runs[seed]
+    records = load_rollouts(run / method.folder, method.setting)
+    clock = load_streaming(run).clock
+    for (rollout, episode), outcome in zip(records, method.outcomes[seed], strict=True):
         yield _trajectory(rollout, episode, outcome, clock)
 
 
