@@ -18,7 +18,7 @@ from adasr_trl.core.clock import Clock, timeline
 from adasr_trl.core.episode import AnswerType, Episode, Source
 from adasr_trl.core.protocol import Phase
 from adasr_trl.core.rollout import Rollout
-from adasr_trl.evaluation.arrivals import Pace, paced
+from adasr_trl.evaluation.clocks import Pace, paced
 from adasr_trl.evaluation.lagging import second_delays
 from support.timelines import beside, build
 

@@ -11,14 +11,12 @@ from adasr_trl.config.eval_section import ClockSection, EvalConfig
 from adasr_trl.config.sections import ModelConfig
 from adasr_trl.core.clock import Clock
 from adasr_trl.core.protocol import Ending, Mode
-from adasr_trl.evaluation.arrivals import Pace
-from adasr_trl.evaluation.clocks import PacedClock
+from adasr_trl.evaluation.clocks import Pace, PacedClock
 from adasr_trl.evaluation.intervals import Interval, wilson_interval
 from adasr_trl.evaluation.outcome import Latencies, Outcome
 from adasr_trl.evaluation.page import Findings, markdown_of, pairs_of, shown_pairs
-from adasr_trl.evaluation.plan import EvaluationPlan, Questions
+from adasr_trl.evaluation.plan import EvaluationPlan, Questions, Suite
 from adasr_trl.evaluation.settings import Condition, Setting
-from adasr_trl.evaluation.suite import Suite
 from adasr_trl.evaluation.summary import (
     pass_at_k,
     summarise_samples,
@@ -154,7 +152,7 @@ def suite_of(rows, tmp_path, **config) -> Suite:
     section = EvalConfig(runs=runs, output_dir=str(tmp_path), **config)
     asked = Questions("", tmp_path / "test.jsonl", 4)
     plans = {
-        (run, "test"): EvaluationPlan(ModelConfig(path=path), asked, (), 0, {})
+        (run, "test"): EvaluationPlan(ModelConfig(path=path), asked, (), 0)
         for run, path in runs.items()
     }
     return Suite(section, plans, tuple(rows), tmp_path)

@@ -25,8 +25,7 @@ from adasr_trl.core.episode import Episode
 from adasr_trl.core.number_reading import latest_number
 from adasr_trl.core.protocol import Ending, Mode, Phase
 from adasr_trl.core.rollout import Rollout
-from adasr_trl.evaluation.arrivals import paced
-from adasr_trl.evaluation.clocks import PacedClock
+from adasr_trl.evaluation.clocks import PacedClock, paced
 from adasr_trl.evaluation.lagging import lags, second_delays, word_delays
 
 if TYPE_CHECKING:
@@ -123,13 +122,14 @@ class Judge:
             )
         skips = tuple(ending is Ending.SKIP for ending in rollout.thought_endings)
         trace = [not thought.strip() for thought in episode.thoughts or ()]
-        number, trace_number = (
-            latest_number(rollout.thoughts),
-            _trace_number(episode.thoughts or ()),
-        )
-        known = number is not None and trace_number is not None
-        counts = self._count(rollout, episode, mode)
-        lagging, adaptive_lagging = _word_lags(rollout, episode, counts)
+        first, trace_length, (lagging, adaptive_lagging) = None, None, (None, None)
+        if self._codec is not None:
+            first = first_answer_token(rollout, mode, self._codec)
+            if episode.thoughts is not None:
+                trace_length = self._trace_tokens(episode, mode, self._codec)
+            words = tuple(itertools.accumulate(map(spoken_words, episode.chunks)))
+            delays = word_delays(rollout, words)
+            lagging, adaptive_lagging = lags(delays, words[-1], trace_length)
         return Outcome(
             right=rollout.ending is Ending.ANSWERED
             and is_right(rollout.answer, episode.answer, episode.answer_type),
@@ -138,27 +138,14 @@ class Judge:
             ending=rollout.ending,
             skips=skips,
             trace_skips=tuple(trace[: len(skips)]),
-            latencies=tuple(_latencies(rollout, episode, each, counts) for each in self._clocks),
+            latencies=tuple(
+                _latencies(rollout, episode, clock, first, trace_length) for clock in self._clocks
+            ),
             tags=episode.tags,
-            stream_right=number == trace_number if known else None,
+            stream_right=_stream_right(rollout, episode),
             lagging=lagging,
             adaptive_lagging=adaptive_lagging,
         )
-
-    def _count(self, rollout: Rollout, episode: Episode, mode: Mode) -> _TokenCounts | None:
-        if self._codec is None:
-            return None
-        has_trace = episode.thoughts is not None
-        trace = self._trace_tokens(episode, mode, self._codec) if has_trace else None
-        return _TokenCounts(first_answer_token(rollout, mode, self._codec), trace)
-
-
-@dataclass(frozen=True, slots=True)
-class _TokenCounts:
-    """The DEEP token, counted from 1, with which the answer begins; and the length of the episode's trace."""
-
-    first_answer: int
-    trace: int | None
 
 
 def first_answer_token(rollout: Rollout, mode: Mode, codec: Codec) -> int:
@@ -191,25 +178,25 @@ def trace_tokens(episode: Episode, mode: Mode, codec: Codec) -> int:
     )
 
 
-def _word_lags(
-    rollout: Rollout, episode: Episode, counts: _TokenCounts | None
-) -> tuple[float | None, float | None]:
-    if counts is None:
-        return None, None
-    words = tuple(itertools.accumulate(map(spoken_words, episode.chunks)))
-    return lags(word_delays(rollout, words), words[-1], counts.trace)
+def _stream_right(rollout: Rollout, episode: Episode) -> bool | None:
+    own, trace = latest_number(rollout.thoughts), _trace_number(episode.thoughts or ())
+    return None if own is None or trace is None else own == trace
 
 
 def _latencies(
-    rollout: Rollout, episode: Episode, paced_clock: PacedClock, counts: _TokenCounts | None
+    rollout: Rollout,
+    episode: Episode,
+    paced_clock: PacedClock,
+    first_token: int | None,
+    trace_length: int | None,
 ) -> Latencies:
     clock = paced_clock.clock
     line = timeline(rollout, paced(episode, clock, paced_clock.pace), clock)
     first, lagging, adaptive_lagging = None, None, None
-    if counts is not None:
-        first = first_answer_seconds(rollout, line, clock, counts.first_answer)
+    if first_token is not None:
+        first = first_answer_seconds(rollout, line, clock, first_token)
         delays = second_delays(rollout, line, clock)
-        lagging, adaptive_lagging = lags(delays, line.arrival_seconds[-1], counts.trace)
+        lagging, adaptive_lagging = lags(delays, line.arrival_seconds[-1], trace_length)
     return Latencies(
         backlog_seconds=line.backlog_seconds,
         answer_latency_seconds=line.answer_latency_seconds,

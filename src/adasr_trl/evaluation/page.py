@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from adasr_trl.config.eval_section import POOLED, ClockSection
 from adasr_trl.evaluation import tables as columns
 from adasr_trl.evaluation.clocks import PacedClock, rates
+from adasr_trl.evaluation.plan import Suite
 from adasr_trl.evaluation.settings import Condition
-from adasr_trl.evaluation.suite import Suite
 from adasr_trl.evaluation.summary import PairedDifference, QuestionValues, Summary
 from adasr_trl.evaluation.tables import table
 

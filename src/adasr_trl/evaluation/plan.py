@@ -1,23 +1,29 @@
-"""Records that an evaluation makes of one run on one set of questions, checked before a model is loaded.
+"""Plan of an evaluation: several runs on several sets of questions, checked before any model is loaded.
 
->>> questions = Questions("", Path("data/tiny/test.jsonl"), 500)
->>> plan = make_plan(ModelConfig(path="runs/tiny/hrpo"), questions, settings_of(config, config.modes), seed=0)
->>> plan.folder, len(plan.missing)
-(PosixPath('runs/tiny/hrpo/eval'), 2)
+>>> suite = plan_suite(models, data, config)
+>>> suite.conditions[0].label, suite.plans["sft", "test"].folder, len(suite.plans["sft", "test"].missing)
+('sft, streaming, greedy', PosixPath('runs/tiny/seed-0/sft/eval'), 2)
 """
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Mapping, Sequence
+import itertools
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 
 from adasr_trl.artifacts import directory
 from adasr_trl.artifacts.names import eval_folder
 from adasr_trl.artifacts.saved_config import load_streaming
-from adasr_trl.config.sections import ModelConfig
-from adasr_trl.evaluation.settings import Setting
+from adasr_trl.config.eval_section import EvalConfig
+from adasr_trl.config.sections import DataConfig, ModelConfig
+from adasr_trl.core.answers import check_gold
+from adasr_trl.core.episode import Episode, EpisodeError, read_episodes
+from adasr_trl.core.errors import UserError
+from adasr_trl.evaluation.settings import Condition, Setting, settings_of
+
+TABLE, DATA = "table.md", "table.json"
 
 
 @dataclass(frozen=True)
@@ -44,14 +50,12 @@ class EvaluationPlan:
         questions: The questions.
         settings: How they are put.
         seed: Seed for sampled decoding.
-        identity: What the records depend on, beside their setting.
     """
 
     model: ModelConfig
     questions: Questions
     settings: tuple[Setting, ...]
     seed: int
-    identity: Mapping[str, object]
 
     @property
     def run(self) -> Path:
@@ -60,13 +64,29 @@ class EvaluationPlan:
 
     @property
     def folder(self) -> Path:
-        """Where the records go."""
+        """Folder of the records."""
         return self.run / eval_folder(self.questions.name)
 
     @property
     def missing(self) -> tuple[Setting, ...]:
         """The settings without whole records."""
         return tuple(s for s in self.settings if not (self.folder / s.file).is_file())
+
+    @cached_property
+    def identity(self) -> dict[str, object]:
+        """What the records depend on, beside their setting."""
+        # The settings of an earlier evaluation do not matter: each has a file of its own.
+        before = directory.read_identity(self.folder).get("eval")
+        quantization = self.model.quantization
+        return {
+            "command": "eval",
+            "run": directory.input_digest(self.run),
+            "test": directory.input_digest(self.questions.path),
+            "questions": self.questions.count,
+            "eval": {**(before if isinstance(before, dict) else {}), "seed": self.seed},
+            "dtype": self.model.dtype,
+            **({"quantization": asdict(quantization)} if quantization else {}),
+        }
 
     def left(self, existing: directory.Existing) -> int:
         """Rollouts still to be made; a RunDirectoryError where ``existing`` forbids them."""
@@ -78,31 +98,124 @@ class EvaluationPlan:
         return self.questions.count * len(partial) - done
 
 
-def make_plan(
-    model: ModelConfig, questions: Questions, settings: Sequence[Setting], seed: int
-) -> EvaluationPlan:
-    """The plan, checked as far as is possible without loading the model.
+@dataclass(frozen=True)
+class Suite:
+    """Everything that is to be evaluated.
+
+    Attributes:
+        config: The section of the configuration.
+        plans: Each run on each set of questions, by their names.
+        conditions: The rows of the table.
+        output: Folder of the table.
+    """
+
+    config: EvalConfig
+    plans: Mapping[tuple[str, str], EvaluationPlan]
+    conditions: tuple[Condition, ...]
+    output: Path
+
+    @property
+    def runs(self) -> tuple[str, ...]:
+        """Names of the runs."""
+        return tuple(dict.fromkeys(run for run, _ in self.plans))
+
+    @property
+    def tests(self) -> tuple[str, ...]:
+        """Names of the sets of questions."""
+        return tuple(dict.fromkeys(test for _, test in self.plans))
+
+
+def plan_suite(models: Mapping[str, ModelConfig], data: DataConfig, config: EvalConfig) -> Suite:
+    """The plan, with runs, questions and clocks checked.
 
     Raises:
-        UserError: The run is not finished, or lacks its protocol.
+        UserError: An unfinished run, a file that is missing or cannot be used, or two names of the same thing.
     """
-    run = Path(model.path or "")
-    if not directory.is_complete(run):
-        raise directory.RunDirectoryError(
-            f"{run}: not a finished run; train it first (adasr sft, grpo, hrpo)."
-        )
-    load_streaming(run)
-    identity: dict[str, object] = {
-        "command": "eval",
-        "run": directory.input_digest(run),
-        "test": directory.input_digest(questions.path),
-        "questions": questions.count,
-        "eval": {"seed": seed},
-        "dtype": model.dtype,
-        **({"quantization": asdict(model.quantization)} if model.quantization else {}),
+    _refuse_same("eval.runs", {name: str(model.path) for name, model in models.items()})
+    by_test = _questions(data, config)
+    for path in (Path(model.path or "") for model in models.values()):
+        if not directory.is_complete(path):
+            raise directory.RunDirectoryError(
+                f"{path}: not a finished run; train it first (adasr sft, grpo, hrpo)."
+            )
+    _check_clocks(models, config)
+    settings = {run: settings_of(config, config.modes_of(run)) for run in models}
+    plans = {
+        (run, test): EvaluationPlan(model, questions, settings[run], config.seed)
+        for run, model in models.items()
+        for test, questions in by_test.items()
     }
-    plan = EvaluationPlan(model, questions, tuple(settings), seed, identity)
-    # Which settings were asked for then does not matter: each has a file of its own.
-    before = directory.read_identity(plan.folder).get("eval")
-    same = {**before, "seed": seed} if isinstance(before, dict) else {"seed": seed}
-    return dataclasses.replace(plan, identity={**identity, "eval": same})
+    conditions = tuple(
+        Condition(run, setting, config.samples if setting.temperature else 1)
+        for run in models
+        for setting in settings[run]
+        if setting.sample == 0
+    )
+    output = Path(config.output_dir) if config.output_dir else next(iter(plans.values())).folder
+    _check_output(output)
+    return Suite(config, plans, conditions, output)
+
+
+def _check_output(output: Path) -> None:
+    """Refuse a folder whose table another command wrote, such as that of ``compare``."""
+    table = output / DATA
+    if table.is_file() and '"digest"' not in table.read_text(encoding="utf-8", errors="replace"):
+        raise UserError(
+            f"eval.output_dir: {table} is the table of another command (adasr compare), which would be replaced; name "
+            f"another folder."
+        )
+
+
+def _questions(data: DataConfig, config: EvalConfig) -> dict[str, Questions]:
+    """Every set of questions by its name in the table; each of them is read once, to check it."""
+    files = {config.main_test: data.test} if data.test else {}
+    files |= config.tests
+    if not files:
+        raise EpisodeError(
+            "data.test: evaluation needs a file of unseen episodes; set it, or eval.tests."
+        )
+    _refuse_same("eval.tests", files)
+    folders = {config.main_test: config.name} if data.test else {}
+    return {
+        name: Questions(folders.get(name, name), Path(path), _count(Path(path), config))
+        for name, path in files.items()
+    }
+
+
+def _count(path: Path, config: EvalConfig) -> int:
+    recorded = [name for name, clock in config.clocks.items() if clock.arrivals == "recorded"]
+
+    def check(episode: Episode) -> None:
+        check_gold(episode.answer, episode.answer_type)
+        if recorded and episode.arrival_seconds is None:
+            raise EpisodeError(
+                f"episode {episode.id!r} has no arrival_seconds, which eval.clocks.{recorded[0]}.arrivals: recorded "
+                f"needs; use auto or words."
+            )
+
+    return sum(1 for _ in itertools.islice(read_episodes(path, check), config.max_questions))
+
+
+def _refuse_same(key: str, paths: Mapping[str, str]) -> None:
+    """Refuse two names of one file or folder: they would have the same records, or count questions twice."""
+    seen: dict[Path, str] = {}
+    for name, path in paths.items():
+        before = seen.setdefault(Path(path).resolve(), name)
+        if before != name:
+            raise UserError(f"{key}: {before} and {name} are both {path}; leave one of them out.")
+
+
+def _check_clocks(models: Mapping[str, ModelConfig], config: EvalConfig) -> None:
+    """Refuse a clock that would not be the same for all runs, since it leaves to them what they differ in."""
+    own = {name: load_streaming(Path(model.path or "")).clock for name, model in models.items()}
+    first = next(iter(own))
+    for clock, section in config.named_clocks.items():
+        left = {"words_per_minute"} if section.device == "measured" else set(vars(own[first]))
+        for key in sorted(left - set(section.given)):
+            for name, other in own.items():
+                a, b = vars(own[first])[key], vars(other)[key]
+                if a != b:
+                    raise UserError(
+                        f"eval.clocks.{clock}: {key} is not set, and {first} has {a:g} in its streaming.json, {name} "
+                        f"{b:g}; set it."
+                    )

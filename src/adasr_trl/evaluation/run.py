@@ -24,9 +24,9 @@ from adasr_trl.core.files import write_text
 from adasr_trl.evaluation.clocks import PacedClock, clocks_of
 from adasr_trl.evaluation.outcome import Judge
 from adasr_trl.evaluation.page import Findings, markdown_of, pairs_of
+from adasr_trl.evaluation.plan import DATA, TABLE, Suite, plan_suite
 from adasr_trl.evaluation.records import Progress, engines_of, load_outcomes, record
 from adasr_trl.evaluation.settings import Condition
-from adasr_trl.evaluation.suite import DATA, TABLE, Suite, plan_suite
 from adasr_trl.evaluation.summary import (
     QuestionValues,
     Runs,
@@ -57,7 +57,7 @@ def evaluate(
     for run in suite.runs:
         engine_of = engines_of(models[run])
         for test in suite.tests:
-            record(suite.plan(run, test), existing, engine_of, progress)
+            record(suite.plans[run, test], existing, engine_of, progress)
     digest = _digest(suite)
     if _is_current(suite, digest):
         logger.info("%s is complete", suite.output / TABLE)
@@ -75,7 +75,7 @@ def find(suite: Suite) -> Findings:
     from adasr_trl.models.loading import load_policy
 
     config = suite.config
-    first_plans = {run: suite.plan(run, suite.tests[0]) for run in suite.runs}
+    first_plans = {run: suite.plans[run, suite.tests[0]] for run in suite.runs}
     clocks = {run: clocks_of(plan.run, config.named_clocks) for run, plan in first_plans.items()}
     judges = {
         run: Judge(tuple(clocks[run].values()), load_policy(plan.model).codec)
@@ -101,7 +101,7 @@ def _outcomes(suite: Suite, condition: Condition, judge: Judge) -> dict[str, Run
     """The outcomes of one row for each set of questions, and for all together if there are several."""
     outcomes: dict[str, Runs] = {}
     for test in suite.tests:
-        folder = suite.plan(condition.run, test).folder
+        folder = suite.plans[condition.run, test].folder
         outcomes[test] = [load_outcomes(folder, s, judge) for s in condition.settings]
     if len(suite.tests) > 1:
         by_sample = zip(*outcomes.values(), strict=True)
@@ -132,9 +132,9 @@ def _plain(suite: Suite, findings: Findings, digest: str) -> dict[str, object]:
     """The findings as JSON."""
     return {
         "digest": digest,
-        "runs": {run: str(suite.plan(run, suite.tests[0]).run) for run in suite.runs},
+        "runs": {run: str(suite.plans[run, suite.tests[0]].run) for run in suite.runs},
         "tests": {
-            test: str(suite.plan(suite.runs[0], test).questions.path) for test in suite.tests
+            test: str(suite.plans[suite.runs[0], test].questions.path) for test in suite.tests
         },
         "clocks": {
             run: {name: _plain_clock(clock) for name, clock in clocks.items()}

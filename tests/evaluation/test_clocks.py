@@ -11,7 +11,7 @@ import pytest
 
 from adasr_trl.core.clock import Clock
 from adasr_trl.core.episode import AnswerType, Episode, EpisodeError, Source
-from adasr_trl.evaluation.arrivals import Pace, Times, paced
+from adasr_trl.evaluation.clocks import Pace, Times, paced
 
 # 60 words a minute: 2, 1, 3, 1 and 2 words arrive at 2, 3, 6, 7 and 9 s.
 CLOCK = Clock(words_per_minute=60.0)
