@@ -37,19 +37,12 @@ class Times(Enum):
 
 @dataclass(frozen=True)
 class Pace:
-    """Unevenness of arrivals.
+    """Unevenness of arrivals."""
 
-    Attributes:
-        times: The even times.
-        jitter: Each gap is multiplied by exp(jitter * z - jitter^2 / 2) with z normal, which is 1 in the mean.
-        burst: Number of chunks that come at once, with the last of them; the last burst may have fewer.
-        seed: Seed of the jitter.
-    """
-
-    times: Times = Times.AUTO
-    jitter: float = 0.0
-    burst: int = 1
-    seed: int = 0
+    times: Times = Times.AUTO  # the even times
+    jitter: float = 0.0  # each gap times exp(jitter z - jitter^2 / 2), z normal: 1 in the mean
+    burst: int = 1  # so many chunks come at once, with the last of them
+    seed: int = 0  # seed of the jitter
 
 
 @dataclass(frozen=True)

@@ -43,17 +43,11 @@ class Interval:
 
 @dataclass(frozen=True)
 class McNemar:
-    """The discordant pairs of two runs and the exact test of "neither is better".
+    """The discordant pairs of two runs and the exact test of "neither is better"."""
 
-    Attributes:
-        n01: Questions that the first run got wrong and the second right.
-        n10: Questions that the first run got right and the second wrong.
-        p: Two-sided exact binomial p-value; 1 where the runs never differ.
-    """
-
-    n01: int
-    n10: int
-    p: float
+    n01: int  # questions that the first run got wrong and the second right
+    n10: int  # questions that the first run got right and the second wrong
+    p: float  # two-sided exact binomial p-value; 1 where the runs never differ
 
 
 def wilson_interval(successes: int, n: int, z: float = 1.959964) -> tuple[float, float]:

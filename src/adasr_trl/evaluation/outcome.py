@@ -37,56 +37,33 @@ _trace_number = lru_cache(maxsize=10_000)(latest_number)  # a trace recurs in ev
 
 @dataclass(frozen=True, slots=True)
 class Latencies:
-    """One rollout by one clock, in seconds from the last chunk's arrival.
+    """One rollout by one clock, in seconds from the last chunk's arrival."""
 
-    Attributes:
-        backlog_seconds: Thinking left when the last chunk had arrived.
-        answer_latency_seconds: To the last token of the answer's value; the backlog is a part of it.
-        end_seconds: To the last token of all.
-        overlap: Share of the writing that was hidden behind reading.
-        first_seconds: To the first token of the answer; None without a codec.
-        lagging: AL in seconds; None without a codec.
-        adaptive_lagging: LAAL in seconds; None without a codec or a trace.
-    """
-
-    backlog_seconds: float
-    answer_latency_seconds: float
-    end_seconds: float
-    overlap: float
-    first_seconds: float | None = None
-    lagging: float | None = None
-    adaptive_lagging: float | None = None
+    backlog_seconds: float  # thinking left when the last chunk had arrived
+    answer_latency_seconds: float  # to the last token of the answer's value, backlog included
+    end_seconds: float  # to the last token of all
+    overlap: float  # share of the writing that was hidden behind reading
+    first_seconds: float | None = None  # to the first token of the answer; None without a codec
+    lagging: float | None = None  # AL in seconds; None without a codec
+    adaptive_lagging: float | None = None  # LAAL in seconds; None without a codec or a trace
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """One rollout over C chunks.
+    """One rollout over C chunks."""
 
-    Attributes:
-        right: Whether it delivered the gold answer.
-        streaming_tokens: Sampled tokens of its thoughts, end markers and skips included.
-        deep_tokens: Sampled tokens of the deep part, the answer and the end of sequence included.
-        ending: How the rollout ended.
-        skips: Whether the model skipped, for each chunk where it had the choice. (C)
-        trace_skips: Whether the episode's trace skips, for the same chunks; empty without a trace. (C)
-        latencies: By each clock.
-        tags: The episode's labels.
-        stream_right: Whether the last number of its thoughts is that of the trace; None where one of them has none.
-        lagging: AL in words; None without a codec.
-        adaptive_lagging: LAAL in words; None without a codec or a trace.
-    """
-
-    right: bool
-    streaming_tokens: int
-    deep_tokens: int
+    right: bool  # whether it delivered the gold answer
+    streaming_tokens: int  # sampled tokens of its thoughts, end markers and skips included
+    deep_tokens: int  # sampled tokens of the deep part, the answer and the end of sequence included
     ending: Ending
-    skips: tuple[bool, ...]
-    trace_skips: tuple[bool, ...]
-    latencies: tuple[Latencies, ...]
-    tags: tuple[str, ...] = ()
+    skips: tuple[bool, ...]  # of the model, for each chunk where it had the choice (C)
+    trace_skips: tuple[bool, ...]  # of the trace, for the same chunks; empty without one (C)
+    latencies: tuple[Latencies, ...]  # by each clock
+    tags: tuple[str, ...] = ()  # the episode's labels
+    # Whether the last number of its thoughts is that of the trace; None where one of them has none.
     stream_right: bool | None = None
-    lagging: float | None = None
-    adaptive_lagging: float | None = None
+    lagging: float | None = None  # AL in words; None without a codec
+    adaptive_lagging: float | None = None  # LAAL in words; None without a codec or a trace
 
     @property
     def total_tokens(self) -> int:

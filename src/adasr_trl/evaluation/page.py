@@ -36,17 +36,12 @@ DIFFERENCES = (
 
 @dataclass(frozen=True)
 class Findings:
-    """The numbers of a suite.
+    """The numbers of a suite."""
 
-    Attributes:
-        summaries: Of each row, by set of questions; the last one is all of them together, if there are several.
-        pairs: Differences of any two rows, by set of questions.
-        clocks: The clocks of each run.
-    """
-
+    # By set of questions; the last one is all of them together, if there are several.
     summaries: Mapping[str, Mapping[Condition, Summary]]
-    pairs: Mapping[str, Pairs]
-    clocks: Mapping[str, Mapping[str, PacedClock]]
+    pairs: Mapping[str, Pairs]  # differences of any two rows, by set of questions
+    clocks: Mapping[str, Mapping[str, PacedClock]]  # by run
 
 
 def pairs_of(values: Mapping[Condition, QuestionValues], resamples: int) -> Pairs:

@@ -28,34 +28,21 @@ TABLE, DATA = "table.md", "table.json"
 
 @dataclass(frozen=True)
 class Questions:
-    """A set of questions.
+    """A set of questions."""
 
-    Attributes:
-        name: "" for a run's main one.
-        path: JSON Lines file of unseen episodes.
-        count: Number of questions asked, from the start of the file.
-    """
-
-    name: str
-    path: Path
-    count: int
+    name: str  # "" for a run's main one
+    path: Path  # JSON Lines file of unseen episodes
+    count: int  # number of questions asked, from the start of the file
 
 
 @dataclass(frozen=True)
 class EvaluationPlan:
-    """One run on one set of questions.
+    """One run on one set of questions."""
 
-    Attributes:
-        model: The finished run (``path``) and the precision to run it in.
-        questions: The questions.
-        settings: How they are put.
-        seed: Seed for sampled decoding.
-    """
-
-    model: ModelConfig
+    model: ModelConfig  # the finished run (``path``) and the precision to run it in
     questions: Questions
     settings: tuple[Setting, ...]
-    seed: int
+    seed: int  # seed for sampled decoding
 
     @property
     def run(self) -> Path:
@@ -100,19 +87,12 @@ class EvaluationPlan:
 
 @dataclass(frozen=True)
 class Suite:
-    """Everything that is to be evaluated.
+    """Everything that is to be evaluated."""
 
-    Attributes:
-        config: The section of the configuration.
-        plans: Each run on each set of questions, by their names.
-        conditions: The rows of the table.
-        output: Folder of the table.
-    """
-
-    config: EvalConfig
-    plans: Mapping[tuple[str, str], EvaluationPlan]
-    conditions: tuple[Condition, ...]
-    output: Path
+    config: EvalConfig  # the section of the configuration
+    plans: Mapping[tuple[str, str], EvaluationPlan]  # by run and set of questions
+    conditions: tuple[Condition, ...]  # the rows of the table
+    output: Path  # folder of the table
 
     @property
     def runs(self) -> tuple[str, ...]:

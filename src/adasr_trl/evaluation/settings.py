@@ -21,19 +21,12 @@ from adasr_trl.core.protocol import Mode
 
 @dataclass(frozen=True)
 class Setting:
-    """How questions are put.
+    """How questions are put."""
 
-    Attributes:
-        mode: Streaming, read-then-think, or streaming with a part taken away.
-        temperature: 0 is greedy.
-        layout: Layout in place of the one that the model was taught; None keeps that.
-        sample: Index among several rollouts of each question.
-    """
-
-    mode: Mode
-    temperature: float
-    layout: LayoutName | None = None
-    sample: int = 0
+    mode: Mode  # streaming, read-then-think, or streaming with a part taken away
+    temperature: float  # 0 is greedy
+    layout: LayoutName | None = None  # in place of the trained one
+    sample: int = 0  # index among several rollouts of each question
 
     @property
     def name(self) -> str:
@@ -61,17 +54,11 @@ class Setting:
 
 @dataclass(frozen=True)
 class Condition:
-    """A run in one setting, all samples together: one row of a table.
-
-    Attributes:
-        run: The run's name.
-        setting: The setting of the first sample.
-        samples: Rollouts of each question.
-    """
+    """A run in one setting, all samples together: one row of a table."""
 
     run: str
-    setting: Setting
-    samples: int = 1
+    setting: Setting  # the setting of the first sample
+    samples: int = 1  # rollouts of each question
 
     @property
     def settings(self) -> tuple[Setting, ...]:

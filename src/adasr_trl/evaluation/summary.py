@@ -63,45 +63,25 @@ class LatencySummary:
 
 @dataclass(frozen=True)
 class Summary:
-    """One row of a table.
+    """One row of a table."""
 
-    Attributes:
-        questions: Number of questions.
-        samples: Rollouts of each, by one model or by those of several seeds.
-        accuracy: Share of right rollouts, with its 95 % interval.
-        accuracies: The share of each seed or sample.
-        pass_at: k to the chance that one of k samples is right; empty for a single sample.
-        streaming_tokens: Mean sampled tokens of the thoughts.
-        deep_tokens: Mean sampled tokens of the deep part.
-        total_tokens: The sum of both.
-        skip_rate: Mean share of chunks after which the model chose to skip; None where it had no choice.
-        skip_precision: Share of the skips that the trace makes too, over all chunks; None without skips or traces.
-        skip_recall: Share of the trace's skips that the model made too.
-        answered: Share of rollouts that ended in an answer.
-        out_of_tokens: Share that was cut off.
-        malformed: Share that broke the grammar.
-        lagging_words: Mean AL in words.
-        adaptive_lagging_words: Mean LAAL in words, of rollouts on episodes with a trace.
-        clocks: By each clock.
-    """
-
-    questions: int
-    samples: int
-    accuracy: Interval
-    accuracies: tuple[float, ...]
-    pass_at: Mapping[int, float]
-    streaming_tokens: float
-    deep_tokens: float
-    total_tokens: float
-    skip_rate: float | None
-    skip_precision: float | None
-    skip_recall: float | None
-    answered: float
-    out_of_tokens: float
-    malformed: float
-    lagging_words: float | None
-    adaptive_lagging_words: float | None
-    clocks: Mapping[str, LatencySummary]
+    questions: int  # number of questions
+    samples: int  # rollouts of each, by one model or by those of several seeds
+    accuracy: Interval  # share of right rollouts, with its 95 % interval
+    accuracies: tuple[float, ...]  # the share of each seed or sample
+    pass_at: Mapping[int, float]  # chance that one of k samples is right; empty for one sample
+    streaming_tokens: float  # mean sampled tokens of the thoughts
+    deep_tokens: float  # mean sampled tokens of the deep part
+    total_tokens: float  # the sum of both
+    skip_rate: float | None  # mean share of skips in a rollout's choices; None without any
+    skip_precision: float | None  # share of the skips that the trace makes too; None without
+    skip_recall: float | None  # share of the trace's skips that the model made too
+    answered: float  # share of rollouts that ended in an answer
+    out_of_tokens: float  # share that was cut off
+    malformed: float  # share that broke the grammar
+    lagging_words: float | None  # mean AL in words
+    adaptive_lagging_words: float | None  # mean LAAL in words, of rollouts on episodes with a trace
+    clocks: Mapping[str, LatencySummary]  # by each clock
 
     @property
     def latency(self) -> LatencySummary:
@@ -148,15 +128,10 @@ def pass_at_k(n: int, c: int, k: int) -> float:
 
 @dataclass(frozen=True)
 class QuestionValues:
-    """What a paired difference needs of a row.
+    """What a paired difference needs of a row."""
 
-    Attributes:
-        measures: Values of each question, by the name of an outcome's attribute. (S, Q)
-        verdicts: Whether single rollouts were right, for McNemar's test. (N)
-    """
-
-    measures: Mapping[str, Values]
-    verdicts: array[int]
+    measures: Mapping[str, Values]  # by the name of an outcome's attribute (S, Q)
+    verdicts: array[int]  # whether single rollouts were right, for McNemar's test (N)
 
 
 def values_by_seed(seeds: Runs) -> QuestionValues:

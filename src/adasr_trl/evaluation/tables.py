@@ -37,17 +37,11 @@ class Table:
 
 @dataclass(frozen=True)
 class Column(Generic[T]):
-    """One column of a table whose rows are about a ``T``.
+    """One column of a table whose rows are about a ``T``."""
 
-    Attributes:
-        header: Its words.
-        value: Number, interval or text of a row; None is shown as "-".
-        form: Format specification of the value.
-    """
-
-    header: str
-    value: Callable[[T], object]
-    form: str = ""
+    header: str  # its words
+    value: Callable[[T], object]  # number, interval or text of a row; None is shown as "-"
+    form: str = ""  # format specification of the value
 
     def cell(self, row: T) -> str:
         """The value as text."""

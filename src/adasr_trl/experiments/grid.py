@@ -40,38 +40,24 @@ Extra = Mapping[str, Mapping[str, object]]  # settings of each command, over its
 
 @dataclass(frozen=True)
 class CompareSection:
-    """What a comparison runs.
+    """Runs of a comparison."""
 
-    Attributes:
-        output_dir: Folder of the seeds' runs.
-        sft: Configuration of SFT, also of read-then-think's.
-        hrpo: Configuration of HRPO.
-        grpo: Configuration of GRPO.
-        eval: Configuration of the evaluations.
-        quick: Settings that ``--quick`` lays over each command, by command.
-    """
-
-    output_dir: str
-    sft: str
-    hrpo: str
-    grpo: str
-    eval: str
-    quick: dict[str, Settings] = field(default_factory=dict)
+    output_dir: str  # folder of the seeds' runs
+    sft: str  # configuration of SFT, also of read-then-think's
+    hrpo: str  # configuration of HRPO
+    grpo: str  # configuration of GRPO
+    eval: str  # configuration of the evaluations
+    quick: dict[str, Settings] = field(default_factory=dict)  # --quick's settings, by command
 
 
 @dataclass(frozen=True, kw_only=True)
 class AblateSection(CompareSection):
-    """What an ablation runs and shows beside that.
+    """Runs of an ablation, and its tables."""
 
-    Attributes:
-        variants: Settings of each RL run over its configuration, by its name; ``command: grpo`` takes GRPO's.
-        tables: The comparisons.
-        tests: Further files of unseen episodes, by name.
-    """
-
+    # Settings of each RL run over its configuration, by its name; ``command: grpo`` takes GRPO's.
     variants: dict[str, Settings]
-    tables: tuple[TableSection, ...]
-    tests: dict[str, str] = field(default_factory=dict)
+    tables: tuple[TableSection, ...]  # the comparisons
+    tests: dict[str, str] = field(default_factory=dict)  # further files of unseen episodes, by name
 
     def __post_init__(self) -> None:
         """Refuse a table of runs that the grid does not have."""

@@ -60,32 +60,20 @@ CURVES = (
 
 @dataclass(frozen=True)
 class TableSection:
-    """One table of an ablation, as its configuration describes it.
+    """One table of an ablation, as its configuration describes it."""
 
-    Attributes:
-        name: Its place in a page, and in ``--tables``.
-        title: Its heading.
-        methods: Run names, in the order of the rows.
-        reference: The run that the others are compared with.
-        against: Another run that a run is compared with, by its name.
-        test: Name of its test file; "" for the configuration's own.
-        phases: Whether shares of right streams and answers follow.
-        tags: Whether rows by the episodes' tags follow.
-        held_out: Whether each run's best sampled accuracy on held-out training episodes follows, which chooses among
-            settings without a test question.
-        curves: Whether means over training steps follow.
-    """
-
-    name: str
-    title: str
-    methods: tuple[str, ...]
-    reference: str = "grpo"
-    against: dict[str, str] = field(default_factory=dict)
-    test: str = ""
-    phases: bool = False
-    tags: bool = False
+    name: str  # its place in a page, and in ``--tables``
+    title: str  # its heading
+    methods: tuple[str, ...]  # run names, in the order of the rows
+    reference: str = "grpo"  # the run that the others are compared with
+    against: dict[str, str] = field(default_factory=dict)  # other references, by name of the run
+    test: str = ""  # name of its test file; "" for the configuration's own
+    phases: bool = False  # whether shares of right streams and answers follow
+    tags: bool = False  # whether rows by the episodes' tags follow
+    # Whether each run's best sampled accuracy on held-out training episodes follows, which chooses
+    # among settings without a test question.
     held_out: bool = False
-    curves: bool = False
+    curves: bool = False  # whether means over training steps follow
 
     def __post_init__(self) -> None:
         """Refuse a comparison of a run that has no row."""
@@ -108,20 +96,13 @@ class TableSection:
 
 @dataclass(frozen=True)
 class Grid:
-    """Runs of several methods and seeds, and the command that made them.
+    """Runs of several methods and seeds, and the command that made them."""
 
-    Attributes:
-        root: Folder of the seeds.
-        seeds: The seeds.
-        command: The command, for the tables' footers.
-        parallel: Whether its runs were taught the parallel layout.
-        cache: Outcomes read so far, by method, temperature and test.
-    """
-
-    root: Path
+    root: Path  # folder of the seeds
     seeds: tuple[int, ...]
-    command: str = ""
-    parallel: bool = False
+    command: str = ""  # the command, for the tables' footers
+    parallel: bool = False  # whether its runs were taught the parallel layout
+    # Outcomes read so far, by method, temperature and test.
     cache: dict[tuple[str, float, str], Runs] = field(default_factory=dict, repr=False)
 
     def run(self, method: str, seed: int) -> Path:

@@ -90,21 +90,13 @@ adasr {command}
 
 @dataclass(frozen=True)
 class Described:
-    """A publication.
+    """A publication."""
 
-    Attributes:
-        repo: Its Hub id.
-        base: The Hub id of the pretrained model; None where all weights were made by these runs.
-        adapter: Whether only an adapter is published.
-        records: Whether the evaluation's records are published, with their questions.
-        licence: Licence of the base, where its card states one.
-    """
-
-    repo: str
-    base: str | None
-    adapter: bool
-    records: bool = False
-    licence: Licence | None = None
+    repo: str  # its Hub id
+    base: str | None  # Hub id of the pretrained model; None for one made from scratch
+    adapter: bool  # whether only an adapter is published
+    records: bool = False  # whether the evaluation's records are published, with their questions
+    licence: Licence | None = None  # licence of the base, where its card states one
 
 
 def evaluations(run: Path) -> list[Path]:

@@ -40,21 +40,13 @@ CARD_FILE = "README.md"
 
 @dataclass(frozen=True)
 class Push:
-    """Options of a publication.
+    """Options of a publication."""
 
-    Attributes:
-        repo: Hub id, such as ``me/streaming-qwen3``.
-        private: Whether a new repository is private; one that exists stays as it is.
-        merge: Publish the base with the adapter merged into it.
-        without_eval: Publish a run that was not evaluated.
-        with_records: Publish the evaluation's records too, which hold its questions.
-    """
-
-    repo: str
-    private: bool = False
-    merge: bool = False
-    without_eval: bool = False
-    with_records: bool = False
+    repo: str  # Hub id, such as ``me/streaming-qwen3``
+    private: bool = False  # whether a new repository is private; one that exists stays as it is
+    merge: bool = False  # publish the base with the adapter merged into it
+    without_eval: bool = False  # publish a run that was not evaluated
+    with_records: bool = False  # publish the evaluation's records too, which hold its questions
 
 
 @dataclass(frozen=True)

@@ -47,17 +47,11 @@ class Form(Enum):
 
 @dataclass(frozen=True)
 class Limit:
-    """Largest allowed distance of a model from its probe.
+    """Largest allowed distance of a model from its probe."""
 
-    Attributes:
-        most: The distance.
-        typical: Whether it is of the typical difference, in standard deviations, not of the largest one.
-        reason: What makes the difference.
-    """
-
-    most: float
-    typical: bool
-    reason: str
+    most: float  # the distance
+    typical: bool  # of the typical difference, in standard deviations, else of the largest
+    reason: str  # what makes the difference
 
 
 @dataclass(frozen=True)

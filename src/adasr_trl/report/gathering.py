@@ -45,17 +45,12 @@ ORDER = ("read-then-think", "sft", "grpo", "hrpo")  # others follow in the order
 
 @dataclass(frozen=True)
 class Wanted:
-    """Records that a report is about.
+    """Records that a report is about."""
 
-    Attributes:
-        settings: Names of record files without their ending; each run is shown in those of them that it has.
-        temperature: Temperature where no setting is named; the lowest recorded one if None.
-        name: Name of the evaluation (``eval.name``), for records under ``RUN/eval-NAME``.
-    """
-
+    # Names of record files without their ending; each run is shown in those that it has.
     settings: tuple[str, ...] = ()
-    temperature: float | None = None
-    name: str | None = None
+    temperature: float | None = None  # without settings; None: the lowest recorded one
+    name: str | None = None  # eval.name, of records under RUN/eval-NAME
 
     @property
     def folder(self) -> str:
@@ -65,19 +60,12 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Method:
-    """Runs of one kind in one setting, one run a seed.
+    """Runs of one kind in one setting, one run a seed."""
 
-    Attributes:
-        name: Its name on the page.
-        runs: Their directories.
-        setting: Mode and temperature.
-        folder: Folder of the records in a run.
-    """
-
-    name: str
-    runs: tuple[Path, ...]
-    setting: Setting
-    folder: str = EVAL_FOLDER
+    name: str  # its name on the page
+    runs: tuple[Path, ...]  # their directories
+    setting: Setting  # mode and temperature
+    folder: str = EVAL_FOLDER  # folder of the records in a run
 
     @cached_property
     def outcomes(self) -> Runs:

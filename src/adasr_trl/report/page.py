@@ -45,19 +45,12 @@ DIFFERENCES = (
 
 @dataclass(frozen=True)
 class Options:
-    """Options of a report.
+    """Options of a report."""
 
-    Attributes:
-        wanted: Its records.
-        reference: The method that others are compared with; SFT, else the first, if None.
-        questions: Largest number of questions in the viewer.
-        title: Title of the page.
-    """
-
-    wanted: Wanted = field(default_factory=Wanted)
-    reference: str | None = None
-    questions: int = 2_000
-    title: str = "Streaming reasoning"
+    wanted: Wanted = field(default_factory=Wanted)  # its records
+    reference: str | None = None  # None: SFT, else the first method
+    questions: int = 2_000  # largest number of questions in the viewer
+    title: str = "Streaming reasoning"  # title of the page
 
 
 def write_report(runs: Sequence[str], out: Path, options: Options | None = None) -> Path:

@@ -38,17 +38,11 @@ CURVES = (  # of training, by the names in metrics.jsonl
 
 @dataclass(frozen=True)
 class Picture:
-    """An inline SVG and its numbers.
+    """An inline SVG and its numbers."""
 
-    Attributes:
-        title: Its heading.
-        svg: Its markup.
-        numbers: The table beside it.
-    """
-
-    title: str
-    svg: str
-    numbers: Table
+    title: str  # its heading
+    svg: str  # its markup
+    numbers: Table  # the table beside it
 
 
 def pareto(methods: Sequence[Method]) -> Picture:
