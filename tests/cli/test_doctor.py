@@ -8,8 +8,9 @@ import pytest
 
 from adasr_trl.cli.doctor_checks import (
     RolloutShares,
-    StepTime,
     TraceShares,
+    Work,
+    hours,
     rollout_faults,
     trace_faults,
     versions,
@@ -48,8 +49,7 @@ def test_traces_that_the_caps_would_cut_are_refused():
 
 def test_hours_are_steps_times_the_measured_time_of_a_step():
     """24 rollouts a step at half a second each, and 4 micro-batches of 3 s: 24 s a step; 150 steps are an hour."""
-    pace = StepTime(150, 4, micro_batch_seconds=3.0, rollouts=24, rollout_seconds=0.5)
-    assert pace.hours == 1.0
+    assert hours(150, [Work("rollout", 0.5, 24), Work("micro-batch", 3.0, 4)]) == 1.0
 
 
 def test_versions_outside_the_tested_range_are_found():

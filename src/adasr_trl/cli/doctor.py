@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from adasr_trl.cli import doctor_checks as checks
 from adasr_trl.cli.arguments import add_config
-from adasr_trl.cli.doctor_checks import Memory, RolloutShares, StepTime, TraceShares
+from adasr_trl.cli.doctor_checks import RolloutShares, TraceShares, Work
 from adasr_trl.cli.prepare import Prepared, prepare
 from adasr_trl.config.loading import load_config
 
@@ -71,21 +71,17 @@ def _examine_rollouts(prepared: Prepared) -> tuple[list[str], list[str]]:
     shares = rollout_shares(batch)
     rows = [list(scored.rollout.token_ids) for scored in batch.rollouts]
     batches = args.gradient_accumulation_steps / (args.steps_per_generation * args.num_iterations)
-    pace = StepTime(
-        steps=_steps(args, len(data.train) * args.num_generations),
-        micro_batches=args.gradient_accumulation_steps,
-        micro_batch_seconds=_micro_batch_seconds(model, rows, args.per_device_train_batch_size),
-        rollouts=batches * args.generation_batch_size,
-        rollout_seconds=seconds / shares.rollouts,
-        measured_rollouts=shares.rollouts,
-    )
+    rollout = Work("rollout", seconds / len(rows), batches * args.generation_batch_size)
     together = min(streaming.decode_batch, args.generation_batch_size)  # in a step of the training
-    measured = max(min(streaming.decode_batch, shares.rollouts), 1)
+    measured = min(streaming.decode_batch, len(rows))
     lines = [
         _marker_line(prepared),
         *checks.rollout_lines(shares, len(data.train) + len(data.held_out)),
-        checks.time_line(pace),
-        checks.memory_line(_memory(model, budget.peak_bytes * together / measured)),
+        checks.time_line(
+            _steps(args, len(data.train) * args.num_generations),
+            [rollout, _micro_batch(model, rows, args)],
+        ),
+        _memory_line(model, budget.peak_bytes * together / measured),
     ]
     return lines, checks.rollout_faults(shares)
 
@@ -95,22 +91,17 @@ def _examine_traces(prepared: Prepared) -> tuple[list[str], list[str]]:
     from adasr_trl.core.protocol import Mode
 
     args, texts, streaming = prepared.args, prepared.texts, prepared.streaming
-    train = texts.data.train
+    train, held_out = texts.data.train, texts.data.held_out
     model = _load_model(prepared)
     episodes = train[:: max(1, len(train) // TRACES)]
     encoded = [texts.layout.encode(episode, Mode(args.mode)) for episode in episodes]
     shares = trace_shares(encoded, streaming.max_thought_tokens, streaming.max_deep_tokens)
-    rows = [list(trajectory.token_ids) for trajectory in encoded]
-    pace = StepTime(
-        steps=_steps(args, len(train)),
-        micro_batches=args.gradient_accumulation_steps,
-        micro_batch_seconds=_micro_batch_seconds(model, rows, args.per_device_train_batch_size),
-    )
+    micro_batch = _micro_batch(model, [list(one.token_ids) for one in encoded], args)
     lines = [
         _marker_line(prepared),
-        *checks.trace_lines(shares, len(train) + len(texts.data.held_out)),
-        checks.time_line(pace),
-        checks.memory_line(_memory(model, 0.0)),
+        *checks.trace_lines(shares, len(train) + len(held_out)),
+        checks.time_line(_steps(args, len(train)), [micro_batch]),
+        _memory_line(model, 0.0),
     ]
     return lines, checks.trace_faults(shares)
 
@@ -205,11 +196,11 @@ def trace_shares(encoded: Sequence[Encoded], thought_cap: int, deep_cap: int) ->
     )
 
 
-def _micro_batch_seconds(model: Any, rows: Sequence[list[int]], size: int) -> float:
-    """One forward and backward pass of ``size`` rows under causal attention, the second of two."""
+def _micro_batch(model: Any, rows: Sequence[list[int]], args: Any) -> Work:
+    """A forward and backward pass under causal attention, the second of two."""
     import torch
 
-    rows = [rows[n % len(rows)] for n in range(size)]
+    rows = [rows[n % len(rows)] for n in range(args.per_device_train_batch_size)]
     width = max(map(len, rows))
     padded = [row + row[-1:] * (width - len(row)) for row in rows]
     ids = torch.tensor(padded, device=model.device)  # (B, T)
@@ -224,7 +215,7 @@ def _micro_batch_seconds(model: Any, rows: Sequence[list[int]], size: int) -> fl
         seconds = time.monotonic() - started
     model.zero_grad(set_to_none=True)
     model.train(was_training)
-    return seconds
+    return Work("micro-batch", seconds, args.gradient_accumulation_steps)
 
 
 def _steps(args: Any, rows: int) -> int:
@@ -235,22 +226,25 @@ def _steps(args: Any, rows: int) -> int:
     return math.ceil(rows * float(args.num_train_epochs) / batch)
 
 
-def _memory(model: Any, cache_bytes: float) -> Memory:
+def _memory_line(model: Any, cache_bytes: float) -> str:
     import torch
 
     sizes = [(p.numel() * p.element_size(), p.requires_grad) for p in model.parameters()]
+    trained = sum(size for size, is_trained in sizes if is_trained)
     if model.device.type == "cuda":
         peak, device = torch.cuda.max_memory_allocated(), "the GPU"
     else:
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024  # KiB on Linux
         device = "this process, libraries included,"
-    return Memory(
-        weights=sum(size for size, _ in sizes),
-        trained=sum(size for size, is_trained in sizes if is_trained),
-        cache=cache_bytes,
-        peak=peak,
-        device=device,
+    return (
+        f"memory: weights {_size(sum(size for size, _ in sizes))}, gradients {_size(trained)}, AdamW's state "
+        f"{_size(2 * trained)}, cache of a step's rollouts {_size(cache_bytes)} (from the sizes); {device} peaked at "
+        f"{_size(peak)} here, without AdamW's state"
     )
+
+
+def _size(count: float) -> str:
+    return f"{count / 2**30:.1f} GiB" if count >= 2**30 else f"{count / 2**20:.0f} MiB"
 
 
 def _marker_line(prepared: Prepared) -> str:

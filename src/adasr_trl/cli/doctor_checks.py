@@ -16,39 +16,22 @@ PACKAGE = "adasr-trl"
 MAX_CLIPPED = 0.95  # shares beyond which nothing is left to learn from, or to be taught
 MAX_CAPPED = 0.5
 MIN_FORMATTED = 0.05  # a random model gets a few by chance
-_MIB, _GIB = 2**20, 2**30
 
 
 @dataclass(frozen=True)
 class RolloutShares:
-    """Shares over a few rollouts, and mean tokens of a rollout.
-
-    Attributes:
-        rollouts: Number of rollouts.
-        groups: Number of groups.
-        formatted: Thoughts that end in their marker or as a skip.
-        capped: Thoughts cut off at max_thought_tokens.
-        answered: Rollouts that end with an answer.
-        clipped: Rollouts out of tokens.
-        accuracy: Rollouts with the right answer.
-        parsed: Answers that can be compared with the gold one.
-        signal: Groups with a learning signal.
-        all_right: Groups without a wrong answer.
-        read_tokens: Tokens given to the model.
-        streaming_tokens: Tokens of all thoughts.
-        deep_tokens: Tokens of the deep part.
-    """
+    """A few rollouts of an RL run: counts, shares, and mean tokens of a rollout."""
 
     rollouts: int
     groups: int
-    formatted: float
-    capped: float
-    answered: float
-    clipped: float
-    accuracy: float
-    parsed: float
-    signal: float
-    all_right: float
+    formatted: float  # thoughts that end in their marker or as a skip
+    capped: float  # thoughts cut off at max_thought_tokens
+    answered: float  # rollouts that end with an answer
+    clipped: float  # rollouts out of tokens
+    accuracy: float  # rollouts with the right answer
+    parsed: float  # answers that can be compared with the gold one
+    signal: float  # groups with a learning signal
+    all_right: float  # groups without a wrong answer
     read_tokens: float
     streaming_tokens: float
     deep_tokens: float
@@ -56,61 +39,28 @@ class RolloutShares:
 
 @dataclass(frozen=True)
 class TraceShares:
-    """Teacher's traces under the caps.
-
-    Attributes:
-        episodes: Number of traces.
-        capped: Share of thoughts beyond max_thought_tokens.
-        clipped: Share of deep parts beyond max_deep_tokens.
-        read_tokens: Mean tokens given to the model.
-        streaming_tokens: Mean tokens of all thoughts.
-        deep_tokens: Mean tokens of the deep part.
-    """
+    """Teacher's traces of an SFT run: their number, shares, and mean tokens of a trace."""
 
     episodes: int
-    capped: float
-    clipped: float
+    capped: float  # thoughts beyond max_thought_tokens
+    clipped: float  # deep parts beyond max_deep_tokens
     read_tokens: float
     streaming_tokens: float
     deep_tokens: float
 
 
 @dataclass(frozen=True)
-class StepTime:
-    """Work and time of an optimizer step.
+class Work:
+    """A part of an optimizer step: the measured seconds of one, and their number in a step."""
 
-    Attributes:
-        steps: Optimizer steps of the run.
-        micro_batches: Micro-batches of a step.
-        micro_batch_seconds: Forward and backward pass of one.
-        rollouts: Rollouts of a step; 0 in SFT.
-        rollout_seconds: Time of one.
-        measured_rollouts: Number of rollouts behind that time.
-    """
-
-    steps: int
-    micro_batches: int
-    micro_batch_seconds: float
-    rollouts: float = 0.0
-    rollout_seconds: float = 0.0
-    measured_rollouts: int = 0
-
-    @property
-    def hours(self) -> float:
-        """Hours of the whole training, without evaluations and checkpoints."""
-        step = self.rollout_seconds * self.rollouts + self.micro_batch_seconds * self.micro_batches
-        return self.steps * step / 3600
+    name: str
+    seconds: float
+    per_step: float
 
 
-@dataclass(frozen=True)
-class Memory:
-    """Bytes of weights, trained weights and a step's KV cache, and the peak measured on ``device``."""
-
-    weights: int
-    trained: int
-    cache: float
-    peak: int
-    device: str
+def hours(steps: int, works: Sequence[Work]) -> float:
+    """Hours of a training, without evaluations and checkpoints."""
+    return steps * sum(work.seconds * work.per_step for work in works) / 3600
 
 
 def rollout_faults(shares: RolloutShares) -> list[str]:
@@ -182,28 +132,14 @@ def trace_lines(shares: TraceShares, episodes: int) -> list[str]:
     ]
 
 
-def time_line(pace: StepTime) -> str:
+def time_line(steps: int, works: Sequence[Work]) -> str:
     """The run's duration, and the measurements behind it."""
-    parts = []
-    if pace.measured_rollouts:
-        total = pace.rollout_seconds * pace.measured_rollouts
-        parts.append(
-            f"{pace.measured_rollouts} rollouts {total:.1f} s ({pace.rollout_seconds:.2f} s each, {pace.rollouts:g} a step)"
-        )
-    parts.append(f"micro-batch {pace.micro_batch_seconds:.2f} s, {pace.micro_batches} a step")
-    duration = f"{pace.hours:.1f} hours" if pace.hours >= 1 else f"{pace.hours * 60:.1f} minutes"
+    total = hours(steps, works)
+    duration = f"{total:.1f} hours" if total >= 1 else f"{total * 60:.1f} minutes"
+    parts = "; ".join(f"{w.name} {w.seconds:.2f} s, {w.per_step:g} a step" for w in works)
     return (
-        f"time: about {duration} for {pace.steps} steps on one process like this one (measured: {'; '.join(parts)}; larger "
-        f"batches take less a rollout; evaluations and checkpoints not counted)"
-    )
-
-
-def memory_line(memory: Memory) -> str:
-    """The sizes of a training's parts, and the measured peak."""
-    return (
-        f"memory: weights {_size(memory.weights)}, gradients {_size(memory.trained)}, AdamW's state "
-        f"{_size(2 * memory.trained)}, cache of a step's rollouts {_size(memory.cache)} (from the sizes); {memory.device} "
-        f"peaked at {_size(memory.peak)} here, without AdamW's state"
+        f"time: about {duration} for {steps} steps on one process like this one (measured: {parts}; larger batches take "
+        f"less a rollout; evaluations and checkpoints not counted)"
     )
 
 
@@ -240,7 +176,3 @@ def own_requirements() -> list[str]:
     return [
         text for text in wanted if "extra" not in text or 'extra == "gpu"' in text.replace("'", '"')
     ]
-
-
-def _size(count: float) -> str:
-    return f"{count / _GIB:.1f} GiB" if count >= _GIB else f"{count / _MIB:.0f} MiB"
