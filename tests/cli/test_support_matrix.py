@@ -52,7 +52,10 @@ def root(tmp_path, episodes):
     ("flags", "said"),
     [
         (("--model", BITS), "--model: model.quantization: weights of 4 bits cannot be trained"),
-        (("--model", BITS, "--lora.r", "4", "--deepspeed", ZERO3), "--deepspeed: deepspeed: with"),
+        (
+            ("--model", BITS, "--lora.r", "4", "--deepspeed", ZERO3),
+            "--deepspeed: deepspeed: ZeRO-3 saves no memory",
+        ),
         (("--model", BITS, "--lora.r", "4", "--fsdp", "full_shard"), "FSDP spreads weights of one"),
         (("--deepspeed", "none.yaml"), "--deepspeed: deepspeed: no file 'none.yaml'"),
     ],

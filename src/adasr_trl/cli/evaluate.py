@@ -12,7 +12,6 @@ from adasr_trl.cli.support_matrix import check
 from adasr_trl.config.eval_section import EvalConfig
 from adasr_trl.config.loading import LoadedConfig, load_config
 from adasr_trl.config.sections import DataConfig, ModelConfig
-from adasr_trl.config.values import ConfigError
 
 SECTIONS: Mapping[str, Any] = {"model": ModelConfig, "data": DataConfig, "eval": EvalConfig}
 
@@ -46,9 +45,9 @@ def configs_by_run(config: str, overrides: Sequence[str]) -> dict[str, LoadedCon
         return {Path(loaded.section("model").path or "").name: loaded}
     model = named.flat.get("model")
     if isinstance(model, dict) and model.get("path") is not None:
-        raise ConfigError(
-            f"{named.line_of('model.path')}: model.path: got {model['path']!r} beside eval.runs, which names the runs; "
-            f"remove one of them."
+        raise named.error(
+            "model.path",
+            f"got {model['path']!r} beside eval.runs, which names the runs; remove one of them.",
         )
     return {
         name: load_config(config, (*overrides, "--model.path", path), SECTIONS)

@@ -81,7 +81,9 @@ def plan_run(prepared: Prepared, existing: directory.Existing) -> RunPlan:
         raise ConfigError(f"{loaded.path}: output_dir is missing; name the run's directory.")
     _check_model(loaded, model)
     _check_held_out(loaded, data)
-    _check_checkpoints(loaded)
+    if loaded.flat.get("save_total_limit") == 1:
+        reason = "got 1; the only checkpoint would be deleted before the next one is whole: use 2 or more."
+        raise loaded.error("save_total_limit", reason)
     check_reporters(loaded)
     code = source_digests(prepared.rewards)
     identity = {
@@ -92,13 +94,11 @@ def plan_run(prepared: Prepared, existing: directory.Existing) -> RunPlan:
         "train": [directory.input_digest(file) for file in data.files],
         **({"code": code} if code else {}),
     }
-    run = Path(output)
+    run, complete = Path(output), directory.is_complete(Path(output))
     if _is_main_process():
         complete = directory.look(run, identity, existing) is directory.State.COMPLETE
-    else:
-        complete = directory.is_complete(run)
-    if complete and _is_main_process():
-        logger.info("%s is complete", run)
+        if complete:
+            logger.info("%s is complete", run)
     return RunPlan(run, identity, model.path, existing, complete)
 
 
@@ -111,19 +111,18 @@ def _check_model(loaded: LoadedConfig, model: ModelConfig) -> None:
     if model.path is None:
         return
     path = Path(model.path)
-    where = loaded.line_of("model.path")
     if not path.is_dir() and (len(path.parts) != 2 or path.parts[0] in ("runs", ".", "..")):
-        raise ConfigError(
-            f"{where}: model.path: no directory {model.path!r}; train it first, or name a Hub id."
+        raise loaded.error(
+            "model.path", f"no directory {model.path!r}; train it first, or name a Hub id."
         )
     if (path / RUN_FILE).is_file() and not directory.is_complete(path):
-        raise ConfigError(
-            f"{where}: model.path: the run {model.path} is not finished; finish it with --resume."
+        raise loaded.error(
+            "model.path", f"the run {model.path} is not finished; finish it with --resume."
         )
     if (path / ADAPTER_CONFIG).is_file() and loaded.section("lora") is not None:
-        raise ConfigError(
-            f"{loaded.line_of('lora')}: lora: the model in {model.path} has an adapter, whose training goes on; "
-            f"remove the section."
+        raise loaded.error(
+            "lora",
+            f"the model in {model.path} has an adapter, whose training goes on; remove the section.",
         )
     if (path / STREAMING_FILE).is_file():
         _check_same_protocol(loaded, path)
@@ -136,9 +135,9 @@ def _check_same_protocol(loaded: LoadedConfig, path: Path) -> None:
     for key in (*keys, "boundary") if trained.layout == "parallel" else keys:
         before, after = vars(trained)[key], vars(asked)[key]
         if before != after:
-            raise ConfigError(
-                f"{loaded.line_of('streaming.' + key)}: streaming.{key}: got {_spelled(after)}, but the model in {path} "
-                f"was taught {_spelled(before)}; use the same."
+            raise loaded.error(
+                f"streaming.{key}",
+                f"got {_spelled(after)}, but the model in {path} was taught {_spelled(before)}; use the same.",
             )
 
 
@@ -151,15 +150,8 @@ def _check_held_out(loaded: LoadedConfig, data: DataConfig) -> None:
     for key, off in (("eval_strategy", "no"), ("eval_on_start", False)):
         value = loaded.flat.get(key, off)
         if value != off and data.held_out == 0:
-            raise ConfigError(
-                f"{loaded.line_of(key)}: {key}: got {value!r}, but data.held_out is 0, so there is nothing to evaluate "
-                f"on; hold some episodes out, or set {key}: {'no' if off else 'false'}."
+            raise loaded.error(
+                key,
+                f"got {value!r}, but data.held_out is 0, so there is nothing to evaluate on; hold some episodes out, or "
+                f"set {key}: {'no' if off else 'false'}.",
             )
-
-
-def _check_checkpoints(loaded: LoadedConfig) -> None:
-    if loaded.flat.get("save_total_limit") == 1:
-        raise ConfigError(
-            f"{loaded.line_of('save_total_limit')}: save_total_limit: got 1; the only checkpoint would be deleted "
-            f"before the next one is whole: use 2 or more."
-        )

@@ -54,13 +54,9 @@ def add_show(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", help="a run that was evaluated")
     parser.add_argument("--count", type=int, default=3, help="how many rollouts")
     parser.add_argument("--filter", choices=("all", "right", "wrong"), default="all")
+    parser.add_argument("--file", help="which records under RUN/eval (else the first)")
     parser.add_argument(
-        "--file", default=None, help="which records under RUN/eval (else the first)"
-    )
-    parser.add_argument(
-        "--samples",
-        action="store_true",
-        help="the last samples of a training run, also while it goes on",
+        "--samples", action="store_true", help="the last samples of a training, also while it runs"
     )
     parser.set_defaults(execute=_execute)
 
@@ -86,8 +82,7 @@ def _show_records(options: argparse.Namespace) -> None:
         )
     streaming = load_streaming(run)
     clock, markers = streaming.clock, streaming.markers
-    console = Console()
-    is_shown = _filter(options.filter, clock)
+    console, is_shown = Console(), _filter(options.filter, clock)
     shown = (pair for pair in load_rollouts(folder, settings[0]) if is_shown(*pair))
     for rollout, episode in itertools.islice(shown, options.count):
         title = f"{visible(episode.id)}, {settings[0].file}"
@@ -106,8 +101,7 @@ def _show_samples(options: argparse.Namespace) -> None:
     config: Any = identity_of(run)["config"]  # streaming.json is written when the run ends
     clock = Clock(**config["streaming"]["clock"])
     markers = Markers(**config["streaming"].get("markers", {}))
-    console = Console()
-    is_shown = _filter(options.filter, clock)
+    console, is_shown = Console(), _filter(options.filter, clock)
     samples = (sample for sample in read_samples(run) if is_shown(sample.rollout, sample.episode))
     for sample in deque(samples, maxlen=options.count):
         console.rule(Text(visible(f"step {sample.step}, {sample.episode.id}")))
@@ -124,12 +118,8 @@ def _filter(which: str, clock: Clock) -> Callable[[Rollout, Episode], bool]:
 
 def spell_rewards(sample: Sample) -> str:
     """Each reward of a sample by its name."""
-    return visible(
-        ", ".join(
-            f"{name} {'unscored' if value is None else f'{value:.2f}'}"
-            for name, value in sample.rewards.items()
-        )
-    )
+    values = {name: "unscored" if v is None else f"{v:.2f}" for name, v in sample.rewards.items()}
+    return visible(", ".join(f"{name} {value}" for name, value in values.items()))
 
 
 def render(rollout: Rollout, episode: Episode, clock: Clock, markers: Markers = MARKERS) -> Group:
@@ -138,59 +128,46 @@ def render(rollout: Rollout, episode: Episode, clock: Clock, markers: Markers = 
     from rich.text import Text
 
     question = Text(f"question {visible(episode.question)}", style="bold")
-    footer = Text(_footer(rollout, episode, clock), style="bold")
-    pairs = SideBySide(_pairs(rollout, episode, clock))
-    return Group(question, pairs, tail(_tail(rollout, episode, clock, markers)), footer)
+    pairs, after, footer = _display(rollout, episode, clock, markers)
+    return Group(question, SideBySide(pairs), tail(after), Text(footer, style="bold"))
 
 
 def plain(
-    rollout: Rollout,
-    episode: Episode,
-    clock: Clock,
-    markers: Markers = MARKERS,
-    width: int = 100,
+    rollout: Rollout, episode: Episode, clock: Clock, markers: Markers = MARKERS, width: int = 100
 ) -> str:
     """The same as lines of text without colours."""
-    pairs = _pairs(rollout, episode, clock)
-    lines = [line for pair in pairs for line in pair if line]
-    lines += _tail(rollout, episode, clock, markers)
-    shown = [plain_line(line, width) for line in lines]
+    pairs, after, footer = _display(rollout, episode, clock, markers)
+    lines = [*(line for pair in pairs for line in pair if line), *after]
     question = plain_line(DisplayLine("question", episode.question), width).lstrip()
-    return "\n".join((question, *shown, _footer(rollout, episode, clock))) + "\n"
+    return "\n".join((question, *(plain_line(line, width) for line in lines), footer)) + "\n"
 
 
-def _pairs(
-    rollout: Rollout, episode: Episode, clock: Clock
-) -> list[tuple[DisplayLine, DisplayLine | None]]:
-    """Each chunk with its thought; none in read-then-think, or behind the end of a rollout."""
+def _display(
+    rollout: Rollout, episode: Episode, clock: Clock, markers: Markers
+) -> tuple[list[tuple[DisplayLine, DisplayLine | None]], list[DisplayLine], str]:
+    """Chunks with their thoughts (where there are), the lines behind the input, and the last line."""
     played = timeline(rollout, arrivals(episode, clock), clock)
-    columns = (
+    judged = outcome(rollout, episode, clock)
+    thoughts = zip(
         rollout.thoughts,
         rollout.thought_endings,
         rollout.thought_tokens(),
         played.finish_seconds,
+        strict=False,  # read-then-think has none, and a rollout may end early
     )
-    thoughts = [written_line("think", *row) for row in zip(*columns, strict=False)]
     chunks = zip(episode.chunks, played.start_seconds, strict=True)
     read = [DisplayLine("read", chunk.strip(), seconds) for chunk, seconds in chunks]
-    return list(itertools.zip_longest(read, thoughts))
-
-
-def _tail(rollout: Rollout, episode: Episode, clock: Clock, markers: Markers) -> list[DisplayLine]:
-    judged = outcome(rollout, episode, clock)
-    label, mark = ("right", "✓") if judged.right else ("wrong", "✗")
-    end = arrivals(episode, clock)[-1] + judged.answer_latency_seconds
+    written = [written_line("think", *thought) for thought in thoughts]
     deep, answer = (thought_text(text or "", markers) for text in (rollout.deep, rollout.answer))
-    return [
+    label, mark = ("right", "✓") if judged.right else ("wrong", "✗")
+    end = played.arrival_seconds[-1] + played.answer_latency_seconds
+    after = [
         written_line("deep", deep, rollout.ending, judged.deep_tokens, None),
         DisplayLine("answer", answer, end),
         DisplayLine(label, f"{mark} gold {episode.answer}"),
     ]
-
-
-def _footer(rollout: Rollout, episode: Episode, clock: Clock) -> str:
-    judged = outcome(rollout, episode, clock)
-    return (
+    footer = (
         f"streaming {token_count(judged.streaming_tokens)}, deep {token_count(judged.deep_tokens)}, "
-        f"backlog {judged.latencies[0].backlog_seconds:.2f} s, answer latency {judged.answer_latency_seconds:.2f} s"
+        f"backlog {played.backlog_seconds:.2f} s, answer latency {played.answer_latency_seconds:.2f} s"
     )
+    return list(itertools.zip_longest(read, written)), after, footer

@@ -1,11 +1,10 @@
-"""Which combinations of command, weights, sharding, layout and engine work, are refused, or are untested.
+"""Combinations of command, weights, sharding, layout and engine that work, are refused, or are untested.
 
     >>> decide(Combination("hrpo", Weights.QLORA, Sharding.ZERO3, "interleaved", "hf")).status
     <Status.REFUSED: 'refused'>
 
-"Works" is what a test runs: ``tests/cli/test_support_matrix.py`` trains every such combination of the transformers engine, on CPU
-processes; vLLM's are those that docs/VLLM.md reports. Commands ask here before anything is loaded. What a single setting
-forbids (a clip, a number of generations) is checked where that setting is read.
+"Works" is held by a test: ``tests/cli/test_support_matrix.py`` trains every such combination of the transformers engine on
+CPU processes; vLLM's are those of docs/VLLM.md. Limits of a single setting are checked where the setting is read.
 """
 
 from __future__ import annotations
@@ -21,14 +20,13 @@ from adasr_trl.artifacts.names import ADAPTER_CONFIG
 from adasr_trl.artifacts.saved_config import load_origin
 from adasr_trl.config.loading import LoadedConfig
 from adasr_trl.config.sections import ModelConfig, StreamingConfig
-from adasr_trl.config.values import ConfigError
 from adasr_trl.engines.registry import DEFAULT_ENGINE, ENGINES, EngineInfo
 
 logger = logging.getLogger(__name__)
 
 
 class Weights(Enum):
-    """What is trained, and on what."""
+    """Trained weights and those below them."""
 
     FULL = "all weights"
     LORA = "LoRA"
@@ -37,7 +35,7 @@ class Weights(Enum):
 
 
 class Sharding(Enum):
-    """What is spread over the processes; PLAIN is one process, or several with all of it each."""
+    """Parts spread over the processes; PLAIN is one process, or several with a whole copy each."""
 
     PLAIN = "plain"
     ZERO2 = "ZeRO-2"
@@ -48,7 +46,7 @@ class Sharding(Enum):
 
 
 class Status(Enum):
-    """What is known of a combination."""
+    """Knowledge of a combination."""
 
     WORKS = "works"
     REFUSED = "refused"
@@ -57,7 +55,7 @@ class Status(Enum):
 
 @dataclass(frozen=True)
 class Combination:
-    """What a run is made of: ``command`` is sft, grpo, hrpo or eval."""
+    """Parts of a run; ``command`` is sft, grpo, hrpo or eval."""
 
     command: str
     weights: Weights
@@ -66,14 +64,14 @@ class Combination:
     engine: str = DEFAULT_ENGINE
 
     @property
-    def info(self) -> EngineInfo:
+    def engine_info(self) -> EngineInfo:
         """The engine's abilities; a name outside the list is refused where TRL's arguments are parsed."""
         return ENGINES.get(self.engine, ENGINES[DEFAULT_ENGINE])
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """The status, the setting to blame, and why with what to do instead."""
+    """Status, setting to blame, and reason with a remedy."""
 
     status: Status
     key: str = ""
@@ -86,46 +84,41 @@ _NO_ADAPTER = (
 )
 _ZERO3_4BIT = (
     "deepspeed",
-    "with weights of 4 bits ZeRO-3 saves no memory where it counts: every process loads the whole model before it can be "
-    "spread (transformers leaves quantised weights out of zero.Init), and training it on GPUs has failed for others "
-    "(transformers issue 26412, PEFT issue 1418); use ZeRO-2, or LoRA on whole weights.",
+    "ZeRO-3 saves no memory with weights of 4 bits: every process loads the whole model first, since transformers leaves "
+    "quantised weights out of zero.Init. Training it on GPUs has failed for others (transformers issue 26412, PEFT issue "
+    "1418). Use ZeRO-2, or LoRA on whole weights.",
 )
 _FSDP_4BIT = (
     "model.quantization",
     "FSDP spreads weights of one type only, and bitsandbytes keeps 4-bit ones as bytes among others; use ZeRO-2, or LoRA on "
     "whole weights.",
 )
-_EVAL_SHARDED = (
-    "",
-    "evaluation and live use run in one process; start them without a launcher.",
-)
+_EVAL_SHARDED = ("", "evaluation and live use run in one process; start them without a launcher.")
 _FSDP_ROLLOUTS = (
     "engine",
-    "with FSDP each forward gathers weights over all processes, and rollouts need another number of forwards in each, so "
-    "they would wait for each other forever; use engine: vllm, or DeepSpeed, which gathers once for all rollouts.",
+    "an FSDP forward gathers weights over all processes, and each process has another number of rollout forwards: they "
+    "would wait for each other forever. Use engine: vllm, or DeepSpeed, which gathers once for all rollouts.",
 )
+_FSDP_SFT = (
+    "FSDP was not run on GPUs. accelerate leaves it out on CPU processes (refused here); with two of them taken for GPUs, "
+    "training ends at the plain run's weights and resumes to the same (tests/training/test_fsdp.py)."
+)
+_FSDP_RL = "FSDP needs GPUs, and none was at hand."
 
 
 def decide(combination: Combination) -> Verdict:
-    """The verdict; the only place that knows."""
+    """The verdict on a combination."""
     for applies, (key, reason) in _refusals(combination):
         if applies:
             return Verdict(Status.REFUSED, key, reason)
     if combination.sharding is Sharding.FSDP:
-        return Verdict(Status.UNTESTED, "fsdp", _fsdp_so_far(combination))
-    plain = combination.sharding is Sharding.PLAIN and combination.weights is not Weights.QLORA
-    if combination.info.untested and not plain:
-        return Verdict(Status.UNTESTED, "engine", combination.info.untested)
-    return Verdict(Status.WORKS)
-
-
-def _fsdp_so_far(c: Combination) -> str:
-    if c.command == "sft":
-        return (
-            "not run on GPUs. accelerate leaves FSDP out on CPU processes (refused here); with accelerate made to take two of "
-            "them for GPUs, training ends at the plain run's weights and resumes to the same (tests/training/test_fsdp.py)."
+        return Verdict(
+            Status.UNTESTED, "fsdp", _FSDP_SFT if combination.command == "sft" else _FSDP_RL
         )
-    return "FSDP needs GPUs, and none was at hand."
+    plain = combination.sharding is Sharding.PLAIN and combination.weights is not Weights.QLORA
+    if combination.engine_info.untested and not plain:
+        return Verdict(Status.UNTESTED, "engine", combination.engine_info.untested)
+    return Verdict(Status.WORKS)
 
 
 def _refusals(c: Combination) -> Iterator[tuple[bool, tuple[str, str]]]:
@@ -134,39 +127,44 @@ def _refusals(c: Combination) -> Iterator[tuple[bool, tuple[str, str]]]:
     fsdp = c.sharding is Sharding.FSDP
     yield not trains and c.sharding is not Sharding.PLAIN, _EVAL_SHARDED
     yield trains and c.weights is Weights.BARE, _NO_ADAPTER
-    yield c.layout not in c.info.layouts, ("engine", c.info.other_layouts)
+    yield c.layout not in c.engine_info.layouts, ("engine", c.engine_info.other_layouts)
     yield four and c.sharding in (Sharding.ZERO3, Sharding.ZERO3_OFFLOAD), _ZERO3_4BIT
     yield four and fsdp, _FSDP_4BIT
-    yield fsdp and rolls_out and c.info.uses_trainer_model, _FSDP_ROLLOUTS
+    yield fsdp and rolls_out and c.engine_info.uses_trainer_model, _FSDP_ROLLOUTS
 
 
 def check(loaded: LoadedConfig, command: str) -> None:
-    """Refuse a configuration whose combination cannot work, with file and line; warn of an untested one."""
+    """Warn of an untested combination.
+
+    Raises:
+        ConfigError: The combination cannot work; the message names file and line.
+    """
     combination = combination_of(loaded, command)
     verdict = decide(combination)
     if verdict.status is Status.REFUSED:
-        named = f"{verdict.key}: " if verdict.key else ""
-        raise ConfigError(f"{loaded.line_of(verdict.key)}: {named}{verdict.reason}")
+        raise loaded.error(verdict.key, verdict.reason)
     gathers = loaded.flat.get("ds3_gather_for_generation", True)
-    if not gathers and combination.info.uses_trainer_model and command in ("grpo", "hrpo"):
-        key = "ds3_gather_for_generation"
-        raise ConfigError(
-            f"{loaded.line_of(key)}: {key}: got false, but each process writes another number of tokens and must have all "
-            f"weights while it does; remove it, or use engine: vllm."
+    if not gathers and combination.engine_info.uses_trainer_model and command in ("grpo", "hrpo"):
+        raise loaded.error(
+            "ds3_gather_for_generation",
+            "got false, but each process writes another number of tokens and must have all weights while it does; remove "
+            "it, or use engine: vllm.",
         )
     streaming = loaded.sections.get("streaming")
-    if streaming and streaming.markers.add_tokens and combination.info.needs_vllm:
-        key = "streaming.markers.add_tokens"
-        raise ConfigError(
-            f"{loaded.line_of(key)}: {key}: got true, but vLLM loads the base model, without the added rows; use engine: hf, "
-            f"or markers that need none."
+    if streaming and streaming.markers.add_tokens and combination.engine_info.needs_vllm:
+        raise loaded.error(
+            "streaming.markers.add_tokens",
+            "got true, but vLLM loads the base model, without the added rows; use engine: hf, or markers that need none.",
         )
     if verdict.status is Status.UNTESTED:
-        logger.warning("untested: %s; %s", _spell(combination), verdict.reason)
+        parts = (command, combination.weights.value, combination.sharding.value, combination.layout)
+        logger.warning(
+            "untested: %s, engine %s; %s", ", ".join(parts), combination.engine, verdict.reason
+        )
 
 
 def combination_of(loaded: LoadedConfig, command: str) -> Combination:
-    """What a configuration asks for; an accelerate launcher says the rest in the environment."""
+    """Combination of a configuration and the environment of an accelerate launcher."""
     streaming: StreamingConfig | None = loaded.sections.get("streaming")  # evaluation has none
     return Combination(
         command=command,
@@ -200,7 +198,3 @@ def _sharding(flat: Mapping[str, object], environment: Mapping[str, str]) -> Sha
     if config or stage:
         return Sharding.ZERO2_OFFLOAD if offload else Sharding.ZERO2
     return Sharding.PLAIN
-
-
-def _spell(c: Combination) -> str:
-    return f"{c.command}, {c.weights.value}, {c.sharding.value}, {c.layout}, engine {c.engine}"

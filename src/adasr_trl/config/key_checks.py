@@ -14,7 +14,6 @@ from dataclasses import dataclass
 
 from adasr_trl.config.keys import VLLM, elsewhere, refusal
 from adasr_trl.config.loading import LoadedConfig
-from adasr_trl.config.values import ConfigError
 
 _LOSSES = {
     "sft": ("nll", "dft"),
@@ -101,18 +100,17 @@ def check_keys(loaded: LoadedConfig, command: str) -> None:
         ConfigError: The first of them.
     """
     for key, value in loaded.flat.items():
-        where = f"{loaded.line_of(key)}: {key}"
         if (reason := _no_effect(key, value, loaded.flat, command)) is not None:
-            raise ConfigError(f"{where}: {reason}")
+            raise loaded.error(key, reason)
         if (expected := _out_of_range(key, value, command)) is not None:
-            raise ConfigError(f"{where}: got {value!r}; expected {expected}.")
+            raise loaded.error(key, f"got {value!r}; expected {expected}.")
     if loaded.flat.get("loss_type") == "dr_grpo" and "max_completion_length" not in loaded.flat:
-        raise ConfigError(
-            f"{loaded.line_of('loss_type')}: loss_type: dr_grpo divides the loss by max_completion_length; set it to the "
-            f"most tokens that a rollout may write."
+        raise loaded.error(
+            "loss_type",
+            "dr_grpo divides the loss by max_completion_length; set it to the most tokens that a rollout may write.",
         )
     if loaded.flat.get("max_steps") == 0:
-        raise ConfigError(f"{loaded.line_of('max_steps')}: max_steps: got 0; expected 1 or more.")
+        raise loaded.error("max_steps", "got 0; expected 1 or more.")
 
 
 def _no_effect(key: str, value: object, flat: Mapping[str, object], command: str) -> str | None:

@@ -68,6 +68,10 @@ class LoadedConfig:
             entry = child
         return entry.where
 
+    def error(self, key: str, message: str) -> ConfigError:
+        """Error of a setting, with its place; ``key`` "" is the whole file."""
+        return ConfigError(f"{self.line_of(key)}: {f'{key}: ' if key else ''}{message}")
+
     def refuse_unknown(self, allowed: Iterable[str]) -> None:
         """Refuse a key at the top that is neither a section nor ``allowed``."""
         known = {*allowed, *self.sections}
