@@ -64,7 +64,6 @@ def _sft_trainer(prepared: Prepared) -> Any:
 
 
 def _rl_trainer(prepared: Prepared, run: Path) -> tuple[Any, CollapseAlarms]:
-    from adasr_trl.artifacts.step_log import StepLines
     from adasr_trl.hrpo import CollapseAlarms, HRPOTrainer, KeepSamples
     from adasr_trl.training.callbacks import callbacks
     from adasr_trl.training.loop import lora_config
@@ -83,5 +82,5 @@ def _rl_trainer(prepared: Prepared, run: Path) -> tuple[Any, CollapseAlarms]:
         peft_config=lora_config(loaded.section("lora"), texts.codec),
         callbacks=[*callbacks(run), alarms],
     )
-    trainer.add_callback(KeepSamples(trainer, StepLines(run / SAMPLES_FILE)))
+    trainer.add_callback(KeepSamples(trainer, run / SAMPLES_FILE))
     return trainer, alarms

@@ -28,7 +28,7 @@ EPSILON = 1e-4
 
 
 class Granularity(Enum):
-    """Which tokens share a local advantage.
+    """Tokens that share a local advantage.
 
     STAGE: all thoughts share one, the deep part has one.
     SENTENCE: each thought has its own, compared with the group's thoughts on the same chunk.

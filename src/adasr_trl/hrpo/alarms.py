@@ -21,8 +21,6 @@ from adasr_trl.config.sections import AlarmConfig
 
 logger = logging.getLogger(__name__)
 
-Log = Mapping[str, float]
-
 
 @dataclass(frozen=True)
 class Alarm:
@@ -36,8 +34,8 @@ class Alarm:
 class _Window:
     """The logs of the first ``patience`` steps and of the last ones."""
 
-    first: Sequence[Log]
-    last: Sequence[Log]
+    first: Sequence[Mapping[str, float]]
+    last: Sequence[Mapping[str, float]]
     rule: AlarmConfig
 
     def before(self, key: str) -> list[float]:

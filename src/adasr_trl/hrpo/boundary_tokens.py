@@ -1,11 +1,11 @@
-"""Which tokens of a rollout decide: a segment's first token, its end marker, and the end of sequence.
+"""Deciding tokens of a rollout: a segment's first token, its end marker, and the end of sequence.
 
     >>> boundary_tokens(rollout, codec)      # <chunk> Tom 5 + 3 = 8 <EOT>
     (False, True, False, False, False, False, True)
 
 For boundary granularity. The first token chooses to think or to skip, the end marker chooses to stop. The paper
-compares "boundary tokens"; which ones they are is ours. A marker may be several tokens, and a byte-pair merge may
-give its first one a character more.
+compares "boundary tokens"; which ones they are is our choice. A marker may be several tokens, and a byte-pair merge
+may give its first one a character more.
 """
 
 from __future__ import annotations
@@ -19,19 +19,16 @@ from adasr_trl.layouts.codec import Codec
 
 
 def boundary_tokens(rollout: Rollout, codec: Codec) -> tuple[bool, ...]:
-    """Whether each token decides; only sampled ones can. (T)."""
-    found = [False] * len(rollout.token_ids)
+    """True for each deciding token; only sampled ones decide. (T)."""
     segments: dict[int, list[int]] = {}  # chunk -> positions of its sampled tokens, in order
-    for position, (phase, chunk) in enumerate(
-        zip(rollout.phases, rollout.chunk_of_token, strict=True)
-    ):
+    tokens = zip(rollout.phases, rollout.chunk_of_token, strict=True)
+    for position, (phase, chunk) in enumerate(tokens):
         if phase is not Phase.READ:
             segments.setdefault(chunk, []).append(position)
+    deciding: set[int] = set()
     for chunk, positions in segments.items():
-        found[positions[0]] = True
-        for position in _end(rollout, chunk, positions, codec):
-            found[position] = True
-    return tuple(found)
+        deciding |= {positions[0], *_end(rollout, chunk, positions, codec)}
+    return tuple(position in deciding for position in range(len(rollout.token_ids)))
 
 
 def _end(rollout: Rollout, chunk: int, positions: Sequence[int], codec: Codec) -> Sequence[int]:
@@ -47,10 +44,10 @@ def _end(rollout: Rollout, chunk: int, positions: Sequence[int], codec: Codec) -
     marker = codec.markers.reasoning_end
     ended = positions[-1:] if rollout.ending is Ending.ANSWERED else ()
     lengths = range(1, len(ids) + 1)
-    found = bisect_left(lengths, True, key=lambda n: marker in codec.decode(ids[:n]))
-    if found == len(lengths):
+    shortest = bisect_left(lengths, True, key=lambda n: marker in codec.decode(ids[:n]))
+    if shortest == len(lengths):
         return ended
-    last = lengths[found]
+    last = lengths[shortest]
     return (*positions[_start_of(marker, ids[:last], codec) : last], *ended)
 
 

@@ -31,10 +31,10 @@ from adasr_trl.training.health import refuse_publishing
 
 _CHOICES = {
     "advantages": ("hierarchical", "flat"),
-    "granularity": tuple(each.value for each in Granularity),
-    "mixing": tuple(each.value for each in Mixing),
+    "granularity": tuple(choice.value for choice in Granularity),
+    "mixing": tuple(choice.value for choice in Mixing),
     "local_weight_schedule": ("linear", "cosine"),
-    "mode": tuple(each.value for each in TAUGHT_MODES),
+    "mode": tuple(mode.value for mode in TAUGHT_MODES),
     "engine": tuple(ENGINES),
 }
 

@@ -1,35 +1,30 @@
 """Sample rollouts of a training run: of the first step, and of every ``sample_steps``-th one.
 
->>> trainer.add_callback(KeepSamples(trainer, StepLines(run / SAMPLES_FILE)))
+>>> trainer.add_callback(KeepSamples(trainer, run / SAMPLES_FILE))
 """
 
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from transformers import TrainerCallback
-
 from adasr_trl.artifacts.samples import to_sample
-from adasr_trl.artifacts.step_log import StepLines
 from adasr_trl.hrpo.group_filter import GenerationBatch
+from adasr_trl.training.callbacks import StepFile
 
 if TYPE_CHECKING:
     from adasr_trl.hrpo.trainer import HRPOTrainer
 
 
-class KeepSamples(TrainerCallback):
-    """Appends samples of the rollouts that are trained on; a resumed run first drops those of steps to be repeated."""
+class KeepSamples(StepFile):
+    """Appends samples of the rollouts that are trained on."""
 
-    def __init__(self, trainer: HRPOTrainer, lines: StepLines) -> None:
-        """Take the rollouts of ``trainer`` and append to ``lines``."""
-        self._trainer, self._lines = trainer, lines
+    def __init__(self, trainer: HRPOTrainer, path: Path) -> None:
+        """Take the rollouts of ``trainer`` and append to the file."""
+        super().__init__(path)
+        self._trainer = trainer
         self._last: GenerationBatch | None = None
-
-    def on_train_begin(self, _args: Any, state: Any, *_: Any, **_kwargs: Any) -> None:
-        """Drop the samples of steps that the resumed run will repeat."""
-        if state.is_world_process_zero:
-            self._lines.rewind(state.global_step)
 
     def on_step_end(self, args: Any, state: Any, *_: Any, **_kwargs: Any) -> None:
         """Append the samples of this step, if it is one to sample."""
@@ -46,7 +41,7 @@ class KeepSamples(TrainerCallback):
                 name: None if math.isnan(value) else round(value, 6)
                 for name, value in zip(names, values, strict=True)
             }
-            self._lines.append(step, to_sample(sampled.rollout, sampled.episode, scores))
+            self.lines.append(step, to_sample(sampled.rollout, sampled.episode, scores))
 
 
 def spread(count: int, rows: int) -> list[int]:

@@ -64,9 +64,8 @@ def score(
         progress: Share of the training that is over.
     """
     device = accelerator.device
-    values_BR = torch.tensor(
-        [[_number(v.value) for v in r.values] for r in rollouts], device=device
-    )
+    values = [[_number(value.value) for value in scored.values] for scored in rollouts]
+    values_BR = torch.tensor(values, device=device)
     right = [scored.right for scored in rollouts]
     answered = [scored.rollout.ending is Ending.ANSWERED for scored in rollouts]
     flags_B2 = torch.tensor([right, answered], device=device).T.contiguous()  # (B, 2)

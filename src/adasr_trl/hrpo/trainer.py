@@ -5,8 +5,8 @@
 
 The delta to GRPOTrainer, all of it:
 - ``_get_train_sampler``: TRL's order, repeatable from any epoch on;
-- ``_generate_and_score_completions``: rollouts are sampled and scored before TRL's own pass (``rollouts``), TRL's
-  ``rollout_func`` and reward functions hand them over, and ``advantages`` of the returned dictionary become (B, T);
+- ``_generate_and_score_completions``: rollouts are sampled and scored before TRL's own pass (``rollouts``). TRL's
+  ``rollout_func`` and reward functions hand them over; ``advantages`` of the returned dictionary become (B, T);
 - log-probabilities under the layout's attention (``streaming_attention``).
 Loss, clipping, logging, checkpoints and resuming stay TRL's.
 """
@@ -38,7 +38,6 @@ class HRPOTrainer(StreamingAttentionTrainer):
     """See the module; arguments not named here are GRPOTrainer's."""
 
     generation_batch: GenerationBatch  # the one at hand
-    rewards: tuple[Reward, ...]
 
     def __init__(
         self,

@@ -21,7 +21,7 @@ from adasr_trl.rewards import Reward
 
 def trl_dataset(episodes: Sequence[Episode]) -> Dataset:
     """TRL's columns: the question to show in logs, and the episode as its index."""
-    rows = [{"prompt": each.question, "episode": index} for index, each in enumerate(episodes)]
+    rows = [{"prompt": episode.question, "episode": i} for i, episode in enumerate(episodes)]
     return Dataset.from_list(rows)
 
 

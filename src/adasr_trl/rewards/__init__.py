@@ -11,14 +11,7 @@ them (docs/REWARDS.md). In no scope does a right answer score below a wrong one 
 allow it are refused. No torch is loaded here.
 """
 
-from adasr_trl.rewards.base import (
-    Reward,
-    RewardValue,
-    Rule,
-    Scope,
-    ScoredRollout,
-    answered_right,
-)
+from adasr_trl.rewards.base import Reward, RewardValue, Rule, Scope, ScoredRollout, answered_right
 from adasr_trl.rewards.build import BUILT_IN, RewardError, build_rewards
 from adasr_trl.rewards.user import source_digests
 

@@ -135,20 +135,15 @@ def by_length(
 ) -> RewardValue:
     """A function of the tokens that the model wrote in the scope, by default their number.
 
-    Tokens count up to the end of the answer's value, so reasoning behind the answer's marker costs the same. Markers
-    count; forced tokens do not. Streaming: of each thought, and the mean over all chunks, skips included. Deep: of the
-    deep part. Global: of both together.
+    Streaming: of each thought's tokens, and the mean over all chunks; a skip counts, a thought not begun has 0 tokens.
+    Deep: of the tokens up to the end of the answer's value, so reasoning behind the answer's marker costs the same.
+    Global: of both together. Markers count; forced tokens do not.
     """
     rollout = scored.rollout
-    if scope is Scope.STREAMING:
-        return per_thought(scored, value_of)
-    streamed = rollout.tokens_in(Phase.STREAM) if scope is Scope.GLOBAL else 0
-    return RewardValue(value_of(float(streamed + rollout.answer_tokens)))
-
-
-def per_thought(scored: ScoredRollout, value_of: Callable[[float], float]) -> RewardValue:
-    """A function of each thought's tokens, and its mean over all chunks; a thought not begun has 0 tokens."""
-    counts = scored.rollout.thought_tokens()
+    if scope is not Scope.STREAMING:
+        streamed = rollout.tokens_in(Phase.STREAM) if scope is Scope.GLOBAL else 0
+        return RewardValue(value_of(float(streamed + rollout.answer_tokens)))
+    counts = rollout.thought_tokens()
     if not counts:
         return RewardValue(None)
     values = scored.padded([value_of(count) for count in counts])

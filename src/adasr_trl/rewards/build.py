@@ -8,35 +8,24 @@ from typing import cast
 
 from adasr_trl.config.sections import RewardConfig, StreamingConfig
 from adasr_trl.config.values import convert, entry_of
-from adasr_trl.rewards.accuracy_format import Accuracy, Format
+from adasr_trl.rewards import accuracy_format, follows_trace, length, repetition, skipping
 from adasr_trl.rewards.base import Reward, Rule, Scope
-from adasr_trl.rewards.follows_trace import FollowsStream, TraceValues
-from adasr_trl.rewards.length import (
-    AdaptiveThinking,
-    Cosine,
-    KimiLength,
-    L1Exact,
-    L1Max,
-    SoftOverlong,
-)
-from adasr_trl.rewards.repetition import Repetition
-from adasr_trl.rewards.skipping import Diversity, SkipBonus
-from adasr_trl.rewards.user import load, user_function
+from adasr_trl.rewards.user import UserFunction, load
 
 BUILT_IN: Mapping[str, type[Rule]] = {
-    "accuracy": Accuracy,
-    "format": Format,
-    "adaptive_thinking": AdaptiveThinking,
-    "kimi_length": KimiLength,
-    "l1_exact": L1Exact,
-    "l1_max": L1Max,
-    "soft_overlong": SoftOverlong,
-    "cosine": Cosine,
-    "skip_bonus": SkipBonus,
-    "diversity": Diversity,
-    "repetition": Repetition,
-    "trace_values": TraceValues,
-    "follows_stream": FollowsStream,
+    "accuracy": accuracy_format.Accuracy,
+    "format": accuracy_format.Format,
+    "adaptive_thinking": length.AdaptiveThinking,
+    "kimi_length": length.KimiLength,
+    "l1_exact": length.L1Exact,
+    "l1_max": length.L1Max,
+    "soft_overlong": length.SoftOverlong,
+    "cosine": length.Cosine,
+    "skip_bonus": skipping.SkipBonus,
+    "diversity": skipping.Diversity,
+    "repetition": repetition.Repetition,
+    "trace_values": follows_trace.TraceValues,
+    "follows_stream": follows_trace.FollowsStream,
 }
 
 
@@ -103,29 +92,25 @@ def _build(config: RewardConfig, streaming: StreamingConfig) -> Reward:
 
 def _rule(config: RewardConfig) -> Rule:
     if ":" not in config.name and config.name not in BUILT_IN:
-        raise ValueError(
-            f"unknown reward {config.name!r}; known are {', '.join(BUILT_IN)}, and module:function."
-        )
+        known = ", ".join(BUILT_IN)
+        raise ValueError(f"unknown reward {config.name!r}; known are {known}, and module:function.")
     formula = load(config.name) if ":" in config.name else BUILT_IN[config.name]
     if not (isinstance(formula, type) and issubclass(formula, Rule)):
-        return user_function(config.name, formula, config.settings)
+        return UserFunction(config.name, formula, config.settings)
     return cast(Rule, convert(entry_of(config.settings, config.name), formula, "settings"))
 
 
 def _check_margin(rewards: Sequence[Reward], scope: Scope | None) -> None:
-    """Refuse a sum in which a right answer may score below a wrong one of the same format.
-
-    A user's function may do anything; here it counts as doing nothing.
-    """
+    """Refuse a sum in which a right answer may score below a wrong one of the same format; unknown margins are 0."""
     margins = [(reward, reward.weight * (reward.rule.margin or 0.0)) for reward in rewards]
     total = sum(margin for _, margin in margins)
     if total >= -1e-6:
         return
     worst = min(margins, key=lambda pair: pair[1])[0]
-    place = "their sum" if scope is None else f"scope {scope.value}"
+    total_of = "their sum" if scope is None else f"scope {scope.value}"
     where = worst.scope.value
     held = sum(r.weight for r in rewards if r.name == "accuracy" and r.scope.value == where)
     raise RewardError(
-        f"in {place} a right answer may score {-total:g} below a wrong one, for all of {worst.name}; give accuracy of "
+        f"in {total_of} a right answer may score {-total:g} below a wrong one, for all of {worst.name}; give accuracy of "
         f"scope {where} a weight of {math.ceil(1000 * (held - total)) / 1000:g} or more, or {worst.name} a smaller one."
     )

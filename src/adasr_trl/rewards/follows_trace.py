@@ -26,8 +26,8 @@ class TraceValues(Rule):
     as they are written; thoughts without one agree with each other. Cannot be scored without a trace.
 
     Attributes:
-        relative: Compare how far each thought moves from the last number before it, in the rollout and in the trace, so
-            that a correct step from a wrong count is not penalised again.
+        relative: Compare each thought's step from the last number before it, in the rollout and in the trace. A correct
+            step from a wrong count is then not penalised again.
     """
 
     SCOPES: ClassVar[frozenset[Scope]] = frozenset({Scope.STREAMING})
@@ -72,10 +72,8 @@ class FollowsStream(Rule):
         gold = _number(episode.answer)
         if answer is None or gold is None:
             return RewardValue(0.0)
-        start, gold_start = (
-            latest_number(thoughts) or 0 for thoughts in (rollout.thoughts, episode.thoughts)
-        )
-        return RewardValue(float(answer - start == gold - gold_start))
+        start, gold_start = latest_number(rollout.thoughts), latest_number(episode.thoughts)
+        return RewardValue(float(answer - (start or 0) == gold - (gold_start or 0)))
 
 
 def _number(text: str | None) -> Fraction | None:

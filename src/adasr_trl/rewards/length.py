@@ -13,18 +13,10 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from adasr_trl.config.sections import StreamingConfig
 from adasr_trl.core.clock import arrivals, timeline
 from adasr_trl.core.protocol import Phase
-from adasr_trl.rewards.base import (
-    RewardValue,
-    Rule,
-    Scope,
-    ScoredRollout,
-    by_length,
-    per_thought,
-)
+from adasr_trl.rewards.base import RewardValue, Rule, Scope, ScoredRollout, by_length
 
 if TYPE_CHECKING:
     from torch import Tensor
-
 
 _POSITIVE = (1.0, math.inf)
 _NOT_NEGATIVE = (0.0, math.inf)
@@ -196,7 +188,7 @@ class SoftOverlong(Rule):
             return -min(1.0, max(0.0, over / self.buffer_tokens))
 
         if scope is Scope.STREAMING:
-            return per_thought(scored, value)
+            return by_length(scored, scope, value)
         phases = (Phase.STREAM, Phase.DEEP) if scope is Scope.GLOBAL else (Phase.DEEP,)
         return RewardValue(value(sum(scored.rollout.tokens_in(phase) for phase in phases)))
 

@@ -47,8 +47,8 @@ class SkipBonus(Rule):
         if not scored.rollout.thought_endings:
             return RewardValue(None)
         share = sum(skip or 0.0 for skip in skips) / len(skips)
-        each = (None if skip is None else scored.right + self.bonus * skip for skip in skips)
-        return RewardValue(scored.right + self.bonus * share, tuple(each))
+        values = [None if skip is None else scored.right + self.bonus * skip for skip in skips]
+        return RewardValue(scored.right + self.bonus * share, tuple(values))
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,6 @@ from __future__ import annotations
 import hashlib
 import importlib
 import inspect
-import math
 import statistics
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -37,6 +36,14 @@ class UserFunction(Rule):
     name: str
     function: Callable[..., Any]
     settings: Mapping[str, float | int | str | bool] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Refuse a function that does not take its settings (ValueError)."""
+        try:
+            inspect.signature(self.function).bind(None, None, **self.settings)
+        except TypeError as error:
+            expected = "it must take (rollout, episode) and its settings"
+            raise ValueError(f"{self.name}: {expected}: {error}.") from error
 
     def measure(self, scored: ScoredRollout, scope: Scope, *_: object) -> RewardValue:
         """The function's value or values; a UserError if it raises, or returns something else."""
@@ -62,10 +69,9 @@ class UserFunction(Rule):
             return None
         if not isinstance(value, int | float):
             raise self._wrong(value, scored, "a number or None")
-        number = float(value) if abs(value) <= LARGEST else math.inf
-        if not math.isfinite(number):
+        if not abs(value) <= LARGEST:
             raise self._wrong(value, scored, "a finite number, or None for what cannot be scored")
-        return number
+        return float(value)
 
     def _wrong(self, result: object, scored: ScoredRollout, expected: str) -> UserError:
         return UserError(
@@ -93,22 +99,9 @@ def load(name: str) -> Callable[..., Any]:
     return formula
 
 
-def user_function(
-    name: str, function: Callable[..., Any], settings: Mapping[str, float | int | str | bool]
-) -> UserFunction:
-    """The rule that calls ``function``; a ValueError says which arguments it does not take."""
-    try:
-        inspect.signature(function).bind(None, None, **settings)
-    except TypeError as error:
-        raise ValueError(
-            f"{name}: it must take (rollout, episode) and its settings: {error}."
-        ) from error
-    return UserFunction(name, function, dict(settings))
-
-
 def source_digests(rewards: Sequence[Reward]) -> dict[str, str]:
     """SHA-256 of the file of each of the user's rewards: a run is another one when its rewards are."""
     rules = [reward.rule for reward in rewards if ":" in reward.name]
-    written = [rule.function if isinstance(rule, UserFunction) else type(rule) for rule in rules]
-    files = [inspect.getsourcefile(each) for each in written]
+    formulas = [rule.function if isinstance(rule, UserFunction) else type(rule) for rule in rules]
+    files = [inspect.getsourcefile(formula) for formula in formulas]
     return {file: hashlib.sha256(Path(file).read_bytes()).hexdigest() for file in files if file}

@@ -54,22 +54,26 @@ class CheckpointMark(TrainerCallback):  # type: ignore[misc]  # transformers is 
             directory.mark_checkpoint(Path(args.output_dir) / f"checkpoint-{state.global_step}")
 
 
-class MetricsFile(TrainerCallback):  # type: ignore[misc]  # transformers is untyped
-    """Appends every log to a JSON Lines file; a resumed run first drops the steps that it will repeat."""
+class StepFile(TrainerCallback):  # type: ignore[misc]  # transformers is untyped
+    """Writes lines of steps to a file; a resumed run first drops the lines of steps that it will repeat."""
 
     def __init__(self, path: Path) -> None:
-        """Log to ``path``."""
-        self._lines = StepLines(path)
+        """Write to ``path``."""
+        self.lines = StepLines(path)
 
     def on_train_begin(self, _args: Any, state: Any, *_: Any, **_kwargs: Any) -> None:
-        """Drop the lines of steps that the resumed run will repeat."""
+        """Drop the lines of steps that will be repeated."""
         if state.is_world_process_zero:
-            self._lines.rewind(state.global_step)
+            self.lines.rewind(state.global_step)
+
+
+class MetricsFile(StepFile):
+    """Appends every log to a JSON Lines file."""
 
     def on_log(self, _args: Any, state: Any, *_: Any, logs: dict[str, Any], **_kwargs: Any) -> None:
         """Append one line."""
         if state.is_world_process_zero and logs:
-            self._lines.append(state.global_step, logs)
+            self.lines.append(state.global_step, logs)
 
 
 class ProgressLine(TrainerCallback):  # type: ignore[misc]  # transformers is untyped

@@ -127,11 +127,9 @@ def _warn_of_markers_in(episodes: Sequence[Episode], markers: Markers) -> None:
         for marker in markers.all():
             if marker in episode.question or marker in episode.text:
                 ids.setdefault(marker, []).append(episode.id)
-    for marker, found_in in ids.items():
+    for marker, holders in ids.items():
         logger.warning(
             "streaming.markers: %r stands in the question or input of %d episodes, such as %r; it is read as plain text "
             "there, but another string would be clearer to the model",
-            marker,
-            len(found_in),
-            found_in[0],
+            *(marker, len(holders), holders[0]),
         )

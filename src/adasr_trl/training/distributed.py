@@ -65,8 +65,7 @@ def _begin_deepspeed() -> None:
     scripts = str(Path(sys.executable).parent)  # ninja is there, also where no shell activated it
     if scripts not in os.environ["PATH"].split(os.pathsep):
         os.environ["PATH"] = os.pathsep.join((scripts, os.environ["PATH"]))
-    if torch.cuda.is_available() or torch.distributed.is_initialized():
-        return
-    # The shared-memory transport would be compiled for a minute, and gloo serves as well.
-    library.ops.__compatible_ops__["deepspeed_shm_comm"] = False
-    library.init_distributed(dist_backend="gloo", auto_mpi_discovery=False)
+    if not torch.cuda.is_available() and not torch.distributed.is_initialized():
+        # The shared-memory transport would be compiled for a minute, and gloo serves as well.
+        library.ops.__compatible_ops__["deepspeed_shm_comm"] = False
+        library.init_distributed(dist_backend="gloo", auto_mpi_discovery=False)

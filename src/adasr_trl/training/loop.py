@@ -39,7 +39,7 @@ def lora_config(section: LoraSection | None, codec: Codec) -> Any:
     if rows:
         logger.warning(
             "markers.add_tokens: the adapter carries %d rows of the embedding; vLLM and llama.cpp do not load such an "
-            "adapter (merge it first), PEFT does once the tokenizer of the run is used",
+            "adapter (merge it first), PEFT does with the tokenizer of the run",
             len(rows),
         )
     return LoraConfig(
