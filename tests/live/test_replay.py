@@ -9,10 +9,11 @@ import pytest
 
 from adasr_trl.artifacts.saved_config import save_streaming
 from adasr_trl.cli.main import main as adasr
+from adasr_trl.core.clock import Clock
 from adasr_trl.core.episode import write_episodes
 from adasr_trl.core.errors import UserError
 from adasr_trl.live import device_rates
-from adasr_trl.live.device_rates import DeviceProfile
+from adasr_trl.live.device_rates import DeviceProfile, clock_of
 from adasr_trl.live.replay import ReplayedQuestion, play, summarize, table
 from support.live_use import EPISODE, reasoner_of
 from support.settings import PARALLEL, STREAMING
@@ -55,7 +56,7 @@ def test_a_row_of_the_table_has_the_medians():
 def test_the_prediction_is_the_clocks_for_that_very_rollout(taught, tokenizer, streaming):
     """At half a second a token: what the last thought and the answer's tokens take, whatever was measured."""
     reasoner = reasoner_of(taught, tokenizer, streaming)
-    found = play(reasoner, EPISODE, PROFILE, words_per_minute=60_000.0)
+    found = play(reasoner, EPISODE, clock_of(PROFILE, Clock(60_000.0)))
     stream = reasoner.start(EPISODE.question)
     for chunk in EPISODE.chunks:
         stream.read(chunk)
@@ -69,7 +70,7 @@ def test_the_prediction_is_the_clocks_for_that_very_rollout(taught, tokenizer, s
 def test_an_episode_longer_than_the_positions_is_refused(taught, tokenizer):
     longer = dataclasses.replace(EPISODE, chunks=EPISODE.chunks * 100)
     with pytest.raises(UserError, match="longer than the model's positions"):
-        play(reasoner_of(taught, tokenizer, STREAMING), longer, PROFILE, 600_000.0)
+        play(reasoner_of(taught, tokenizer, STREAMING), longer, clock_of(PROFILE, Clock(600_000.0)))
 
 
 @pytest.fixture

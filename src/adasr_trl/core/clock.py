@@ -8,8 +8,7 @@ layout chunks are encoded beside the writing, and s_k waits for its chunk's enco
 backlog is the work left at the last chunk's arrival. Answer latency = backlog + prefill of the transition + deep tokens
 up to the end of the answer's value.
 
-Source: AdaSR (arXiv 2606.14694) gives the accounting in words; this exact form is our choice. The paper's latencies fit
-tau = 30 ms at 150 words a minute.
+Source: AdaSR (arXiv 2606.14694) in words; this exact form is our choice. Its latencies fit tau = 30 ms at 150 words a minute.
 """
 
 from __future__ import annotations

@@ -125,11 +125,7 @@ def to_json(episode: Episode) -> str:
 
 
 def from_json(line: str) -> Episode:
-    """The episode on one line of JSON.
-
-    Raises:
-        EpisodeError: Invalid JSON, another schema, an unknown or missing key, or a wrong value.
-    """
+    """The episode on one line of JSON; an EpisodeError names the wrong key or value."""
     try:
         record = json.loads(line)
     except json.JSONDecodeError as error:
@@ -167,14 +163,10 @@ def from_json(line: str) -> Episode:
 def read_episodes(
     path: str | Path, check: Callable[[Episode], None] | None = None
 ) -> Iterator[Episode]:
-    """Every episode of a JSON Lines file, in order.
-
-    Args:
-        path: The file.
-        check: A further check of each episode; its ValueError is reported with the line.
+    """Every episode of a JSON Lines file, in order; ``check`` may refuse one by a ValueError.
 
     Raises:
-        EpisodeError: A missing or empty file, an invalid line, an id used twice.
+        EpisodeError: A missing or empty file, an invalid or refused line, an id used twice.
     """
     path = Path(path)
     if not path.is_file():

@@ -3,7 +3,7 @@ r"""Atomic files: written beside their name, then moved over it.
     >>> with atomic_writer(Path("records.jsonl")) as out:
     ...     out.write("{}\n")
 
-A full disk, an error or a kill leaves the old file (or none), never half of the new one.
+A full disk, an error or a kill leaves the old file (or none).
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """Grammar of a streamed episode: phases, markers, and the ending of a segment.
 
-The model reads chunks and writes segments. After each chunk: a thought and ``thought_end``, or the single marker
-``skip``. After the last chunk: the deep part, made of reasoning, ``reasoning_end``, the answer, and the tokenizer's
-end-of-sequence token.
+The model reads chunks and writes segments. After each chunk: a thought and ``thought_end``, or the marker ``skip``. After
+the last chunk, the deep part: reasoning, ``reasoning_end``, the answer, and the tokenizer's end-of-sequence token.
 
     >>> thought_ending(" Tom 5 + 3 = 8<EOT>", Markers())
     <Ending.THOUGHT: 'thought'>
@@ -110,13 +109,9 @@ def first_marker(text: str, markers: Markers) -> tuple[str, int] | None:
 def thought_ending(text: str, markers: Markers, *, eos: bool = False) -> Ending | None:
     r"""Ending of the thought ``text``, or None while it is still being written.
 
-    Call it after every token: a marker then ends inside the last token. A merge across the marker's edge may
-    leave white space behind it (``<EOT>\n`` as one token); any other text there is malformed.
-
-    Args:
-        text: The model's text since the chunk, decoded.
-        markers: The run's markers.
-        eos: Whether the last token was the end-of-sequence token; no thought may contain it.
+    ``text`` is all since the chunk, decoded; ``eos`` tells of an end-of-sequence token, which no thought may contain. Call
+    it after every token: a marker then ends inside the last token. A merge across the marker's edge may leave white space
+    behind it (``<EOT>\n`` as one token); any other text there is malformed.
     """
     first = first_marker(text, markers)
     if first is None:

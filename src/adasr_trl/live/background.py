@@ -7,9 +7,8 @@
     ...     for event in stream:                 # waits for the next event; ends behind the answer
     ...         print(event.kind, event.text)
 
-Text fed during a thought waits in a queue, and is read piece by piece as it was fed: the words are those of a
-``LiveStream``. Feed and iterate from any threads. Several streams of one reasoner take turns, a piece of text each. Left
-out: asyncio, where ``asyncio.to_thread(next, events, None)`` does.
+Text fed during a thought waits in a queue: the words are those of a ``LiveStream``. Feed and iterate from any threads.
+Several streams of one reasoner take turns, a piece of text each. For asyncio: ``asyncio.to_thread(next, events, None)``.
 """
 
 from __future__ import annotations

@@ -9,9 +9,7 @@ from __future__ import annotations
 import argparse
 import errno
 import gc
-import io
 import logging
-import os
 import signal
 import sys
 from collections.abc import Iterator
@@ -21,21 +19,15 @@ from typing import TYPE_CHECKING, NoReturn
 
 from adasr_trl.core.decoding import read_text
 from adasr_trl.core.errors import UserError
-from adasr_trl.core.piped import PIPE_CLOSED
 from adasr_trl.core.protocol import Mode
 from adasr_trl.live.sources import TextSource, replayed, transcribed, typed
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from adasr_trl.live.display_state import DisplayState
     from adasr_trl.live.reasoner import StreamingReasoner
     from adasr_trl.live.screen import Screen
 
 logger = logging.getLogger(__name__)
-
-INTERRUPTED = 130
-_CLOSED = (errno.EPIPE, errno.EIO)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -50,12 +42,11 @@ def run(options: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         with suppress(OSError):
             sys.stderr.write("interrupted\n")
-        return INTERRUPTED
+        return 130
     except OSError as error:
-        if error.errno not in _CLOSED:
-            raise
-        _drop_output()
-        return PIPE_CLOSED
+        if error.errno == errno.EIO:  # the terminal has gone
+            raise BrokenPipeError(*error.args) from error
+        raise
 
 
 def load(options: argparse.Namespace) -> StreamingReasoner:
@@ -150,30 +141,20 @@ def _source(options: argparse.Namespace) -> TextSource:
 
 
 def _screen(options: argparse.Namespace, state: DisplayState) -> Screen:
-    from adasr_trl.live.screen import JsonScreen, LineScreen, TerminalScreen
-
-    if options.json:
-        return JsonScreen(_write, state)
-    console = _console()
-    is_animated = console.is_terminal and not console.is_dumb_terminal
-    if is_animated and not _is_typed_by_hand(options):
-        return TerminalScreen(console, state)
-    return LineScreen(console, state)
-
-
-def _write(line: str) -> None:
-    sys.stdout.write(line)
-    sys.stdout.flush()
-
-
-def _console() -> Console:
     from rich.console import Console
+
+    from adasr_trl.live.screen import JsonScreen, LineScreen, TerminalScreen
 
     class QuietConsole(Console):
         def on_broken_pipe(self) -> NoReturn:  # rich would leave with status 1
             raise BrokenPipeError(errno.EPIPE, "the output was closed")
 
-    return QuietConsole(highlight=False, markup=False, emoji=False)
+    if options.json:
+        return JsonScreen(sys.stdout, state)
+    console = QuietConsole(highlight=False, markup=False, emoji=False)
+    is_animated = console.is_terminal and not console.is_dumb_terminal
+    has_terminal = is_animated and not _is_typed_by_hand(options)
+    return (TerminalScreen if has_terminal else LineScreen)(console, state)
 
 
 @contextmanager
@@ -189,14 +170,3 @@ def _signals() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def _drop_output() -> None:
-    """Send buffered output nowhere: Python would flush it into the closed pipe at exit."""
-    try:
-        descriptor = sys.stdout.fileno()
-    except (io.UnsupportedOperation, ValueError):
-        return  # not a real file
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, descriptor)
-    os.close(nowhere)

@@ -148,18 +148,17 @@ def round_of(reasoner: StreamingReasoner, number: int = 0) -> list[TokenTiming]:
     """Timings of all written tokens in the ``number``-th reading of the text."""
     stream = reasoner.start(QUESTION)
     seconds: list[float] = []
-
-    def time_tokens(call: Callable[[], object]) -> None:
+    calls: list[Callable[[], object]] = [
+        *(partial(stream.read, chunk) for chunk in CHUNKS),
+        stream.finish,
+    ]
+    for k, call in enumerate(calls):
+        if (k + number) % 2 and k < len(CHUNKS):
+            time.sleep(GAP_SECONDS)
         before, started = len(stream.token_seconds), time.monotonic()
         call()
         times = itertools.pairwise([started, *stream.token_seconds[before:]])
-        seconds.extend(later - earlier for earlier, later in times)
-
-    for k, chunk in enumerate(CHUNKS):
-        if (k + number) % 2:
-            time.sleep(GAP_SECONDS)
-        time_tokens(partial(stream.read, chunk))
-    time_tokens(stream.finish)
+        seconds += [later - earlier for earlier, later in times]
     counts = tokens_read_for_each(stream.rollout)
     return [TokenTiming(*pair) for pair in zip(counts, seconds, strict=True)]
 
@@ -187,18 +186,11 @@ def medians(rounds: Sequence[Sequence[TokenTiming]]) -> list[TokenTiming]:
 
 
 def fitted(device: str, timings: Sequence[TokenTiming]) -> DeviceProfile:
-    """The rates behind the timings, none below 0.
-
-    Raises:
-        UserError: Fewer than two tokens, or no read.
-    """
+    """The rates behind the timings, none below 0; a UserError refuses fewer than two tokens."""
     decodes = [timing.seconds for timing in timings if timing.read_tokens == 0]
     reads = [timing for timing in timings if timing.read_tokens > 0]
     if len(timings) < 2 or not reads:
-        raise UserError(
-            "the model wrote too few tokens to be measured; was it trained, and are its positions and caps more "
-            "than a few?"
-        )
+        raise UserError("the model wrote too few tokens to be measured; use a trained one.")
     per_token = statistics.median(decodes or [timing.seconds for timing in reads])
     extra = [(float(timing.read_tokens), timing.seconds - per_token) for timing in reads]
     slope, fixed = _line(extra)

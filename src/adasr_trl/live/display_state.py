@@ -10,10 +10,9 @@ from __future__ import annotations
 
 from collections import deque
 
-from adasr_trl.core.protocol import Ending
 from adasr_trl.live.rendering import DisplayLine, written_line
 from adasr_trl.live.session import InputArrival, UnfinishedSentence, Update
-from adasr_trl.live.stream import LAST_READS, EventKind
+from adasr_trl.live.stream import EARLY_ENDS, EventKind
 
 SENTENCE_END = "the end of the sentence (. ? !), an empty line, or the end of the input"
 
@@ -59,17 +58,16 @@ class DisplayState:
             line = DisplayLine("read", update.text.strip(), seconds)
             self.pairs.append((line, None))
             return line
-        ending, tokens = update.ending or Ending.MALFORMED, update.tokens
-        if update.kind is EventKind.THOUGHT:
-            line = written_line("think", update.text, ending, tokens, seconds)
-            self.pairs[-1] = (self.pairs[-1][0], line)
-            return line
-        if update.kind is EventKind.DEEP:
-            line = written_line("deep", update.text, ending, tokens, seconds)
+        if update.kind in (EventKind.THOUGHT, EventKind.DEEP):
+            label = "think" if update.kind is EventKind.THOUGHT else "deep"
+            line = written_line(label, update.text, update.ending, update.tokens, seconds)
         else:
-            label = "end" if update.kind in LAST_READS else "answer"
+            label = "end" if update.kind in EARLY_ENDS else "answer"
             line = DisplayLine(label, update.text, seconds)
-        self.tail.append(line)
+        if update.kind is EventKind.THOUGHT:
+            self.pairs[-1] = (self.pairs[-1][0], line)
+        else:
+            self.tail.append(line)
         return line
 
     def _note_reading(self, chunk: str) -> None:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,7 +21,7 @@ from adasr_trl.live.screen import StreamHeader
 from adasr_trl.live.session import StreamSummary
 
 if TYPE_CHECKING:
-    from rich.console import Console, RenderableType
+    from rich.console import RenderableType
 
 WIDTH = 104
 LAST_SECONDS = 0.4  # between the answer and the summary
@@ -66,31 +65,26 @@ def draw(path: Path, header: StreamHeader, state: DisplayState, summary: StreamS
     console = Console(
         record=True, file=io.StringIO(), width=WIDTH, force_terminal=True, color_system="truecolor"
     )
-    rows = [(0.0, 0.0)] * _show(console, Text(f"question {visible(header.question)}", style="bold"))
-    for read, written in state.pairs:
-        times = (read.seconds or 0.0, (written and written.seconds) or 0.0)
-        rows += [times] * _show(console, SideBySide([(read, written)]))
+    rows: list[tuple[float, float]] = []  # seconds of the left and right half of each line
+
+    def show(part: RenderableType, left: float, right: float) -> None:
+        console.print(part)
+        rows.extend([(left, right)] * len(console.render_lines(part, pad=False)))
+
+    show(Text(f"question {visible(header.question)}", style="bold"), 0.0, 0.0)
+    for pair in state.pairs:
+        left, right = ((line and line.seconds) or 0.0 for line in pair)
+        show(SideBySide([pair]), left, right)
     for line in state.tail:
-        rows += [(line.seconds or 0.0,) * 2] * _show(console, tail([line]))
-    end = max(time for row in rows for time in row) + LAST_SECONDS
-    rows += [(end, end)] * _show(console, Text(summary.words(), style="bold"))
+        show(tail([line]), line.seconds or 0.0, line.seconds or 0.0)
+    end = state.seconds + LAST_SECONDS
+    show(Text(summary.words(), style="bold"), end, end)
     title = f"adasr stream, {header.layout} layout"
     picture = console.export_svg(title=title, code_format=FRAME, unique_id="adasr")
-    write_text(path, _animated(picture, rows))
-
-
-def _show(console: Console, part: RenderableType) -> int:
-    """Print something; return its number of lines."""
-    console.print(part)
-    return len(console.render_lines(part, pad=False))
-
-
-def _animated(picture: str, rows: Sequence[tuple[float, float]]) -> str:
-    """The picture with a delay for the words of each row: (left half, right half) in seconds."""
 
     def delayed(words: re.Match[str]) -> str:
         is_right = float(words[2]) / _CHARACTER_WIDTH > written_column(WIDTH) - 1
         seconds = rows[min(int(words[3]), len(rows) - 1)][is_right]
         return f'<text {words[1]} style="animation-delay:{seconds:.2f}s">'
 
-    return _WORDS.sub(delayed, picture)
+    write_text(path, _WORDS.sub(delayed, picture))

@@ -9,8 +9,7 @@
     '8'
 
 Layout, caps and markers are those of the training (``streaming.json``), and each sentence is tokenised alone, as there.
-Calls return behind the thoughts; those of ``background`` return at once. The interface is our choice; the paper describes
-none.
+Calls return behind the thoughts; those of ``background`` return at once. The interface is our choice.
 """
 
 from __future__ import annotations
@@ -162,13 +161,6 @@ def _request(
     question: str, chunks: Sequence[str], seed: int, mode: Mode = Mode.STREAMING
 ) -> Request:
     """A request with an episode in name only: a live stream's chunks and answer are not known yet."""
-    episode = Episode(
-        id="live",
-        group="live",
-        question=question,
-        chunks=tuple(chunks),
-        answer="unknown",
-        answer_type=AnswerType.TEXT,
-        source=Source("live", "live", "live", "live"),
-    )
-    return Request(episode, seed, mode)
+    source = Source("live", "live", "live", "live")
+    texts = (question, tuple(chunks), "unknown")
+    return Request(Episode("live", "live", *texts, AnswerType.TEXT, source), seed, mode)

@@ -38,7 +38,10 @@ FAILED_STYLE = "bold red"
 WIDE = 96  # columns; narrower terminals show the lines below one another
 LINE_WIDTH = 60  # columns; narrower terminals show notes behind the words
 _TIME, _LABEL, _NOTE = 9, 6, 22  # columns
-_FAILURES = {Ending.OUT_OF_TOKENS: "cut off, ", Ending.MALFORMED: "malformed, "}
+_FAILURES: dict[Ending | None, str] = {
+    Ending.OUT_OF_TOKENS: "cut off, ",
+    Ending.MALFORMED: "malformed, ",
+}
 
 
 @dataclass(frozen=True)
@@ -66,7 +69,7 @@ class DisplayLine:
 
 
 def written_line(
-    label: str, words: str, ending: Ending, tokens: int, seconds: float | None
+    label: str, words: str, ending: Ending | None, tokens: int, seconds: float | None
 ) -> DisplayLine:
     """A thought or the deep reasoning at its last token."""
     if ending is Ending.SKIP:
@@ -103,8 +106,7 @@ def plain_line(line: DisplayLine, width: int = 100) -> str:
 class SideBySide:
     """Pairs of a chunk and its thought side by side, for a rich console; either may be missing.
 
-    A narrow console shows the lines below one another. Tables of one width have the same columns: rows can be printed one
-    by one.
+    A narrow console shows the lines below one another. Rows printed one by one have the same columns.
     """
 
     def __init__(self, pairs: Iterable[tuple[DisplayLine | None, DisplayLine | None]]) -> None:
@@ -131,7 +133,7 @@ class SideBySide:
         table.add_column(width=rest // 2)
         table.add_column(justify="right", width=_NOTE)
         empty = DisplayLine("", "")
-        for read, written in ((read or empty, written or empty) for read, written in self._pairs):
+        for read, written in ((left or empty, right or empty) for left, right in self._pairs):
             table.add_row(
                 Text(_time(read), style="dim"),
                 Text(visible(read.words), style=read.style),

@@ -2,9 +2,8 @@
 
     adasr replay RUN --count 20 --wpm 150 1500
 
-Each chunk is handed on at its arrival time while the model reads and writes in a thread. The measured answer latency is
-compared with the clock's for that very rollout, its real arrivals, and the rates of this device (``device_rates``),
-measured just before.
+Chunks arrive in time while the model runs in a thread. The clock's answer latency is that of the very rollout, with its
+arrivals and the rates of this device (``device_rates``).
 """
 
 from __future__ import annotations
@@ -42,14 +41,9 @@ _HEAD = (
 
 @dataclass(frozen=True)
 class ReplayedQuestion:
-    """Answer latency of one question, measured and by the clock.
+    """Answer latency of one episode, measured and by the clock.
 
-    Attributes:
-        episode: Id of the episode.
-        measured_seconds: From the last chunk's arrival to the last token of the answer's value.
-        predicted_seconds: The same by the clock.
-        first_measured_seconds: To the first token of the answer; None without an answer.
-        first_predicted_seconds: The same by the clock.
+    ``first`` runs to the first token of the answer, and is None without an answer.
     """
 
     episode: str
@@ -88,7 +82,7 @@ def replay(
     options: argparse.Namespace, load: Callable[[argparse.Namespace], StreamingReasoner]
 ) -> int:
     """Play the questions at every speed, and print the table; return the exit status."""
-    from adasr_trl.live.device_rates import device_name, measure_reasoner, save_profile
+    from adasr_trl.live.device_rates import clock_of, device_name, measure_reasoner, save_profile
 
     episodes = _episodes(options)
     reasoner = load(options)
@@ -100,8 +94,9 @@ def replay(
     questions: list[tuple[float, ReplayedQuestion]] = []  # with words a minute
     try:
         for words_per_minute in options.wpm:
-            for episode in _with_progress(episodes, words_per_minute):
-                question = play(reasoner, episode, profile, words_per_minute, options.seed)
+            clock = clock_of(profile, Clock(words_per_minute=words_per_minute))
+            for episode in _with_progress(episodes, clock):
+                question = play(reasoner, episode, clock, options.seed)
                 questions.append((words_per_minute, question))
     finally:
         if questions:  # interrupted: the played questions count
@@ -110,21 +105,11 @@ def replay(
 
 
 def play(
-    reasoner: StreamingReasoner,
-    episode: Episode,
-    profile: DeviceProfile,
-    words_per_minute: float,
-    seed: int = 0,
+    reasoner: StreamingReasoner, episode: Episode, clock: Clock, seed: int = 0
 ) -> ReplayedQuestion:
-    """Let one episode arrive in real time.
-
-    Raises:
-        UserError: It is longer than the model's positions.
-    """
-    from adasr_trl.live.device_rates import clock_of
+    """Let one episode arrive in real time; a UserError refuses one longer than the model's positions."""
     from adasr_trl.live.session import InputArrival, Session
 
-    clock = clock_of(profile, Clock(words_per_minute=words_per_minute))
     pieces = [InputPiece(chunk, chunk) for chunk in episode.chunks]
     due = list(zip(arrivals(episode, clock), pieces, strict=True))
     with Session(reasoner, episode.question, lambda stop: on_time(due, stop), seed=seed) as session:
@@ -172,37 +157,26 @@ def summarize(
 
 def table(rows: Iterable[ReplaySummary]) -> str:
     """A row for each speed."""
-
-    def text(seconds: float | None) -> str:
-        return "-" if seconds is None else f"{seconds:.3f}"
-
     lines = [_HEAD, "|---" * (_HEAD.count("|") - 1) + "|"]
     for row in rows:
-        cells = (
-            row.layout,
-            f"{row.words_per_minute:g}",
-            str(row.questions),
-            text(row.measured_seconds),
-            text(row.predicted_seconds),
-            f"{1000 * row.off_seconds:.1f}",
-            f"{row.within:.0%}",
-            text(row.first_measured_seconds),
-            text(row.first_predicted_seconds),
+        firsts = (row.first_measured_seconds, row.first_predicted_seconds)
+        first, predicted = ("-" if value is None else f"{value:.3f}" for value in firsts)
+        lines.append(
+            f"| {row.layout} | {row.words_per_minute:g} | {row.questions} | {row.measured_seconds:.3f} "
+            f"| {row.predicted_seconds:.3f} | {1000 * row.off_seconds:.1f} | {row.within:.0%} | {first} | {predicted} |"
         )
-        lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
-def _with_progress(episodes: Sequence[Episode], words_per_minute: float) -> Iterator[Episode]:
+def _with_progress(episodes: Sequence[Episode], clock: Clock) -> Iterator[Episode]:
     started, total = time.monotonic(), len(episodes)
-    clock = Clock(words_per_minute=words_per_minute)
     spoken = sum(arrivals(episode, clock)[-1] for episode in episodes) / total
     for number, episode in enumerate(episodes, start=1):
         yield episode
         left = max((time.monotonic() - started) / number, spoken) * (total - number)
         if number in (1, total) or number % 5 == 0:
             words = "%g words a minute: %d/%d questions, %.0f s left"
-            logger.info(words, words_per_minute, number, total, left)
+            logger.info(words, clock.words_per_minute, number, total, left)
 
 
 def _episodes(options: argparse.Namespace) -> list[Episode]:
@@ -211,10 +185,8 @@ def _episodes(options: argparse.Namespace) -> list[Episode]:
         raise UserError(
             f"{path}: no such file of episodes; name one with --episodes FILE (adasr eval leaves one in RUN/eval)."
         )
-    return [
-        dataclasses.replace(episode, arrival_seconds=None)
-        for episode in itertools.islice(read_episodes(path), options.count)
-    ]
+    episodes = itertools.islice(read_episodes(path), options.count)
+    return [dataclasses.replace(episode, arrival_seconds=None) for episode in episodes]
 
 
 def _rates(layout: str, profile: DeviceProfile) -> str:
@@ -235,13 +207,10 @@ def _output(
     rows = [summarize(layout, speed, [q for s, q in questions if s == speed]) for speed in speeds]
     if not options.json:
         return f"{table(rows)}\n\n{_rates(layout, profile)}"
-    record = {
-        "run": str(options.run),
-        "profiles": {layout: asdict(profile)},
-        "table": [asdict(row) for row in rows],
-        "questions": [
-            {"layout": layout, "words_per_minute": speed, **asdict(question)}
-            for speed, question in questions
-        ],
-    }
+    record: dict[str, object] = {"run": str(options.run), "profiles": {layout: asdict(profile)}}
+    record["table"] = [asdict(row) for row in rows]
+    record["questions"] = [
+        {"layout": layout, "words_per_minute": speed, **asdict(question)}
+        for speed, question in questions
+    ]
     return json.dumps(record, indent=1)

@@ -13,10 +13,9 @@ from __future__ import annotations
 
 import json
 from abc import abstractmethod
-from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 from adasr_trl.live.display_state import DisplayState
 from adasr_trl.live.rendering import DisplayLine, SideBySide, plain_line, tail
@@ -139,11 +138,11 @@ class TerminalScreen(LineScreen):
 
 
 class JsonScreen(Screen):
-    """One JSON object a line, written by ``write``; its fields are in docs/LIVE.md."""
+    """One JSON object a line; its fields are in docs/LIVE.md."""
 
-    def __init__(self, write: Callable[[str], object], state: DisplayState) -> None:
+    def __init__(self, out: IO[str], state: DisplayState) -> None:
         super().__init__(state)
-        self._write = write
+        self._out = out
 
     def begin(self, header: StreamHeader) -> None:
         """Write ``start``."""
@@ -167,8 +166,5 @@ class JsonScreen(Screen):
         self._put("summary", seconds=self._state.seconds, **asdict(summary))
 
     def _put(self, event: str, **fields: object) -> None:
-        rounded = {
-            name: round(value, 6) if isinstance(value, float) else value
-            for name, value in fields.items()
-        }
-        self._write(json.dumps({"event": event, **rounded}) + "\n")
+        rounded = {n: round(v, 6) if isinstance(v, float) else v for n, v in fields.items()}
+        print(json.dumps({"event": event, **rounded}), file=self._out, flush=True)

@@ -6,7 +6,7 @@
     ...     session.summary().answer_latency_seconds
     0.21
 
-One thread takes text from the source, a second runs the model (``BackgroundStream``), and the caller only shows.
+One thread takes text from the source, a second runs the model, and the caller only shows.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from adasr_trl.core.safe_text import visible
 from adasr_trl.live.background import BackgroundStream
 from adasr_trl.live.reasoner import ReadThenThinkResult, StreamingReasoner
 from adasr_trl.live.sources import TextSource
-from adasr_trl.live.stream import LAST_READS, Event, LiveStream
+from adasr_trl.live.stream import EARLY_ENDS, Event
 
 CLOSE_SECONDS = 5.0  # longest wait for a server that does not answer
 ANSWER_SHOWN = 40  # characters of the answer in read-then-think
@@ -82,8 +82,8 @@ class StreamSummary:
         if self.read_then_think is None:
             return f"{head}; {share}."
         answer = visible(" ".join(self.read_then_think.answer.split()))[:ANSWER_SHOWN]
-        seconds = self.read_then_think.seconds
-        return f"{head}; {share}. Read-then-think: answer {answer} after {seconds:.2f} s."
+        other = f"answer {answer} after {self.read_then_think.seconds:.2f} s"
+        return f"{head}; {share}. Read-then-think: {other}."
 
 
 class Session(AbstractContextManager["Session"]):
@@ -92,6 +92,7 @@ class Session(AbstractContextManager["Session"]):
     Attributes:
         started: Time of the start, in seconds of ``time.monotonic``.
         ended: Time of the input's known end, likewise; infinite before.
+        stream: The ``LiveStream``, to be looked at behind the last update.
     """
 
     def __init__(
@@ -101,8 +102,9 @@ class Session(AbstractContextManager["Session"]):
         self._stop = threading.Event()
         self._reasoner, self._source = reasoner, source
         self._question, self._seed = question, seed
-        on_event = self._updates.put
-        self._background = BackgroundStream(reasoner, question, seed=seed, on_event=on_event)
+        put = self._updates.put
+        self._background = BackgroundStream(reasoner, question, seed=seed, on_event=put)
+        self.stream = self._background.stream
         self.started, self.ended = time.monotonic(), math.inf
         threading.Thread(target=self._feed, name="adasr-source", daemon=True).start()
 
@@ -110,17 +112,12 @@ class Session(AbstractContextManager["Session"]):
         self._stop.set()
         self._background.close(CLOSE_SECONDS)
 
-    @property
-    def stream(self) -> LiveStream:
-        """The stream, to be looked at behind the last update."""
-        return self._background.stream
-
     def __iter__(self) -> Iterator[Update]:
         """Every update, in order; ends behind the answer. An error of either thread is raised here."""
         while (update := self._updates.get()) is not None:
             if isinstance(update, Exception):
                 raise update
-            if isinstance(update, Event) and update.kind in LAST_READS:
+            if isinstance(update, Event) and update.kind in EARLY_ENDS:
                 self._stop.set()  # the source has no reader any more
             yield update
 

@@ -3,9 +3,8 @@
     >>> for piece in replayed("story", "Tom has 5 apples. He buys 3.", words_per_minute=150)(stop):
     ...     piece.text, piece.chunk         # a word at its time; its chunk behind the last word
 
-A source is called with an event that stops it; it sleeps until a piece is due. The chunks of a replay are whole sentences
-at the clock's arrival times. In a pipe or terminal the end of a sentence shows only with the next word: ``pause`` says
-that none comes for now.
+A source is called with an event that stops it, and sleeps until a piece is due. A replay knows its chunks: sentences at
+the clock's arrival times. In a pipe or terminal a sentence's end shows only with the next word, or by a pause.
 """
 
 from __future__ import annotations
@@ -15,22 +14,18 @@ import select
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 
+from adasr_trl.core import transcripts
 from adasr_trl.core.chunking import spoken_words, word_chunks
 from adasr_trl.core.decoding import UTF_8, Decoder
 from adasr_trl.core.errors import UserError
 from adasr_trl.core.sentences import sentence_chunks
-from adasr_trl.core.transcripts import (
-    TranscriptError,
-    ends_chunk,
-    in_order,
-    read_transcript,
-    spaced,
-)
 
 POLL_SECONDS = 0.1  # longest delay between a stop and its effect
 READ_BYTES = 65_536
+REMEDY = "pipe some in, type it and end with Ctrl-D, or name a file with --replay"
 
 
 @dataclass(frozen=True)
@@ -56,11 +51,7 @@ TextSource = Callable[[threading.Event], Iterator[InputPiece]]
 
 
 def replayed(name: str, text: str, words_per_minute: float, speed: float = 1.0) -> TextSource:
-    """A text word by word at a reading speed; its sentences are the chunks.
-
-    Raises:
-        UserError: It has no words.
-    """
+    """A text word by word at a reading speed; its sentences are the chunks. A UserError refuses a blank one."""
     chunks = sentence_chunks(text)
     if not chunks:
         raise UserError(f"{name}: holds no text; name a file with some.")
@@ -80,19 +71,16 @@ def replayed(name: str, text: str, words_per_minute: float, speed: float = 1.0) 
 
 
 def transcribed(name: str, text: str, speed: float = 1.0) -> TextSource:
-    """A timed transcript segment by segment; its sentences are found as in typed text.
-
-    Raises:
-        UserError: The text is no transcript.
-    """
+    """A timed transcript segment by segment, cut as typed text. A UserError refuses what is none."""
     try:
-        segments = in_order(read_transcript(text))
-    except TranscriptError as error:
+        segments = transcripts.in_order(transcripts.read_transcript(text))
+    except transcripts.TranscriptError as error:
         raise UserError(f"{name}: {error}") from error
-    texts = spaced(segment.text for segment in segments)
+    texts = transcripts.spaced(segment.text for segment in segments)
+    cuts = transcripts.ends_chunk(segments)
     pieces = [
         (segment.end_seconds / speed, InputPiece(text, pause=True, cut=cut))
-        for segment, text, cut in zip(segments, texts, ends_chunk(segments), strict=True)
+        for segment, text, cut in zip(segments, texts, cuts, strict=True)
     ]
     return lambda stop: on_time(pieces, stop)
 
@@ -107,37 +95,29 @@ def typed(
 
     def pieces(stop: threading.Event) -> Iterator[InputPiece]:
         reader, any_text = Decoder(name, encoding), False
-        quiet_since, is_quiet = time.monotonic(), True
+        text_at: float | None = None  # of the last text; None in a silence
         while not stop.is_set():
             ready, _, _ = select.select([descriptor], [], [], min(POLL_SECONDS, pause_seconds))
             if not ready:
-                if not is_quiet and time.monotonic() - quiet_since >= pause_seconds:
-                    is_quiet = True
+                if text_at is not None and time.monotonic() - text_at >= pause_seconds:
+                    text_at = None
                     yield InputPiece("", pause=True)
                 continue
-            data = _read(descriptor)
+            data = b""
+            with suppress(OSError):  # the terminal was closed
+                data = os.read(descriptor, READ_BYTES)
             text = reader.decode(data, final=not data)
             any_text = any_text or bool(text.strip())
             if text:
                 yield InputPiece(text, pause=by_line and text.endswith("\n"))
             if not data:
                 if not any_text:
-                    raise UserError(
-                        f"{name}: ended without any text; pipe some in, type it and end with Ctrl-D, or name a "
-                        f"file with --replay."
-                    )
+                    raise UserError(f"{name}: ended without any text; {REMEDY}.")
                 yield InputPiece("")  # the time of the known end
                 return
-            quiet_since, is_quiet = time.monotonic(), False
+            text_at = time.monotonic()
 
     return pieces
-
-
-def _read(descriptor: int) -> bytes:
-    try:
-        return os.read(descriptor, READ_BYTES)
-    except OSError:  # the terminal was closed
-        return b""
 
 
 def on_time(

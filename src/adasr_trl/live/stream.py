@@ -24,9 +24,6 @@ from adasr_trl.engines import Request, Sampling
 from adasr_trl.engines.base import LiveEngine
 from adasr_trl.layouts import Layout, Turn
 
-TOO_LONG = "the input is longer than the model's positions"
-STOPPED = "a thought was malformed, and streaming.on_malformed is stop"
-
 
 class EventKind(Enum):
     """Kind of an event."""
@@ -39,7 +36,10 @@ class EventKind(Enum):
     ANSWER = "answer"
 
 
-LAST_READS = (EventKind.OUT_OF_POSITIONS, EventKind.STOPPED)  # nothing more is read behind these
+EARLY_ENDS = {  # nothing more is read behind these
+    EventKind.OUT_OF_POSITIONS: "the input is longer than the model's positions",
+    EventKind.STOPPED: "a thought was malformed, and streaming.on_malformed is stop",
+}
 
 
 @dataclass(frozen=True)
@@ -157,7 +157,7 @@ class LiveStream:
         if self.ended_early:
             return self.ended_early
         if rollout.ending is Ending.OUT_OF_TOKENS:
-            return "the deep part reached its token limit"
+            return "the deep part was cut off at the token limit"
         if first_marker(rollout.deep, markers):
             return "malformed: a marker inside the reasoning"
         if first_marker(rollout.answer or "", markers):
@@ -230,12 +230,11 @@ class LiveStream:
     def _emit_early_end(self) -> None:
         if self.ended_early or self._cancelled:
             return
-        ending = self._sequence.ending
+        ending, chunk = self._sequence.ending, len(self.chunks)
         is_full = ending is Ending.OUT_OF_TOKENS
         kind = EventKind.OUT_OF_POSITIONS if is_full else EventKind.STOPPED
-        self.ended_early = TOO_LONG if is_full else STOPPED
-        chunk, at = len(self.chunks), time.monotonic()
-        self._emit(Event(kind, self.ended_early, ending, chunk, at=at))
+        self.ended_early = EARLY_ENDS[kind]
+        self._emit(Event(kind, self.ended_early, ending, chunk, at=time.monotonic()))
 
     def _emit(self, event: Event) -> None:
         self._events.append(event)
