@@ -131,23 +131,12 @@ def _streamed_text(draft: Draft, shaped: Shaped, options: argparse.Namespace) ->
 
 def _chunks(draft: Draft, units: Sequence[Unit], options: argparse.Namespace) -> tuple[str, ...]:
     if draft.is_cut or (options.chunk == "sentence" and draft.is_sentences):
-        return _joined_blanks([unit.text for unit in units])
+        return cutting.without_blanks(unit.text for unit in units)
     if options.chunk == cutting.SOURCE:
-        sections = [list(group) for _, group in groupby(units, key=lambda unit: unit.section)]
-        return _joined_blanks(["".join(unit.text for unit in section) for section in sections])
+        sections = groupby(units, key=lambda unit: unit.section)
+        return cutting.without_blanks("".join(unit.text for unit in group) for _, group in sections)
     text = "".join(unit.text for unit in units)
     return cutting.cut(text, options.chunk, options.tokenizer)
-
-
-def _joined_blanks(texts: Sequence[str]) -> tuple[str, ...]:
-    """Chunks without blank ones: a blank text joins the following one, at the end the last one."""
-    pieces: list[str] = []
-    for text in texts:
-        if pieces and (not pieces[-1].strip() or not text.strip()):
-            pieces[-1] += text
-        else:
-            pieces.append(text)
-    return tuple(pieces)
 
 
 def _masked(

@@ -10,14 +10,12 @@ other source, go to ``traces.future_facts``.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from data_builders.sources.base import load_check
-from data_builders.traces.future_facts import Violation, future_facts
+from data_builders.traces.future_facts import Texts, Violation, future_facts
 
 
 def early_facts(
-    source: str, question: str, chunks: Sequence[str], thoughts: Sequence[str]
+    source: str, question: str, chunks: Texts, thoughts: Texts
 ) -> tuple[Violation, ...]:
     """Every fact that a thought states before it has been read.
 
@@ -30,9 +28,16 @@ def early_facts(
     check = load_check(source)
     if check is None:
         return future_facts(question, chunks, thoughts)
-    violations: list[Violation] = []
+    find_chunk = check(question, chunks)
+    violations = []
     unknown = []  # thoughts without the clauses that the exact check has decided
-    for clauses in check(question, chunks, thoughts):
-        violations += [clause for clause in clauses if isinstance(clause, Violation)]
-        unknown.append("; ".join(clause for clause in clauses if isinstance(clause, str)))
+    for chunk, thought in enumerate(thoughts):
+        undecided = []
+        for clause in filter(None, map(str.strip, thought.split(";"))):
+            read_at = find_chunk(clause, chunk)
+            if read_at is None:
+                undecided.append(clause)
+            elif read_at > chunk:
+                violations.append(Violation(chunk, clause, read_at))
+        unknown.append("; ".join(undecided))
     return (*violations, *future_facts(question, chunks, unknown))

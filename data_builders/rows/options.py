@@ -43,9 +43,9 @@ def add_number(parser: argparse.ArgumentParser, name: str, default: float, what:
 def check_number(
     options: argparse.Namespace, name: str, lowest: int, highest: int | None = None
 ) -> None:
-    """Refuse a number outside of its bounds."""
+    """Refuse a number outside of its bounds; None passes."""
     value = vars(options)[name]
-    if value < lowest or (highest is not None and value > highest):
+    if value is not None and (value < lowest or (highest is not None and value > highest)):
         expected = f"{lowest} or more" if highest is None else f"{lowest} to {highest}"
         raise BuildError(f"{flag_of(name)}: got {value}; expected {expected}.")
 

@@ -6,9 +6,9 @@
     def open_rows(options: argparse.Namespace) -> Rows: ...
     def build_row(row: Row, options: argparse.Namespace) -> Iterator[Draft | Episode | Rejected | Count]: ...
 
-``build_row`` yields a Draft for a usable row (``pipeline.assemble`` shapes and cuts it), a Rejected for any other, and a
-Count for anything else that the manifest should tell; an Episode is taken as it is. An episode whose ``source.split`` is
-"" goes to train or test by the hash of its group. A module NAME_check beside it may hold an exact check of its traces.
+``build_row`` yields a Draft for a usable row (``pipeline.assemble`` shapes and cuts it), a Rejected for any other, and
+Counts for the manifest; an Episode is taken as it is. One whose ``source.split`` is "" goes to train or test by the hash
+of its group. A module NAME_check beside it may hold an exact check of its traces.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Protocol, cast
 
 from adasr_trl.core.episode import Episode
 from data_builders.errors import BuildError
-from data_builders.traces.future_facts import Texts, Violation
+from data_builders.traces.future_facts import Texts
 
 if TYPE_CHECKING:
     from data_builders.rows.row import Count, Rejected, Row, Rows
@@ -32,11 +32,11 @@ if TYPE_CHECKING:
 _FOLDER = Path(__file__).parent
 _SUMMARY = re.compile(r'^SUMMARY = "(.+)"$', re.MULTILINE)
 
-Clauses = list[str | Violation]
-"""Clauses of a thought: a violation, or the text of one that the check does not know; decided ones are left out."""
+FindChunk = Callable[[str, int], int | None]
+"""From a clause and its chunk to the chunk that gives its fact; None for a clause that the check does not know."""
 
-Check = Callable[[str, Texts, Texts], Iterator[Clauses]]
-"""An exact check: question, chunks and thoughts to the clauses of each thought."""
+Check = Callable[[str, Texts], FindChunk]
+"""An exact check of traces on one text: a question and its chunks."""
 
 
 class SourceModule(Protocol):

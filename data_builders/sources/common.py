@@ -1,4 +1,4 @@
-"""Small parts that several sources share."""
+"""Small parts that several sources share: options, keys, units."""
 
 from __future__ import annotations
 
@@ -7,6 +7,27 @@ import hashlib
 from collections.abc import Sequence
 
 from data_builders.errors import BuildError
+from data_builders.rows.options import add_input_options
+from data_builders.sources import split
+from data_builders.text import cut, shape
+from data_builders.traces import align
+
+
+def add_text_options(
+    parser: argparse.ArgumentParser, *, licence: str, is_aligned: bool = False
+) -> None:
+    """Options of a source that reads rows; ``is_aligned``: its traces are aligned rationales."""
+    add_input_options(parser, licence=licence)
+    add_stream_options(parser)
+    if is_aligned:
+        align.add_options(parser)
+
+
+def add_stream_options(parser: argparse.ArgumentParser) -> None:
+    """Options of any source whose text is shaped, cut and split here."""
+    cut.add_options(parser)
+    shape.add_options(parser)
+    split.add_options(parser)
 
 
 def text_key(text: str) -> str:
@@ -18,11 +39,6 @@ def joined_units(sentences: Sequence[str]) -> tuple[str, ...]:
     """Sentences as units of one text: a space before each but the first; blank ones are left out."""
     stripped = [sentence.strip() for sentence in sentences if sentence.strip()]
     return tuple(sentence if i == 0 else f" {sentence}" for i, sentence in enumerate(stripped))
-
-
-def clauses_of(thought: str) -> list[str]:
-    """The clauses of a generated thought, which semicolons separate."""
-    return [clause for part in thought.split(";") if (clause := part.strip())]
 
 
 def require_licence(options: argparse.Namespace) -> None:

@@ -20,8 +20,7 @@ from adasr_trl.core.sentences import sentence_chunks
 from data_builders.errors import BuildError
 from data_builders.rows.inputs import open_input
 from data_builders.rows.row import Rejected, Row, Rows, source_of
-from data_builders.sources.common import require_licence
-from data_builders.sources.options import add_text_options
+from data_builders.sources.common import add_text_options, require_licence
 from data_builders.text import cut
 from data_builders.text.draft import Draft, Tracer
 from data_builders.traces.align import aligned, needed_units

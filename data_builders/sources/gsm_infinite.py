@@ -6,10 +6,9 @@
     The number of red pens in Oak Hall is 3 more than the number of blue caps in Elm Hall. There are 4 blue caps in Elm Hall.
 
 A graph has layers of quantities; those of the first are given, every other is a sum, difference or multiple of quantities
-of the layer below. The question asks for one of the last layer, so some sentences are distractors, which nobody can know
-while reading. The trace is the closure: behind each sentence, all quantities that have just become computable. A sentence
-that comes before its operands is skipped, and worked out later. Left out: GSM-Infinite's real-world templates and its
-reversed questions.
+of the layer below. The question asks for one of the last layer, so some sentences are distractors. The trace is the
+closure: behind each sentence, all quantities that have just become computable. A sentence before its operands is skipped,
+and worked out later. Left out: GSM-Infinite's real-world templates and its reversed questions.
 """
 
 from __future__ import annotations
@@ -24,8 +23,7 @@ from data_builders.errors import BuildError
 from data_builders.rows.inputs import numbers
 from data_builders.rows.options import add_number, check_number
 from data_builders.rows.row import UNSPLIT, Row, Rows
-from data_builders.sources.common import joined_units
-from data_builders.sources.options import add_stream_options
+from data_builders.sources.common import add_stream_options, joined_units
 from data_builders.text.draft import Draft, StreamedText, Trace, Tracer
 
 NAME = "gsm_infinite"

@@ -7,12 +7,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 
-from data_builders.sources.base import Clauses
-from data_builders.sources.common import clauses_of
+from data_builders.sources.base import FindChunk
 from data_builders.sources.gsm_infinite import compute
-from data_builders.traces.future_facts import Violation
+from data_builders.traces.future_facts import Texts
 
 _QUANTITY = r"\w+ \w+ in \w+ Hall"
 _GIVEN = re.compile(rf"[Tt]here are (\d+) ({_QUANTITY})\.")
@@ -28,26 +27,21 @@ _OPERATORS = {"more than": "+", "less than": "-", "times": "*"}
 _Definition = tuple[str, tuple[str, ...], int]  # operator, operands, number
 
 
-def check(_question: str, chunks: Sequence[str], thoughts: Sequence[str]) -> Iterator[Clauses]:
+def check(_question: str, chunks: Texts) -> FindChunk:
     """A value that follows only from later sentences is early."""
     known = list(values_by_chunk(chunks))
-    for chunk, thought in enumerate(thoughts):
-        undecided: Clauses = []
-        for clause in clauses_of(thought):
-            claim = _CLAIM.match(clause)
-            if claim is None:
-                undecided.append(clause)
-                continue
-            name, value = claim[1], int(claim[2])
-            if known[chunk].get(name) == value:
-                continue
-            later = (at for at in range(chunk, len(chunks)) if known[at].get(name) == value)
-            read_at = next(later, None)
-            undecided.append(clause if read_at is None else Violation(chunk, clause, read_at))
-        yield undecided
+
+    def find_chunk(clause: str, chunk: int) -> int | None:
+        claim = _CLAIM.match(clause)
+        if claim is None:
+            return None
+        name, value = claim[1], int(claim[2])
+        return next((i for i in range(chunk, len(chunks)) if known[i].get(name) == value), None)
+
+    return find_chunk
 
 
-def values_by_chunk(chunks: Sequence[str]) -> Iterator[dict[str, int]]:
+def values_by_chunk(chunks: Texts) -> Iterator[dict[str, int]]:
     """Behind each sentence, every value that follows by then; a later sentence corrects an earlier one."""
     definitions: dict[str, _Definition] = {}
     values: dict[str, int] = {}

@@ -18,9 +18,9 @@ from data_builders.errors import BuildError
 from data_builders.rows.inputs import open_input
 from data_builders.rows.options import add_number, check_number
 from data_builders.rows.row import Rejected, Row, Rows
+from data_builders.sources.common import add_text_options
 from data_builders.sources.gsm8k import draft_row
 from data_builders.sources.gsm_symbolic_templates import FillError, fill, read_template
-from data_builders.sources.options import add_text_options
 from data_builders.text.draft import Draft
 
 NAME = "gsm_symbolic"
@@ -70,13 +70,11 @@ def _fill_template(row: Row, options: argparse.Namespace) -> Iterator[Draft | Re
     for instance in range(options.instances):
         rng = random.Random(f"{options.seed}/{original}/{instance}")
         try:
-            filled = fill(template, rng)
+            columns = fill(template, rng) | {"original_id": original}
         except FillError as error:
             yield Rejected(row.where, "template_not_filled", str(error))
             return
-        if filled.question in seen:
-            continue
-        seen.add(filled.question)
-        columns = {"question": filled.question, "answer": filled.answer, "original_id": original}
-        key = f"{row.key}-{instance}"
-        yield draft_row(Row(row.where, row.number, key, columns), NAME, options)
+        if columns["question"] not in seen:
+            seen.add(columns["question"])
+            key = f"{row.key}-{instance}"
+            yield draft_row(Row(row.where, row.number, key, columns), NAME, options)

@@ -4,7 +4,7 @@ r"""Fills in a template of GSM-Symbolic: variables are drawn until the condition
       #conditions:\n- n > 1\n#answer: n * 2", "answer_annotated": "{n}*2 = <<{n}*2={n*2}>>{n*2} legs\n#### {n*2}"}
 
     >>> fill(read_template(columns, "0.json"), random.Random(0))
-    Filled(question='Ida has 8 hens. How many legs?', answer='8*2 = <<8*2=16>>16 legs\n#### 16')
+    {'question': 'Ida has 8 hens. How many legs?', 'answer': '8*2 = <<8*2=16>>16 legs\n#### 16'}
 
 Expressions are evaluated by ``gsm_symbolic_expressions``, never by Python. The word lists that templates expect (names,
 cities, fractions ...) are small ones of our own.
@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -25,11 +25,9 @@ ATTEMPTS = 5_000
 _SECTION = re.compile(r"#(init|conditions|answer)\s*:?")
 _PLACEHOLDER = re.compile(r"\{\s*(\w+)\s*,[^{}]*\}")  # {name,default}
 _EXPRESSION = re.compile(r"\{([^{}]+)\}")
-_RULE = re.compile(r"^\s*-?\s*(\$?\w+(?:\s*,\s*\$?\w+)*)\s*=\s*(.+)$")  # $a, $b = expression
-_RATIOS = (
-    "half 1/2, one-third 1/3, two-thirds 2/3, one-fourth 1/4, quarter 1/4, three-fourths 3/4, "
-)
-_RATIOS += "one-fifth 1/5, two-fifths 2/5, one-tenth 1/10"
+_RULE = re.compile(r"(\$?\w+(?:\s*,\s*\$?\w+)*)\s*=\s*(.+)$")  # $a, $b = expression
+_RATIOS = """half 1/2, one-third 1/3, two-thirds 2/3, one-fourth 1/4, quarter 1/4,
+three-fourths 3/4, one-fifth 1/5, two-fifths 2/5, one-tenth 1/10"""
 _FRACTIONS = {word: Fraction(ratio) for word, ratio in map(str.split, _RATIOS.split(","))}
 _MULTIPLES = {"double": 2, "twice": 2, "triple": 3, "quadruple": 4}
 _NUMBER_WORDS = {**_FRACTIONS, **_MULTIPLES}
@@ -66,14 +64,6 @@ class Template:
     result: str  # expression of the final answer
 
 
-@dataclass(frozen=True)
-class Filled:
-    """A problem in GSM8K's format."""
-
-    question: str
-    answer: str
-
-
 def read_template(columns: Mapping[str, object], where: str) -> Template:
     """The parts of a template; a FillError for an unreadable one."""
     annotated, answer = columns.get("question_annotated"), columns.get("answer_annotated")
@@ -81,29 +71,30 @@ def read_template(columns: Mapping[str, object], where: str) -> Template:
         raise FillError(f"{where}: question_annotated or answer_annotated is missing.")
     text, *rest = _SECTION.split(annotated)
     sections = dict(zip(rest[::2], rest[1::2], strict=True))
-    conditions = sections.get("conditions", "").splitlines()
     return Template(
         question=text.strip(),
         answer=answer.strip(),
-        rules=tuple(
-            _rule(line, where) for line in sections.get("init", "").splitlines() if line.strip()
-        ),
-        conditions=tuple(
-            filter(None, (line.strip().removeprefix("-").strip() for line in conditions))
-        ),
+        rules=tuple(_rule(item, where) for item in _items(sections.get("init", ""))),
+        conditions=tuple(_items(sections.get("conditions", ""))),
         result=sections.get("answer", "").strip().removeprefix("=").strip(),
     )
+
+
+def _items(section: str) -> Iterator[str]:
+    """The lines of a section without their dashes."""
+    lines = (line.strip().removeprefix("-").strip() for line in section.splitlines())
+    return filter(None, lines)
 
 
 def _rule(line: str, where: str) -> tuple[tuple[str, ...], str]:
     rule = _RULE.match(line)
     if not rule:
-        raise FillError(f"{where}: cannot read the rule {line.strip()!r}.")
+        raise FillError(f"{where}: cannot read the rule {line!r}.")
     return tuple(name.strip().lstrip("$") for name in rule[1].split(",")), rule[2]
 
 
-def fill(template: Template, rng: random.Random) -> Filled:
-    """Draw values until every condition holds; a FillError if none do, or for an expression that has no value."""
+def fill(template: Template, rng: random.Random) -> dict[str, str]:
+    """A problem in GSM8K's columns; a FillError if no draw meets the conditions, or an expression has no value."""
     try:
         for _ in range(ATTEMPTS):
             values = _draw(template, rng)
@@ -134,7 +125,7 @@ def _word_values(values: Mapping[str, Any]) -> dict[str, Any]:
     return numbers
 
 
-def _render(template: Template, values: Mapping[str, Any]) -> Filled:
+def _render(template: Template, values: Mapping[str, Any]) -> dict[str, str]:
     def shown(name: str) -> str:
         return _spell(values.get(f"{name} in words", values.get(name)))
 
@@ -152,7 +143,7 @@ def _render(template: Template, values: Mapping[str, Any]) -> Filled:
         got = answer.rpartition("####")[2].strip().replace(",", "")
         if got != expected:
             raise FillError(f"the answer says {got!r}, but its #answer is {expected}")
-    return Filled(question, answer)
+    return {"question": question, "answer": answer}
 
 
 def _spell(value: Any) -> str:

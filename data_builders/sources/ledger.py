@@ -6,17 +6,13 @@
     Tom has 5 coins. Ann finds 3 more coins. Tom buys 3 more coins.
     How many coins would Tom have now with 2 less?
 
-One seed decides everything. No story of the test set is in the training set. Distractors (other people, the weather)
-need no thought. In a share of the episodes (``--deep-share``) only the last sentence says what to do with the count: they
-cannot be finished while reading, so they need deep work. A share of the events (``--corrections``) is told with a wrong
-number, which a later sentence corrects.
+One seed decides everything, and no story is told twice. Distractors (other people, the weather) need no thought. In a
+share of the episodes (``--deep-share``) only the last sentence says what to do with the count, so they need deep work. A
+share of the events (``--corrections``) has a wrong number, corrected by a later sentence ("Tom finds 2 coins, not 3.").
 
-    Tom finds 3 more coins. It rains a lot. Tom finds 2 coins, not 3.
-
-Traces come in three styles, so that reinforcement learning has something to learn, and phases fail apart: eager (each
-event is worked out at once), lazy (events are only noted, the deep part does the work) and redundant (eager, and the
-deep part does all of it again). With ``--chatter`` some distractors get a redundant thought. The family
-``--wording turned`` tells the same in another order of words, for testing.
+Traces come in three styles, so that reinforcement learning has something to learn: eager (each event is worked out at
+once), lazy (events are only noted, the deep part does the work) and redundant (eager, and the deep part does all of it
+again). With ``--chatter`` some distractors get a redundant thought. ``--wording turned`` is another word order, for tests.
 """
 
 from __future__ import annotations
@@ -120,15 +116,13 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add_number(parser, "seed", 0, "seed of everything that is drawn")
 
 
-def open_rows(options: argparse.Namespace) -> Rows:
+def open_rows(_options: argparse.Namespace) -> Rows:
     """One row for all stories: each is compared with those before it."""
-    del options
     return numbers(NAME, 1)
 
 
-def build_row(row: Row, options: argparse.Namespace) -> Iterator[Episode]:
+def build_row(_row: Row, options: argparse.Namespace) -> Iterator[Episode]:
     """All stories."""
-    del row
     return build(options)
 
 
@@ -166,15 +160,14 @@ def _refusal(name: str, got: object, expected: str) -> BuildError:
 
 
 def _episode(key: str, options: argparse.Namespace, name: str, split: str) -> Episode:
-    rng, trace_rng = random.Random(key), random.Random(f"{key}/trace")
-    story = _draw_story(rng, trace_rng, options)
+    story = _draw_story(key, options)
     question = f"How many {story.things} does {story.person} have at the end?"
-    deep, needs_deep = "", rng.random() < options.deep_share
+    deep, needs_deep = "", story.rng.random() < options.deep_share
     if needs_deep:
         question = f"Follow {story.person}'s {story.things}, then do what the last sentence asks."
         deep = _ask_last(story, options.max_deep_steps)
     weights = _weights(options.styles)
-    style = trace_rng.choices(list(weights), list(weights.values()))[0]
+    style = story.trace_rng.choices(list(weights), list(weights.values()))[0]
     thoughts, deep = _trace(story, style, deep)
     return Episode(
         id=name,
@@ -190,9 +183,8 @@ def _episode(key: str, options: argparse.Namespace, name: str, split: str) -> Ep
     )
 
 
-def _draw_story(
-    rng: random.Random, trace_rng: random.Random, options: argparse.Namespace
-) -> _Story:
+def _draw_story(key: str, options: argparse.Namespace) -> _Story:
+    rng, trace_rng = random.Random(key), random.Random(f"{key}/trace")
     person, other = rng.sample(PEOPLE, 2)
     things, count = rng.choice(THINGS), rng.randint(2, min(9, options.max_count))
     story = _Story(rng, trace_rng, options, person, other, things, count)
@@ -213,9 +205,8 @@ def _add_event(story: _Story) -> None:
     change = _draw_change(story)
     verb = story.rng.choice(GAINS if change > 0 else LOSSES)
     amount = story.amount_of(abs(change), more=change > 0)
-    story.add_event(
-        story.worded(story.person, verb, amount), _signed(change), _apply(story, change)
-    )
+    event = story.worded(story.person, verb, amount)
+    story.add_event(event, _signed(change), _apply(story, change))
     if story.rng.random() < story.options.corrections:
         story.to_correct.append((verb, change))
 

@@ -1,20 +1,19 @@
 """Exact check of ledger traces: a step is allowed once its event has been told.
 
->>> chunks = ("Tom has 5 apples.", " Tom gets 3 more apples.")
->>> list(check("How many apples does Tom have at the end?", chunks, ("Tom 5; Tom 5 + 3 = 8", "")))
-[[Violation(chunk=0, fact='Tom 5 + 3 = 8', read_at=1)], []]
+>>> find_chunk = check("How many does Tom have at the end?", ("Tom has 5 apples.", " Tom gets 3 more apples."))
+>>> find_chunk("Tom 5 + 3 = 8", 0)
+1
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-from data_builders.sources.base import Clauses
-from data_builders.sources.common import clauses_of
+from data_builders.sources.base import FindChunk
 from data_builders.sources.ledger import GAINS, LOSSES
-from data_builders.traces.future_facts import Violation
+from data_builders.traces.future_facts import Texts
 
 _PERSON = re.compile(r"does (\w+) have|Follow (\w+)'s")
 _START = re.compile(r"(\w+) has (\d+) \w+\.?$")
@@ -36,51 +35,42 @@ class _CountChange:
     before: int  # the count before it
     # Added numbers; two for a correction, which first takes the wrong one back.
     changes: tuple[int, ...]
+    after: int  # the count behind it
     is_taken: bool = False  # whether a step of the trace accounts for it
 
-    @property
-    def after(self) -> int:
-        """The count behind it."""
-        return self.before + sum(self.changes)
 
-
-def check(question: str, chunks: Sequence[str], thoughts: Sequence[str]) -> Iterator[Clauses]:
-    """Each step takes the first matching change; a step with later changes only is early."""
+def check(question: str, chunks: Texts) -> FindChunk:
+    """Each step takes the first matching change; later ones only make it early."""
     asked = _PERSON.search(question)
     person = (asked[1] or asked[2]) if asked else ""
     changes = list(_count_changes(person, chunks))
-    for chunk, thought in enumerate(thoughts):
-        undecided: Clauses = []
-        for clause in clauses_of(thought):
-            matching = [
-                change
-                for change in changes
-                if not change.is_taken and _states(clause, person, change)
-            ]
-            if not matching:
-                undecided.append(clause)
-            elif matching[0].chunk > chunk:
-                undecided.append(Violation(chunk, clause, matching[0].chunk))
-            else:
-                matching[0].is_taken = True
-        yield undecided
+
+    def find_chunk(clause: str, chunk: int) -> int | None:
+        matching = (c for c in changes if not c.is_taken and _states(clause, person, c))
+        change = next(matching, None)
+        if change is None:
+            return None
+        change.is_taken = change.chunk <= chunk
+        return change.chunk
+
+    return find_chunk
 
 
-def _count_changes(person: str, chunks: Sequence[str]) -> Iterator[_CountChange]:
+def _count_changes(person: str, chunks: Texts) -> Iterator[_CountChange]:
     count = 0
     for number, chunk in enumerate(chunks):
         text = chunk.strip()
         event = next(filter(None, (form.match(text) for form in _EVENT_FORMS)), None)
+        changes: tuple[int, ...] = ()
         if (start := _START.match(text)) and start[1] == person:
-            change = _CountChange(number, 0, (int(start[2]),))
+            count, changes = 0, (int(start[2]),)
         elif event and event["person"] == person:
             sign = 1 if event["verb"] in GAINS else -1
             taken_back = (-sign * int(event["old"]),) if event["old"] else ()
-            change = _CountChange(number, count, (*taken_back, sign * int(event["new"])))
-        else:
-            continue
-        yield change
-        count = change.after
+            changes = (*taken_back, sign * int(event["new"]))
+        if changes:
+            before, count = count, count + sum(changes)
+            yield _CountChange(number, before, changes, count)
 
 
 def _states(clause: str, person: str, change: _CountChange) -> bool:

@@ -16,8 +16,7 @@ from functools import partial
 
 from data_builders.rows.inputs import open_input
 from data_builders.rows.row import Rejected, Row, source_of
-from data_builders.sources.common import text_key
-from data_builders.sources.options import add_text_options
+from data_builders.sources.common import add_text_options, text_key
 from data_builders.sources.word_problems import Problem, draft_problem
 from data_builders.text.draft import Draft
 

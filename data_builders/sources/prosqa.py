@@ -17,7 +17,7 @@ from adasr_trl.core.episode import AnswerType
 from adasr_trl.core.sentences import sentence_chunks
 from data_builders.rows.inputs import open_input
 from data_builders.rows.row import Count, Rejected, Row, source_of
-from data_builders.sources.options import add_text_options
+from data_builders.sources.common import add_text_options
 from data_builders.text.asking import find_asking
 from data_builders.text.draft import Draft, StreamedText, Trace, Tracer
 
@@ -62,14 +62,12 @@ def build_row(row: Row, options: argparse.Namespace) -> Iterator[Draft | Rejecte
 
 def proof_tracer(steps: list[str], proof: list[int]) -> Tracer:
     """Tracer that notes each step of a proof behind its unit; ``proof`` has the unit of each step."""
+    lines = [step.rstrip(".") for step in steps]
 
     def trace(text: StreamedText) -> Trace:
-        notes: list[list[str]] = [[] for _ in text.chunks]
-        for unit, step in sorted(zip(proof, steps, strict=True), key=lambda pair: pair[0]):
-            if unit in text.fact_chunk:
-                notes[text.fact_chunk[unit]].append(step.rstrip("."))
-        deep = "; ".join(step.rstrip(".") for step in steps)
-        thoughts = tuple("; ".join(steps_here) for steps_here in notes)
-        return Trace(thoughts, MISSING_DEEP if text.is_missing else deep)
+        by_unit = sorted(zip(proof, lines, strict=True), key=lambda pair: pair[0])
+        chunks = text.fact_chunk
+        thoughts = text.thoughts((chunks[unit], line) for unit, line in by_unit if unit in chunks)
+        return Trace(thoughts, MISSING_DEEP if text.is_missing else "; ".join(lines))
 
     return trace

@@ -17,7 +17,7 @@ from adasr_trl.core.episode import AnswerType
 from adasr_trl.core.sentences import sentence_chunks
 from data_builders.rows.inputs import open_input
 from data_builders.rows.row import Row, source_of
-from data_builders.sources.options import add_text_options
+from data_builders.sources.common import add_text_options
 from data_builders.text.draft import Draft
 
 NAME = "pubmedqa"

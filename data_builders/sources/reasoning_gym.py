@@ -27,8 +27,7 @@ from data_builders.errors import BuildError
 from data_builders.rows.inputs import numbers, open_input
 from data_builders.rows.options import add_number, check_number
 from data_builders.rows.row import Rejected, Row, Rows, source_of
-from data_builders.sources.common import text_key
-from data_builders.sources.options import add_stream_options
+from data_builders.sources.common import add_stream_options, text_key
 from data_builders.text.asking import find_asking
 from data_builders.text.draft import Draft
 from data_builders.traces import align

@@ -19,8 +19,7 @@ from adasr_trl.core.episode import AnswerType
 from adasr_trl.core.sentences import sentence_chunks
 from data_builders.rows.inputs import open_input
 from data_builders.rows.row import Count, Row, source_of
-from data_builders.sources.common import text_key
-from data_builders.sources.options import add_text_options
+from data_builders.sources.common import add_text_options, text_key
 from data_builders.text.draft import Draft
 from data_builders.traces.align import aligned, needed_units
 

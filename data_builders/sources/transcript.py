@@ -28,8 +28,7 @@ from adasr_trl.core.transcripts import (
 from data_builders.errors import BuildError
 from data_builders.rows.inputs import open_input
 from data_builders.rows.row import Count, Rejected, Row, Rows, source_of
-from data_builders.sources.common import require_licence
-from data_builders.sources.options import add_text_options
+from data_builders.sources.common import add_text_options, require_licence
 from data_builders.text.draft import Draft
 
 NAME = "transcript"

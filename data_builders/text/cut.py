@@ -13,7 +13,7 @@ from __future__ import annotations
 import argparse
 import functools
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -77,15 +77,21 @@ def _token_ends(text: str, tokens: int, tokenizer: str) -> list[int]:
 
 
 def _cut_at(text: str, ends: Sequence[int]) -> tuple[str, ...]:
-    """The pieces between ends; a blank one stays with its neighbour."""
+    """The pieces between ends."""
+    bounds = (0, *sorted(set(ends) - {0, len(text)}), len(text))
+    pieces = (text[start:end] for start, end in pairwise(bounds))
+    return without_blanks(pieces) if text.strip() else ()
+
+
+def without_blanks(texts: Iterable[str]) -> tuple[str, ...]:
+    """Pieces without blank ones: a blank text joins the following one, at the end the last one."""
     pieces: list[str] = []
-    for start, end in pairwise((0, *sorted(set(ends) - {0, len(text)}), len(text))):
-        piece = text[start:end]
-        if pieces and (not piece.strip() or not pieces[-1].strip()):
-            pieces[-1] += piece
+    for text in texts:
+        if pieces and (not pieces[-1].strip() or not text.strip()):
+            pieces[-1] += text
         else:
-            pieces.append(piece)
-    return tuple(pieces) if text.strip() else ()
+            pieces.append(text)
+    return tuple(pieces)
 
 
 @functools.lru_cache(maxsize=1)

@@ -9,7 +9,7 @@ tracer gives the thoughts.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -51,6 +51,13 @@ class StreamedText:
     fact_chunk: Mapping[int, int]  # from a unit of the draft to the chunk that completes it
     limit: int  # thoughts may stand behind the first so many chunks; later ones hold the question
     is_missing: bool  # whether a fact that the answer needs was dropped
+
+    def thoughts(self, notes: Iterable[tuple[int, str]]) -> tuple[str, ...]:
+        """One thought a chunk from notes with their chunks."""
+        by_chunk: list[list[str]] = [[] for _ in self.chunks]
+        for chunk, note in notes:
+            by_chunk[chunk].append(note)
+        return tuple(map("; ".join, by_chunk))
 
 
 @dataclass(frozen=True)

@@ -18,19 +18,14 @@ import re
 from collections.abc import Callable
 from typing import NamedTuple
 
-
-def _words(text: str) -> list[str]:
-    return text.split()
-
-
-_ONES = _words(
+_WORD = re.compile(r"[a-z]+")
+_ONES = _WORD.findall(
     "one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen "
     "seventeen eighteen nineteen"
 )
-_TENS = _words("twenty thirty forty fifty sixty seventy eighty ninety")
-_SMALL = {word: n for n, word in enumerate(_ONES, start=1)} | {
-    word: 10 * n for n, word in enumerate(_TENS, start=2)
-}
+_TENS = _WORD.findall("ten twenty thirty forty fifty sixty seventy eighty ninety")
+_SMALL = {word: n for n, word in enumerate(_ONES, start=1)}
+_SMALL |= {word: 10 * n for n, word in enumerate(_TENS, start=1)}
 _LARGE = {"hundred": 100, "thousand": 1000, "million": 1_000_000}
 _TIMES = {"twice": 2, "double": 2, "doubled": 2, "doubles": 2, "thrice": 3, "triple": 3}
 _TIMES |= {"tripled": 3, "triples": 3, "quadruple": 4, "dozen": 12}
@@ -61,7 +56,7 @@ _PRONOUN_BEHIND = re.compile(
 )
 
 _FUNCTION_WORDS = frozenset(
-    _words(
+    _WORD.findall(
         "the and for with that this these those from into onto than then them they their there have has had was were are "
         "his her hers its she him you your our out off who whom whose which what when where how many much more most less "
         "fewer few all each every both some any one other another not but also been being did does done will would can could "
@@ -99,7 +94,6 @@ _WORD_AND_SIGN = re.compile(r"(?:([^\W\d_]+)\s+)?([$€£]?)$")  # "paid $" befo
 _TWO_WORDS = re.compile(r"(?:[ -][^\W\d_]+\b){1,2}")
 _NEAR = 40  # characters on either side of a number
 _COUNTED = {"first": 1, "second": 2, "pair": 2, "couple": 2}  # numbers without care only
-_WORD = re.compile(r"[a-z]+")
 _NUMBER_WORDS = frozenset(
     word + ending
     for word in (*_SMALL, *_LARGE, *_TIMES, *_PARTS, *_COUNTED)

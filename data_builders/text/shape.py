@@ -2,11 +2,10 @@
 
     python -m data_builders gsm8k --input train.jsonl --question withheld --distractors 0.2 --corrections 0.3 --out DIR
 
-Shaping makes skipping, waiting and revising trainable and testable: distractors and repeats ask for a skip, a corrected
-fact ("No, 7 not 5: ...") for a revision, a missing one for the answer 'unknown'. All of it is our own. Each
-transformation draws from its own generator, seeded by the seed, its name and the episode's id; tags and manifest name
-the applied ones. Gold answers stay right: sentences are shuffled only where the source says that order does not matter,
-and dropped only where it says that they are needed.
+Distractors and repeats ask for a skip, a corrected fact ("No, 7 not 5: ...") for a revision, a missing one for the answer
+'unknown'. All of it is our own. Each transformation has its own generator, seeded by the seed, its name and the episode's
+id; tags and manifest name the applied ones. Gold answers stay right: sentences are shuffled only where the source says
+that order does not matter, and dropped only where it says that they are needed.
 """
 
 from __future__ import annotations

@@ -20,6 +20,7 @@ from collections import Counter, deque
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field, fields, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -106,8 +107,10 @@ def run(
     is_foreign = old is not None and old["builder"] != "teach"
     if is_foreign or options.out.resolve() == options.directory.resolve():
         raise BuildError(f"--out {options.out}: holds another build; choose another directory.")
-    template = _read_prompt(options.prompt)
-    return asyncio.run(_teach(options, files, template, progress, transport))
+    teacher = _Teacher(
+        Endpoint(_settings(options), transport), _read_prompt(options.prompt), options
+    )
+    return asyncio.run(_teach(teacher, files, progress))
 
 
 def render_prompt(template: string.Template, episode: Episode) -> str:
@@ -154,91 +157,82 @@ def _joined(lines: list[str]) -> str:
     return "" if text.lower().strip("<>.") == "skip" else text
 
 
-async def _teach(
-    options: argparse.Namespace,
-    files: Mapping[str, Path],
-    template: string.Template,
-    progress: Progress,
-    transport: Any,
-) -> Taught:
-    taught = Taught()
+TaughtEpisode = tuple[Episode, list[RejectedTrace]]
+
+
+@dataclass(frozen=True)
+class _Teacher:
+    """A model with its prompt."""
+
+    endpoint: Endpoint
+    template: string.Template
+    options: argparse.Namespace
+
+    async def teach(self, episode: Episode) -> TaughtEpisode:
+        """The episode with its trace, and rejected ones."""
+        if episode.thoughts is not None and not self.options.replace:
+            return episode, []
+        bare = replace(episode, thoughts=None, deep=None)
+        faults: list[RejectedTrace] = []
+        for attempt in range(self.options.attempts):
+            reply = await self.endpoint.ask(render_prompt(self.template, episode), attempt)
+            parsed = read_reply(reply.text)
+            fault = fault_of_reply(episode, parsed, bounds_of(self.options))
+            if not reply.is_whole:
+                fault = ("cut_off", f"the reply was cut off at {self.options.max_tokens} tokens")
+            if fault is None:
+                return replace(bare, thoughts=parsed.thoughts, deep=parsed.deep), faults
+            faults.append(RejectedTrace(episode.id, *fault, parsed.thoughts, parsed.deep))
+        return bare, faults
+
+    async def teach_file(self, path: Path) -> AsyncIterator[TaughtEpisode]:
+        """Every episode of a file, in its order."""
+        running: deque[asyncio.Task[TaughtEpisode]] = deque()
+        try:
+            for episode in islice(read_episodes(path), self.options.limit):
+                running.append(asyncio.ensure_future(self.teach(episode)))
+                # A slow first reply must not let the whole file wait in memory.
+                if len(running) > 4 * self.options.concurrency:
+                    yield await running.popleft()
+            while running:
+                yield await running.popleft()
+        finally:
+            for task in running:
+                task.cancel()
+            await asyncio.gather(*running, return_exceptions=True)
+
+
+async def _teach(teacher: _Teacher, files: Mapping[str, Path], progress: Progress) -> Taught:
+    options, taught = teacher.options, Taught()
     with ExitStack() as stack:
         rejected = stack.enter_context(atomic_writer(options.out / TRACES_FILE))
-        async with Endpoint(_settings(options), transport) as endpoint:
+        async with teacher.endpoint:
             for split, path in files.items():
                 out = stack.enter_context(atomic_writer(options.out / path.name))
-                async for episode, faults in _in_order(endpoint, path, template, options):
+                async for episode, faults in teacher.teach_file(path):
                     if episode.thoughts is not None or options.keep_untraced:
                         out.write(to_json(episode) + "\n")
                         taught.files[path.name] += 1
                     taught.traced += episode.thoughts is not None
                     taught.reasons.update(fault.reason for fault in faults)
                     rejected.writelines(to_line(fault) for fault in faults)
-                    taught.spent = vars(endpoint.spent)
+                    taught.spent = vars(teacher.endpoint.spent)
                     progress(taught)
                 if not taught.files[path.name]:
-                    raise BuildError(
-                        f"{path}: no reply for {split} passed the quality control: {dict(taught.reasons)}."
-                    )
+                    reasons = dict(taught.reasons)
+                    raise BuildError(f"{path}: no reply for {split} passed the checks: {reasons}.")
     manifest = json.dumps(_describe(options, taught), indent=2) + "\n"
     write_text(options.out / manifests.FILE_NAME, manifest)
     return taught
 
 
-TaughtEpisode = tuple[Episode, list[RejectedTrace]]
-
-
-async def _in_order(
-    endpoint: Endpoint, path: Path, template: string.Template, options: argparse.Namespace
-) -> AsyncIterator[TaughtEpisode]:
-    """Every episode with its trace and rejected ones, in the order of the file."""
-    running: deque[asyncio.Task[TaughtEpisode]] = deque()
-    try:
-        for number, episode in enumerate(read_episodes(path)):
-            if options.limit is not None and number >= options.limit:
-                break
-            running.append(asyncio.ensure_future(_ask(endpoint, episode, template, options)))
-            # A slow first reply must not let the whole file wait in memory.
-            if len(running) > 4 * options.concurrency:
-                yield await running.popleft()
-        while running:
-            yield await running.popleft()
-    finally:
-        for task in running:
-            task.cancel()
-        await asyncio.gather(*running, return_exceptions=True)
-
-
-async def _ask(
-    endpoint: Endpoint, episode: Episode, template: string.Template, options: argparse.Namespace
-) -> TaughtEpisode:
-    if episode.thoughts is not None and not options.replace:
-        return episode, []
-    bare = replace(episode, thoughts=None, deep=None)
-    faults: list[RejectedTrace] = []
-    for attempt in range(options.attempts):
-        reply = await endpoint.ask(render_prompt(template, episode), attempt)
-        parsed = read_reply(reply.text)
-        fault = fault_of_reply(episode, parsed, bounds_of(options))
-        if not reply.is_whole:
-            fault = ("cut_off", f"the reply was cut off at {options.max_tokens} tokens")
-        if fault is None:
-            return replace(bare, thoughts=parsed.thoughts, deep=parsed.deep), faults
-        faults.append(RejectedTrace(episode.id, *fault, parsed.thoughts, parsed.deep))
-    return bare, faults
-
-
 def _settings(options: argparse.Namespace) -> EndpointSettings:
-    given = vars(options)
-    for name in ("attempts", "concurrency", "max_tokens"):
+    for name in ("attempts", "concurrency", "max_tokens", "limit"):
         check_number(options, name, 1)
-    names = {setting.name for setting in fields(EndpointSettings)} & given.keys() - {
-        "cache",
-        "model",
-    }
-    limits = {name: given[name] for name in names}
     cache = options.cache or options.out / CACHE
-    return EndpointSettings(options.endpoint, options.model, cache, **limits)
+    given = vars(options) | {"url": options.endpoint, "cache": cache}
+    names = [setting.name for setting in fields(EndpointSettings)]
+    return EndpointSettings(**{name: given[name] for name in names if name in given})
 
 
 def _read_prompt(path: Path) -> string.Template:

@@ -132,15 +132,14 @@ def build_trace(
         guards: Guards against early steps.
     """
     placement = place_steps(steps, text.question, text.facts, limit=text.limit, guards=guards)
-    lines: list[list[str]] = [[] for _ in text.chunks]
-    deep: list[str] = []
-    for step, chunk in zip(steps, placement.chunks, strict=True):
-        (deep if chunk is None else lines[chunk]).append(step.text)
-    thoughts = ["; ".join(texts) for texts in lines]
+    placed = list(zip(placement.chunks, steps, strict=True))
+    deep = [step.text for chunk, step in placed if chunk is None]
+    notes = ((chunk, step.text) for chunk, step in placed if chunk is not None)
+    thoughts = list(text.thoughts(notes))
     if with_notes:
         for chunk, notable in enumerate(text.notable[: text.limit]):
             thoughts[chunk] = thoughts[chunk] or note_of(notable)
-    calculated = [c for step, c in zip(steps, placement.chunks, strict=True) if step.is_calculated]
+    calculated = [chunk for chunk, step in placed if step.is_calculated]
     streamed = sum(chunk is not None for chunk in calculated)
     return Trace(
         thoughts=tuple(thoughts),

@@ -15,20 +15,16 @@ def given_tracer(thoughts: Sequence[str], deep: str) -> Tracer:
     """
 
     def trace(text: StreamedText) -> Trace | None:
-        chunks = [text.fact_chunk.get(unit, -1) for unit in range(len(thoughts))]
-        if len(text.fact_chunk) - _question_units(text, len(thoughts)) != len(thoughts):
+        count, chunks = len(thoughts), [text.fact_chunk.get(i, -1) for i in range(len(thoughts))]
+        has_question = text.limit < len(text.chunks)  # in the stream, as units beyond the thoughts
+        units = sum(unit < count or not has_question for unit in text.fact_chunk)
+        if units != count:
             return Trace(tuple(thoughts), deep)
         if text.is_missing or chunks != sorted(chunks) or -1 in chunks:
             return None
-        by_chunk: list[list[str]] = [[] for _ in text.chunks]
-        for thought, chunk in zip(thoughts, chunks, strict=True):
-            if thought:
-                by_chunk[chunk].append(thought)
-        return Trace(tuple("; ".join(parts) for parts in by_chunk), deep)
+        notes = (
+            (chunk, thought) for chunk, thought in zip(chunks, thoughts, strict=True) if thought
+        )
+        return Trace(text.thoughts(notes), deep)
 
     return trace
-
-
-def _question_units(text: StreamedText, count: int) -> int:
-    """How many units beyond the thoughts are the question."""
-    return sum(unit >= count for unit in text.fact_chunk if text.limit < len(text.chunks))

@@ -7,7 +7,7 @@ import pytest
 
 from adasr_trl.core.episode import AnswerType, Source, read_episodes
 from data_builders.__main__ import main
-from data_builders.sources.options import add_stream_options
+from data_builders.sources.common import add_stream_options
 from data_builders.text.distractors import draw_distractor
 from data_builders.text.draft import Draft
 from data_builders.text.quantities import content_stems
