@@ -41,9 +41,8 @@ class _Parser(argparse.ArgumentParser):
     """Raises a BuildError instead of printing its usage."""
 
     def __init__(self, command: str, description: str | None) -> None:
-        super().__init__(
-            prog=f"{PROGRAM} {command}".strip(), description=description, allow_abbrev=False
-        )
+        program = f"{PROGRAM} {command}".strip()
+        super().__init__(program, description=description, allow_abbrev=False)
 
     def error(self, message: str) -> NoReturn:
         raise BuildError(message)
@@ -210,9 +209,8 @@ def _progress() -> run.Progress:
     def show(done: int, rows: int, episodes: int) -> None:
         seconds = max(time.monotonic() - started, 1e-9)
         left = int(seconds * (rows - done) / done)
-        line = (
-            f"{episodes:,} episodes, {episodes / seconds:,.0f}/s, {left // 60}:{left % 60:02} left"
-        )
+        rate, time_left = f"{episodes / seconds:,.0f}/s", f"{left // 60}:{left % 60:02}"
+        line = f"{episodes:,} episodes, {rate}, {time_left} left"
         _show_progress(line, end="" if done < rows else "\n")
 
     return show
@@ -226,9 +224,7 @@ def _show_progress(line: str, end: str = "") -> None:
 
 def _summary(out: Path, manifest: dict[str, Any]) -> str:
     files, statistics = manifest["files"], manifest["statistics"]
-    sizes = {
-        name: files[name]["episodes"] for name in ("train.jsonl", "test.jsonl") if name in files
-    }
+    sizes = {n: files[n]["episodes"] for n in ("train.jsonl", "test.jsonl") if n in files}
     chunks, seconds = statistics["chunks"]["mean"], statistics["stream_seconds"]["mean"]
     means = f"  {chunks} chunks and {seconds} s of stream on average"
     if statistics["skip_share"] is not None:
@@ -241,9 +237,8 @@ def _summary(out: Path, manifest: dict[str, Any]) -> str:
         reasons = _listed(rejected["by_reason"])
         lines.append(f"  {rejected['total']:,} rows rejected ({reasons}); see manifest")
     if manifest["rejected_traces"]:
-        lines.append(
-            f"  rejected traces in {run.TRACES_FILE}: {_listed(manifest['rejected_traces'])}"
-        )
+        reasons = _listed(manifest["rejected_traces"])
+        lines.append(f"  rejected traces in {run.TRACES_FILE}: {reasons}")
     return "\n".join(lines)
 
 

@@ -21,7 +21,7 @@ from adasr_trl.core.episode import AnswerType, Episode, EpisodeError
 from data_builders.pipeline.quality import RejectedTrace, bounds_of, fault_of, marker_fault
 from data_builders.rows.row import Count, Rejected
 from data_builders.text import cut as cutting
-from data_builders.text.draft import Draft, StreamedText, Trace, Unit, UnitKind
+from data_builders.text.draft import Draft, SourceItem, StreamedText, Trace, Unit, UnitKind
 from data_builders.text.shape import QUESTION_AHEAD, UNKNOWN, Shaped, shape
 
 Item = Episode | Rejected | RejectedTrace | Count
@@ -30,14 +30,10 @@ _PLAIN_NUMBER = re.compile(r"-?[0-9]{1,15}")  # always a valid gold; check_gold 
 _REDUNDANT = {UnitKind.DISTRACTOR, UnitKind.REPEAT}
 
 
-def assemble(
-    source_item: Draft | Episode | Rejected | Count, options: argparse.Namespace
-) -> Iterator[Item]:
+def assemble(given: SourceItem, options: argparse.Namespace) -> Iterator[Item]:
     """Final items of one item of a source: drafts become episodes, all else is checked or passed on."""
     items: Iterable[Item]
-    items = (
-        _assemble_draft(source_item, options) if isinstance(source_item, Draft) else (source_item,)
-    )
+    items = _assemble_draft(given, options) if isinstance(given, Draft) else (given,)
     for item in items:
         if isinstance(item, Episode):  # the answer must hold no marker either
             written = (*(item.thoughts or ()), item.deep or "", item.answer)
@@ -63,16 +59,16 @@ def _assemble_draft(draft: Draft, options: argparse.Namespace) -> Iterator[Item]
             fault = fault_of(text.question, text.chunks, trace.thoughts, trace.deep, bounds, source)
         good_trace = None if fault else trace
         episode = _episode(draft, shaped, text, good_trace)
-    except AnswerError as error:
-        yield Rejected(draft.where, "bad_gold", str(error))
-        return
-    except EpisodeError as error:
-        yield Rejected(draft.where, "invalid", str(error))
+    except (AnswerError, EpisodeError) as error:
+        reason = "bad_gold" if isinstance(error, AnswerError) else "invalid"
+        yield Rejected(draft.where, reason, str(error))
         return
     if not fault or options.keep_untraced:
         yield episode
     if trace and fault:
         yield RejectedTrace(draft.key, *fault, trace.thoughts, trace.deep)
+        if not options.keep_untraced:
+            yield Rejected(f"id {draft.key}", *fault)
     if good_trace:
         yield from (Count(name, by) for name, by in good_trace.counts.items() if by)
     yield from (Count(name) for name in shaped.applied)

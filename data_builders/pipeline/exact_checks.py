@@ -2,7 +2,7 @@
 
     >>> chunks = ("Tom has 5 apples.", " Ann buys 3 more apples.", " Tom gets 3 more apples.")
     >>> early_facts("ledger", "How many apples does Tom have at the end?", chunks, ("Tom 5", "Tom 5 + 3 = 8", ""))
-    (Violation(chunk=1, fact='Tom 5 + 3 = 8', read_at=2),)
+    [Violation(chunk=1, fact='Tom 5 + 3 = 8', read_at=2)]
 
 A source with an exact check has it in ``sources/NAME_check.py``. Clauses that the check does not know, and traces of any
 other source, go to ``traces.future_facts``.
@@ -14,9 +14,7 @@ from data_builders.sources.base import load_check
 from data_builders.traces.future_facts import Texts, Violation, future_facts
 
 
-def early_facts(
-    source: str, question: str, chunks: Texts, thoughts: Texts
-) -> tuple[Violation, ...]:
+def early_facts(source: str, question: str, chunks: Texts, thoughts: Texts) -> list[Violation]:
     """Every fact that a thought states before it has been read.
 
     Args:
@@ -40,4 +38,4 @@ def early_facts(
             elif read_at > chunk:
                 violations.append(Violation(chunk, clause, read_at))
         unknown.append("; ".join(undecided))
-    return (*violations, *future_facts(question, chunks, unknown))
+    return [*violations, *future_facts(question, chunks, unknown)]

@@ -26,10 +26,8 @@ from data_builders.sources.split import SPLITS
 FORMAT = 1
 FILE_NAME = "manifest.json"
 # Options that do not change the episodes; the input counts by its hash.
-_NOT_IDENTITY = (
-    *("out", "input", "overwrite", "refresh", "ephemeral"),
-    *("input_sha256", "revision_read"),
-)
+_NOT_IDENTITY = {"out", "input", "input_sha256", "revision_read"}
+_NOT_IDENTITY |= {"overwrite", "refresh", "ephemeral"}
 _PACKAGES = (data_builders, adasr_trl.core)  # their code decides the episodes
 
 
@@ -37,9 +35,7 @@ def identity(builder: str, options: argparse.Namespace) -> dict[str, Any]:
     """Everything that decides the content of a build, as JSON gives it back."""
     given = vars(options)
     path = given.get("input")
-    decisive = {
-        name: _plain(value) for name, value in sorted(given.items()) if name not in _NOT_IDENTITY
-    }
+    decisive = {name: _plain(given[name]) for name in sorted(given.keys() - _NOT_IDENTITY)}
     if given.get("tokenizer") and Path(given["tokenizer"]).exists():
         decisive["tokenizer"] = _plain(Path(given["tokenizer"]))
     wanted = {
@@ -80,8 +76,7 @@ def read_manifest(out: Path) -> dict[str, Any] | None:
 
 def built_files(directory: Path) -> dict[str, Path]:
     """The file of each split in a build; a BuildError for none."""
-    files = {split: directory / f"{split}.jsonl" for split in SPLITS}
-    files = {split: path for split, path in files.items() if path.is_file()}
+    files = {s: path for s in SPLITS if (path := directory / f"{s}.jsonl").is_file()}
     if not files:
         raise BuildError(f"{directory}: holds no train.jsonl or test.jsonl; build it first.")
     return files
@@ -92,9 +87,8 @@ def is_current(out: Path, manifest: Mapping[str, Any], wanted: Mapping[str, Any]
     if any(manifest.get(key) != value for key, value in wanted.items()):
         return False
     try:
-        return all(
-            sha256_of(out / name) == file["sha256"] for name, file in manifest["files"].items()
-        )
+        files = manifest["files"].items()
+        return all(sha256_of(out / name) == file["sha256"] for name, file in files)
     except (BuildError, KeyError, TypeError, AttributeError):  # a damaged manifest or file
         return False
 
@@ -103,9 +97,7 @@ def _plain(value: object) -> object:
     """An option as JSON; a file or folder counts by its name and content."""
     if not isinstance(value, Path):
         return value
-    files = (
-        sorted(path for path in value.rglob("*") if path.is_file()) if value.is_dir() else [value]
-    )
+    files = sorted(filter(Path.is_file, value.rglob("*"))) if value.is_dir() else [value]
     return f"{value.name} sha256:{_sha256(files)[:16]}"
 
 

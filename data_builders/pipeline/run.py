@@ -30,7 +30,7 @@ from data_builders.pipeline.assemble import Item, assemble
 from data_builders.pipeline.quality import RejectedTrace, to_line
 from data_builders.pipeline.tally import Tally
 from data_builders.rows.options import add_switch
-from data_builders.rows.row import Count, Rejected
+from data_builders.rows.row import Count
 from data_builders.sources.base import SourceModule, load_source
 from data_builders.sources.split import SPLITS, check_leaks, choose_test_groups
 from data_builders.text import cut
@@ -54,9 +54,9 @@ class BuildResult:
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """The options of every source."""
-    place = parser.add_mutually_exclusive_group(required=True)
-    place.add_argument("--out", type=Path, metavar="DIR", help="where to write")
-    place.add_argument(
+    target = parser.add_mutually_exclusive_group(required=True)
+    target.add_argument("--out", type=Path, metavar="DIR", help="where to write")
+    target.add_argument(
         "--ephemeral",
         action="store_true",
         help="build for the one command behind -- ({out} in it is the place), then remove everything",
@@ -138,7 +138,7 @@ def _build(
         for number, row in enumerate(rows.stream, start=1):
             for source_item in source.build_row(row, options):
                 for item in assemble(source_item, options):
-                    _take(item, tally, lines, outputs, keep_untraced=options.keep_untraced)
+                    _take(item, tally, lines, outputs)
             if number % PROGRESS_ROWS == 0:
                 progress(number, rows.count, tally.statistics.episodes)
         progress(rows.count, rows.count, tally.statistics.episodes)
@@ -155,9 +155,7 @@ def _build(
     return manifest
 
 
-def _take(
-    item: Item, tally: Tally, lines: IO[str], outputs: _Outputs, *, keep_untraced: bool
-) -> None:
+def _take(item: Item, tally: Tally, lines: IO[str], outputs: _Outputs) -> None:
     if isinstance(item, Episode):
         if tally.add(item):
             lines.write(to_json(item) + "\n")
@@ -166,8 +164,6 @@ def _take(
     elif isinstance(item, RejectedTrace):
         tally.trace_reasons[item.reason] += 1
         outputs.write(TRACES_FILE, to_line(item))
-        if not keep_untraced:
-            tally.reject(Rejected(f"id {item.id}", item.reason, item.detail))
     else:
         tally.reject(item)
 

@@ -14,11 +14,10 @@ from data_builders.errors import BuildError
 
 def add_input_options(parser: argparse.ArgumentParser, *, licence: str) -> None:
     """The input and its licence."""
-    place = parser.add_mutually_exclusive_group(required=True)
-    place.add_argument(
-        "--input", type=Path, metavar="FILE", help="a file of rows: .jsonl, .json or .parquet"
-    )
-    place.add_argument("--hub", metavar="ID", help="a data set on the Hub, such as openai/gsm8k")
+    source = parser.add_mutually_exclusive_group(required=True)
+    what = "a file of rows: .jsonl, .json or .parquet"
+    source.add_argument("--input", type=Path, metavar="FILE", help=what)
+    source.add_argument("--hub", metavar="ID", help="a data set on the Hub, such as openai/gsm8k")
     parser.add_argument("--subset", help="the Hub set's configuration, such as main")
     parser.add_argument("--split", default="train", help="the Hub set's split (default: train)")
     parser.add_argument("--revision", help="the source's revision; the commit to load from the Hub")

@@ -4,7 +4,7 @@
     SUMMARY = "grade-school word problems with calculator steps"
     def add_options(parser: argparse.ArgumentParser) -> None: ...
     def open_rows(options: argparse.Namespace) -> Rows: ...
-    def build_row(row: Row, options: argparse.Namespace) -> Iterator[Draft | Episode | Rejected | Count]: ...
+    def build_row(row: Row, options: argparse.Namespace) -> Iterator[SourceItem]: ...
 
 ``build_row`` yields a Draft for a usable row (``pipeline.assemble`` shapes and cuts it), a Rejected for any other, and
 Counts for the manifest; an Episode is taken as it is. One whose ``source.split`` is "" goes to train or test by the hash
@@ -21,13 +21,12 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, cast
 
-from adasr_trl.core.episode import Episode
 from data_builders.errors import BuildError
 from data_builders.traces.future_facts import Texts
 
 if TYPE_CHECKING:
-    from data_builders.rows.row import Count, Rejected, Row, Rows
-    from data_builders.text.draft import Draft
+    from data_builders.rows.row import Row, Rows
+    from data_builders.text.draft import SourceItem
 
 _FOLDER = Path(__file__).parent
 _SUMMARY = re.compile(r'^SUMMARY = "(.+)"$', re.MULTILINE)
@@ -51,9 +50,7 @@ class SourceModule(Protocol):
     def open_rows(self, options: argparse.Namespace) -> Rows:
         """The input."""
 
-    def build_row(
-        self, row: Row, options: argparse.Namespace
-    ) -> Iterator[Draft | Episode | Rejected | Count]:
+    def build_row(self, row: Row, options: argparse.Namespace) -> Iterator[SourceItem]:
         """Yield the outcomes of one row."""
 
 
@@ -62,7 +59,7 @@ def sources() -> Mapping[str, str]:
     """Summary of each source by its name."""
     # The text is searched: importing every source would double the time of --help.
     texts = {path.stem: path.read_text(encoding="utf-8") for path in sorted(_FOLDER.glob("*.py"))}
-    return {name: found[1] for name, text in texts.items() if (found := _SUMMARY.search(text))}
+    return {name: stated[1] for name, text in texts.items() if (stated := _SUMMARY.search(text))}
 
 
 def load_source(name: str) -> SourceModule:

@@ -22,7 +22,7 @@ from data_builders.rows.inputs import open_input
 from data_builders.rows.row import Rejected, Row, Rows, source_of
 from data_builders.sources.common import add_text_options, require_licence
 from data_builders.text import cut
-from data_builders.text.draft import Draft, Tracer
+from data_builders.text.draft import Draft
 from data_builders.traces.align import aligned, needed_units
 from data_builders.traces.given import given_tracer
 
@@ -51,9 +51,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def open_rows(options: argparse.Namespace) -> Rows:
     """The file or the Hub's split."""
     if bool(options.thoughts_column) != bool(options.deep_column):
-        raise BuildError(
-            "--thoughts-column and --deep-column form one trace: give both or neither."
-        )
+        raise BuildError("--thoughts-column and --deep-column are one trace: give both or neither.")
     if options.thoughts_column and options.rationale_column:
         raise BuildError("--thoughts-column and --rationale-column both give a trace: drop one.")
     require_licence(options)
@@ -74,6 +72,11 @@ def build_row(row: Row, options: argparse.Namespace) -> Iterator[Draft | Rejecte
     key = row.text(options.id_column) if options.id_column else f"{options.name}-{row.key}"
     rationale = row.text(options.rationale_column) if options.rationale_column else ""
 
+    tracer = aligned(rationale, options, plain_sums=True) if rationale else None
+    if has_thoughts:
+        thoughts = [thought.strip() for thought in row.texts(options.thoughts_column)]
+        tracer = given_tracer(thoughts, row.text(options.deep_column).strip())
+
     def needed() -> frozenset[int]:
         return needed_units(rationale, question, units, plain_sums=True)
 
@@ -89,15 +92,8 @@ def build_row(row: Row, options: argparse.Namespace) -> Iterator[Draft | Rejecte
         sections=() if has_thoughts else _sections(row, units, options.context_column),
         is_cut=has_thoughts,
         needed=needed if rationale else None,
-        tracer=_tracer(row, rationale, options) if has_thoughts or rationale else None,
+        tracer=tracer,
     )
-
-
-def _tracer(row: Row, rationale: str, options: argparse.Namespace) -> Tracer:
-    if rationale:
-        return aligned(rationale, options, plain_sums=True)
-    thoughts = [thought.strip() for thought in row.texts(options.thoughts_column)]
-    return given_tracer(thoughts, row.text(options.deep_column).strip())
 
 
 def _sections(row: Row, units: tuple[str, ...], column: str) -> tuple[int, ...]:

@@ -25,7 +25,7 @@ from dataclasses import dataclass, field
 from adasr_trl.core.episode import AnswerType, Episode, Source
 from data_builders.errors import BuildError
 from data_builders.rows.inputs import numbers
-from data_builders.rows.options import add_number, check_number, flag_of
+from data_builders.rows.options import add_number, check_number
 from data_builders.rows.row import Row, Rows
 from data_builders.sources.common import joined_units
 
@@ -110,9 +110,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     for name, share, what in _SHARES:
         add_number(parser, name, share, what)
     parser.add_argument("--wording", default="plain", help="plain, or turned: another word order")
-    parser.add_argument(
-        "--styles", default="eager:2,lazy:1,redundant:3", help="weights of the trace styles"
-    )
+    styles = "eager:2,lazy:1,redundant:3"
+    parser.add_argument("--styles", default=styles, help="weights of the trace styles")
     add_number(parser, "seed", 0, "seed of everything that is drawn")
 
 
@@ -151,12 +150,8 @@ def _check(options: argparse.Namespace) -> None:
     for name, _, _ in _SHARES:
         check_number(options, name, 0, 1)
     if options.wording not in ("plain", "turned"):
-        raise _refusal("wording", options.wording, "plain or turned")
+        raise BuildError(f"--wording: got {options.wording!r}; expected plain or turned.")
     _weights(options.styles)
-
-
-def _refusal(name: str, got: object, expected: str) -> BuildError:
-    return BuildError(f"{flag_of(name)}: got {got!r}; expected {expected}.")
 
 
 def _episode(key: str, options: argparse.Namespace, name: str, split: str) -> Episode:
@@ -276,7 +271,7 @@ def _weights(styles: str) -> dict[str, float]:
         weights = {}
     if not set(weights) <= set(STYLES) or sum(weights.values()) <= 0 or min(weights.values()) < 0:
         expected = f"weights such as 'eager:2,lazy:1' of {', '.join(STYLES)}"
-        raise _refusal("styles", styles, expected)
+        raise BuildError(f"--styles: got {styles!r}; expected {expected}.")
     return weights
 
 

@@ -17,6 +17,7 @@ import argparse
 import functools
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -45,15 +46,13 @@ _INSTRUCTION = re.compile(
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """The task, or a file of its rows."""
-    place = parser.add_mutually_exclusive_group(required=True)
-    place.add_argument(
-        "--task", metavar="NAME", help="a task to generate, such as family_relationships"
-    )
-    place.add_argument("--input", type=Path, metavar="FILE", help="rows of such a task")
+    source = parser.add_mutually_exclusive_group(required=True)
+    what = "a task to generate, such as family_relationships"
+    source.add_argument("--task", metavar="NAME", help=what)
+    source.add_argument("--input", type=Path, metavar="FILE", help="rows of such a task")
     add_number(parser, "count", 1000, "generated rows")
-    parser.add_argument(
-        "--licence", default=LICENCE, help=f"the rows' licence (default: {LICENCE})"
-    )
+    what = f"the rows' licence (default: {LICENCE})"
+    parser.add_argument("--licence", default=LICENCE, help=what)
     parser.add_argument("--revision", help="what the rows are called in the manifest")
     add_stream_options(parser)
     align.add_options(parser)
@@ -107,11 +106,10 @@ def build_row(row: Row, options: argparse.Namespace) -> Iterator[Draft | Rejecte
 
 
 def _kind(answer: str) -> AnswerType:
-    try:
+    with suppress(AnswerError):
         check_gold(answer, AnswerType.NUMBER)
-    except AnswerError:
-        return AnswerType.TEXT
-    return AnswerType.NUMBER
+        return AnswerType.NUMBER
+    return AnswerType.TEXT
 
 
 def _without_instruction(sentences: tuple[str, ...]) -> tuple[tuple[str, ...], str]:

@@ -14,7 +14,7 @@ import hashlib
 from collections.abc import Mapping, Set
 
 from data_builders.errors import BuildError
-from data_builders.rows.options import add_number
+from data_builders.rows.options import add_number, flag_of
 from data_builders.text.shape import share
 
 SPLITS = ("train", "test")
@@ -49,13 +49,10 @@ def choose_test_groups(sizes: Mapping[str, int], options: argparse.Namespace) ->
     is_one_file = options.test_count is None and options.test_share in (0, 1)
     if is_one_file or 0 < len(held_out) < len(sizes):
         return held_out
-    is_share = options.test_count is None
-    flag = (
-        f"--test-share {options.test_share}" if is_share else f"--test-count {options.test_count}"
-    )
+    name = "test_share" if options.test_count is None else "test_count"
     empty, episodes = "train" if held_out else "test", sum(sizes.values())
     raise BuildError(
-        f"{flag}: leaves no episode for {empty} ({episodes} episodes in {len(sizes)} groups); "
+        f"{flag_of(name)} {vars(options)[name]}: leaves no episode for {empty} ({episodes} episodes in {len(sizes)} groups); "
         f"give more rows, or a --test-count below {episodes}."
     )
 

@@ -61,15 +61,15 @@ def read_equation(equation: str) -> tuple[str, float | None]:
     """The steps of an equation, innermost first, and its value; None for an unreadable one."""
     lines: list[str] = []
     text, value = equation[:MOST_EQUATION], None
-    while found := _INNERMOST.search(text):
-        left, operator, right = float(found[1]), found[2], float(found[3])
+    while operation := _INNERMOST.search(text):
+        left, operator, right = float(operation[1]), operation[2], float(operation[3])
         if operator == "/" and not right:
             return "", None
         value = {"+": left + right, "-": left - right, "*": left * right}.get(operator)
         value = left / right if value is None else value
         step = f"{spell(left)}{operator}{spell(right)}={spell(value)}"
         lines.append(f"{step.replace('=', ' = ')}<<{step}>>")
-        text = text[: found.start()] + f" {value!r} " + text[found.end() :]
+        text = text[: operation.start()] + f" {value!r} " + text[operation.end() :]
     is_whole = re.fullmatch(r"\s*-?[\d.e+-]+\s*", text) is not None
     return "\n".join(lines), value if is_whole else None
 

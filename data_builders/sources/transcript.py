@@ -38,12 +38,10 @@ SUMMARY = "speech with times (segments, SRT, WebVTT) and questions about it"
 def add_options(parser: argparse.ArgumentParser) -> None:
     """The input and how answers are compared."""
     add_text_options(parser, licence="")
-    parser.add_argument(
-        "--transcripts", type=Path, metavar="DIR", help="folder of SRT and WebVTT files"
-    )
-    parser.add_argument(
-        "--encoding", default=UTF_8, help=f"encoding of the transcripts (default: {UTF_8})"
-    )
+    what = "folder of SRT and WebVTT files"
+    parser.add_argument("--transcripts", type=Path, metavar="DIR", help=what)
+    what = f"encoding of the transcripts (default: {UTF_8})"
+    parser.add_argument("--encoding", default=UTF_8, help=what)
     kinds = [kind.value for kind in AnswerType]
     parser.add_argument("--answer-type", choices=kinds, default="text", help="default: text")
     parser.add_argument("--name", default=NAME, help=f"what the set is called (default: {NAME})")

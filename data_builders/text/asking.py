@@ -9,9 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-_ASKS = re.compile(
-    r"\b(?:calculate|find|determine|how (?:many|much|long|old|far))\b", re.IGNORECASE
-)
+_ASKS = re.compile(r"\b(?:calculate|find|determine|how (?:many|much|long|old|far))\b", re.I)
 
 
 def find_asking(sentences: Sequence[str]) -> int | None:

@@ -13,7 +13,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
-from adasr_trl.core.episode import AnswerType, Source
+from adasr_trl.core.episode import AnswerType, Episode, Source
+from data_builders.rows.row import Count, Rejected
 
 
 class UnitKind(Enum):
@@ -98,3 +99,7 @@ class Draft:
     tracer: Tracer | None = None  # gives the trace, or None for no trace
     arrival_seconds: tuple[float, ...] = ()  # end of each unit in the recording, or ()
     tags: tuple[str, ...] = ()  # labels of the episode
+
+
+SourceItem = Draft | Episode | Rejected | Count
+"""What a source yields for a row."""

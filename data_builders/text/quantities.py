@@ -111,7 +111,7 @@ class Number(NamedTuple):
     end: int  # the character behind it
 
 
-class Quantity(NamedTuple):
+class Mention(NamedTuple):
     """A number with its surroundings."""
 
     values: frozenset[float]  # what a calculation may write for it
@@ -123,10 +123,10 @@ class Quantity(NamedTuple):
 
 
 @functools.lru_cache(maxsize=4096)
-def find_quantities(text: str, *, is_careful: bool = True) -> tuple[Quantity, ...]:
+def find_quantities(text: str, *, is_careful: bool = True) -> tuple[Mention, ...]:
     """Every number in ``text`` with its surroundings."""
     return tuple(
-        Quantity(number.values, text[max(0, number.start - _NEAR) : number.end + _NEAR])
+        Mention(number.values, text[max(0, number.start - _NEAR) : number.end + _NEAR])
         for number in find_numbers(text, is_careful=is_careful)
     )
 

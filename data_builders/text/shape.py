@@ -14,6 +14,7 @@ import argparse
 import random
 import re
 from dataclasses import dataclass, replace
+from itertools import chain
 
 from data_builders.rows.options import add_switch
 from data_builders.text.distractors import draw_distractor
@@ -54,12 +55,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         ("corrections", "share of the texts with a number first told wrong, then corrected"),
         ("missing", "share of the texts without a needed fact, whose answer is 'unknown'"),
     ):
-        parser.add_argument(
-            f"--{name}", type=share, default=0.0, metavar="X", help=f"{what} (default: 0)"
-        )
-    parser.add_argument(
-        "--shape-seed", type=int, metavar="N", help="seed of the transformations (default: --seed)"
-    )
+        what = f"{what} (default: 0)"
+        parser.add_argument(f"--{name}", type=share, default=0.0, metavar="X", help=what)
+    what = "seed of the transformations (default: --seed)"
+    parser.add_argument("--shape-seed", type=int, metavar="N", help=what)
 
 
 def share(text: str) -> float:
@@ -144,16 +143,14 @@ def _correct(units: list[Unit], _draft: Draft, rng: random.Random, chance: float
     if rng.random() >= chance:
         return False
     integers = [_INTEGER.findall(unit.text) for unit in units]
+    digits = [_DIGITS.findall(unit.text) for unit in units]
     # Exactly one number: the correction is unambiguous.
-    facts = [
-        i for i in _facts(units) if len(_DIGITS.findall(units[i].text)) == len(integers[i]) == 1
-    ]
+    facts = [i for i in _facts(units) if len(digits[i]) == len(integers[i]) == 1]
     if not facts:
         return False
     index = rng.choice(facts)
     unit, right = units[index], integers[index][0]
-    taken = {number for unit in units for number in _DIGITS.findall(unit.text)}
-    wrong = _other_number(right, taken, rng)
+    wrong = _other_number(right, set(chain(*digits)), rng)
     text = _INTEGER.sub(wrong, unit.text)
     lead = f" No, {right} not {wrong}: "
     units[index] = replace(unit, text=text, kind=UnitKind.WRONG, fact=-1)
@@ -190,9 +187,8 @@ def _facts(units: list[Unit]) -> list[int]:
 
 def _end(units: list[Unit]) -> int:
     """Behind the last unit that does not ask."""
-    return 1 + max(
-        (i for i, unit in enumerate(units) if unit.kind is not UnitKind.QUESTION), default=-1
-    )
+    others = [i for i, unit in enumerate(units) if unit.kind is not UnitKind.QUESTION]
+    return others[-1] + 1 if others else 0
 
 
 def _other_number(right: str, taken: set[str], rng: random.Random) -> str:

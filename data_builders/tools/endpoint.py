@@ -175,8 +175,8 @@ class Endpoint:
 
 def _backoff(attempt: int, asked: str | None) -> float:
     """Seconds before the next attempt: the server's wish, else twice as long each time."""
-    has_wish = asked is not None and asked.replace(".", "", 1).isdecimal()
-    return min(float(asked or 0) if has_wish else 2.0**attempt / 2, MAX_WAIT_SECONDS)
+    wait = float(asked) if asked and asked.replace(".", "", 1).isdecimal() else 2.0**attempt / 2
+    return min(wait, MAX_WAIT_SECONDS)
 
 
 def _read_cached(path: Path) -> Reply | None:

@@ -96,13 +96,11 @@ def inspect(directory: Path, *, episodes: int = 10, seed: int = 0) -> QualityRep
     return report
 
 
-def _draw(
-    sample: list[Episode], episode: Episode, seen: int, size: int, rng: random.Random
-) -> None:
+def _draw(sample: list[Episode], episode: Episode, nth: int, size: int, rng: random.Random) -> None:
     """Reservoir sampling: every episode is equally likely to be shown."""
     if len(sample) < size:
         sample.append(episode)
-    elif (index := rng.randrange(seen)) < size:
+    elif (index := rng.randrange(nth)) < size:
         sample[index] = episode
 
 

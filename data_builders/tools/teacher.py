@@ -72,18 +72,15 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     """The build, the endpoint and its limits, and bounds of a trace."""
     parser.add_argument("directory", type=Path, metavar="DIR", help="a build without traces")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="where to write")
-    parser.add_argument(
-        "--endpoint", required=True, metavar="URL", help="such as http://localhost:8000/v1"
-    )
+    what = "such as http://localhost:8000/v1"
+    parser.add_argument("--endpoint", required=True, metavar="URL", help=what)
     parser.add_argument("--model", required=True, help="the endpoint's name of it")
     parser.add_argument("--prompt", type=Path, default=PROMPT, metavar="FILE", help="default: ours")
-    parser.add_argument(
-        "--cache", type=Path, metavar="DIR", help=f"replies (default: {CACHE} in --out)"
-    )
+    what = f"replies (default: {CACHE} in --out)"
+    parser.add_argument("--cache", type=Path, metavar="DIR", help=what)
     parser.add_argument("--key-variable", default="OPENAI_API_KEY", help="default: OPENAI_API_KEY")
-    parser.add_argument(
-        "--limit", type=int, metavar="N", help="only the first N episodes of each file"
-    )
+    what = "only the first N episodes of each file"
+    parser.add_argument("--limit", type=int, metavar="N", help=what)
     parser.add_argument("--max-cost", type=float, metavar="DOLLARS", help="stop when it is spent")
     add_number(parser, "attempts", 2, "replies an episode")
     add_number(parser, "max-tokens", 2048, "tokens of a reply")
@@ -107,9 +104,8 @@ def run(
     is_foreign = old is not None and old["builder"] != "teach"
     if is_foreign or options.out.resolve() == options.directory.resolve():
         raise BuildError(f"--out {options.out}: holds another build; choose another directory.")
-    teacher = _Teacher(
-        Endpoint(_settings(options), transport), _read_prompt(options.prompt), options
-    )
+    endpoint = Endpoint(_settings(options), transport)
+    teacher = _Teacher(endpoint, _read_prompt(options.prompt), options)
     return asyncio.run(_teach(teacher, files, progress))
 
 

@@ -21,7 +21,7 @@ from dataclasses import dataclass, field, fields
 from data_builders.rows.options import add_switch
 from data_builders.text.draft import StreamedText, Trace, Tracer
 from data_builders.text.quantities import (
-    Quantity,
+    Mention,
     content_stems,
     find_constants,
     find_quantities,
@@ -84,7 +84,7 @@ class _Reading:
     """Numbers and words of the problem by chunk; those of the question count as chunk 0, as it is known first."""
 
     is_careful: bool = True
-    values: dict[float, list[tuple[int, Quantity]]] = field(default_factory=dict)
+    values: dict[float, list[tuple[int, Mention]]] = field(default_factory=dict)
     texts: list[tuple[int, str]] = field(default_factory=list)
     stems: dict[str, int] = field(default_factory=dict)  # the first chunk of each
 
@@ -259,9 +259,8 @@ def _operand_chunks(
         if len(read) > 1:
             shared = [quantity.shared(stems) for _, quantity in read]
             # One word fewer than the best counts as equal.
-            read = [
-                place for place, count in zip(read, shared, strict=True) if count >= max(shared) - 1
-            ]
+            least = max(shared) - 1
+            read = [known for known, count in zip(read, shared, strict=True) if count >= least]
         chunks += [chunk for chunk, _ in read]
     if not chunks and (chunk := reading.constant_chunk(value)) is not None:
         chunks.append(chunk)

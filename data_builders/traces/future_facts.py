@@ -18,7 +18,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from data_builders.text.quantities import (
-    Quantity,
+    Mention,
     content_stems,
     find_constants,
     find_numbers,
@@ -56,7 +56,7 @@ class _Occurrence:
     """A number where it is read, or derived by a step."""
 
     chunk: int  # where
-    quantity: Quantity | None  # the number with its surroundings; None for a derived one
+    quantity: Mention | None  # the number with its surroundings; None for a derived one
     is_taken: bool = False  # whether a thought used it
 
     def match(self, stems: frozenset[str]) -> int:
@@ -94,7 +94,7 @@ class _Accounts:
         known = [number for number in self.occurrences.get(value, ()) if number.chunk <= chunk]
         # The question may be used any number of times.
         free = [number for number in known if not number.is_taken or number.chunk == QUESTION]
-        taken = _best_match(free or known, chunk, stems)
+        taken = _best(free or known, chunk, stems)
         self.uses.append(_Use(chunk, value, stems, taken, is_again=not free))
         if taken is None:
             return
@@ -111,9 +111,7 @@ class _Accounts:
         self.occurrences.setdefault(value, []).append(occurrence)
 
 
-def _best_match(
-    known: Sequence[_Occurrence], chunk: int, stems: frozenset[str]
-) -> _Occurrence | None:
+def _best(known: Sequence[_Occurrence], chunk: int, stems: frozenset[str]) -> _Occurrence | None:
     """The occurrence in the thought's own chunk, else a derived one, else the best match of words."""
     if len(known) < 2:
         return known[0] if known else None
@@ -125,13 +123,13 @@ def _best_match(
     return max(known, key=rank)
 
 
-def future_facts(question: str, chunks: Texts, thoughts: Texts) -> tuple[Violation, ...]:
+def future_facts(question: str, chunks: Texts, thoughts: Texts) -> list[Violation]:
     """Every fact that a thought states before it has been read; ``question`` is read before the first chunk."""
     if not any(thoughts):
-        return ()
+        return []
     checks = (_early_words, _early_numbers, _early_clauses)
     violations = (v for find in checks for v in find(question, chunks, thoughts))
-    return tuple(sorted(violations, key=lambda violation: violation.chunk))
+    return sorted(violations, key=lambda violation: violation.chunk)
 
 
 def _early_words(question: str, chunks: Texts, thoughts: Texts) -> Iterator[Violation]:
@@ -159,12 +157,10 @@ def _early_clauses(question: str, chunks: Texts, thoughts: Texts) -> Iterator[Vi
                 alike = starting.get(stems[start : start + 2], [])
                 read = bisect_right(alike, chunk)
                 for later in alike[read : read + _MOST_ALIKE]:
-                    told = stems_of[later]
-                    is_said = (
-                        stems == told if len(told) == 2 else stems[start:][: len(told)] == told
-                    )
+                    fact = stems_of[later]
+                    quoted = stems if len(fact) == 2 else stems[start : start + len(fact)]
                     before = [stems_of[i] for i in alike[max(0, read - _MOST_ALIKE) : read]]
-                    if is_said and not _was_read(told, question, before):
+                    if quoted == fact and not _was_read(fact, question, before):
                         yield Violation(chunk, chunks[later].strip(), later)
 
 

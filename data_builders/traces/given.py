@@ -22,9 +22,7 @@ def given_tracer(thoughts: Sequence[str], deep: str) -> Tracer:
             return Trace(tuple(thoughts), deep)
         if text.is_missing or chunks != sorted(chunks) or -1 in chunks:
             return None
-        notes = (
-            (chunk, thought) for chunk, thought in zip(chunks, thoughts, strict=True) if thought
-        )
+        notes = (pair for pair in zip(chunks, thoughts, strict=True) if pair[1])
         return Trace(text.thoughts(notes), deep)
 
     return trace
