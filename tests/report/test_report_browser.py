@@ -98,11 +98,11 @@ def test_a_question_is_chosen_and_two_runs_compared_by_keyboard(page):
     assert page.locator("article").count() == 2
     events = page.locator("article").nth(1).locator("li")
     assert events.count() == 5  # three sentences, the deep part, the answer
-    told = page.locator("#told").inner_text()
+    announcement = page.locator("#announcement").inner_text()
     assert re.fullmatch(
         r"hrpo, seed-1: .*, answer latency [0-9.]+ s\. "
         r"sft, seed-0: .*, answer latency [0-9.]+ s\.",
-        told,
+        announcement,
     )
     focus(page, "next")
     page.keyboard.press("Enter")

@@ -6,7 +6,7 @@
     >>> judge(rollout, episode, Mode.STREAMING).latencies[0].answer_latency_seconds
     0.32
 
-An answer that the protocol did not close was not delivered, so it is wrong (our choice, not specified in the paper).
+Only an ANSWERED rollout delivers its answer; every other one is wrong (our choice, not specified in the paper).
 Intervals and means over many outcomes are in ``summary``.
 """
 

@@ -198,6 +198,7 @@ def _grid(section: CompareSection, options: argparse.Namespace) -> Grid:
 
 
 def _run(section: AblateSection, extra: Extra, grid: Grid, jobs: int) -> None:
-    folders = [(grid.root / f"seed-{seed}", seed) for seed in grid.seeds]
-    stages = [stage for place in folders for stage in stages_of(section, extra, *place)]
+    stages: list[Stage] = []
+    for seed in grid.seeds:
+        stages += stages_of(section, extra, grid.root / f"seed-{seed}", seed)
     run_all(stages, grid.root, max(1, jobs))

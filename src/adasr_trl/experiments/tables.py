@@ -205,7 +205,7 @@ def _text(section: TableSection, grid: Grid) -> str:
     ]
     title = f"**{section.title}{', parallel layout' if grid.parallel else ''}**"
     footer = _made(section, grid, rows[0][1].questions)
-    return "\n\n".join([title, *(each.markdown() for each in tables), footer])
+    return "\n\n".join([title, *(shown.markdown() for shown in tables), footer])
 
 
 def _tags(grid: Grid, methods: Sequence[str], temperature: float, test: str = "") -> Table:
@@ -291,12 +291,12 @@ def _fairness(baseline: float, sft: float) -> str:
     verdict = (
         "a fair baseline" if gap <= 5 else "too weak at this size to compare answer latencies with"
     )
-    place = f"{abs(gap):.1f} points {'below' if gap >= 0 else 'above'} SFT"
-    return f"Read-then-think, trained alike, is {place}: {verdict}."
+    distance = f"{abs(gap):.1f} points {'below' if gap >= 0 else 'above'} SFT"
+    return f"Read-then-think, trained alike, is {distance}: {verdict}."
 
 
 def _made(section: TableSection, grid: Grid, questions: int) -> str:
-    """What made the table."""
+    """Command, runs and machine of the table."""
     logs = [read_metrics(run) for run in grid.runs(section.runs)]
     hours = sum(line.get("train_runtime", 0.0) / 3600 for log in logs for line in log)
     newest = max((run / RUN_FILE).stat().st_mtime for run in grid.runs(section.methods[-1:]))

@@ -183,13 +183,13 @@ def _protocol(streaming: StreamingConfig) -> str:
     boundary = f" (boundary: {streaming.boundary})" if parallel else ""
     markers = ", ".join(f"{role} `{text}`" for role, text in vars(streaming.markers).items())
     instruction = json.dumps(streaming.instruction) if streaming.instruction else "none"
-    told = f" The chat template's enable_thinking: {str(thinking).lower()}."
+    switch = f" The chat template's enable_thinking: {str(thinking).lower()}."
     return (
         f"- Layout: {streaming.layout}{boundary}.\n"
         f"- Markers: {markers}.\n"
         f"- Caps: {streaming.max_thought_tokens} tokens a thought, {streaming.max_deep_tokens} for deep reasoning "
         f"and answer, {streaming.max_prompt_tokens} for question and input.\n"
-        f"- Instruction before the question: {instruction}.{'' if thinking is None else told}\n"
+        f"- Instruction before the question: {instruction}.{'' if thinking is None else switch}\n"
         f"- Clock: {streaming.clock.words_per_minute:g} words a minute, {rates(streaming.clock)}."
     )
 

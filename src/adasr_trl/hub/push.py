@@ -112,7 +112,9 @@ def prepare(run: Path, how: Push, folder: Path, *, ask_hub: bool) -> Prepared:
 
 def _check_evaluated(run: Path, how: Push) -> None:
     folders = evaluations(run)
-    if EVAL_FOLDER not in [folder.name for folder in folders] and not how.without_eval:
+    if EVAL_FOLDER not in [folder.name for folder in folders]:
+        if how.without_eval:
+            return
         raise UserError(
             f"{run}: has no finished evaluation, so its card would show no figures; run adasr eval with "
             f"--model.path {run}, or insist with --without-eval."
@@ -199,6 +201,7 @@ def _upload(prepared: Prepared, how: Push) -> str:
     failed = f"{how.repo}: not published, and nothing of it is visible; the same command goes on"
     with hub_errors(failed):
         url = api.create_repo(how.repo, private=how.private or None, exist_ok=True)
+        # Of an earlier push only a model's files go: others, such as a picture, are its author's.
         earlier = set(api.list_repo_files(how.repo)) - set(prepared.files)
         operations: list[Any] = [
             *(CommitOperationAdd(name, path) for name, path in sorted(prepared.files.items())),

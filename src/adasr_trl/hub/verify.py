@@ -10,7 +10,7 @@
     on 4 bits that was merged included
     4 bits of what was trained in whole  typically 0.5 of it
 
-"Typically" is the median over tokens of the mean difference. The limits are ours.
+"Typically" is the median over tokens of the mean difference. The limits are our choice.
 """
 
 from __future__ import annotations

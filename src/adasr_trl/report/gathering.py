@@ -182,8 +182,8 @@ def _numbers(file: Path, number: int, line: str) -> dict[str, float]:
 def _named(argument: str, records: str) -> list[tuple[str, Path]]:
     name, separator, path = argument.partition("=")
     folder = Path(argument)
-    given = bool(separator) and not folder.exists()
-    if given:
+    is_named = bool(separator) and not folder.exists()
+    if is_named:
         if not name.strip():
             raise UserError(f"{argument}: got no name before =; expected NAME=RUN.")
         name, folder = visible(name.strip()), Path(path)
@@ -196,7 +196,7 @@ def _named(argument: str, records: str) -> list[tuple[str, Path]]:
         for run in sorted(folder.glob("seed-*/*"))
         if (run / records / EPISODES_FILE).is_file()
     ]
-    if not evaluated or given:
+    if not evaluated or is_named:
         raise UserError(
             f"{folder}: neither a run ({RUN_FILE}) nor a comparison with evaluated runs (seed-*/*/{records}); name a run "
             f"that was evaluated (adasr eval), NAME=RUN, or the output_dir of adasr compare."
@@ -239,14 +239,14 @@ def _settings(run: Path, wanted: Wanted) -> list[Setting]:
 
 def _check(methods: Sequence[Method]) -> None:
     first = methods[0].runs[0]
-    asked = file_digest(first / methods[0].folder / EPISODES_FILE)
+    questions = file_digest(first / methods[0].folder / EPISODES_FILE)
     for method in methods:
         for folder in (run / method.folder for run in method.runs):
             if not (folder / method.setting.file).is_file():
                 raise UserError(
                     f"{folder}: lacks {method.setting.file}; evaluate it as {method.runs[0]} was."
                 )
-            if file_digest(folder / EPISODES_FILE) != asked:
+            if file_digest(folder / EPISODES_FILE) != questions:
                 raise UserError(
                     f"{folder}: answered other questions than {first}; a report compares runs on the same ones. Evaluate "
                     f"both with the same data.test and eval.max_questions."

@@ -50,7 +50,7 @@ def pareto(methods: Sequence[Method]) -> Picture:
     rows = [((method.name,), method.summary) for method in methods]
     accuracies = [summary.accuracy for _, summary in rows]
     latencies = [summary.latency.answer_latency_seconds.median for _, summary in rows]
-    points = [(seconds, each.mean) for seconds, each in zip(latencies, accuracies, strict=True)]
+    points = [(seconds, share.mean) for seconds, share in zip(latencies, accuracies, strict=True)]
     unbeaten = _unbeaten(points)
 
     def draw(axes: Any) -> None:

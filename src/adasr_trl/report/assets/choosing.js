@@ -3,9 +3,9 @@
   const { element, article, seconds, verdict } = drawing;
   const byId = (id) => document.getElementById(id);
   const data = JSON.parse(byId("data").textContent);
-  const [first, second, filter, search, list, shown, status, told, theme] = [
+  const [first, second, filter, search, list, shown, status, announcement, theme] = [
     ...["first", "second", "filter", "search", "questions"],
-    ...["shown", "status", "told", "theme"],
+    ...["shown", "status", "announcement", "theme"],
   ].map(byId);
   const rollout = (run, question) => data.runs[run].rollouts[question];
   const haystacks = data.questions.map((question) =>
@@ -13,14 +13,14 @@
   );
 
   function option(value, text) {
-    const made = element("option", "", text);
-    made.value = String(value);
-    return made;
+    const node = element("option", "", text);
+    node.value = String(value);
+    return node;
   }
 
   // ---- the list
 
-  const kept = {
+  const filters = {
     all: () => true,
     latency: () => true,
     wrong: (q) => !rollout(first.value, q).right,
@@ -37,29 +37,29 @@
 
   function listed() {
     const words = search.value.trim().toLowerCase();
-    const found = [...data.questions.keys()].filter(
-      (q) => kept[filter.value](q) && haystacks[q].includes(words),
+    const numbers = [...data.questions.keys()].filter(
+      (q) => filters[filter.value](q) && haystacks[q].includes(words),
     );
     if (filter.value === "latency") {
       const latency = (q) => rollout(first.value, q).answerLatency;
-      found.sort((a, b) => latency(b) - latency(a));
+      numbers.sort((a, b) => latency(b) - latency(a));
     }
-    return found;
+    return numbers;
   }
 
   // The question that is shown stays chosen where it is still listed, unless the order is new.
-  function fill(asked) {
-    const before = asked && asked.target === filter ? "" : list.value;
-    const found = listed();
+  function fill(event) {
+    const before = event && event.target === filter ? "" : list.value;
+    const numbers = listed();
     list.replaceChildren(
-      ...found.map((q) => {
-        const one = rollout(first.value, q);
-        return option(q, `${verdict(one)}, ${seconds(one.answerLatency)}: ${data.questions[q].question}`);
+      ...numbers.map((q) => {
+        const answer = rollout(first.value, q);
+        return option(q, `${verdict(answer)}, ${seconds(answer.answerLatency)}: ${data.questions[q].question}`);
       }),
     );
-    const stays = before !== "" && found.includes(Number(before));
-    if (found.length > 0) list.value = stays ? before : String(found[0]);
-    status.textContent = `${found.length} of ${data.questions.length} questions listed.`;
+    const stays = before !== "" && numbers.includes(Number(before));
+    if (numbers.length > 0) list.value = stays ? before : String(numbers[0]);
+    status.textContent = `${numbers.length} of ${data.questions.length} questions listed.`;
     show();
   }
 
@@ -70,7 +70,7 @@
     byId("next").disabled = list.selectedIndex >= list.length - 1;
     if (list.value === "") {
       shown.replaceChildren(element("p", "asked", "No question fits."));
-      told.textContent = "";
+      announcement.textContent = "";
       return;
     }
     const q = Number(list.value);
@@ -80,7 +80,7 @@
       element("p", "asked", data.questions[q].question),
       ...runs.map((run, n) => article(data.runs[run].name, data.questions[q], rollouts[n], rollouts)),
     );
-    told.textContent = runs
+    announcement.textContent = runs
       .map((run, n) => `${data.runs[run].name}: ${verdict(rollouts[n])}, answer latency ${seconds(rollouts[n].answerLatency)}.`)
       .join(" ");
   }
