@@ -19,6 +19,7 @@ from adasr_trl.evaluation.records import load_outcomes, load_rollouts
 from adasr_trl.evaluation.settings import Setting
 from adasr_trl.training import data
 from support import workspace
+from support.json_lines import json_lines
 from support.runs import assert_equal, kill_at, run, samples
 
 
@@ -57,7 +58,7 @@ def test_a_run_directory_holds_all_to_reload_it(finished):
 
 
 def test_each_step_is_logged_once_with_its_phases(finished):
-    lines = [json.loads(line) for line in (finished / "hrpo" / "metrics.jsonl").open()]
+    lines = json_lines(finished / "hrpo" / "metrics.jsonl")
     steps = [line["step"] for line in lines if "streaming/tokens" in line]
     assert steps == [1, 2, 3, 4]
     logged = next(line for line in lines if "streaming/tokens" in line)
@@ -220,7 +221,7 @@ def test_a_log_line_that_was_cut_short_does_not_stop_a_resume(root, monkeypatch)
     with (root / "hrpo" / "metrics.jsonl").open("a") as log:
         log.write('{"step": 2, "lo')
     assert run("hrpo", root, "--resume") == 0
-    steps = [json.loads(line)["step"] for line in (root / "hrpo" / "metrics.jsonl").open()]
+    steps = [line["step"] for line in json_lines(root / "hrpo" / "metrics.jsonl")]
     assert sorted(set(steps)) == [1, 2, 3, 4]
 
 

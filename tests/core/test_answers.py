@@ -3,7 +3,6 @@ r"""Answers: where they are found, how they are compared, and which gold answers
 # ruff: noqa: RUF001 - the typographic minus signs are meant
 
 import ast
-import json
 import logging
 import threading
 import time
@@ -16,6 +15,7 @@ from hypothesis import strategies as st
 import adasr_trl.core.answers
 from adasr_trl.core.answers import AnswerError, Found, check_gold, extract, is_right
 from adasr_trl.core.episode import AnswerType
+from support.json_lines import json_lines
 
 NUMBER, CHOICE, TEXT = AnswerType.NUMBER, AnswerType.CHOICE, AnswerType.TEXT
 
@@ -359,7 +359,7 @@ CASES = Path(__file__).parent / "cases" / "answers.jsonl"
 
 @pytest.mark.parametrize(
     "case",
-    map(json.loads, CASES.read_text(encoding="utf-8").splitlines()),
+    json_lines(CASES),
     ids=lambda case: case["prediction"],
 )
 def test_answers_made_by_others_are_judged_rightly(case) -> None:

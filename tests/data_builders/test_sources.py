@@ -7,6 +7,7 @@ import pytest
 from adasr_trl.core.episode import AnswerType, read_episodes
 from data_builders.__main__ import main
 from support.building import TOM, manifest, refused, write_rows
+from support.json_lines import json_lines
 
 ALL_TRAIN = ("--test-share", "0")
 
@@ -345,7 +346,7 @@ def test_a_trace_that_does_not_fit_is_kept_apart_with_its_reason(tmp_path, out):
     rows = [ROWS[0], thinker("<EOR>", thoughts="5.<EOT>")]
     build("streamingthinker", tmp_path, out, rows, "--keep-untraced", suffix="json")
     assert manifest(out)["rejected_traces"] == {"thoughts_do_not_fit": 1}
-    (kept,) = [json.loads(line) for line in (out / "rejected_traces.jsonl").open()]
+    (kept,) = json_lines(out / "rejected_traces.jsonl")
     assert (kept["reason"], kept["thoughts"]) == ("thoughts_do_not_fit", ["5."])
     assert [e.thoughts is None for e in read_episodes(out / "train.jsonl")] == [False, True]
 

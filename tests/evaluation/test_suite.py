@@ -19,6 +19,7 @@ from adasr_trl.evaluation import records
 from adasr_trl.evaluation.records import load_outcomes, load_rollouts
 from adasr_trl.evaluation.settings import Setting
 from support import workspace
+from support.json_lines import json_lines
 
 MODES = ["streaming", "forced_skip", "no_deep"]
 
@@ -94,9 +95,9 @@ def test_a_suite_records_every_rollout_and_its_table_is_recomputed_from_them(roo
         folders = {"test": ["eval"], "far": ["eval-far"], "all": ["eval", "eval-far"]}[row["test"]]
         records, right = [], 0
         for folder in (root / row["run"] / name for name in folders):
-            gold = [json.loads(line) for line in (folder / "episodes.jsonl").open()]
+            gold = json_lines(folder / "episodes.jsonl")
             for file in files:
-                lines = [json.loads(line) for line in (folder / file).open()]
+                lines = json_lines(folder / file)
                 assert [r["episode_id"] for r in lines] == [e["id"] for e in gold]
                 records += lines
                 right += sum(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
@@ -16,6 +15,7 @@ from adasr_trl.core.protocol import Markers
 from adasr_trl.models.loading import load_model, load_tokenizer, model_is_quantized
 from support import workspace
 from support.four_bits import FOUR_BITS, make_runs
+from support.json_lines import json_lines
 from support.runs import kill_at, logits, run
 
 
@@ -114,7 +114,7 @@ def test_a_killed_run_with_an_adapter_resumes_to_the_weights_of_an_uninterrupted
     left, right = (load_file(each / "adapter_model.safetensors") for each in (whole, cut))
     assert left.keys() == right.keys()
     assert max((left[name] - right[name]).abs().max().item() for name in left) == 0.0
-    steps = [json.loads(line)["step"] for line in (cut / "metrics.jsonl").open()]
+    steps = [line["step"] for line in json_lines(cut / "metrics.jsonl")]
     assert {1, 2, 3, 4} <= set(steps)
 
 

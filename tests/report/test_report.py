@@ -18,6 +18,7 @@ from adasr_trl.cli.main import main
 from adasr_trl.core.errors import UserError
 from adasr_trl.report import Options, Wanted, write_report
 from support import reported
+from support.json_lines import json_lines
 
 
 class Reader(HTMLParser):
@@ -88,8 +89,8 @@ def recomputed(root: Path, method: str) -> list[dict[str, float]]:
     found = []
     for seed in range(2):
         folder = root / f"seed-{seed}" / method / "eval"
-        asked = [json.loads(line) for line in (folder / "episodes.jsonl").open()]
-        said = [json.loads(line) for line in (folder / "streaming-temperature-0.jsonl").open()]
+        asked = json_lines(folder / "episodes.jsonl")
+        said = json_lines(folder / "streaming-temperature-0.jsonl")
         for episode, record in zip(asked, said, strict=True):
             found.append(judged(episode, record))
     return found
@@ -350,7 +351,7 @@ def test_a_damaged_file_is_named_with_its_line(root, tmp_path, file, old, new, s
 def test_records_that_end_too_early_are_refused(root, tmp_path):
     run = shutil.copytree(root / "seed-0" / "sft", tmp_path / "sft")
     file = run / "eval" / "streaming-temperature-0.jsonl"
-    file.write_text("".join(file.open().readlines()[:-1]))
+    file.write_text("".join(file.read_text().splitlines(keepends=True)[:-1]))
     with pytest.raises(UserError, match=r"jsonl:40: not a record"):
         write_report([str(run)], tmp_path / "none.html")
 

@@ -100,13 +100,13 @@ def _start(stage: Stage) -> subprocess.Popen[str]:
 def _follow(process: subprocess.Popen[str], stage: Stage, log: Path) -> int:
     """Copy a stage's output to its log, and its progress to the log of this process; return its exit status."""
     log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("a", encoding="utf-8") as out:
+    with process, log.open("a", encoding="utf-8") as out:
         for line in process.stdout or ():
             out.write(line)
             out.flush()
             if PROGRESS.search(line):
                 logger.info("%s: %s", stage.name, line.rstrip())
-    return process.wait()
+    return process.returncode
 
 
 def _check(stage: Stage, status: int, root: Path) -> None:
