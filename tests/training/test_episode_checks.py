@@ -80,3 +80,17 @@ def test_an_episode_longer_than_the_positions_is_found_before_the_first_step(
     assert not (root / command / "run.json").exists()
     more = [*flags, "--data.too_long", "skip", "--max_steps", "2"]
     assert adasr([command, "--config", str(root / f"{command}.yaml"), *more]) == 0
+
+
+def test_evaluation_refuses_questions_that_are_too_long_before_it_asks_any(root, capsys):
+    flags = ["--model.scratch.max_position_embeddings", "256", "--max_steps", "2"]
+    assert adasr(["sft", "--config", str(root / "sft.yaml"), *flags]) == 0
+    assert adasr(["hrpo", "--config", str(root / "hrpo.yaml"), "--max_steps", "2"]) == 0
+    questions = list(read_episodes(root / "test.jsonl"))
+    chunks = tuple(chunk + " Ann sings." * 80 for chunk in questions[2].chunks)
+    questions[2] = dataclasses.replace(questions[2], chunks=chunks)
+    write_episodes(root / "test.jsonl", questions)
+    capsys.readouterr()
+    assert adasr(["eval", "--config", str(root / "eval.yaml")]) == 2
+    assert "1 of 6 episodes are too long" in capsys.readouterr().err
+    assert not list((root / "hrpo" / "eval").glob("*temperature*"))

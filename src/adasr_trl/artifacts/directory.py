@@ -18,9 +18,9 @@ import shutil
 from collections.abc import Mapping
 from enum import Enum
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
-from adasr_trl.artifacts.names import CHECKPOINT_MARK, LOCK_FILE, RUN_FILE
+from adasr_trl.artifacts.names import CHECKPOINT_MARK, LOCK_FILE, RUN_FILE, STREAMING_FILE
 from adasr_trl.core.errors import UserError
 from adasr_trl.core.files import write_text
 
@@ -38,6 +38,12 @@ class Existing(Enum):
     RESUME = "resume"
     REFRESH = "refresh"
     OVERWRITE = "overwrite"
+    RESUME_DATA = "resume-data"
+
+
+_RESUMES = (Existing.RESUME, Existing.RESUME_DATA)
+_DATA = ("train", "config.data.")  # names of what a run was trained on
+_STEPS = ("config.max_steps", "config.num_train_epochs")
 
 
 class State(Enum):
@@ -63,13 +69,17 @@ def look(path: Path, identity: Mapping[str, object], existing: Existing) -> Stat
             f"{path}: not empty, and no {RUN_FILE} says that it is a run; choose another output_dir, or "
             f"--overwrite to move it aside."
         )
-    changed = _difference(found["identity"], dict(identity))
+    changed = _differences(found["identity"], dict(identity))
     if changed and existing is Existing.REFRESH:
         return State.FRESH
+    if existing is Existing.RESUME_DATA:
+        changed = [name for name in changed if not name.startswith(_DATA)]
+    if _trains_on(changed, found["identity"], identity) and existing in _RESUMES:
+        return State.STARTED
     if changed:
         raise RunDirectoryError(
-            f"{path}: holds another run ({changed} differs); choose another output_dir, or --overwrite to move "
-            f"it aside."
+            f"{path}: holds another run ({changed[0]} differs{_hint(changed)}); choose another output_dir, or --overwrite to "
+            f"move it aside."
         )
     if existing is Existing.REFUSE:
         raise RunDirectoryError(
@@ -83,11 +93,11 @@ def take(path: Path, identity: Mapping[str, object], existing: Existing) -> Stat
     state = look(path, identity, existing)
     if state is not State.COMPLETE:
         _lock(path)
-    if state is State.FRESH:
-        if any(file.name != LOCK_FILE for file in path.iterdir()):
-            _unlock(path)
-            _set_aside(path)
-            _lock(path)
+    if state is State.FRESH and any(file.name != LOCK_FILE for file in path.iterdir()):
+        _unlock(path)
+        _set_aside(path)
+        _lock(path)
+    if state is not State.COMPLETE:
         _write(path, identity, complete=False)
     return state
 
@@ -105,6 +115,22 @@ def finish(path: Path) -> None:
         raise RunDirectoryError(f"{path}: no {RUN_FILE}; was it moved while the run was going on?")
     _write(path, found["identity"], complete=True)
     _unlock(path)
+
+
+def trains_on(path: Path, identity: Mapping[str, object]) -> bool:
+    """Whether ``identity`` asks the run at ``path`` for more steps and nothing else."""
+    found = _read(path)
+    if found is None:
+        return False
+    return _trains_on(_differences(found["identity"], dict(identity)), found["identity"], identity)
+
+
+def is_loadable(path: Path) -> bool:
+    """Whether ``path`` holds a model with its protocol: a finished run, a whole checkpoint, or one saved from Python."""
+    if (path / RUN_FILE).is_file():
+        return is_complete(path)
+    is_cut_short = path.name.startswith("checkpoint-") and not is_whole(path)
+    return (path / STREAMING_FILE).is_file() and not is_cut_short
 
 
 def is_complete(path: Path) -> bool:
@@ -138,6 +164,9 @@ def input_digest(path: str | Path) -> str:
     path = Path(path)
     if (path / RUN_FILE).is_file():
         return file_digest(path / RUN_FILE)
+    if (path / STREAMING_FILE).is_file():  # a checkpoint, or a model saved from Python
+        weights = sorted(path.glob("*.safetensors"))
+        return json.dumps([[w.name, w.stat().st_size, w.stat().st_mtime_ns] for w in weights])
     return file_digest(path) if path.is_file() else str(path)
 
 
@@ -202,17 +231,38 @@ def _set_aside(path: Path) -> None:
     path.rename(previous)
 
 
-def _difference(old: Mapping[str, object], new: Mapping[str, object], prefix: str = "") -> str:
-    """The dotted name of the first entry that differs, or nothing."""
+def _differences(
+    old: Mapping[str, object], new: Mapping[str, object], prefix: str = ""
+) -> list[str]:
+    """The dotted names of all entries that differ."""
     new = json.loads(json.dumps(new))
+    names = []
     for key in sorted(set(old) | set(new)):
         a, b = old.get(key), new.get(key)
         if isinstance(a, dict) and isinstance(b, dict):
-            if inner := _difference(a, b, f"{prefix}{key}."):
-                return inner
+            names += _differences(a, b, f"{prefix}{key}.")
         elif a != b:
-            return f"{prefix}{key}"
-    return ""
+            names.append(f"{prefix}{key}")
+    return names
+
+
+def _trains_on(changed: list[str], old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
+    """Whether the only difference is a longer training."""
+    if not changed or not set(changed) <= set(_STEPS):
+        return False
+    steps = [(old["config"].get(key), new["config"].get(key)) for key in map(_last, changed)]
+    return all(
+        isinstance(a, int | float) and isinstance(b, int | float) and b > a for a, b in steps
+    )
+
+
+def _last(name: str) -> str:
+    return name.rpartition(".")[2]
+
+
+def _hint(changed: list[str]) -> str:
+    is_data = all(name.startswith(_DATA) for name in changed)
+    return "; --resume-changed-data goes on all the same" if is_data else ""
 
 
 def _read(path: Path) -> dict[str, dict[str, object]] | None:

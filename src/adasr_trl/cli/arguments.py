@@ -18,7 +18,16 @@ def add_existing(parser: argparse.ArgumentParser) -> None:
     """``--resume``, ``--refresh`` and ``--overwrite``: treatment of a directory that holds something."""
     group = parser.add_mutually_exclusive_group()
     for flag, existing, summary in (
-        ("--resume", Existing.RESUME, "go on with this run, or do nothing if it is complete"),
+        (
+            "--resume",
+            Existing.RESUME,
+            "go on with this run, with more steps if more are asked for, or do nothing if it is complete",
+        ),
+        (
+            "--resume-changed-data",
+            Existing.RESUME_DATA,
+            "go on although rows of its data were removed or changed; the order of the rest changes",
+        ),
         ("--refresh", Existing.REFRESH, "the same, but start anew if its inputs changed"),
         ("--overwrite", Existing.OVERWRITE, "move what is there to NAME.previous and start anew"),
     ):

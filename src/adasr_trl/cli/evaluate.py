@@ -29,6 +29,11 @@ def _execute(options: argparse.Namespace) -> int:
     loaded = configs_by_run(options.config, options.overrides)
     for config in loaded.values():
         config.refuse_unknown(())
+        for key in ("untraced", "too_long"):
+            if vars(config.section("data"))[key] != "refuse":
+                raise ConfigError(
+                    f"{config.line_of('data.' + key)}: data.{key}: has no effect here; every question is asked."
+                )
         check(config, "eval")
     models = {name: config.section("model") for name, config in loaded.items()}
     first = next(iter(loaded.values()))

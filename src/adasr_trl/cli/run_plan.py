@@ -94,7 +94,8 @@ def plan_run(prepared: Prepared, existing: directory.Existing) -> RunPlan:
         "train": [directory.input_digest(file) for file in data.files],
         **({"code": code} if code else {}),
     }
-    run, complete = Path(output), directory.is_complete(Path(output))
+    run = Path(output)
+    complete = directory.is_complete(run) and not directory.trains_on(run, identity)
     if _is_main_process():
         complete = directory.look(run, identity, existing) is directory.State.COMPLETE
         if complete:

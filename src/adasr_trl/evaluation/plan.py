@@ -114,9 +114,10 @@ def plan_suite(models: Mapping[str, ModelConfig], data: DataConfig, config: Eval
     _refuse_same("eval.runs", {name: str(model.path) for name, model in models.items()})
     by_test = _questions(data, config)
     for path in (Path(model.path or "") for model in models.values()):
-        if not directory.is_complete(path):
+        if not directory.is_loadable(path):
             raise directory.RunDirectoryError(
-                f"{path}: not a finished run; train it first (adasr sft, grpo, hrpo)."
+                f"{path}: not a finished run, nor a whole checkpoint; train it first (adasr sft, grpo, "
+                f"hrpo){_runs_inside(path)}."
             )
     _check_clocks(models, config)
     settings = {run: settings_of(config, config.modes_of(run)) for run in models}
@@ -199,3 +200,9 @@ def _check_clocks(models: Mapping[str, ModelConfig], config: EvalConfig) -> None
                         f"eval.clocks.{clock}: {key} is not set, and {first} has {a:g} in its streaming.json, {name} "
                         f"{b:g}; set it."
                     )
+
+
+def _runs_inside(folder: Path) -> str:
+    """The runs in a comparison's folder, which is easily taken for one."""
+    runs = sorted(str(path.parent) for path in folder.glob("**/run.json"))
+    return f", or name one of its runs: {', '.join(runs[:6])}" if runs else ""

@@ -9,6 +9,7 @@ Records are made run by run, so that one model is in memory at a time, and read 
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import logging
 import sys
@@ -20,6 +21,7 @@ from adasr_trl import __version__
 from adasr_trl.artifacts import directory
 from adasr_trl.config.eval_section import POOLED, EvalConfig
 from adasr_trl.config.sections import DataConfig, ModelConfig
+from adasr_trl.core.episode import read_episodes
 from adasr_trl.core.files import write_text
 from adasr_trl.evaluation.clocks import PacedClock, clocks_of
 from adasr_trl.evaluation.outcome import Judge
@@ -53,6 +55,7 @@ def evaluate(
         existing: Treatment of records that are there already.
     """
     suite = plan_suite(models, data, config)
+    _check_lengths(suite)
     progress = Progress(sum(plan.left(existing) for plan in suite.plans.values()))
     for run in suite.runs:
         engine_of = engines_of(models[run])
@@ -68,6 +71,21 @@ def evaluate(
     write_text(suite.output / TABLE, text)
     sys.stdout.write(text + "\n")
     return suite.output
+
+
+def _check_lengths(suite: Suite) -> None:
+    """Refuse questions that a run cannot read, before any is asked (UserError)."""
+    from adasr_trl.models.loading import load_policy, positions_of
+    from adasr_trl.training.episode_checks import Limits, fitting_only
+
+    for (run, _), plan in suite.plans.items():
+        if not plan.missing:
+            continue
+        policy = load_policy(plan.model)
+        limits = Limits(policy.streaming.max_prompt_tokens, positions_of(plan.model))
+        questions = list(itertools.islice(read_episodes(plan.questions.path), plan.questions.count))
+        way_out = f"Take them out of {plan.questions.path}, or measure a run with more positions than {run}"
+        fitting_only(questions, policy.layout, policy.codec, limits, "refuse", None, way_out)
 
 
 def find(suite: Suite) -> Findings:

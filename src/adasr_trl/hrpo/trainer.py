@@ -38,6 +38,7 @@ class HRPOTrainer(StreamingAttentionTrainer):
     """See the module; arguments not named here are GRPOTrainer's."""
 
     generation_batch: GenerationBatch  # the one at hand
+    protocol: StreamingConfig  # saved with the model
 
     def __init__(
         self,
@@ -79,7 +80,7 @@ class HRPOTrainer(StreamingAttentionTrainer):
             **kwargs,
         )
         warn_of_criterion(group_filter)
-        self._streaming, self._cache_budget = streaming, CacheBudget(streaming.decode_batch)
+        self.protocol, self._cache_budget = streaming, CacheBudget(streaming.decode_batch)
         self._codec = Codec(self.processing_class, streaming.markers, streaming.thinking)
         self._layout = build_layout(streaming, self._codec)
         parts = (self._codec, self._layout, streaming, self._cache_budget)
@@ -109,7 +110,7 @@ class HRPOTrainer(StreamingAttentionTrainer):
             log_scopes(metrics, scopes, settings)
         more = credit_metrics(batch, self.rewards, settings, rows)
         more |= {name: (value, 1) for name, value in self._cache_budget.report().items()}
-        log_batch(metrics, batch, self._streaming.clock, more, self.accelerator)
+        log_batch(metrics, batch, self.protocol.clock, more, self.accelerator)
         return output
 
     def _generate_batch(self, episodes: Sequence[Episode]) -> GenerationBatch:

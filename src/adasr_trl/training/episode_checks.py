@@ -26,6 +26,10 @@ NO_TRACE = (
     "so SFT has nothing to imitate. Make traces: python -m data_builders teach DIR ..., or build with --rationale-column or "
     "--thoughts-column. Or leave them out: data.untraced: skip"
 )
+TOO_LONG = (
+    "Shorten them, raise streaming.max_prompt_tokens or take a model with more positions, or leave them out: "
+    "data.too_long: skip"
+)
 
 
 @dataclass(frozen=True)
@@ -54,6 +58,7 @@ def fitting_only(
     limits: Limits,
     policy: Policy,
     mode: Mode | None,
+    way_out: str = TOO_LONG,
 ) -> list[int]:
     """Indices of the episodes within the limits; a UserError for any other one unless they are skipped.
 
@@ -64,16 +69,13 @@ def fitting_only(
         limits: Most tokens.
         policy: Treatment of one that is too long.
         mode: Mode of supervised training, whose traces count too; None for rollouts.
+        way_out: End of the refusal.
     """
     bound = _byte_bound(codec, mode is not None)
     faults = {}
     for index, episode in enumerate(episodes):
         if bound(episode) > limits.least and (fault := _too_long(episode, layout, limits, mode)):
             faults[index] = fault
-    way_out = (
-        "Shorten them, raise streaming.max_prompt_tokens or take a model with more positions, or leave them out: "
-        "data.too_long: skip"
-    )
     return _without(episodes, faults, policy, ("is too long", "are too long"), way_out)
 
 

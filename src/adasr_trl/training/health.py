@@ -16,6 +16,8 @@ from torch import Tensor
 from transformers import TrainerCallback
 
 from adasr_trl.artifacts import directory
+from adasr_trl.artifacts.saved_config import save_origin, save_streaming
+from adasr_trl.config.sections import ModelConfig
 from adasr_trl.core.errors import UserError
 from adasr_trl.models.precision import all_finite
 
@@ -49,13 +51,20 @@ class FiniteSteps(TrainerCallback):  # type: ignore[misc]  # transformers is unt
 
 
 class HealthyTrainer:
-    """A part of trainers: a loss that is not finite stops the run, and nothing is published from within."""
+    """A part of trainers: a loss that is not finite stops the run, whatever is saved can be loaded, and nothing is published.
+
+    Attributes:
+        protocol: Layout, markers, caps and clock that are saved with the model.
+        origin: Source of the pretrained weights; by default the model's own name.
+    """
 
     args: Any
     state: Any
     accelerator: Any
     model: Any
     add_callback: Any
+    protocol: Any = None  # a StreamingConfig
+    origin: ModelConfig | None = None
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         """Build TRL's trainer; weights of 16 bits without an exponent to spare are refused."""
@@ -75,6 +84,17 @@ class HealthyTrainer:
         if is_bad.item() > 0:
             raise diverged("the loss", self.args, self.state.global_step + 1)
         return loss
+
+    def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
+        """Save the model, its tokenizer and its protocol, so that a checkpoint, too, loads like a finished run."""
+        super().save_model(output_dir, _internal_call)  # type: ignore[misc]  # transformers' Trainer
+        if self.protocol is not None and self.args.should_save:
+            folder = Path(output_dir or self.args.output_dir)
+            name = getattr(self.model.config, "_name_or_path", "")  # not on every configuration
+            origin = self.origin or (ModelConfig(path=name) if name else None)
+            save_streaming(folder, self.protocol)
+            if origin is not None:
+                save_origin(folder, origin)
 
     def push_to_hub(self, *_args: Any, **_kwargs: Any) -> None:
         """Refused: TRL's way uploads a pickle of all arguments, tokens included."""

@@ -66,11 +66,12 @@ def train(
             unfinished.
     """
     _prepare_head(trainer.model)
+    trainer.protocol, trainer.origin = streaming, model
     trainer.remove_callback(PrinterCallback)  # ProgressLine says it in fewer words
     checkpoint = directory.latest_checkpoint(run)
     state: Any = checkpoint and TrainerState.load_from_json(str(checkpoint / TRAINER_STATE))
     # From the last checkpoint transformers would train one step more.
-    has_ended = bool(state and state.global_step >= state.max_steps)
+    has_ended = bool(state and state.global_step >= _asked_steps(trainer.args, state))
     if has_ended:
         _load_final(trainer, checkpoint, state)
     else:
@@ -90,6 +91,13 @@ def train(
         save_streaming(run, streaming)
         save_origin(run, model)
         directory.finish(run)
+
+
+def _asked_steps(args: Any, state: Any) -> float:
+    """Steps that some arguments ask for, given the state of a checkpoint that may have been made for fewer."""
+    if args.max_steps > 0:
+        return int(args.max_steps)
+    return float(state.max_steps * args.num_train_epochs / max(state.num_train_epochs, 1e-9))
 
 
 def _save_probe(trainer: Any, run: Path, streaming: StreamingConfig) -> None:
