@@ -12,6 +12,7 @@ from adasr_trl.cli.support_matrix import check
 from adasr_trl.config.eval_section import EvalConfig
 from adasr_trl.config.loading import LoadedConfig, load_config
 from adasr_trl.config.sections import DataConfig, ModelConfig
+from adasr_trl.config.values import ConfigError
 
 SECTIONS: Mapping[str, Any] = {"model": ModelConfig, "data": DataConfig, "eval": EvalConfig}
 
