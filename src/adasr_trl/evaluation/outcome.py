@@ -6,7 +6,7 @@
     >>> judge(rollout, episode, Mode.STREAMING).latencies[0].answer_latency_seconds
     0.32
 
-Only an ANSWERED rollout delivers its answer; every other one is wrong (our choice, not specified in the paper).
+Right is what the accuracy reward calls right (``rewards.base.answered_right``).
 Intervals and means over many outcomes are in ``summary``.
 """
 
@@ -18,7 +18,6 @@ from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING
 
-from adasr_trl.core.answers import is_right
 from adasr_trl.core.chunking import spoken_words
 from adasr_trl.core.clock import Clock, first_answer_seconds, timeline
 from adasr_trl.core.episode import Episode
@@ -27,6 +26,7 @@ from adasr_trl.core.protocol import Ending, Mode, Phase
 from adasr_trl.core.rollout import Rollout
 from adasr_trl.evaluation.clocks import PacedClock, paced
 from adasr_trl.evaluation.lagging import lags, second_delays, word_delays
+from adasr_trl.rewards.base import answered_right
 
 if TYPE_CHECKING:
     from adasr_trl.layouts.codec import Codec
@@ -108,8 +108,7 @@ class Judge:
             delays = word_delays(rollout, words)
             lagging, adaptive_lagging = lags(delays, words[-1], trace_length)
         return Outcome(
-            right=rollout.ending is Ending.ANSWERED
-            and is_right(rollout.answer, episode.answer, episode.answer_type),
+            right=answered_right(rollout, episode),
             streaming_tokens=rollout.tokens_in(Phase.STREAM),
             deep_tokens=rollout.tokens_in(Phase.DEEP),
             ending=rollout.ending,

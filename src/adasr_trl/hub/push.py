@@ -50,7 +50,7 @@ class Push:
 
 
 @dataclass(frozen=True)
-class Prepared:
+class Publication:
     """The files of a publication, by their names in the repository, and the card's text."""
 
     files: Mapping[str, Path]
@@ -60,20 +60,20 @@ class Prepared:
 def push(run: Path, how: Push) -> str:
     """Publish a run; returns the repository's address."""
     with tempfile.TemporaryDirectory(prefix="adasr-push-") as folder:
-        prepared = prepare(run, how, Path(folder), ask_hub=True)
-        return _upload(prepared, how)
+        publication = prepare(run, how, Path(folder), ask_hub=True)
+        return _upload(publication, how)
 
 
 def preview(run: Path, how: Push) -> str:
     """The listing of the files and the card; nothing is asked of the Hub."""
     with tempfile.TemporaryDirectory(prefix="adasr-push-") as folder:
-        prepared = prepare(run, how, Path(folder), ask_hub=False)
-        sizes = [(name, path.stat().st_size) for name, path in sorted(prepared.files.items())]
+        publication = prepare(run, how, Path(folder), ask_hub=False)
+        sizes = [(name, path.stat().st_size) for name, path in sorted(publication.files.items())]
         listing = "\n".join(f"{size:>12,}  {name}" for name, size in sizes)
-        return f"would upload to {how.repo}:\n{listing}\n\n{prepared.card}"
+        return f"would upload to {how.repo}:\n{listing}\n\n{publication.card}"
 
 
-def prepare(run: Path, how: Push, folder: Path, *, ask_hub: bool) -> Prepared:
+def prepare(run: Path, how: Push, folder: Path, *, ask_hub: bool) -> Publication:
     """Collect and check all files.
 
     Args:
@@ -107,7 +107,7 @@ def prepare(run: Path, how: Push, folder: Path, *, ask_hub: bool) -> Prepared:
     (folder / CARD_FILE).write_text(card, encoding="utf-8")
     files[CARD_FILE] = folder / CARD_FILE
     _check_secrets(files)
-    return Prepared(files, card)
+    return Publication(files, card)
 
 
 def _check_evaluated(run: Path, how: Push) -> None:
@@ -196,15 +196,15 @@ def _check_secrets(files: Mapping[str, Path]) -> None:
             )
 
 
-def _upload(prepared: Prepared, how: Push) -> str:
+def _upload(publication: Publication, how: Push) -> str:
     api = HfApi()
     failed = f"{how.repo}: not published, and nothing of it is visible; the same command goes on"
     with hub_errors(failed):
         url = api.create_repo(how.repo, private=how.private or None, exist_ok=True)
         # Of an earlier push only a model's files go: others, such as a picture, are its author's.
-        earlier = set(api.list_repo_files(how.repo)) - set(prepared.files)
+        earlier = set(api.list_repo_files(how.repo)) - set(publication.files)
         operations: list[Any] = [
-            *(CommitOperationAdd(name, path) for name, path in sorted(prepared.files.items())),
+            *(CommitOperationAdd(name, path) for name, path in sorted(publication.files.items())),
             *(CommitOperationDelete(x) for x in sorted(earlier) if _matches(x, names.MODEL_FILES)),
         ]
         api.create_commit(how.repo, operations, commit_message="Upload with adasr push")
