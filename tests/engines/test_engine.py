@@ -76,6 +76,7 @@ def test_recorded_log_probabilities_equal_trls_training_forward(
     from support.hrpo_training import hrpo
 
     trainer = hrpo(taught, tokenizer, episodes, tmp_path, temperature=0.8, beta=0.0)
+    trainer.model.train()  # in evaluation, rows stand for held-out episodes
     rows = [row for row in trainer.train_dataset.select([0, 1]) for _ in range(4)]
     batch = trainer._generate_and_score_completions(rows)
     ids = torch.cat([batch["prompt_ids"], batch["completion_ids"]], dim=1)

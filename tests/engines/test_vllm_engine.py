@@ -278,8 +278,8 @@ def test_an_episode_that_leaves_no_room_to_think_is_refused_by_name(writer, part
 def test_an_answer_without_a_token_is_an_error_not_an_endless_loop(parts, requests):
     codec, layout = parts
     state = SequenceState(requests[0], layout, codec, STREAMING)
-    with pytest.raises(RuntimeError, match=requests[0].episode.id):
-        vllm_engine.accept(state, [], [])
+    with pytest.raises(UserError, match=requests[0].episode.id):
+        state.accept_segment([], [])
 
 
 class Sleeper:

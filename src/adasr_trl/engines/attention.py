@@ -73,12 +73,12 @@ def _attended(q_nHD: Tensor, group: QueryGroup, layer: SlotLayer, width: int) ->
     keys, values = layer.keys[:, :, :width], layer.values[:, :, :width]  # (B, h, K, D)
     if group.slots is not None:
         keys, values = keys[group.slots], values[group.slots]  # (R, h, K, D)
-    scores_nHK = _matmul(q_nHD, group.own, keys.transpose(-1, -2))
+    scores_nHK = _matmul(q_nHD, group.own, keys.transpose(-1, -2))  # (n, H, K)
     if group.prefix is None or layer.prefix_keys is None or layer.prefix_values is None:
         weights_nHK = _softmax(scores_nHK, group, values.dtype)
         return _matmul(weights_nHK, group.own, values)
-    before_nHS = _matmul(q_nHD, group.prefix, layer.prefix_keys.transpose(-1, -2))
-    scores = torch.cat([before_nHS, scores_nHK], dim=-1)  # (n, H, S + K)
+    before = _matmul(q_nHD, group.prefix, layer.prefix_keys.transpose(-1, -2))  # (n, H, S)
+    scores = torch.cat([before, scores_nHK], dim=-1)  # (n, H, S + K)
     weights = _softmax(scores, group, values.dtype)  # (n, H, S + K)
     split = layer.prefix_keys.size(2)
     attended_nHD = _matmul(weights[..., :split], group.prefix, layer.prefix_values)

@@ -58,10 +58,10 @@ class SlotLayer(CacheLayerMixin):  # type: ignore[misc]  # transformers is untyp
         self.values[slots_N, :, offsets_N] = value_states[0].transpose(0, 1)  # (N, h, D)
         return key_states, value_states
 
-    def add_prefixes(self, kept: Tensor, keys: Tensor, values: Tensor) -> None:
-        """Keep some prefixes, and append others (P, h, S, D)."""
-        self.prefix_keys = _appended(self.prefix_keys, kept, keys, axis=2)
-        self.prefix_values = _appended(self.prefix_values, kept, values, axis=2)
+    def add_prefixes(self, remaining: Tensor, keys: Tensor, values: Tensor) -> None:
+        """Keep the ``remaining`` prefixes, and append others (P, h, S, D)."""
+        self.prefix_keys = _appended(self.prefix_keys, remaining, keys, axis=2)
+        self.prefix_values = _appended(self.prefix_values, remaining, values, axis=2)
 
     @property
     def nbytes(self) -> int:
@@ -134,13 +134,13 @@ class SlotCache(Cache):  # type: ignore[misc]  # transformers is untyped
         for slot in emptied:
             self._prefix_of_slot[slot], self._lengths[slot] = -1, 0
         self._visibility_BT[emptied] = 0  # no query attends to tokens of the slot's last sequence
-        kept = sorted(set(self._prefix_of_slot) - {-1})
-        number = {-1: -1} | {prefix: n for n, prefix in enumerate(kept)}
+        remaining = sorted(set(self._prefix_of_slot) - {-1})
+        number = {-1: -1} | {prefix: n for n, prefix in enumerate(remaining)}
         self._prefix_of_slot = [number[prefix] for prefix in self._prefix_of_slot]
-        for p, slots in enumerate(slots_of, start=len(kept)):
+        for p, slots in enumerate(slots_of, start=len(remaining)):
             for slot in slots:
                 self._prefix_of_slot[slot] = p
-        index = torch.tensor(kept, dtype=torch.long, device=visibility_PS.device)
+        index = torch.tensor(remaining, dtype=torch.long, device=visibility_PS.device)
         self._prefixes_PS = _appended(self._prefixes_PS, index, visibility_PS, axis=1)
         for layer, added in zip(self.layers, states.layers, strict=True):
             layer.add_prefixes(index, added.keys, added.values)
@@ -178,11 +178,11 @@ class SlotCache(Cache):  # type: ignore[misc]  # transformers is untyped
                 layer.keys, layer.values = layer.keys[index], layer.values[index]  # (B, h, T, D)
 
 
-def _appended(old: Tensor | None, kept: Tensor, new: Tensor, axis: int) -> Tensor:
-    """The kept rows of ``old`` and all of ``new``, padded to one length along ``axis``."""
-    if old is None or not len(kept):
+def _appended(old: Tensor | None, remaining: Tensor, new: Tensor, axis: int) -> Tensor:
+    """The remaining rows of ``old`` and all of ``new``, padded to one length along ``axis``."""
+    if old is None or not len(remaining):
         return new
     length = max(old.size(axis), new.size(axis))
     tail = (0, 0) * (new.dim() - 1 - axis)  # pad counts axes from the last one
-    parts = [pad(part, (*tail, 0, length - part.size(axis))) for part in (old[kept], new)]
-    return torch.cat(parts)
+    parts = [pad(part, (*tail, 0, length - part.size(axis))) for part in (old[remaining], new)]
+    return torch.cat(parts)  # (remaining + P, ...)

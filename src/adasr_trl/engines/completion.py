@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import http.client
 import json
-import math
 import re
 import urllib.error
 import urllib.request
@@ -157,10 +156,10 @@ class CompletionEngine:
         del cache
         while not (state.waiting or state.done):
             token_ids = self._segment(state, sampling)
-            state.accept_segment(token_ids, [math.nan] * len(token_ids))
+            state.accept_segment(token_ids, [None] * len(token_ids))
 
     def _segment(self, state: SequenceState, sampling: Sampling) -> tuple[int, ...]:
-        """Token ids of one request; UserError if there is none, since asking again would never end."""
+        """Token ids of one request."""
         settings = server_settings(state, sampling)
         # Only some servers know these two, so they are sent only if they are set.
         optional = {"top_k": sampling.top_k, "min_p": sampling.min_p}
@@ -178,8 +177,6 @@ class CompletionEngine:
         token_ids = tuple(ids) if has_ids and ids else self._encoded(text)
         if eos and token_ids[-1:] != (self._codec.eos_id,):
             token_ids = (*token_ids, self._codec.eos_id)
-        if not token_ids:
-            raise UserError("the server wrote no token; see its log.")
         return token_ids
 
     def _encoded(self, text: str) -> tuple[int, ...]:

@@ -56,7 +56,7 @@ class HFEngine:
             UserError: The model's attention would not obey the layout's visibility.
         """
         check_attention(model)
-        self._model = model
+        self._model, self._config = model, model.config.get_text_config()
         self._codec = codec
         self._layout = layout
         self._streaming = streaming
@@ -156,13 +156,11 @@ class HFEngine:
             state.accept(token_id, logprob)
 
     def _state(self, request: Request, turns: Sequence[Turn] | None = None) -> SequenceState:
-        positions = self._model.config.get_text_config().max_position_embeddings
-        parts = (self._layout, self._codec, self._streaming)
-        return SequenceState(request, *parts, positions, turns)
+        parts = (self._layout, self._codec, self._streaming, self._config.max_position_embeddings)
+        return SequenceState(request, *parts, turns)
 
     def _cache(self, slots: int) -> SlotCache:
-        layers = self._model.config.get_text_config().num_hidden_layers
-        return SlotCache(layers, slots, self._model.device)
+        return SlotCache(self._config.num_hidden_layers, slots, self._model.device)
 
     @contextmanager
     def _evaluating(self) -> Iterator[None]:

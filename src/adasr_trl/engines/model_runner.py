@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import torch
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 from transformers import DynamicCache, PreTrainedModel
 
 from adasr_trl.engines.attention import NO_MASK, SLOT_ATTENTION, attending
@@ -46,12 +47,11 @@ class ModelRunner:
 
     def prefill(self, slots_of: Mapping[StepInputs, Sequence[int]], cache: SlotCache) -> None:
         """One forward over P prefixes, whose states go to all slots that share them."""
-        device = self._model.device
-        longest = max(len(prefix.token_ids) for prefix in slots_of)
 
         def padded(columns: Iterable[tuple[int, ...]], fill: int = 0) -> Tensor:
-            filled = [column + (fill,) * (longest - len(column)) for column in columns]
-            return torch.tensor(filled, device=device)  # (P, S)
+            rows = [torch.tensor(column, dtype=torch.long) for column in columns]
+            padded_PS = pad_sequence(rows, batch_first=True, padding_value=fill)
+            return padded_PS.to(self._model.device)
 
         visibility_PS = padded(prefix.visibility for prefix in slots_of)
         states = DynamicCache()

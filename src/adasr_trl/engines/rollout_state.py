@@ -13,6 +13,7 @@ what is read after it. Markers are found in ``core.protocol``; batching and cach
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 
 from adasr_trl.config.sections import StreamingConfig
@@ -181,11 +182,18 @@ class SequenceState:
         if self.on_token is not None:
             self.on_token()
 
-    def accept_segment(self, token_ids: Sequence[int], logprobs: Sequence[float]) -> None:
-        """Take in tokens up to the end of the segment at hand; tokens behind it are dropped."""
+    def accept_segment(self, token_ids: Sequence[int], logprobs: Sequence[float | None]) -> None:
+        """Take in a server's tokens up to the end of the segment at hand; tokens behind it are dropped.
+
+        An unknown log-probability is None, and becomes NaN. UserError without a token: asking again would never end.
+        """
+        if not token_ids:
+            raise UserError(
+                f"the server wrote no token for episode {self.request.episode.id!r}; see its log."
+            )
         turn = self.turn
         for token_id, logprob in zip(token_ids, logprobs, strict=True):
-            self.accept(token_id, logprob)
+            self.accept(token_id, math.nan if logprob is None else logprob)
             if self.done or self.waiting or self.turn is not turn:
                 return
 

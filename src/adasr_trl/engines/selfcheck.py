@@ -119,7 +119,7 @@ def _one_forward(model: PreTrainedModel, ids_T: Tensor, visibility_T: Tensor) ->
 
 def _token_by_token(model: PreTrainedModel, ids_T: Tensor, visibility_T: Tensor) -> Tensor:
     """Logits behind the source as in rollouts: the source as a prefix, then one token a step. (T, V)."""
-    positions_T = mask_and_positions(visibility_T.unsqueeze(0))[1][0]
+    positions_T = mask_and_positions(visibility_T.unsqueeze(0))[1][0]  # (T)
     columns = [column.tolist() for column in (ids_T, positions_T, visibility_T)]
 
     def inputs(start: int, end: int) -> StepInputs:

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import itertools
 import logging
-import math
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
@@ -94,7 +93,8 @@ class VLLMEngine:
                     completion = output.outputs[0]
                     ids = list(completion.token_ids)
                     entries = zip(ids, completion.logprobs, strict=True)
-                    accept(state, ids, [entry[token_id].logprob for token_id, entry in entries])
+                    logprobs = [entry[token_id].logprob for token_id, entry in entries]
+                    state.accept_segment(ids, logprobs)
                     if state.done:
                         progress(1)
                     else:
@@ -132,7 +132,7 @@ class VLLMEngine:
                     prompts=[list(state.take_all())], generation_kwargs=settings
                 )
                 logprobs = [logprob[0] for logprob in answer["logprobs"][0]]
-                accept(state, answer["completion_ids"][0], logprobs)
+                state.accept_segment(answer["completion_ids"][0], logprobs)
 
         with ThreadPoolExecutor(CONNECTIONS) as threads:
             futures = [threads.submit(finish, state) for state in states]
@@ -160,17 +160,6 @@ class VLLMEngine:
             "skip_special_tokens": False,
             "spaces_between_special_tokens": False,
         }
-
-
-def accept(
-    state: SequenceState, token_ids: Sequence[int], logprobs: Sequence[float | None]
-) -> None:
-    """Hand a sequence the tokens of its segment; a log-probability that vLLM could not give is NaN."""
-    if not token_ids:  # asking again would never end
-        raise RuntimeError(
-            f"vLLM wrote no token for episode {state.request.episode.id!r}; see its log."
-        )
-    state.accept_segment(token_ids, [math.nan if lp is None else lp for lp in logprobs])
 
 
 @contextmanager

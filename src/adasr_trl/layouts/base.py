@@ -14,12 +14,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
-from typing import Protocol
 
 from adasr_trl.config.sections import LayoutName, StreamingConfig
 from adasr_trl.core.episode import Episode
 from adasr_trl.core.errors import UserError
 from adasr_trl.core.protocol import TAUGHT_MODES, Markers, Mode, Phase, first_marker
+from adasr_trl.core.rollout import Rollout
 from adasr_trl.layouts.codec import Codec
 
 
@@ -62,18 +62,7 @@ class Encoded:
     prompt_length: int
 
 
-class Trajectory(Protocol):
-    """The parts of a ``Rollout`` or an ``Encoded`` that decide its visibility."""
-
-    @property
-    def prompt_length(self) -> int:
-        """Leading tokens that form the prompt."""
-        ...
-
-    @property
-    def chunk_of_token(self) -> tuple[int, ...]:
-        """The chunk of each token."""
-        ...
+Trajectory = Encoded | Rollout
 
 
 class Layout(ABC):

@@ -114,12 +114,8 @@ class Codec:
                 raise MarkerError(role, f"{text!r} holds the tokenizer's end of sequence")
             if not self._added_ids.isdisjoint(self.encode_data(f"Tom{text}8")):
                 raise MarkerError(role, f"{text!r} in data would be read as a control token")
-        endings = {
-            "thought_end": thought_ending,
-            "skip": thought_ending,
-            "reasoning_end": deep_ending,
-        }
-        for role, ending_of in endings.items():
+        for role in ("thought_end", "skip", "reasoning_end"):
+            ending_of = deep_ending if role == "reasoning_end" else thought_ending
             decoded = self.decode((() if role == "skip" else words) + self.marker(role))
             if ending_of(decoded, self.markers) is Ending.MALFORMED:
                 raise MarkerError(role, f"{decoded!r} is not taken for its end")
@@ -176,14 +172,11 @@ class Codec:
 
     def _rendered(self, name: str, thinking: bool | None) -> str:
         """The prompt with ``_QUESTION`` for the question."""
-        known = {} if thinking is None else {"enable_thinking": thinking}
+        options = {"add_generation_prompt": True, "tokenize": False}
+        options |= {} if thinking is None else {"enable_thinking": thinking}
         message = {"role": "user", "content": _QUESTION}
         try:
-            return str(
-                self.tokenizer.apply_chat_template(
-                    [message], add_generation_prompt=True, tokenize=False, **known
-                )
-            )
+            return str(self.tokenizer.apply_chat_template([message], **options))
         except Exception as error:  # anything that a template written by others may raise
             raise TemplateError(
                 f"{name}: its chat template cannot render a prompt of one user message ({error}); "
@@ -195,10 +188,5 @@ class Codec:
         return frozenset(self.tokenizer.get_added_vocab().values())
 
     def _ids(self, text: str, *, split_special_tokens: bool) -> list[int]:
-        encoded = self.tokenizer(
-            text,
-            add_special_tokens=False,
-            split_special_tokens=split_special_tokens,
-            return_attention_mask=False,
-        )
-        return list(encoded["input_ids"])
+        options = {"add_special_tokens": False, "split_special_tokens": split_special_tokens}
+        return list(self.tokenizer(text, return_attention_mask=False, **options)["input_ids"])
