@@ -45,6 +45,16 @@ def tokenizer(episodes: list[Episode]) -> object:
     return load_tokenizer(config, STREAMING.markers, episodes)
 
 
+@pytest.fixture(scope="module")
+def parts(tokenizer: object) -> tuple[object, object, object]:
+    """Codec, layout and settings of the interleaved layout."""
+    from adasr_trl.layouts import build_layout
+    from adasr_trl.layouts.codec import Codec
+
+    codec = Codec(tokenizer, STREAMING.markers)
+    return codec, build_layout(STREAMING, codec), STREAMING
+
+
 @pytest.fixture
 def model(tokenizer: object) -> object:
     """The same for every test."""

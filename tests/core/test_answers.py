@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 import adasr_trl.core.answers
 from adasr_trl.core.answers import AnswerError, Found, check_gold, extract, is_right
 from adasr_trl.core.episode import AnswerType
-from support.json_lines import json_lines
 
 NUMBER, CHOICE, TEXT = AnswerType.NUMBER, AnswerType.CHOICE, AnswerType.TEXT
 
@@ -352,88 +351,3 @@ def test_math_verify_is_imported_inside_functions_only() -> None:
     tree = ast.parse(Path(adasr_trl.core.answers.__file__).read_text(encoding="utf-8"))
     modules = [node.module for node in tree.body if isinstance(node, ast.ImportFrom)]
     assert "math_verify" not in modules
-
-
-CASES = Path(__file__).parent / "cases" / "answers.jsonl"
-
-
-@pytest.mark.parametrize(
-    "case",
-    json_lines(CASES),
-    ids=lambda case: case["prediction"],
-)
-def test_answers_made_by_others_are_judged_rightly(case) -> None:
-    judged = is_right(case["prediction"], case["gold"], AnswerType(case["type"]))
-    assert judged is case["should_be"]
-
-
-# Expressions that hold the digits of {g} and have another value, or none; {h} is another number.
-OTHER_VALUES = """
-negative {g} | minus {g} | -{g} | −{g} | –{g} | ‑{g} | －{g} | - {g} | -({g}) | -${g} | $-{g} | —{g} | ({g}) * 2 | {g}½ | ½ of {g}
-{g} 1/2 | {g}² | {g}^2 | {g}**2 | {g}⁻¹ | {g} squared | {g}:30 | {g} : 1 | {g}-05-06 | {g}/05/2024 | 05/{g}/2024 | {g}.1.2
-{g} to 1 | {g}-{h} | {g}–{h} | {g} - {h} | {g} to {h} | {g} or {h} | {h} or {g} | {g} and {h} | {g}, {h} | {g}; {h} | {g}/{h}
-{g} or maybe {h} | either {g} or {h} | {h}, {g} | {h} to {g} | {h}-{g} | {g} thousand | {g} Million | {g} hundred | {g}k | ${g}K | ${g}m
-${g}bn | {g} dozen | {g} lakh | {g} thousandths | {g}-thirds | {g}e3 | {g} x 10^3 | {g} × 10³ | {g}·10^4 | {g} * 10 | {g}x{h}
-{g} times {h} | {g}+{h} | {g} plus {h} | {g} less {h} | {g} ÷ {h} | {g},000 | {g},00,000 | {g} 000 | {g}.000.000 | {g}'000 | {g}_000
-{g},5 | {g}.5 | {g}·5 | {g}٫5 | {g} point 5 | {g} point five | 0.{g} | 0,{g} | 1{g} | {g}0 | not {g} | isn't {g} | never {g}
-more than {g} | less than {g} | at least {g} | up to {g} | over {g} | >{g} | ≥ {g} | no more than {g} | anything but {g} | almost {g}
-between {g} and {h} | from {g} to {h} | {g} ± {h} | {g} +/- {h} | {g}+ | {g}-ish | half of {g} | twice {g} | square root of {g} | √{g}
-sqrt({g}) | log({g}) | {g} factorial | 1/{g} | {h}/{g} | {g}% of {h} | {g} percent of {h} | {g} below zero | {g} degrees below zero
-{g} feet {h} inches | {g}'{h}" | {g} hours and {h} minutes | {g} dollars and {h} cents | {g}h {h}m | {g} apples and {h} pears
-{g} apples or {h} apples | twenty-{g} | twenty {g} | one hundred and {g} | F-{g} | A{g} | {g}a{h} | 0x{g}F | {g} mod {h} | {g} choose {h}
-{g} and a half | {g} and two thirds | {g} and 1/2 | [{g}, {h}] | ({g}, {h}) | {g} {h} | {g} & {h} | {g} vs {h} | {g}i | {g}x | {g}π | {g}‰
-"""
-PLACES = ("{}", "The answer is {}.", "#### {}", r"\boxed{{{}}}", "**Answer**: {} in all")
-
-
-@pytest.mark.parametrize("place", PLACES)
-@settings(deadline=None, max_examples=15)
-@given(gold=st.integers(2, 9_999), other=st.integers(2, 999))
-def test_no_other_value_behind_the_marker_is_ever_right(place, gold, other) -> None:
-    if gold in (other, 10 * other):
-        return
-    forms = [
-        form.strip() for line in OTHER_VALUES.strip().splitlines() for form in line.split(" | ")
-    ]
-    predictions = [place.format(form.format(g=gold, h=other)) for form in forms]
-    assert [each for each in predictions if is_right(each, str(gold), NUMBER)] == []
-
-
-@pytest.mark.parametrize(
-    ("prediction", "gold"),
-    [
-        *(
-            ("yes or no", "yes"),
-            ("The answer is A or B", "A"),
-            ("(A) and (B)", "B"),
-            ("true/false", "true"),
-        ),
-        *(
-            ("It is no longer true", "true"),
-            ("No way", "no"),
-            ("neither yes nor no", "no"),
-            ("not red", "red"),
-        ),
-        *(
-            ("The answer is red or blue", "red"),
-            ("The answer is A car", "A"),
-            ("It isn't neutral", "neutral"),
-        ),
-    ],
-)
-def test_a_negated_label_or_one_of_several_is_no_choice(prediction, gold) -> None:
-    assert not is_right(prediction, gold, CHOICE)
-
-
-@pytest.mark.parametrize(
-    ("prediction", "gold", "tolerance", "right"),
-    [
-        ("0.3333", "0.333333333333", 1e-3, True),
-        ("0.34", "0.333333333333", 1e-3, False),
-        ("-0.3333", "0.333333333333", 1e-3, False),
-        ("0", "0", 1e-3, True),
-        ("0.001", "0", 1e-3, False),
-    ],
-)
-def test_a_tolerance_is_relative_to_the_gold_number(prediction, gold, tolerance, right) -> None:
-    assert is_right(prediction, gold, NUMBER, tolerance) is right

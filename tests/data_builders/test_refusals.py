@@ -17,11 +17,6 @@ def toms(tmp_path):
     return write_rows(tmp_path / "toms.jsonl", [TOM] * 20)
 
 
-@pytest.fixture
-def out(tmp_path):
-    return tmp_path / "out"
-
-
 # ---- output directories
 
 

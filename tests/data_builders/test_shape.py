@@ -18,11 +18,6 @@ ALL_TRAIN = ("--test-share", "0")
 
 
 @pytest.fixture
-def out(tmp_path):
-    return tmp_path / "out"
-
-
-@pytest.fixture
 def toms(tmp_path):
     return write_rows(tmp_path / "toms.jsonl", [TOM] * 40)
 

@@ -4,28 +4,10 @@ import json
 
 import pytest
 
-from adasr_trl.core.episode import AnswerType, read_episodes
+from adasr_trl.core.episode import read_episodes
 from data_builders.__main__ import main
-from support.building import TOM, manifest, refused, write_rows
+from support.building import ALL_TRAIN, TOM, build_source, manifest, refused, write_rows
 from support.json_lines import json_lines
-
-ALL_TRAIN = ("--test-share", "0")
-
-
-@pytest.fixture
-def out(tmp_path):
-    return tmp_path / "out"
-
-
-def build(source, tmp_path, out, rows, *more, suffix="jsonl"):
-    path = tmp_path / f"rows.{suffix}"
-    if suffix == "json":
-        path.write_text(json.dumps(rows))
-    else:
-        write_rows(path, rows)
-    assert main([source, "--input", str(path), "--out", str(out), *ALL_TRAIN, *more]) == 0
-    return list(read_episodes(out / "train.jsonl"))
-
 
 # ---- gsm_symbolic
 
@@ -45,7 +27,7 @@ TEMPLATE = {
 
 def test_variants_of_a_symbolic_problem_share_their_original_s_group(tmp_path, out):
     rows = [SYMBOLIC, {**SYMBOLIC, "instance": 8}]
-    found = build("gsm_symbolic", tmp_path, out, rows, "--licence", "MIT")
+    found = build_source("gsm_symbolic", tmp_path, out, rows, "--licence", "MIT")
     assert [e.id for e in found] == ["gsm_symbolic-3-7", "gsm_symbolic-3-8"]
     assert {e.group for e in found} == {"gsm_symbolic-original-40"}
 
@@ -104,7 +86,7 @@ def test_rewritings_of_one_problem_share_a_group_and_latex_answers_parse(tmp_pat
         "response": "He has 5 + 3 = 8 apples.\nThen 8 - 2 = 6 are left.\n#### 6\nThe answer is: 6",
     }
     none = {**sum_, "response": "I do not know."}
-    found = build("metamathqa", tmp_path, out, [half, sum_, none])
+    found = build_source("metamathqa", tmp_path, out, [half, sum_, none])
     assert [e.answer for e in found] == ["\\frac{1}{2}", "6"]
     assert len({e.group for e in found}) == 1
     assert found[1].thoughts == ("5 apples", "He has 5 + 3 = 8 apples", "eats 2")
@@ -139,7 +121,7 @@ def test_an_equation_gives_the_steps_and_its_last_one_answers(tmp_path, out):
         "Type": "Multiplication",
     }
     wrong = {**row, "ID": "chal-10", "Answer": 17.0}
-    found = build("svamp", tmp_path, out, [row, wrong])
+    found = build_source("svamp", tmp_path, out, [row, wrong])
     assert found[0].chunks == ("Tom has 5 pens.", " He buys 3, each for 2 coins")
     assert (found[0].answer, found[0].tags) == ("16", ("multiplication",))
     assert found[0].thoughts == ("5 pens", "5+3 = 8")
@@ -147,66 +129,6 @@ def test_an_equation_gives_the_steps_and_its_last_one_answers(tmp_path, out):
     assert found[1].thoughts is None
     assert found[1].group == found[0].group  # one body, other numbers or not
     assert manifest(out)["counts"]["equation_does_not_give_the_answer"] == 1
-
-
-# ---- logic
-
-
-ZIB = {
-    "question": "Every zib is a lop. Tom is a rud. Every lop is a wex. Tom is a zib. Is Tom a wex or rud?",
-    "answer": "Tom is a wex.",
-    "steps": ["Tom is a zib.", "Every zib is a lop.", "Every lop is a wex."],
-}
-
-
-def test_a_proof_is_noted_where_its_premises_are_read_and_ordered_in_the_end(tmp_path, out):
-    (episode,) = build("prosqa", tmp_path, out, [ZIB])
-    assert episode.question == "Is Tom a wex or rud?"
-    assert episode.thoughts == ("Every zib is a lop", "", "Every lop is a wex", "Tom is a zib")
-    assert episode.deep == "Tom is a zib; Every zib is a lop; Every lop is a wex"
-
-
-def test_a_proof_with_a_step_that_is_no_premise_gives_no_trace(tmp_path, out):
-    (episode,) = build("prosqa", tmp_path, out, [{**ZIB, "steps": ["Tom is a hen."]}])
-    assert episode.thoughts is None
-    assert manifest(out)["counts"] == {"steps_that_are_no_premise": 1}
-
-
-def test_each_statement_of_logicnli_is_an_episode_of_one_group(tmp_path, out):
-    row = {
-        "facts": ["Tom is tall.", "Ann is not tall."],
-        "rules": ["If someone is tall, then he is kind."],
-        "statements": ["Tom is kind.", "Ann is tall.", "Ann is kind.", "Bob is old."],
-        "labels": ["entailment", "contradiction", "self-contradiction", "perhaps"],
-    }
-    found = build("logicnli", tmp_path, out, {"7": row}, "--licence", "mine", suffix="json")
-    assert [e.answer for e in found] == ["entailment", "contradiction", "self_contradiction"]
-    assert {e.group for e in found} == {"logicnli-7"}
-    assert found[0].text == "Tom is tall. Ann is not tall. If someone is tall, then he is kind."
-    assert found[0].question.startswith(
-        'Do the facts and rules entail or contradict "Tom is kind."?'
-    )
-    assert {e.answer_type for e in found} == {AnswerType.CHOICE}
-    assert manifest(out)["rejected"]["by_reason"] == {"bad_gold": 1}
-
-
-def test_logicnli_in_pairs_is_read_too(tmp_path, out):
-    row = {"premise": "Tom is tall. Ann is old.", "hypothesis": "Tom is tall.", "label": "neutral"}
-    (episode,) = build("logicnli", tmp_path, out, [row])
-    assert episode.chunks == ("Tom is tall.", " Ann is old.")
-
-
-def test_folio_s_two_names_of_one_label_are_one_and_stories_are_groups(tmp_path, out):
-    row = {"premises": ["All cats purr.", "Tom is a cat."], "conclusion": "Tom purrs."}
-    rows = [
-        {**row, "label": "True", "story_id": 7},
-        {**row, "label": "Unknown", "story_id": 7},
-        {**row, "label": "Uncertain", "premises": "All cats purr.\nTom is a cat."},
-    ]
-    found = build("folio", tmp_path, out, rows)
-    assert [e.answer for e in found] == ["true", "uncertain", "uncertain"]
-    assert [e.group for e in found[:2]] == ["folio-story-7"] * 2
-    assert {e.text for e in found} == {"All cats purr. Tom is a cat."}
 
 
 # ---- pubmedqa
@@ -232,7 +154,9 @@ ABSTRACT = {
 def test_an_abstract_streams_in_sentences_or_sections_without_its_conclusion(
     tmp_path, out, spec, chunks
 ):
-    found = build("pubmedqa", tmp_path, out, {"123": ABSTRACT}, "--chunk", spec, suffix="json")
+    found = build_source(
+        "pubmedqa", tmp_path, out, {"123": ABSTRACT}, "--chunk", spec, suffix="json"
+    )
     assert found[0].id == "pubmedqa-123"
     assert found[0].chunks == chunks
     assert (found[0].answer, found[0].thoughts) == ("yes", None)
@@ -245,7 +169,7 @@ def test_the_hub_s_nested_rows_are_read_too(tmp_path, out):
         "context": {"contexts": ["We gave tea.", "They slept."]},
         "final_decision": "no",
     }
-    (episode,) = build("pubmedqa", tmp_path, out, [row])
+    (episode,) = build_source("pubmedqa", tmp_path, out, [row])
     assert (episode.id, episode.text) == ("pubmedqa-5", "We gave tea.\nThey slept.")
 
 
@@ -263,7 +187,7 @@ def test_the_form_of_the_answer_is_no_part_of_the_stream(tmp_path, out):
         "answer": "Tom lies, and Ann does not.",
     }
     bare = {"question": "What is 2 + 3? Respond with a number.", "answer": "5"}
-    found = build("reasoning_gym", tmp_path, out, [word, long, bare])
+    found = build_source("reasoning_gym", tmp_path, out, [word, long, bare])
     assert found[0].question == "How is Ann related to Tom?"
     assert found[0].chunks == ("Tom is married to Eva.", " They have a child called Ann.")
     assert found[0].source.name == "reasoning_gym/family_relationships"
@@ -282,7 +206,7 @@ def test_rows_of_one_template_share_a_group(tmp_path, out):
         for n in (3, 4)
     ]
     rows.append({**rows[0], "metadata": {"variables": {"m": 1}}})
-    found = build("reasoning_gym", tmp_path, out, rows)
+    found = build_source("reasoning_gym", tmp_path, out, rows)
     assert found[0].group == found[1].group != found[2].group
 
 
@@ -330,7 +254,7 @@ ROWS = [
 
 
 def test_each_depth_keeps_its_thoughts_and_its_deep_part(tmp_path, out):
-    found = build("streamingthinker", tmp_path, out, ROWS, suffix="json")
+    found = build_source("streamingthinker", tmp_path, out, ROWS, suffix="json")
     assert [e.tags for e in found] == [("D2",), ("D3",), ("D1",)]
     assert [e.deep for e in found] == ["So 8.", "So 8. Again: 8.", ""]
     assert [e.thoughts for e in found] == [
@@ -344,7 +268,7 @@ def test_each_depth_keeps_its_thoughts_and_its_deep_part(tmp_path, out):
 
 def test_a_trace_that_does_not_fit_is_kept_apart_with_its_reason(tmp_path, out):
     rows = [ROWS[0], thinker("<EOR>", thoughts="5.<EOT>")]
-    build("streamingthinker", tmp_path, out, rows, "--keep-untraced", suffix="json")
+    build_source("streamingthinker", tmp_path, out, rows, "--keep-untraced", suffix="json")
     assert manifest(out)["rejected_traces"] == {"thoughts_do_not_fit": 1}
     (kept,) = json_lines(out / "rejected_traces.jsonl")
     assert (kept["reason"], kept["thoughts"]) == ("thoughts_do_not_fit", ["5."])
@@ -371,51 +295,6 @@ def test_parquet_of_the_same_columns_is_read(tmp_path, out):
         assert [e.deep for e in found] == ["So 8.", "So 8. Again: 8.", ""]
 
 
-# ---- transcript
-
-
-SRT = "1\n00:00:00,500 --> 00:00:02,000\nGood <i>morning</i>.\n\n2\n00:00:02,000 --> 00:01:05,250\nThe exam is\non Friday.\n"
-VTT = SRT.replace(",", ".").replace("1\n0", "WEBVTT\n\n0", 1).replace("\n\n2\n", "\n\n")
-
-
-@pytest.mark.parametrize("captions", [SRT, VTT])
-def test_captions_arrive_when_they_were_said(tmp_path, out, captions):
-    row = {"question": "When is the exam?", "answer": "Friday", "segments": captions}
-    (episode,) = build("transcript", tmp_path, out, [row], "--licence", "MIT", "--chunk", "source")
-    assert episode.chunks == ("Good morning.", " The exam is on Friday.")
-    assert episode.arrival_seconds == (2.0, 65.25)
-
-
-def test_other_cuts_interpolate_between_the_times_of_segments(tmp_path, out):
-    segments = [{"end": 2.0, "text": "One two."}, {"end": 4.0, "text": " Then three. Four!"}]
-    row = {"question": "Last?", "answer": "four", "segments": segments}
-    (episode,) = build("transcript", tmp_path, out, [row], "--licence", "MIT")
-    assert episode.chunks == ("One two.", " Then three.", " Four!")
-    assert episode.arrival_seconds == (2.0, 3.333, 4.0)  # 12 of 18 characters of the second
-
-
-def test_times_that_go_back_are_corrected_and_counted(tmp_path, out):
-    segments = [{"end": 3.0, "text": "One."}, {"end": 1.0, "text": "Two."}]
-    row = {"question": "Last?", "answer": "two", "segments": segments}
-    (episode,) = build("transcript", tmp_path, out, [row], "--licence", "MIT")
-    assert episode.arrival_seconds == (3.0, 3.0)
-    assert manifest(out)["counts"] == {"times_that_go_back": 1}
-
-
-def test_a_file_name_leads_nowhere_else(tmp_path, out, capsys):
-    talks = tmp_path / "talks"
-    talks.mkdir()
-    (talks / "a.srt").write_text(SRT)
-    (tmp_path / "secret.srt").write_text(SRT)
-    row = {"question": "When?", "answer": "Friday", "segments": "a.srt"}
-    more = ("--licence", "MIT", "--transcripts", str(talks), "--chunk", "source")
-    (episode,) = build("transcript", tmp_path, out, [row], *more)
-    assert episode.chunks[0] == "Good morning."
-    path = write_rows(tmp_path / "bad.jsonl", [{**row, "segments": "../secret.srt"}])
-    status = main(["transcript", "--input", str(path), "--out", str(tmp_path / "b"), *more])
-    refused(status, capsys, "bad.jsonl:1", "no transcript", "../secret.srt")
-
-
 # ---- custom
 
 
@@ -433,7 +312,7 @@ def test_a_rationale_column_is_aligned(tmp_path, out):
         "--rationale-column",
         "work",
     ]
-    (episode,) = build("custom", tmp_path, out, [row], *columns, *more)
+    (episode,) = build_source("custom", tmp_path, out, [row], *columns, *more)
     assert episode.thoughts == ("5", "He has 5 + 3 = 8", "eats 2")
 
 
@@ -441,7 +320,7 @@ def test_a_list_is_a_section_an_item(tmp_path, out):
     row = {"ask": "Who?", "story": ["Tom came. He sat.", "Ann left."], "gold": "Ann"}
     columns = ["--question-column", "ask", "--context-column", "story", "--answer-column", "gold"]
     more = ["--answer-type", "text", "--name", "n", "--licence", "MIT", "--chunk", "source"]
-    (episode,) = build("custom", tmp_path, out, [row], *columns, *more)
+    (episode,) = build_source("custom", tmp_path, out, [row], *columns, *more)
     assert episode.chunks == ("Tom came. He sat.", " Ann left.")
 
 

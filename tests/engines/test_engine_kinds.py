@@ -11,16 +11,7 @@ from peft import LoraConfig, get_peft_model
 from adasr_trl.core.protocol import Phase
 from adasr_trl.core.rollout import from_record
 from adasr_trl.engines import HFEngine, Request, Sampling
-from adasr_trl.layouts import build_layout
-from adasr_trl.layouts.codec import Codec
 from support.launching import launch_script
-from support.settings import STREAMING
-
-
-@pytest.fixture
-def parts(tokenizer):
-    codec = Codec(tokenizer, STREAMING.markers)
-    return codec, build_layout(STREAMING, codec), STREAMING
 
 
 def rolled(model, parts, episodes):

@@ -2,20 +2,12 @@
 
 from __future__ import annotations
 
-import pytest
-
 from adasr_trl.core.protocol import Ending, Phase
 from adasr_trl.hrpo.boundary_tokens import boundary_tokens
 from adasr_trl.layouts import build_layout
 from adasr_trl.layouts.codec import Codec
 from support.scripted import write
 from support.settings import STREAMING
-
-
-@pytest.fixture
-def parts(tokenizer):
-    codec = Codec(tokenizer, STREAMING.markers)
-    return codec, build_layout(STREAMING, codec), STREAMING
 
 
 def deciding(rollout, codec, phase, chunk):

@@ -12,20 +12,12 @@ from adasr_trl.config.sections import RewardConfig
 from adasr_trl.core.errors import UserError
 from adasr_trl.hrpo.advantages import AdvantageSettings, Granularity, relative
 from adasr_trl.hrpo.scoring import scopes_of, score, score_rollout
-from adasr_trl.layouts import build_layout
-from adasr_trl.layouts.codec import Codec
 from adasr_trl.rewards import Reward, RewardValue, Rule, Scope, build_rewards
 from support.group_scoring import ALONE, EPISODE
 from support.scripted import write
 from support.settings import STREAMING
 
 SENTENCE = AdvantageSettings(3, granularity=Granularity.SENTENCE)
-
-
-@pytest.fixture
-def parts(tokenizer):
-    codec = Codec(tokenizer, STREAMING.markers)
-    return codec, build_layout(STREAMING, codec), STREAMING
 
 
 def sums(rollouts, *configs):

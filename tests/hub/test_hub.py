@@ -16,9 +16,7 @@ import torch
 import yaml
 from huggingface_hub import ModelCard
 
-from adasr_trl.artifacts.provenance import may_be_shared
 from adasr_trl.cli.main import main as adasr
-from adasr_trl.config.sections import ModelConfig
 from adasr_trl.core.episode import read_episodes, write_episodes
 from adasr_trl.core.errors import UserError
 from adasr_trl.core.protocol import Mode
@@ -26,8 +24,6 @@ from adasr_trl.evaluation.records import load_outcomes
 from adasr_trl.evaluation.settings import Setting, recorded_settings
 from adasr_trl.evaluation.summary import summarise_seeds
 from adasr_trl.hub.card import Described, evaluations, write_card
-from adasr_trl.hub.licence import Licence, base_licence
-from adasr_trl.hub.secret_scan import find_secret
 from adasr_trl.live.reasoner import StreamingReasoner
 from adasr_trl.training.probe import compare, load_probe
 from support import workspace
@@ -235,32 +231,6 @@ def test_a_card_that_the_hub_does_not_take_is_said_in_one_line(hub, adapter, cap
     assert 'Invalid metadata in README.md. - "license" must be one of' in error
 
 
-@pytest.mark.parametrize(
-    ("card", "licence"),
-    [
-        ("---\nlicense: mit\n---\n", Licence("mit")),
-        (
-            "---\nlicense: other\nlicense_name: gemma\nlicense_link: https://example.org/terms\n---\n",
-            Licence("other", "gemma", "https://example.org/terms"),
-        ),
-        ("---\nlicense: other\nlicense_link: LICENSE\n---\n", Licence("other")),
-        ("---\nlicense: [mit, apache-2.0]\n---\n", None),
-        ("---\ntags: [a]\n---\n", None),
-        ("---\nlicense: [mit\n---\n", None),
-        ("# no front matter\n", None),
-        (None, None),
-    ],
-)
-def test_which_licence_the_card_of_a_directory_states(tmp_path, card, licence):
-    if card is not None:
-        (tmp_path / "README.md").write_text(card)
-    assert base_licence(ModelConfig(path=str(tmp_path)), ask_hub=False) == licence
-
-
-def test_a_model_made_from_scratch_has_no_bases_licence():
-    assert base_licence(None, ask_hub=True) is None
-
-
 def test_a_run_of_before_takes_its_sources_from_the_unchanged_data(adapter, world, tmp_path):
     (adapter / "provenance.json").unlink()
     card = write_card(adapter, Described(ADAPTER, BASE, adapter=True))
@@ -322,26 +292,6 @@ def test_a_secret_is_named_by_file_and_line_and_never_printed(hub, adapter, caps
     }  # the base's card is asked for
 
 
-@pytest.mark.parametrize(
-    ("line", "secret"),
-    [
-        ("api_key: 9f8e7d6c5b4a39281706abcd", True),
-        ("url: https://tom:hunter22@example.org/x", True),
-        ("-----BEGIN OPENSSH PRIVATE KEY-----", True),
-        ("aws AKIA" + "A1B2C3D4" * 2, True),
-        ("hub_token: null", False),
-        ('"eos_token": "<|im_end|>"', False),
-        ("max_new_tokens: 12345678901234567890", False),
-        ("path: Qwen/Qwen3-1.7B-Instruct-2507", False),
-    ],
-)
-def test_what_looks_like_a_secret(tmp_path, line, secret):
-    (tmp_path / "a.yaml").write_text(f"first\n{line}\n")
-    found = find_secret(tmp_path / "a.yaml")
-    assert (found is not None) == secret
-    assert found is None or found.line == 2
-
-
 def test_records_go_along_only_where_every_licence_lets_their_rows_be_passed_on(
     hub, adapter, capsys
 ):
@@ -359,17 +309,6 @@ def test_records_go_along_only_where_every_licence_lets_their_rows_be_passed_on(
     assert "--with-records" in error
     assert push(adapter, ADAPTER) == 0  # without them
     assert not any(name.endswith(".jsonl") for name in hub.repos[ADAPTER])
-
-
-@pytest.mark.parametrize(
-    ("licence", "shared"),
-    [
-        ("Apache-2.0", True), ("MIT", True), ("CC BY-SA 4.0", True), ("cc-by-nc-4.0", True), ("CC0-1.0", True),
-        ("CC BY-ND 4.0", False), ("cc_by_nc_nd_4.0", False), ("proprietary", False), ("unknown", False),
-    ],
-)  # fmt: skip
-def test_which_licences_let_adapted_rows_be_passed_on(licence, shared):
-    assert may_be_shared(licence) == shared
 
 
 def test_an_adapter_on_a_directory_of_this_machine_is_refused_but_for_merging(

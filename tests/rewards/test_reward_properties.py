@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 
-import pytest
 import torch
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
@@ -12,8 +11,6 @@ from hypothesis import strategies as st
 from adasr_trl.config.sections import RewardConfig
 from adasr_trl.hrpo.advantages import AdvantageSettings, Granularity, Normalisation
 from adasr_trl.hrpo.scoring import scopes_of, score, score_rollout
-from adasr_trl.layouts import build_layout
-from adasr_trl.layouts.codec import Codec
 from adasr_trl.rewards import BUILT_IN, RewardError, build_rewards
 from support.group_scoring import ALONE, EPISODE
 from support.scripted import write
@@ -39,12 +36,6 @@ def rewards(draw):
     scope = draw(st.sampled_from(sorted(each.value for each in BUILT_IN[name].SCOPES)))
     weight = draw(st.sampled_from([0.25, 1.0, 2.0]))
     return RewardConfig(name, scope, weight, draw(st.sampled_from(SETTINGS.get(name, [{}]))))
-
-
-@pytest.fixture(scope="module")
-def parts(tokenizer):
-    codec = Codec(tokenizer, STREAMING.markers)
-    return codec, build_layout(STREAMING, codec), STREAMING
 
 
 words = st.lists(st.sampled_from(["Tom", "5", "+", "3", "so"]), max_size=14).map(" ".join)

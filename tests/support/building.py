@@ -11,6 +11,7 @@ TOM = {
 }
 BOAT = {"ask": "Whose is the boat?", "story": "It is Ann's. Bob rows it.", "gold": "Ann"}
 COLUMNS = ["--question-column", "ask", "--context-column", "story", "--answer-column", "gold"]
+ALL_TRAIN = ("--test-share", "0")
 CUSTOM = ["custom", *COLUMNS, "--name", "boats", "--licence", "MIT"]
 
 
@@ -46,3 +47,13 @@ def refused(status, capsys, *words):
     for word in words:
         assert str(word) in error
     return error
+
+
+def build_source(source, tmp_path, out, rows, *more, suffix="jsonl"):
+    path = tmp_path / f"rows.{suffix}"
+    if suffix == "json":
+        path.write_text(json.dumps(rows))
+    else:
+        write_rows(path, rows)
+    assert main([source, "--input", str(path), "--out", str(out), *ALL_TRAIN, *more]) == 0
+    return list(read_episodes(out / "train.jsonl"))
