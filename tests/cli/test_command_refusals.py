@@ -135,7 +135,7 @@ EPISODE = {
         ("{not json", "train.jsonl:7: invalid JSON"),
         ('{"schema": 1, "id": "x"}', "train.jsonl:7: "),
         (EPISODE | {"answer": "many"}, "train.jsonl:7: "),
-        (EPISODE | {"thoughts": None, "deep": None}, "train.jsonl:7: episode 'x' has no trace"),
+        (EPISODE | {"thoughts": None, "deep": None}, "1 of 48 episodes have no trace (first: 'x')"),
         (EPISODE | {"deep": "5 <EOT>"}, "train.jsonl:7: episode 'x': its trace holds the marker"),
         (EPISODE | {"question": " "}, "train.jsonl:7: question is empty"),
         (EPISODE | {"chunks": [], "thoughts": []}, "train.jsonl:7: chunks is empty"),
