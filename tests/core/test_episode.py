@@ -133,7 +133,7 @@ def test_a_missing_file_or_a_folder_is_refused(tmp_path: Path) -> None:
             list(read_episodes(path))
 
 
-hostile = st.text(
+untrusted = st.text(
     st.one_of(
         st.characters(codec="utf-8"),
         st.sampled_from('\r\n\t\x00\x1b\x85\u2028\u2029\u202e\ufeff"\\<>{}'),
@@ -142,14 +142,16 @@ hostile = st.text(
 )
 
 
-@given(hostile.map("x{}".format), st.lists(hostile.map("{}.".format), min_size=1, max_size=3))
-def test_hostile_text_survives_a_file_character_by_character(text: str, chunks: list[str]) -> None:
+@given(untrusted.map("x{}".format), st.lists(untrusted.map("{}.".format), min_size=1, max_size=3))
+def test_untrusted_text_survives_a_file_character_by_character(
+    text: str, chunks: list[str]
+) -> None:
     episode = dataclasses.replace(
         BARE, id=text, question=text, answer=text, chunks=tuple(chunks), tags=(text,)
     )
     episode = dataclasses.replace(episode, thoughts=tuple(chunks), deep=text)
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "hostile.jsonl"
+        path = Path(folder) / "untrusted.jsonl"
         write_episodes(path, [episode, TOM])
         assert list(read_episodes(path)) == [episode, TOM]
 

@@ -190,7 +190,8 @@ def test_events_carry_their_tokens_and_times(parts):
     assert len(stream.token_seconds) == sum(phase.name != "READ" for phase in stream.rollout.phases)
 
 
-def test_read_then_think_writes_what_its_rollout_writes(parts, monkeypatch):
+@pytest.mark.parametrize("seed", [1, 50])  # malformed, answered
+def test_read_then_think_writes_what_its_rollout_writes(parts, monkeypatch, seed):
     engine, layout = parts
     seen = []
     advance = HFEngine.advance
@@ -198,9 +199,9 @@ def test_read_then_think_writes_what_its_rollout_writes(parts, monkeypatch):
         HFEngine, "advance", lambda self, row, *rest: (advance(self, row, *rest), seen.append(row))
     )
     found = StreamingReasoner(engine, layout, Sampling(1.0)).read_then_think(
-        QUESTION, EPISODE.chunks, seed=1
+        QUESTION, EPISODE.chunks, seed=seed
     )
-    (whole,) = engine.rollout([Request(EPISODE, 1, Mode.READ_THEN_THINK)], Sampling(1.0))
+    (whole,) = engine.rollout([Request(EPISODE, seed, Mode.READ_THEN_THINK)], Sampling(1.0))
     (row,) = seen
     assert row.rollout().token_ids == whole.token_ids
     assert (found is not None) == (whole.ending is Ending.ANSWERED)

@@ -107,7 +107,7 @@ def _stream(options: argparse.Namespace) -> int:
     if reasoner.taught_mode is Mode.READ_THEN_THINK:
         logger.warning("%s was taught read-then-think: its thoughts are untrained", options.run)
     if _is_typed_by_hand(options):
-        logger.info("type the text, a sentence a line; Ctrl-D on an empty line ends it")
+        logger.info("type the text: . ? ! or an empty line ends a sentence, Ctrl-D the input")
     with Session(reasoner, options.question, source, seed=options.seed) as session:
         state = DisplayState(session.started)
         with _screen(options, state) as screen:

@@ -150,7 +150,7 @@ class JsonScreen(Screen):
 
     def show(self, update: Update) -> None:
         """Write ``text``, ``unfinished``, or the event of the stream."""
-        state, fields = self._state, dict[str, object](text=update.text)
+        state, fields = self._state, dict[str, object]()
         state.take(update)
         name = "text" if isinstance(update, InputArrival) else "unfinished"
         if isinstance(update, Event):
@@ -159,7 +159,7 @@ class JsonScreen(Screen):
                 fields["arrived_seconds"] = state.arrived_seconds
             else:
                 fields |= {"ending": update.ending.value, "tokens": update.tokens}
-        self._put(name, seconds=state.seconds, **fields)
+        self._put(name, seconds=state.seconds, text=update.text, **fields)
 
     def finish(self, summary: StreamSummary) -> None:
         """Write ``summary``."""
