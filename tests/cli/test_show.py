@@ -84,8 +84,8 @@ def test_colours_tell_thought_deep_skip_and_failure_apart() -> None:
 
 def test_escape_codes_of_a_model_are_shown_and_not_sent() -> None:
     thoughts = ("\x1b[2J\x1b]0;title\x07", "a\rb\x08\x7f", "")
-    hostile = dataclasses.replace(ROLLOUT, thoughts=thoughts, deep="\x9b31m")
-    text = plain(hostile, EPISODE, CLOCK)
+    untrusted = dataclasses.replace(ROLLOUT, thoughts=thoughts, deep="\x9b31m")
+    text = plain(untrusted, EPISODE, CLOCK)
     assert "␛[2J␛]0;title␇" in text
     assert "a␍b␈␡" in text
     assert "<U+009B>31m" in text
@@ -98,8 +98,10 @@ def test_directions_and_surrogates_are_shown_and_letters_are_left_alone() -> Non
 
 
 def test_markup_of_a_model_is_text() -> None:
-    hostile = dataclasses.replace(ROLLOUT, deep="[red]5[/red] [/] :apple: [link=http://a]x[/link]")
-    assert "[red]5[/red] [/] :apple: [link=http://a]x[/link]" in plain(hostile, EPISODE, CLOCK)
+    untrusted = dataclasses.replace(
+        ROLLOUT, deep="[red]5[/red] [/] :apple: [link=http://a]x[/link]"
+    )
+    assert "[red]5[/red] [/] :apple: [link=http://a]x[/link]" in plain(untrusted, EPISODE, CLOCK)
 
 
 def test_a_model_cannot_forge_a_row() -> None:
@@ -112,16 +114,16 @@ def test_a_model_cannot_forge_a_row() -> None:
     assert lines[-2].index("wrong") < column
 
 
-hostile_text = st.text(st.characters(codec=None), max_size=30)
+untrusted_text = st.text(st.characters(codec=None), max_size=30)
 
 
 @settings(deadline=None)
-@given(hostile_text, hostile_text, hostile_text)
+@given(untrusted_text, untrusted_text, untrusted_text)
 def test_no_text_raises_or_sends_a_control_character(thought: str, deep: str, answer: str) -> None:
-    hostile = dataclasses.replace(
+    untrusted = dataclasses.replace(
         ROLLOUT, thoughts=(thought, thought, thought), deep=deep, answer=answer
     )
-    text = plain(hostile, EPISODE, CLOCK)
+    text = plain(untrusted, EPISODE, CLOCK)
     assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\ud800-\udfff]", text)
 
 

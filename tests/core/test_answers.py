@@ -251,7 +251,7 @@ def test_a_gold_answer_that_cannot_be_compared_is_refused(
         is_right("5", gold, answer_type)
 
 
-HOSTILE = (
+ADVERSARIAL = (
     "9" * 1_000_000,
     "1," * 500_000,
     "1/" * 500_000,
@@ -283,8 +283,8 @@ HOSTILE = (
 )
 
 
-@pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
-def test_a_hostile_prediction_is_wrong_at_once(text: str) -> None:
+@pytest.mark.parametrize("text", ADVERSARIAL, ids=range(len(ADVERSARIAL)))
+def test_an_adversarial_prediction_is_wrong_at_once(text: str) -> None:
     is_right("2", r"\sqrt{4}", NUMBER)  # loads math-verify
     start = time.process_time()
     assert not is_right(text, "5", NUMBER)

@@ -15,8 +15,6 @@ from adasr_trl.cli.main import main as adasr
 from adasr_trl.core.episode import write_episodes
 from adasr_trl.live.reasoner import ReadThenThinkResult, StreamingReasoner
 from support.live_use import EPISODE, QUESTION, TEXT, stream, threads_left
-from support.live_use import run as run
-from support.live_use import story as story
 from support.loopback_completions import CompletionServer
 from support.settings import PARALLEL
 

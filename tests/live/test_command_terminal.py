@@ -15,8 +15,6 @@ import time
 
 import pytest
 
-from support.live_use import run as run
-from support.live_use import story as story
 from support.live_use import stream, threads_left
 
 

@@ -1,4 +1,4 @@
-"""A story and its question, a reasoner, a run, and adasr stream called as from a shell."""
+"""A story and its question, a reasoner, and adasr stream called as from a shell."""
 
 from __future__ import annotations
 
@@ -7,16 +7,12 @@ import os
 import sys
 import threading
 
-import pytest
-
-from adasr_trl.artifacts.saved_config import save_streaming
 from adasr_trl.cli.main import main as adasr
 from adasr_trl.core.episode import AnswerType, Episode, Source
 from adasr_trl.engines import HFEngine
 from adasr_trl.layouts import build_layout
 from adasr_trl.layouts.codec import Codec
 from adasr_trl.live.reasoner import StreamingReasoner
-from support.settings import STREAMING
 
 QUESTION = "How many coins does Tom have?"
 TEXT = "Tom has 5 coins. He sings. Tom finds 3 coins."
@@ -39,22 +35,6 @@ def reasoner_of(model, tokenizer, streaming):
     codec = Codec(tokenizer, streaming.markers)
     layout = build_layout(streaming, codec)
     return StreamingReasoner(HFEngine(model, codec, layout, streaming), layout)
-
-
-@pytest.fixture
-def run(tmp_path, taught, tokenizer):
-    """A whole model's directory."""
-    taught.save_pretrained(tmp_path / "run")
-    tokenizer.save_pretrained(tmp_path / "run")
-    save_streaming(tmp_path / "run", STREAMING)
-    return str(tmp_path / "run")
-
-
-@pytest.fixture
-def story(tmp_path):
-    path = tmp_path / "story.txt"
-    path.write_text(TEXT)
-    return str(path)
 
 
 @contextlib.contextmanager

@@ -13,14 +13,14 @@ from adasr_trl.core.episode import AnswerType, Episode, Source, write_episodes
 from adasr_trl.core.protocol import Ending, Phase
 from adasr_trl.core.rollout import Rollout, to_record
 
-HOSTILE = "</script><img src=x onerror=alert(1)> & \x1b[31m"
+UNTRUSTED = "</script><img src=x onerror=alert(1)> & \x1b[31m"
 
 
 def episode(n: int, chunks: int = 3) -> Episode:
     return Episode(
         id=f"q-{n}",
         group=f"q-{n}",
-        question=f"How many coins has Tom in case {n}?" if n else f"How many? {HOSTILE}",
+        question=f"How many coins has Tom in case {n}?" if n else f"How many? {UNTRUSTED}",
         chunks=tuple(f"{' ' if k else ''}Tom finds {k + 1} coins." for k in range(chunks)),
         answer=str(n % 7),
         answer_type=AnswerType.NUMBER,
@@ -50,7 +50,7 @@ def rollout(of: Episode, dice: random.Random, *, right: float) -> Rollout:
         ending=Ending.ANSWERED if answered else Ending.OUT_OF_TOKENS,
         logprobs=None,
         thoughts=tuple(thoughts),
-        deep=f"all in all {HOSTILE}" if of.id == "q-0" else "all in all",
+        deep=f"all in all {UNTRUSTED}" if of.id == "q-0" else "all in all",
         answer=(of.answer if dice.random() < right else "99") if answered else None,
         answer_tokens=deep - 1,
     )
