@@ -28,9 +28,7 @@ class EngineInfo:
     """Abilities of one engine.
 
     Attributes:
-        name: Value of ``engine`` in a configuration.
-        label: Name in messages.
-        module: Module of its ``for_training``.
+        name: Value of ``engine`` in a configuration, and name of the module with its ``for_training``.
         uses_trainer_model: Whether a rollout is a forward of the trainer's own (sharded, quantised) model.
         needs_vllm: Whether TRL's vLLM client has to be started (``use_vllm``).
         layouts: Layouts that it serves.
@@ -39,8 +37,6 @@ class EngineInfo:
     """
 
     name: str
-    label: str
-    module: str
     uses_trainer_model: bool
     needs_vllm: bool
     layouts: tuple[str, ...] = ("interleaved", "parallel")
@@ -53,33 +49,24 @@ class EngineInfo:
 
     def for_training(self, *arguments: Any) -> Generate:
         """The trainer's rollout function, on its weights of the moment; arguments as in the module's docstring."""
-        generate: Generate = importlib.import_module(self.module).for_training(*arguments)
+        module = importlib.import_module(f"adasr_trl.engines.{self.name}")
+        generate: Generate = module.for_training(*arguments)
         return generate
 
 
-ENGINES = {
-    engine.name: engine
-    for engine in (
-        EngineInfo(
-            name="hf",
-            label="transformers",
-            module="adasr_trl.engines.hf",
-            uses_trainer_model=True,
-            needs_vllm=False,
-        ),
-        EngineInfo(
-            name="vllm",
-            label="vLLM",
-            module="adasr_trl.engines.vllm",
-            uses_trainer_model=False,
-            needs_vllm=True,
-            layouts=("interleaved",),
-            other_layouts="the parallel layout needs an attention of its own, which vLLM does not have; use engine: hf, "
-            "or streaming.layout: interleaved.",
-            untested="vLLM was tried in one process, on whole weights only (docs/VLLM.md).",
-        ),
-    )
-}
+_ALL = (
+    EngineInfo(name="hf", uses_trainer_model=True, needs_vllm=False),
+    EngineInfo(
+        name="vllm",
+        uses_trainer_model=False,
+        needs_vllm=True,
+        layouts=("interleaved",),
+        other_layouts="the parallel layout needs an attention of its own, which vLLM does not have; use engine: hf, "
+        "or streaming.layout: interleaved.",
+        untested="vLLM was tried in one process, on whole weights only (docs/VLLM.md).",
+    ),
+)
+ENGINES = {engine.name: engine for engine in _ALL}
 
 
 def local_engine(policy: Policy, budget: CacheBudget | None = None) -> HFEngine:

@@ -1,6 +1,6 @@
 """Rollouts for the trainer: sampled for this process' rows, scored over all, groups without signal sampled again.
 
->>> generate = ENGINES["hf"].for_training(trainer, codec, layout, streaming, room)
+>>> generate = ENGINES["hf"].for_training(trainer, codec, layout, streaming, budget)
 >>> sampler = RolloutSampler(train_episodes, rewards, generate, Mode.STREAMING, is_flat=False)
 >>> batch = sampler.generate_batch(episodes, context, accelerator)
 """
