@@ -50,7 +50,7 @@ def test_samples_of_a_run_that_is_going_on_are_shown_and_cannot_act_on_the_termi
 
 def test_samples_that_are_none_are_refused_with_the_file(tmp_path):
     (tmp_path / SAMPLES_FILE).write_text('{"step": 1}\n')
-    with pytest.raises(UserError, match=r"samples\.jsonl: holds something else"):
+    with pytest.raises(UserError, match=r"samples\.jsonl: not a file of samples"):
         list(read_samples(tmp_path))
     with pytest.raises(UserError, match="no such file"):
         list(read_samples(tmp_path / "empty"))

@@ -1,11 +1,10 @@
-"""A run directory: who it belongs to, whether it is complete, and which checkpoint to resume from.
+"""A run directory: its owner, its state, and its newest whole checkpoint.
 
     >>> state = take(Path("runs/tiny/sft"), identity, Existing.RESUME)
     >>> if state is State.COMPLETE: ...
 
-``run.json`` holds the run's identity (command, resolved config, digests of its inputs) and whether it finished. A
-checkpoint counts only once its completion mark was written behind everything else, so one that a kill cut short is
-never resumed from.
+``run.json`` holds the run's identity (command, resolved configuration, digests of its inputs) and whether it finished.
+A checkpoint's completion mark is written last, so no run resumes from a checkpoint that a kill cut short.
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ class RunDirectoryError(UserError):
 
 
 class Existing(Enum):
-    """What to do with a directory that holds something already."""
+    """Treatment of a directory that holds something."""
 
     REFUSE = "refuse"
     RESUME = "resume"
@@ -47,7 +46,7 @@ _STEPS = ("config.max_steps", "config.num_train_epochs")
 
 
 class State(Enum):
-    """What was found: nothing (start), a run to continue, or a finished one."""
+    """State of a directory: nothing to continue, a run to continue, or a finished one."""
 
     FRESH = "fresh"
     STARTED = "started"
@@ -55,26 +54,26 @@ class State(Enum):
 
 
 def look(path: Path, identity: Mapping[str, object], existing: Existing) -> State:
-    """What ``take`` would find at ``path``; nothing is written.
+    """State that ``take`` would find; nothing is written.
 
     Raises:
-        RunDirectoryError: It holds files of something else, or of a run that ``existing`` does not let us touch.
+        RunDirectoryError: The directory holds other files, or a run that ``existing`` forbids to touch.
     """
     files = list(path.iterdir()) if path.exists() else []
     if existing is Existing.OVERWRITE or not any(file.name != LOCK_FILE for file in files):
         return State.FRESH
-    found = _read(path)
-    if found is None:
+    record = _read(path)
+    if record is None:
         raise RunDirectoryError(
-            f"{path}: not empty, and no {RUN_FILE} says that it is a run; choose another output_dir, or "
-            f"--overwrite to move it aside."
+            f"{path}: not empty, and no run ({RUN_FILE} is missing); choose another output_dir, or --overwrite to move it "
+            f"aside."
         )
-    changed = _differences(found["identity"], dict(identity))
+    changed = _differences(record["identity"], dict(identity))
     if changed and existing is Existing.REFRESH:
         return State.FRESH
     if existing is Existing.RESUME_DATA:
         changed = [name for name in changed if not name.startswith(_DATA)]
-    if _trains_on(changed, found["identity"], identity) and existing in _RESUMES:
+    if _trains_on(changed, record["identity"], identity) and existing in _RESUMES:
         return State.STARTED
     if changed:
         raise RunDirectoryError(
@@ -83,13 +82,13 @@ def look(path: Path, identity: Mapping[str, object], existing: Existing) -> Stat
         )
     if existing is Existing.REFUSE:
         raise RunDirectoryError(
-            f"{path}: holds this run already; --resume to go on, or --overwrite to move it aside."
+            f"{path}: holds this run; --resume to go on, or --overwrite to move it aside."
         )
-    return State.COMPLETE if found["complete"] else State.STARTED
+    return State.COMPLETE if record["complete"] else State.STARTED
 
 
 def take(path: Path, identity: Mapping[str, object], existing: Existing) -> State:
-    """Take ``path`` for the run of this identity; what must make room is moved to ``<name>.previous``."""
+    """Take ``path`` for the run of this identity; other files move to ``<name>.previous``."""
     state = look(path, identity, existing)
     if state is not State.COMPLETE:
         _lock(path)
@@ -110,19 +109,18 @@ def reopen(path: Path) -> None:
 
 def finish(path: Path) -> None:
     """Note that the run is complete."""
-    found = _read(path)
-    if found is None:
-        raise RunDirectoryError(f"{path}: no {RUN_FILE}; was it moved while the run was going on?")
-    _write(path, found["identity"], complete=True)
+    _write(path, identity_of(path), complete=True)
     _unlock(path)
 
 
 def trains_on(path: Path, identity: Mapping[str, object]) -> bool:
     """Whether ``identity`` asks the run at ``path`` for more steps and nothing else."""
-    found = _read(path)
-    if found is None:
+    record = _read(path)
+    if record is None:
         return False
-    return _trains_on(_differences(found["identity"], dict(identity)), found["identity"], identity)
+    return _trains_on(
+        _differences(record["identity"], dict(identity)), record["identity"], identity
+    )
 
 
 def is_loadable(path: Path) -> bool:
@@ -135,22 +133,22 @@ def is_loadable(path: Path) -> bool:
 
 def is_complete(path: Path) -> bool:
     """Whether ``path`` holds a run that finished."""
-    found = _read(path)
-    return found is not None and bool(found["complete"])
+    record = _read(path)
+    return record is not None and bool(record["complete"])
 
 
 def read_identity(path: Path) -> dict[str, object]:
-    """What ``take`` was given for the run at ``path``; empty where there is none."""
-    found = _read(path)
-    return found["identity"] if found else {}
+    """Identity of the run at ``path``, as given to ``take``; empty where there is no run."""
+    record = _read(path)
+    return record["identity"] if record else {}
 
 
 def identity_of(path: Path) -> dict[str, object]:
-    """What ``take`` was given for the run at ``path``; a RunDirectoryError where there is none."""
-    found = _read(path)
-    if found is None:
+    """Identity of the run at ``path``; a RunDirectoryError where there is no run."""
+    identity = read_identity(path)
+    if not identity:
         raise RunDirectoryError(f"{path}: no {RUN_FILE}; it is not a run of adasr.")
-    return found["identity"]
+    return identity
 
 
 def file_digest(path: str | Path) -> str:
@@ -160,7 +158,7 @@ def file_digest(path: str | Path) -> str:
 
 
 def input_digest(path: str | Path) -> str:
-    """What identifies an input: a run by its identity, a file by its bytes, else (a Hub id) its name."""
+    """Digest of a run's identity or of a file's bytes; any other input (a Hub id) is its own name."""
     path = Path(path)
     if (path / RUN_FILE).is_file():
         return file_digest(path / RUN_FILE)
@@ -177,7 +175,7 @@ def mark_checkpoint(folder: Path) -> None:
 
 
 def latest_checkpoint(path: Path) -> Path | None:
-    """The newest whole checkpoint of a run; those that were cut short, while written or deleted, are removed."""
+    """The newest whole checkpoint of a run; others, cut short while written or deleted, are removed."""
     whole: dict[int, Path] = {}
     for folder in path.glob("checkpoint-*"):
         if is_whole(folder):
@@ -188,7 +186,7 @@ def latest_checkpoint(path: Path) -> Path | None:
 
 
 def is_whole(folder: Path) -> bool:
-    """Whether every file that the completion mark names is there in its size."""
+    """Whether every file of the completion mark is there in its size."""
     mark = folder / CHECKPOINT_MARK
     if not mark.is_file():
         return False
@@ -203,7 +201,7 @@ def _sizes(folder: Path) -> dict[str, int]:
 
 
 def _lock(path: Path) -> None:
-    """Hold ``path`` for this process's life, so that no second one writes to it."""
+    """Hold ``path`` against other processes, for this one's life."""
     if path in _LOCKS:
         return
     path.mkdir(parents=True, exist_ok=True)

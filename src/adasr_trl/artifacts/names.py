@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 RUN_FILE = "run.json"  # identity and state of the run
 CONFIG_FILE = "config.yaml"  # the resolved configuration
 STREAMING_FILE = "streaming.json"  # the protocol that the model was trained on
@@ -21,3 +23,9 @@ EPISODES_FILE = "episodes.jsonl"  # the questions of an evaluation
 def eval_folder(name: str = "") -> str:
     """Folder of an evaluation's records in a run; ``name`` is that of its questions, "" for the main ones."""
     return f"{EVAL_FOLDER}-{name}" if name else EVAL_FOLDER
+
+
+def is_hub_id(path: str | Path) -> bool:
+    """Whether a name that is no directory here may be a repository of the Hub (OWNER/NAME), not a missing run."""
+    parts = Path(path).parts
+    return len(parts) == 2 and parts[0] not in (".", "..", "/", "runs")

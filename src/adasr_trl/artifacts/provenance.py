@@ -1,11 +1,11 @@
-"""What a run was made from: the command, the versions, and the data with its licences. The model card says it.
+"""Provenance of a run: command, versions, and data with its licences, for the model card.
 
     >>> save_provenance(Path("runs/tiny/hrpo"), ["hrpo", "--config", "hrpo.yaml"], episodes, before=Path("runs/tiny/sft"))
     >>> load_provenance(Path("runs/tiny/hrpo")).data[0].licence
     'Apache-2.0'
 
-The data of the run that this one went on from counts too. A source of both stands there once, with the larger number of
-episodes: which of them the runs had in common is not kept.
+The data of the run that this one continues counts too. A source of both is listed once, with the larger number of
+episodes: their overlap is not known.
 """
 
 from __future__ import annotations
@@ -14,19 +14,18 @@ import itertools
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, astuple, dataclass, replace
 from importlib import metadata
 from pathlib import Path
-from typing import Any
 
-from adasr_trl.artifacts import directory
 from adasr_trl.artifacts.names import PROVENANCE_FILE, RUN_FILE
-from adasr_trl.core.episode import Episode, Source, read_episodes
+from adasr_trl.core.episode import Episode, Source
 from adasr_trl.core.errors import UserError
 from adasr_trl.core.files import write_text
 
 _PACKAGES = ("adasr-trl", "torch", "transformers", "trl", "peft", "accelerate", "bitsandbytes")
-# Beginnings, in lower case with dashes, of licences under which changed rows may be passed on.
+# Prefixes, in lower case with dashes, of licences that allow adapted rows to be passed on.
 _SHAREABLE = (
     "apache", "mit", "bsd", "isc", "unlicense", "cc0", "cc-by", "pddl", "odc-by", "odbl", "cdla",
     "public-domain",
@@ -35,7 +34,7 @@ _SHAREABLE = (
 
 @dataclass(frozen=True)
 class DataUsed:
-    """One source of episodes, and how many of a run's came from it."""
+    """One source, and the number of a run's episodes from it."""
 
     name: str
     revision: str
@@ -46,12 +45,12 @@ class DataUsed:
 
 @dataclass(frozen=True)
 class Provenance:
-    """How a run came about.
+    """Origin of a run.
 
     Attributes:
-        command: What was typed behind ``adasr``.
-        versions: Of this package and those that it stands on.
-        data: What it was trained on, that of the run before it included.
+        command: Arguments of ``adasr``.
+        versions: Package to version, of this package and those below it.
+        data: Training data, that of the continued run included.
     """
 
     command: tuple[str, ...]
@@ -62,29 +61,27 @@ class Provenance:
 def save_provenance(
     run: Path, command: Sequence[str], episodes: Iterable[Episode], before: Path | None = None
 ) -> None:
-    """Write the file into a run's directory; ``before`` is the run whose model it started from, if any."""
-    earlier = load_provenance(before).data if before and _is_run(before) else ()
-    data = joined(used(episodes), earlier)
-    found = {
+    """Write the file into a run's directory; ``before`` is the model that it started from, a run or not."""
+    is_run = before and ((before / PROVENANCE_FILE).is_file() or (before / RUN_FILE).is_file())
+    earlier = load_provenance(before).data if before and is_run else ()
+    record = {
         "command": list(command),
         "versions": _versions(),
-        "data": [asdict(each) for each in data],
+        "data": [asdict(source) for source in joined(used(episodes), earlier)],
     }
-    write_text(run / PROVENANCE_FILE, json.dumps(found, indent=1, ensure_ascii=False) + "\n")
+    write_text(run / PROVENANCE_FILE, json.dumps(record, indent=1, ensure_ascii=False) + "\n")
 
 
 def load_provenance(run: Path) -> Provenance:
-    """Read it back, or make it from what an older run holds.
-
-    Raises:
-        UserError: The run has none, and its training data is gone or has changed.
-    """
+    """Read the file of a run; a UserError if there is none."""
     path = run / PROVENANCE_FILE
     if not path.is_file():
-        return _reconstructed(run)
-    found = json.loads(path.read_text(encoding="utf-8"))
-    data = joined(DataUsed(**each) for each in found["data"])
-    return Provenance(tuple(found["command"]), found["versions"], data)
+        raise UserError(
+            f"{path}: no such file, so sources and licences of the run's data are unknown; train the run again."
+        )
+    record = json.loads(path.read_text(encoding="utf-8"))
+    data = joined(DataUsed(**source) for source in record["data"])
+    return Provenance(tuple(record["command"]), record["versions"], data)
 
 
 def used(episodes: Iterable[Episode]) -> tuple[DataUsed, ...]:
@@ -94,51 +91,25 @@ def used(episodes: Iterable[Episode]) -> tuple[DataUsed, ...]:
 
 
 def joined(*runs: Iterable[DataUsed]) -> tuple[DataUsed, ...]:
-    """Each source once, by name, with the most episodes that a run took from it."""
+    """Each source once, by name, with its largest number of episodes."""
     most: dict[DataUsed, int] = {}
-    for each in itertools.chain.from_iterable(runs):
-        source = replace(each, episodes=0)
-        most[source] = max(each.episodes, most.get(source, 0))
-    found = (replace(source, episodes=n) for source, n in most.items())
-    return tuple(sorted(found, key=astuple))
+    for used_source in itertools.chain.from_iterable(runs):
+        source = replace(used_source, episodes=0)
+        most[source] = max(used_source.episodes, most.get(source, 0))
+    return tuple(sorted((replace(s, episodes=n) for s, n in most.items()), key=astuple))
 
 
 def may_be_shared(licence: str) -> bool:
-    """Whether a licence is known to let adapted rows be passed on; one that is not known does not."""
-    name = "-".join(licence.lower().replace("_", " ").replace("-", " ").split())
-    words = name.split("-")
-    if "nd" in words or "noderivatives" in words or "noderivs" in words:
+    """Whether a licence is known to let adapted rows be passed on."""
+    words = licence.lower().replace("_", " ").replace("-", " ").split()
+    if {"nd", "noderivatives", "noderivs"} & set(words):
         return False
-    return name.startswith(_SHAREABLE)
-
-
-def _is_run(path: Path) -> bool:
-    return (path / PROVENANCE_FILE).is_file() or (path / RUN_FILE).is_file()
-
-
-def _reconstructed(run: Path) -> Provenance:
-    identity: dict[str, Any] = directory.identity_of(run)
-    data = identity["config"]["data"]
-    files = [data["train"]] if data["train"] else [part["path"] for part in data["mixture"]]
-    digests = identity["train"] if isinstance(identity["train"], list) else [identity["train"]]
-    for file, digest in zip(files, digests, strict=True):
-        if not Path(file).is_file() or directory.file_digest(file) != digest:
-            raise UserError(
-                f"{run}: holds no {PROVENANCE_FILE}, and {file}, which it was trained on, is gone or has changed; put "
-                f"the file back, so that its sources and licences can be named."
-            )
-    before = identity["config"]["model"].get("path")
-    earlier = load_provenance(Path(before)).data if before and _is_run(Path(before)) else ()
-    now = used(itertools.chain.from_iterable(read_episodes(file) for file in files))
-    versions = {"adasr-trl": identity["version"]}
-    return Provenance((identity["command"],), versions, joined(now, earlier))
+    return "-".join(words).startswith(_SHAREABLE)
 
 
 def _versions() -> dict[str, str]:
     found = {}
     for package in _PACKAGES:
-        try:
+        with suppress(metadata.PackageNotFoundError):
             found[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            continue
     return found

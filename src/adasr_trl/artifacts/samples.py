@@ -1,11 +1,11 @@
-"""Rollouts of a training run that are kept to be looked at: ``RUN/samples.jsonl``.
+"""Sample rollouts of a training run: ``RUN/samples.jsonl``.
 
 >>> lines = StepLines(run / SAMPLES_FILE)
 >>> lines.append(40, to_sample(rollout, episode, {"global accuracy": 1.0}))
 >>> list(read_samples(run))[-1].step
 40
 
-``adasr show RUN --samples`` prints them. They hold questions and inputs of the training data, and are never published.
+``adasr show RUN --samples`` prints them. They hold training data, and are never published.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from adasr_trl.core.rollout import Rollout, from_record, to_record
 
 @dataclass(frozen=True)
 class Sample:
-    """One rollout of a training step, and what each reward gave it (None: it could not score)."""
+    """One rollout of a training step, with each reward's value (None where it could not score)."""
 
     step: int
     rollout: Rollout
@@ -35,7 +35,7 @@ class Sample:
 def to_sample(
     rollout: Rollout, episode: Episode, rewards: Mapping[str, float | None]
 ) -> dict[str, object]:
-    """A record of the file, but for its step."""
+    """A record of the file, without its step."""
     return {
         "rewards": dict(rewards),
         "episode": json.loads(to_json(episode)),
@@ -44,11 +44,7 @@ def to_sample(
 
 
 def read_samples(run: Path) -> Iterator[Sample]:
-    """The samples of a run, in the order of its steps.
-
-    Raises:
-        UserError: It has none, or the file was changed by hand.
-    """
+    """The samples of a run in order of its steps; a UserError if it has none, or the file is damaged."""
     path = run / SAMPLES_FILE
     if not path.is_file():
         raise UserError(
@@ -60,5 +56,5 @@ def read_samples(run: Path) -> Iterator[Sample]:
             yield Sample(record["step"], from_record(record["rollout"]), episode, record["rewards"])
     except (ValueError, KeyError, TypeError, EpisodeError) as error:
         raise UserError(
-            f"{path}: holds something else than samples ({type(error).__name__}: {error}); delete the file."
+            f"{path}: not a file of samples ({type(error).__name__}: {error}); delete it."
         ) from error

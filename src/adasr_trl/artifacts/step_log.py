@@ -1,7 +1,7 @@
-"""A JSON Lines file with one or more records a training step; a resumed run repeats none of them.
+"""JSON Lines of a training run, records by step; a resumed run repeats none.
 
 >>> lines = StepLines(Path("runs/tiny/hrpo/metrics.jsonl"))
->>> lines.rewind(40)                     # a run that goes on from its checkpoint of step 40
+>>> lines.rewind(40)                     # the run resumes from its checkpoint of step 40
 >>> lines.append(41, {"loss": 0.5})
 """
 
@@ -23,7 +23,7 @@ class StepLines:
         self.path = path
 
     def rewind(self, step: int) -> None:
-        """Keep only the records up to ``step``, which the run will not make again."""
+        """Drop the records behind ``step``, which the resumed run makes again."""
         if not self.path.is_file():
             return
         kept = [record for record in self.read() if record["step"] <= step] if step > 0 else []
@@ -35,7 +35,7 @@ class StepLines:
             out.write(json.dumps({"step": step, **record}) + "\n")
 
     def read(self) -> Iterator[dict[str, Any]]:
-        """Every whole record; a kill, or a run that is writing just now, leaves a part of one."""
+        """Every whole record; a killed or running training leaves a part of one at the end."""
         with self.path.open(encoding="utf-8") as lines:
             for line in lines:
                 if line.endswith("\n"):

@@ -18,7 +18,13 @@ import yaml
 
 from adasr_trl import __version__
 from adasr_trl.artifacts import directory
-from adasr_trl.artifacts.names import ADAPTER_CONFIG, CONFIG_FILE, RUN_FILE, STREAMING_FILE
+from adasr_trl.artifacts.names import (
+    ADAPTER_CONFIG,
+    CONFIG_FILE,
+    RUN_FILE,
+    STREAMING_FILE,
+    is_hub_id,
+)
 from adasr_trl.artifacts.provenance import save_provenance
 from adasr_trl.artifacts.saved_config import load_streaming
 from adasr_trl.cli.prepare import Prepared
@@ -108,11 +114,11 @@ def _is_main_process() -> bool:
 
 
 def _check_model(loaded: LoadedConfig, model: ModelConfig) -> None:
-    """Refuse a missing directory (a Hub id has one slash at most), an unfinished run and a second adapter."""
+    """Refuse a missing directory, an unfinished run and a second adapter."""
     if model.path is None:
         return
     path = Path(model.path)
-    if not path.is_dir() and (len(path.parts) != 2 or path.parts[0] in ("runs", ".", "..")):
+    if not (path.is_dir() or is_hub_id(path)):
         raise loaded.error(
             "model.path", f"no directory {model.path!r}; train it first, or name a Hub id."
         )

@@ -16,9 +16,10 @@ import yaml
 from huggingface_hub import hf_hub_download, try_to_load_from_cache
 from huggingface_hub.repocard import metadata_load
 
+from adasr_trl.artifacts.names import is_hub_id
 from adasr_trl.config.sections import ModelConfig
 from adasr_trl.core.errors import UserError
-from adasr_trl.models.files import hub_errors, is_hub_id
+from adasr_trl.models.files import hub_errors
 
 _CARD = "README.md"
 

@@ -21,7 +21,13 @@ from typing import Any
 from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi
 
 from adasr_trl.artifacts import directory
-from adasr_trl.artifacts.names import ADAPTER_CONFIG, EPISODES_FILE, EVAL_FOLDER, ORIGIN_FILE
+from adasr_trl.artifacts.names import (
+    ADAPTER_CONFIG,
+    EPISODES_FILE,
+    EVAL_FOLDER,
+    ORIGIN_FILE,
+    is_hub_id,
+)
 from adasr_trl.artifacts.provenance import may_be_shared, used
 from adasr_trl.artifacts.saved_config import load_origin
 from adasr_trl.core.episode import read_episodes
@@ -30,7 +36,7 @@ from adasr_trl.hub.card import Described, evaluations, write_card
 from adasr_trl.hub.licence import base_licence
 from adasr_trl.hub.secret_scan import find_secret
 from adasr_trl.models import files as names
-from adasr_trl.models.files import hub_errors, is_hub_id
+from adasr_trl.models.files import hub_errors
 from adasr_trl.training.probe import load_probe
 
 logger = logging.getLogger(__name__)

@@ -1,4 +1,4 @@
-"""Which files make up a trained model, and how they come from the Hub: ``push`` uploads these, whatever loads asks for them.
+"""Files of a trained model: uploaded by ``push``, downloaded from the Hub by every loader.
 
 >>> located("me/streaming-qwen3")      # downloaded into the cache, or taken from it
 PosixPath('.../models--me--streaming-qwen3/snapshots/...')
@@ -23,6 +23,7 @@ from adasr_trl.artifacts.names import (
     PROVENANCE_FILE,
     STREAMING_FILE,
     VERIFY_FILE,
+    is_hub_id,
 )
 from adasr_trl.core.errors import UserError
 
@@ -47,33 +48,24 @@ MODEL_FILES = (*ADAPTER_FILES, *WEIGHT_FILES, *TOKENIZER_FILES, *OWN_FILES)
 
 
 def located(path: str | Path, revision: str | None = None) -> Path:
-    """A model's directory: the one that is named, or the Hub's files of it, downloaded if they are not in the cache.
+    """A model's directory: ``path`` itself, or its files of the Hub, downloaded if they are not in the cache.
 
     Raises:
-        UserError: It is neither, or the Hub cannot be reached.
+        UserError: ``path`` is neither, or the Hub cannot be reached.
     """
-    found = Path(path)
-    if found.is_dir():
-        return found
+    if Path(path).is_dir():
+        return Path(path)
     if not is_hub_id(path):
         raise UserError(f"{path}: no such directory, and no Hub id (OWNER/NAME); name one of them.")
     with hub_errors(f"{path}: cannot be loaded from the Hub"):
         return Path(snapshot_download(str(path), revision=revision, allow_patterns=[*MODEL_FILES]))
 
 
-def is_hub_id(path: str | Path) -> bool:
-    """Whether something that is no directory here may be a repository, and not a run that is somewhere else."""
-    parts = Path(path).parts
-    return len(parts) == 2 and parts[0] not in (".", "..", "/", "runs")
-
-
 @contextmanager
 def hub_errors(what: str) -> Iterator[None]:
-    """Turn what the Hub's client may raise into one line for the user."""
+    """One line for the user in place of the errors of the Hub's client."""
     try:
         yield
-    except HFValidationError as error:
-        raise UserError(f"{what}: {_first_line(error)}") from error
     except RepositoryNotFoundError as error:
         raise UserError(
             f"{what}: there is no such repository, or the token may not see it; check the name, and log in with "
@@ -85,15 +77,15 @@ def hub_errors(what: str) -> Iterator[None]:
         raise UserError(
             f"{what}: the Hub answered {status} ({_first_line(error)}).{advice}"
         ) from error
-    except ValueError as error:  # a card that the Hub does not take
+    except (HFValidationError, httpx2.HTTPError, OSError) as error:
+        raise UserError(f"{what}: {_first_line(error)}") from error
+    except ValueError as error:  # a card that the Hub refuses
         raise UserError(f"{what}: {' '.join(str(error).split())}") from error
-    except RuntimeError as error:  # what huggingface_hub wraps around a failed upload
+    except RuntimeError as error:  # huggingface_hub's around a failed upload
         cause = error.__cause__
         if not isinstance(cause, (httpx2.HTTPError, OSError)):
             raise
         raise UserError(f"{what}: {_first_line(error)} ({_first_line(cause)})") from error
-    except (httpx2.HTTPError, OSError) as error:  # no token, no connection, a full disk
-        raise UserError(f"{what}: {_first_line(error)}") from error
 
 
 def _first_line(error: Exception) -> str:

@@ -3,8 +3,8 @@
     >>> tokenizer = load_tokenizer(config, markers, episodes)
     >>> model = load_model(config, tokenizer, seed=0)
 
-A run directory loads like any model. Where it holds an adapter, its base is loaded and the same adapter goes on
-being trained: never a second one on top. Weights in 4 bits are bitsandbytes' (``model.quantization``).
+A run directory loads like any model; an adapter comes with its base and is trained on, never a second one on top.
+Weights in 4 bits are bitsandbytes' (``model.quantization``).
 """
 
 from __future__ import annotations
@@ -103,7 +103,7 @@ def load_model(
 
 @contextmanager
 def whole_weights(model: PreTrainedModel) -> Iterator[None]:
-    """Weights that ZeRO-3 spreads over the processes, all of them here for the time being."""
+    """All weights in this process for the time being, where ZeRO-3 spreads them."""
     if not is_deepspeed_zero3_enabled():
         yield
         return
@@ -166,9 +166,9 @@ def load_policy(config: ModelConfig, layout: LayoutName | None = None) -> Policy
 def train_tokenizer(
     texts: Iterable[str], vocab_size: int, markers: Markers
 ) -> PreTrainedTokenizerFast:
-    """A byte-level BPE tokenizer whose words and numbers are single tokens; no text is unknown to it.
+    """A byte-level BPE tokenizer for any text, which never merges over the borders of words and numbers.
 
-    Text that does not begin with a space is given one, so that a word is the same token wherever it stands.
+    Text without a space at its start gets one, so that a word is the same token everywhere.
     """
     tokenizer = Tokenizer(models.BPE())
     tokenizer.normalizer = normalizers.Sequence(
@@ -218,14 +218,7 @@ def _base_of(config: ModelConfig) -> ModelConfig:
 
 def _qwen3(scratch: ScratchConfig, tokenizer: PreTrainedTokenizerBase) -> Qwen3Config:
     return Qwen3Config(
-        vocab_size=len(tokenizer),
-        hidden_size=scratch.hidden_size,
-        intermediate_size=scratch.intermediate_size,
-        num_hidden_layers=scratch.num_hidden_layers,
-        num_attention_heads=scratch.num_attention_heads,
-        num_key_value_heads=scratch.num_key_value_heads,
-        head_dim=scratch.head_dim,
-        max_position_embeddings=scratch.max_position_embeddings,
+        **{**dataclasses.asdict(scratch), "vocab_size": len(tokenizer)},
         tie_word_embeddings=True,
         bos_token_id=None,
         eos_token_id=tokenizer.eos_token_id,
@@ -247,14 +240,14 @@ def _pretrained(config: ModelConfig) -> PreTrainedModel:
 
 
 def _with_rows(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> PreTrainedModel:
-    """A row of the embedding for each token; most models have some to spare."""
+    """A row of the embedding for each token; most models have spare ones."""
     if len(tokenizer) > model.get_input_embeddings().num_embeddings:
         model.resize_token_embeddings(len(tokenizer))
     return model
 
 
 def _bits(section: QuantizationSection | None) -> dict[str, object]:
-    """What from_pretrained is told about quantisation."""
+    """Quantisation for from_pretrained."""
     if section is None or section.kind == "none":
         return {}
     try:
@@ -278,8 +271,8 @@ def _bits(section: QuantizationSection | None) -> dict[str, object]:
 def _keep_autograd(model: PreTrainedModel) -> None:
     """Never repack 4-bit weights on a CPU with avx512_bf16.
 
-    bitsandbytes 0.50 does so at the first forward in evaluation mode; the weight then has no autograd, and every later
-    gradient is wrong without a word but a warning. Any rollout is such a forward.
+    bitsandbytes 0.50 does so at the first forward in evaluation mode, such as a rollout. The weight then has no autograd,
+    and every later gradient is wrong, with a warning only.
     """
     from bitsandbytes.nn import Linear4bit
 
@@ -289,9 +282,6 @@ def _keep_autograd(model: PreTrainedModel) -> None:
 
 
 def _source(config: ModelConfig) -> dict[str, object]:
-    source: dict[str, object] = {"trust_remote_code": config.trust_remote_code}
-    if config.revision:
-        source["revision"] = config.revision
-    if config.gguf_file:
-        source["gguf_file"] = config.gguf_file
-    return source
+    optional = {"revision": config.revision, "gguf_file": config.gguf_file}
+    set_ones = {name: value for name, value in optional.items() if value}
+    return {"trust_remote_code": config.trust_remote_code, **set_ones}
