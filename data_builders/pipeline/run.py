@@ -56,11 +56,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     """The options of every source."""
     target = parser.add_mutually_exclusive_group(required=True)
     target.add_argument("--out", type=Path, metavar="DIR", help="where to write")
-    target.add_argument(
-        "--ephemeral",
-        action="store_true",
-        help="build for the one command behind -- ({out} in it is the place), then remove everything",
-    )
+    what = "build for the command behind --, with {out} for the folder, then remove everything"
+    target.add_argument("--ephemeral", action="store_true", help=what)
     for name, what in (
         ("strict", "a row that cannot be used is an error"),
         ("overwrite", "replace whatever --out holds"),

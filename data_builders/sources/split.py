@@ -24,16 +24,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     """How groups are divided."""
     add_number(parser, "seed", 0, "seed of the split")
     size = parser.add_mutually_exclusive_group()
-    size.add_argument(
-        "--test-share",
-        type=share,
-        default=0.1,
-        metavar="X",
-        help="share of the groups for test; 0 and 1 write one file only (default: 0.1)",
-    )
-    size.add_argument(
-        "--test-count", type=_count, metavar="N", help="at least N test episodes, in whole groups"
-    )
+    what = "share of the groups for test; 0 and 1 write one file only (default: 0.1)"
+    size.add_argument("--test-share", type=share, default=0.1, metavar="X", help=what)
+    what = "at least N test episodes, in whole groups"
+    size.add_argument("--test-count", type=_count, metavar="N", help=what)
 
 
 def choose_test_groups(sizes: Mapping[str, int], options: argparse.Namespace) -> frozenset[str]:

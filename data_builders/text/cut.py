@@ -35,9 +35,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="what arrives at once: sentence (default), word:N, token:N, clock:SECONDS, clock:SECONDS@WORDS_PER_MINUTE, "
         "paragraph, or source (the set's own units)",
     )
-    parser.add_argument(
-        "--tokenizer", metavar="PATH", help="for token:N: a tokenizer.json, its folder, or a Hub id"
-    )
+    what = "for token:N: a tokenizer.json, its folder, or a Hub id"
+    parser.add_argument("--tokenizer", metavar="PATH", help=what)
 
 
 def check_options(options: argparse.Namespace) -> None:

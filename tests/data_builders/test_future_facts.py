@@ -113,7 +113,7 @@ def test_no_exact_trace_is_flagged(exact):
     assert [e.id for e in exact if check(e, e.thoughts)] == []
 
 
-def test_useless_thoughts_are_no_facts_from_the_future():
+def test_redundant_thoughts_are_no_facts_from_the_future():
     told = ledger_episodes("--chatter", ".8", "--corrections", ".4")
     assert any("matter" in thought for e in told for thought in e.thoughts)
     assert [e.id for e in told if check(e, e.thoughts)] == []

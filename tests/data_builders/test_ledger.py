@@ -82,7 +82,7 @@ def test_counts_and_changes_stay_within_their_bounds():
         built("--max-count", "1")
 
 
-def test_corrections_put_the_count_right_and_their_steps_say_how():
+def test_corrections_change_the_count_and_their_steps_say_how():
     told = built("--corrections", "0.5", "--styles", "eager:1")
     assert [reread(story)[0] for story in told] == [story.answer for story in told]
     pairs = [pair for story in told for pair in zip(story.chunks, story.thoughts, strict=True)]
@@ -103,7 +103,7 @@ def test_how_a_story_is_thought_about_never_changes_it(stories):
     assert [story.answer for story in chatty] == [story.answer for story in stories]
 
 
-def test_chatter_is_said_only_where_nothing_happens_and_gives_no_number():
+def test_redundant_thoughts_stand_on_distractors_only_and_give_no_number():
     for story in built("--chatter", "0.5"):
         for matters, thought in zip(reread(story)[1], story.thoughts, strict=True):
             if not matters and thought:

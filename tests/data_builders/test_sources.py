@@ -6,8 +6,16 @@ import pytest
 
 from adasr_trl.core.episode import read_episodes
 from data_builders.__main__ import main
+from data_builders.sources.base import load_source, sources
 from support.building import ALL_TRAIN, TOM, build_source, manifest, refused, write_rows
 from support.json_lines import json_lines
+
+@pytest.mark.parametrize("name", sources())
+def test_a_source_has_the_five_names_of_the_interface(name):
+    module = load_source(name)
+    assert (name, sources()[name]) == (module.NAME, module.SUMMARY)
+    assert all(map(callable, (module.add_options, module.open_rows, module.build_row)))
+
 
 # ---- gsm_symbolic
 
