@@ -81,7 +81,7 @@ class _Story:
     things: str  # such as "coins"
     count: int  # things so far
     sentences: list[_Sentence] = field(default_factory=list)  # the story so far
-    # Verbs and changes that were told wrong.
+    # Verbs and changes of the wrong events.
     to_correct: list[tuple[str, int]] = field(default_factory=list)
 
     def add_event(self, event: str, note: str, step: str) -> None:
