@@ -147,11 +147,13 @@ def test_four_hundred_thousand_rows_fit_in_three_hundred_megabytes(tmp_path):
         for i in range(400_000):
             row = {"ask": "Who?", "story": f"Tom {i} came. He sat down.", "gold": "Tom"}
             out.write(json.dumps(row) + "\n")
+    # getrusage would count the memory of the process that started it.
     code = (
-        "import resource, sys\nfrom data_builders.__main__ import main\nstatus = main(sys.argv[1:])\n"
-        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)\nsys.exit(status)"
+        "import pathlib, sys\nfrom data_builders.__main__ import main\nstatus = main(sys.argv[1:])\n"
+        "lines = pathlib.Path('/proc/self/status').read_text().splitlines()\n"
+        "print(next(line.split()[1] for line in lines if line.startswith('VmHWM')))\nsys.exit(status)"
     )
     given = ["custom", "--input", str(path), *CUSTOM, "--out", str(tmp_path / "o")]
     command = [sys.executable, "-c", code, *given]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
-    assert int(done.stdout.split()[-1]) < 300
+    assert int(done.stdout.split()[-1]) // 1024 < 300

@@ -10,6 +10,7 @@ from data_builders.sources.base import load_source, sources
 from support.building import ALL_TRAIN, TOM, build_source, manifest, refused, write_rows
 from support.json_lines import json_lines
 
+
 @pytest.mark.parametrize("name", sources())
 def test_a_source_has_the_five_names_of_the_interface(name):
     module = load_source(name)
