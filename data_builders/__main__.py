@@ -37,6 +37,9 @@ Builds train.jsonl, test.jsonl and manifest.json. Sources:
 {PROGRAM} SOURCE --help lists the options of a source."""
 
 
+_MANY = 0.5  # share of episodes with one chunk from which on it is said
+
+
 class _Parser(argparse.ArgumentParser):
     """Raises a BuildError instead of printing its usage."""
 
@@ -232,6 +235,11 @@ def _summary(out: Path, manifest: dict[str, Any]) -> str:
     lines = [f"{out}: " + ", ".join(f"{n:,} in {name}" for name, n in sizes.items()), means]
     if manifest["counts"]:
         lines.append(f"  {_listed(manifest['counts'])}")
+    if statistics["groups"] == 1 and "test.jsonl" not in sizes:
+        lines.append("  all episodes are one group, so there is no test.jsonl")
+    elif statistics["groups"] < sum(sizes.values()):
+        lines.append(f"  {statistics['groups']:,} groups, each on one side of the split")
+    lines += _warnings(statistics)
     rejected = manifest["rejected"]
     if rejected["total"]:
         reasons = _listed(rejected["by_reason"])
@@ -240,6 +248,24 @@ def _summary(out: Path, manifest: dict[str, Any]) -> str:
         reasons = _listed(manifest["rejected_traces"])
         lines.append(f"  rejected traces in {run.TRACES_FILE}: {reasons}")
     return "\n".join(lines)
+
+
+def _warnings(statistics: Mapping[str, Any]) -> list[str]:
+    """Properties of a set that training on it would stumble over."""
+    lines, traced = [], statistics["trace_share"]
+    if traced < 1:
+        share = "no episode has" if not traced else f"{traced:.0%} of the episodes have"
+        lines.append(
+            f"  {share} a trace, which SFT needs (data.untraced: skip leaves the others out); make traces with "
+            f"{PROGRAM} teach, or build with --rationale-column or --thoughts-column; RL needs none"
+        )
+    single = statistics["chunks"]["one_chunk_share"]
+    if single > _MANY:
+        lines.append(
+            f"  warning: {single:.0%} of the episodes are one chunk, so nothing arrives while the model thinks; its sentence "
+            f"ends may be unknown: try --chunk word:8, clock:2 or paragraph"
+        )
+    return lines
 
 
 def _listed(counts: Mapping[str, int]) -> str:

@@ -131,8 +131,17 @@ def _chunks(draft: Draft, units: Sequence[Unit], options: argparse.Namespace) ->
     if options.chunk == cutting.SOURCE:
         sections = groupby(units, key=lambda unit: unit.section)
         return cutting.without_blanks("".join(unit.text for unit in group) for _, group in sections)
-    text = "".join(unit.text for unit in units)
-    return cutting.cut(text, options.chunk, options.tokenizer)
+    runs = [""]  # texts whose ends end a chunk
+    for index, unit in enumerate(units):
+        runs[-1] += unit.text
+        if (
+            options.chunk == "sentence"
+            and len(draft.ends_chunk) == len(units)
+            and draft.ends_chunk[index]
+        ):
+            runs.append("")
+    cuts = (cutting.cut(run, options.chunk, options.tokenizer) for run in runs)
+    return cutting.without_blanks(chunk for chunks in cuts for chunk in chunks)
 
 
 def _masked(

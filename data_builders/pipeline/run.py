@@ -30,7 +30,7 @@ from data_builders.pipeline.assemble import Item, assemble
 from data_builders.pipeline.quality import RejectedTrace, to_line
 from data_builders.pipeline.tally import Tally
 from data_builders.rows.options import add_switch
-from data_builders.rows.row import Count
+from data_builders.rows.row import Count, MissingColumnError, Rejected, Row, RowError
 from data_builders.sources.base import SourceModule, load_source
 from data_builders.sources.split import SPLITS, check_leaks, choose_test_groups
 from data_builders.text import cut
@@ -133,9 +133,8 @@ def _build(
         _Outputs(options.out) as outputs,
     ):
         for number, row in enumerate(rows.stream, start=1):
-            for source_item in source.build_row(row, options):
-                for item in assemble(source_item, options):
-                    _take(item, tally, lines, outputs)
+            for item in _items(source, row, options, is_first=number == 1):
+                _take(item, tally, lines, outputs)
             if number % PROGRESS_ROWS == 0:
                 progress(number, rows.count, tally.statistics.episodes)
         progress(rows.count, rows.count, tally.statistics.episodes)
@@ -150,6 +149,19 @@ def _build(
         outputs.write(manifests.FILE_NAME, text)
         outputs.describe()
     return manifest
+
+
+def _items(
+    source: SourceModule, row: Row, options: argparse.Namespace, *, is_first: bool
+) -> Iterator[Item]:
+    """The outcomes of one row. An odd row is rejected; a first row without a column names the option that is wrong."""
+    try:
+        for source_item in source.build_row(row, options):
+            yield from assemble(source_item, options)
+    except RowError as error:
+        if is_first and isinstance(error, MissingColumnError):
+            raise
+        yield Rejected(row.where, "bad_column", str(error).removeprefix(f"{row.where}: "))
 
 
 def _take(item: Item, tally: Tally, lines: IO[str], outputs: _Outputs) -> None:

@@ -31,6 +31,7 @@ class Statistics:
     skips: int = 0
     chunks: int = 0
     most_chunks: int = 0
+    single: int = 0  # with one chunk
     seconds: float = 0.0  # until the last chunk has arrived
     most_seconds: float = 0.0
     answer_types: Counter[str] = field(default_factory=Counter)
@@ -40,6 +41,7 @@ class Statistics:
         chunks, seconds = len(episode.chunks), round(arrivals(episode, CLOCK)[-1], 3)
         self.episodes += 1
         self.chunks += chunks
+        self.single += chunks == 1
         self.most_chunks = max(self.most_chunks, chunks)
         self.seconds += seconds
         self.most_seconds = max(self.most_seconds, seconds)
@@ -55,7 +57,11 @@ class Statistics:
         return {
             "trace_share": round(self.traced / count, 4),
             "skip_share": round(self.skips / self.thoughts, 4) if self.thoughts else None,
-            "chunks": {"mean": round(self.chunks / count, 2), "max": self.most_chunks},
+            "chunks": {
+                "mean": round(self.chunks / count, 2),
+                "max": self.most_chunks,
+                "one_chunk_share": round(self.single / count, 4),
+            },
             "stream_seconds": {
                 "mean": round(self.seconds / count, 2),
                 "max": round(self.most_seconds, 2),

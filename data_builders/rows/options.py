@@ -15,14 +15,19 @@ from data_builders.errors import BuildError
 def add_input_options(parser: argparse.ArgumentParser, *, licence: str) -> None:
     """The input and its licence."""
     source = parser.add_mutually_exclusive_group(required=True)
-    what = "a file of rows: .jsonl, .json or .parquet"
+    what = "a file of rows: JSON Lines, JSON, CSV or parquet, plain or gzip"
     source.add_argument("--input", type=Path, metavar="FILE", help=what)
     source.add_argument("--hub", metavar="ID", help="a data set on the Hub, such as openai/gsm8k")
+    parser.add_argument(
+        "--rows",
+        metavar="KEY",
+        help="where rows lie in nested JSON, such as examples or data.paragraphs.qas",
+    )
     parser.add_argument("--subset", help="the Hub set's configuration, such as main")
     parser.add_argument("--split", default="train", help="the Hub set's split (default: train)")
     parser.add_argument("--revision", help="the source's revision; the commit to load from the Hub")
-    what = f"the rows' licence (default: {licence})"
-    parser.add_argument("--licence", default=licence, help=what)
+    what = f"the rows' licence ({f'default: {licence}' if licence else 'required'})"
+    parser.add_argument("--licence", "--license", default=licence, help=what)
 
 
 def add_switch(

@@ -18,6 +18,14 @@ from data_builders.errors import BuildError
 UNSPLIT = ""  # split of an episode that the hash of its group decides
 
 
+class RowError(BuildError):
+    """A row with a value that cannot be used: it is rejected and counted."""
+
+
+class MissingColumnError(RowError):
+    """A row without a column; of the first row it ends the build."""
+
+
 @dataclass(frozen=True)
 class Row:
     """One row of the input."""
@@ -28,24 +36,50 @@ class Row:
     columns: Mapping[str, object]  # values by column name
 
     def get(self, column: str) -> object:
-        """The value in ``column``; a BuildError names the columns that exist."""
-        if column not in self.columns:
-            known = ", ".join(self.columns) or "none"
-            raise BuildError(f"{self.where}: no column {column!r}; the row has {known}.")
-        return self.columns[column]
+        """The value in ``column``, dotted for nested ones ("answers.text.0"); a RowError names the columns that exist."""
+        if column in self.columns:
+            return self.columns[column]
+        value: object = self.columns
+        for part in column.split("."):
+            if isinstance(value, Mapping) and part in value:
+                value = value[part]
+            elif isinstance(value, list) and part.isdecimal() and int(part) < len(value):
+                value = value[int(part)]
+            elif (
+                isinstance(value, list)
+                and value
+                and all(isinstance(v, Mapping) and part in v for v in value)
+            ):
+                value = [item[part] for item in value]
+            else:
+                known = ", ".join(self.columns) or "none"
+                raise MissingColumnError(
+                    f"{self.where}: no column {column!r}; the row has {known}."
+                )
+        return value
 
     def text(self, column: str) -> str:
-        """The value in ``column`` as text: a number as its digits, null as ""."""
+        """The value in ``column`` as text: a number as its digits, true as "true", null as "", a list of one as its text."""
         value = self.get(column)
+        if isinstance(value, Mapping) and isinstance(value.get("text"), str | list):
+            value = value["text"]  # SQuAD's answers
+        if isinstance(value, list) and len({str(item) for item in value}) == 1:
+            value = value[0]
         if value is None:
             return ""
-        if isinstance(value, bool) or not isinstance(value, str | int | float):
-            raise self._wrong_type(column, "text or a number")
+        if isinstance(value, bool):
+            return "true" if value else "false"
+        if not isinstance(value, str | int | float):
+            hint = f"; say {column}.0 for its first" if isinstance(value, list) and value else ""
+            raise self._wrong_type(column, f"text or a number{hint}")
         return str(value)
 
     def text_or(self, column: str, default: str) -> str:
         """The text in ``column``, or ``default`` for a missing or empty one."""
-        return (self.text(column) if column in self.columns else "") or default
+        try:
+            return self.text(column) or default
+        except MissingColumnError:
+            return default
 
     def joined(self, column: str) -> str:
         """The text in ``column``; a list of texts is joined by spaces."""
@@ -56,7 +90,15 @@ class Row:
         """The list of texts in ``column``."""
         value = self.get(column)
         if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-            raise self._wrong_type(column, "a list of texts")
+            odd = (
+                next((item for item in value if not isinstance(item, str)), value)
+                if isinstance(value, list)
+                else value
+            )
+            inside = f", in which one is {kind_of(odd)}" if isinstance(value, list) else ""
+            raise RowError(
+                f"{self.where}: column {column!r} is {kind_of(value)}{inside}, expected a list of texts."
+            )
         return tuple(value)
 
     def nested(self, column: str, columns: object) -> Row:
@@ -64,9 +106,9 @@ class Row:
         inner = columns if isinstance(columns, Mapping) else {}
         return Row(f"{self.where}: {column}", self.number, self.key, inner)
 
-    def _wrong_type(self, column: str, expected: str) -> BuildError:
-        got = kind_of(self.columns[column])
-        return BuildError(f"{self.where}: column {column!r} is {got}, expected {expected}.")
+    def _wrong_type(self, column: str, expected: str) -> RowError:
+        got = kind_of(self.get(column))
+        return RowError(f"{self.where}: column {column!r} is {got}, expected {expected}.")
 
 
 @dataclass(frozen=True)

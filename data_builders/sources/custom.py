@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import accumulate
 
 from adasr_trl.core.episode import AnswerType
@@ -20,7 +21,8 @@ from adasr_trl.core.sentences import sentence_chunks
 from data_builders.errors import BuildError
 from data_builders.rows.inputs import open_input
 from data_builders.rows.row import Rejected, Row, Rows, source_of
-from data_builders.sources.common import add_text_options, require_licence
+from data_builders.sources.common import add_text_options, require_licence, text_key
+from data_builders.sources.word_problems import Problem, draft_problem
 from data_builders.text import cut
 from data_builders.text.draft import Draft
 from data_builders.traces.align import aligned, needed_units
@@ -34,7 +36,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     """The input and its columns."""
     add_text_options(parser, licence="", is_aligned=True)
     for column, what in (("question", "asked first"), ("context", "streamed"), ("answer", "gold")):
-        parser.add_argument(f"--{column}-column", required=True, metavar="COLUMN", help=what)
+        is_needed = column == "answer"
+        parser.add_argument(f"--{column}-column", required=is_needed, metavar="COLUMN", help=what)
+    what = "question and text in one, in place of both: its asking sentence is found"
+    parser.add_argument("--problem-column", metavar="COLUMN", help=what)
+    what = "other words for answers, such as true=yes,false=no"
+    parser.add_argument("--answer-map", type=_answer_map, default={}, metavar="A=B,...", help=what)
     for column, what in (
         ("thoughts", "a list, one text a chunk"),
         ("deep", "reasoning behind the last thought"),
@@ -54,17 +61,35 @@ def open_rows(options: argparse.Namespace) -> Rows:
         raise BuildError("--thoughts-column and --deep-column are one trace: give both or neither.")
     if options.thoughts_column and options.rationale_column:
         raise BuildError("--thoughts-column and --rationale-column both give a trace: drop one.")
+    given = (options.question_column, options.context_column)
+    if options.problem_column and any(given):
+        raise BuildError("--problem-column: is question and text in one; drop the other two.")
+    if not options.problem_column and not all(given):
+        raise BuildError("--question-column and --context-column: give both, or --problem-column.")
+    if given[0] is not None and given[0] == given[1]:
+        raise BuildError(
+            f"--question-column and --context-column: both are {given[0]!r}, which would put the whole text before its own "
+            f"stream; use --problem-column {given[0]}."
+        )
     require_licence(options)
     return open_input(options)
 
 
 def build_row(row: Row, options: argparse.Namespace) -> Iterator[Draft | Rejected]:
     """One episode a row."""
+    if options.problem_column:
+        yield from _problem(row, options)
+        return
     question = row.text(options.question_column).strip()
     if not question:
         yield Rejected(row.where, "empty_question", f"column {options.question_column!r} is empty")
         return
     text = row.joined(options.context_column)
+    if " ".join(text.split()) == " ".join(question.split()):
+        yield Rejected(
+            row.where, "question_is_text", "the question is the whole text; use --problem-column"
+        )
+        return
     units = sentence_chunks(text)
     has_thoughts = bool(options.thoughts_column and row.get(options.thoughts_column) is not None)
     if has_thoughts and options.chunk != cut.SOURCE:
@@ -82,11 +107,11 @@ def build_row(row: Row, options: argparse.Namespace) -> Iterator[Draft | Rejecte
 
     yield Draft(
         key=key,
-        group=row.text(options.group_column) if options.group_column else key,
+        group=_group(row, options, f"{question} {text}"),
         where=row.where,
         question=question,
         units=units,
-        answer=row.text(options.answer_column),
+        answer=_answer(row, options),
         answer_type=AnswerType(options.answer_type),
         source=source_of(options.name, options),
         sections=() if has_thoughts else _sections(row, units, options.context_column),
@@ -94,6 +119,48 @@ def build_row(row: Row, options: argparse.Namespace) -> Iterator[Draft | Rejecte
         needed=needed if rationale else None,
         tracer=tracer,
     )
+
+
+def _problem(row: Row, options: argparse.Namespace) -> Iterator[Draft | Rejected]:
+    """An episode whose question is a sentence of its text."""
+    text = row.joined(options.problem_column)
+    if not text.strip():
+        yield Rejected(row.where, "empty_question", f"column {options.problem_column!r} is empty")
+        return
+    key = row.text(options.id_column) if options.id_column else f"{options.name}-{row.key}"
+    problem = Problem(
+        key=key,
+        group=_group(row, options, text),
+        where=row.where,
+        text=text,
+        answer=_answer(row, options),
+        rationale=row.text(options.rationale_column) if options.rationale_column else "",
+        plain_sums=True,
+    )
+    draft = draft_problem(problem, source_of(options.name, options), options)
+    yield replace(draft, answer_type=AnswerType(options.answer_type))
+
+
+def _group(row: Row, options: argparse.Namespace, text: str) -> str:
+    """The split key: as given, else the same for rows with the same words, which never stand on both sides."""
+    return (
+        row.text(options.group_column)
+        if options.group_column
+        else f"{options.name}-{text_key(text)}"
+    )
+
+
+def _answer(row: Row, options: argparse.Namespace) -> str:
+    answer = row.text(options.answer_column)
+    mapped: str = options.answer_map.get(answer.strip(), answer)
+    return mapped
+
+
+def _answer_map(text: str) -> dict[str, str]:
+    pairs = [pair.partition("=") for pair in text.split(",")]
+    if not all(separator and old.strip() for old, separator, _ in pairs):
+        raise argparse.ArgumentTypeError(f"got {text!r}; expected such as true=yes,false=no.")
+    return {old.strip(): new.strip() for old, _, new in pairs}
 
 
 def _sections(row: Row, units: tuple[str, ...], column: str) -> tuple[int, ...]:

@@ -14,7 +14,7 @@ import hashlib
 from collections.abc import Mapping, Set
 
 from data_builders.errors import BuildError
-from data_builders.rows.options import add_number, flag_of
+from data_builders.rows.options import add_number
 from data_builders.text.shape import share
 
 SPLITS = ("train", "test")
@@ -40,15 +40,29 @@ def choose_test_groups(sizes: Mapping[str, int], options: argparse.Namespace) ->
     if not sizes:
         return frozenset()
     held_out = test_groups(sizes, options.seed, options.test_share, options.test_count)
-    is_one_file = options.test_count is None and options.test_share in (0, 1)
-    if is_one_file or 0 < len(held_out) < len(sizes):
+    if options.test_count is None:
+        return (
+            held_out if options.test_share in (0, 1) else _neither_empty(held_out, sizes, options)
+        )
+    if 0 < len(held_out) < len(sizes):
         return held_out
-    name = "test_share" if options.test_count is None else "test_count"
-    empty, episodes = "train" if held_out else "test", sum(sizes.values())
+    episodes = sum(sizes.values())
     raise BuildError(
-        f"{flag_of(name)} {vars(options)[name]}: leaves no episode for {empty} ({episodes} episodes in {len(sizes)} groups); "
-        f"give more rows, or a --test-count below {episodes}."
+        f"--test-count {options.test_count}: leaves no episode for {'train' if held_out else 'test'} ({episodes} episodes in "
+        f"{len(sizes)} groups); give more rows, or a --test-count below {episodes}."
     )
+
+
+def _neither_empty(
+    held_out: frozenset[str], sizes: Mapping[str, int], options: argparse.Namespace
+) -> frozenset[str]:
+    """A small set's groups with at least one on each side; a single group is trained on."""
+    if 0 < len(held_out) < len(sizes):
+        return held_out
+    if len(sizes) == 1:
+        return frozenset()
+    by_hash = sorted(sizes, key=lambda group: (_unit_hash(group, options.seed), group))
+    return frozenset(by_hash[:-1] if held_out else by_hash[:1])
 
 
 def check_leaks(

@@ -98,6 +98,7 @@ class Draft:
     needed: Callable[[], frozenset[int]] | None = None
     tracer: Tracer | None = None  # gives the trace, or None for no trace
     arrival_seconds: tuple[float, ...] = ()  # end of each unit in the recording, or ()
+    ends_chunk: tuple[bool, ...] = ()  # whether a chunk ends behind each unit, whatever its words
     tags: tuple[str, ...] = ()  # labels of the episode
 
 

@@ -220,7 +220,7 @@ def test_the_manifest_says_what_was_built_from_what(toms, out):
     assert found["statistics"] == {
         "trace_share": 1.0,
         "skip_share": 0.0,
-        "chunks": {"mean": 3.0, "max": 3},
+        "chunks": {"mean": 3.0, "max": 3, "one_chunk_share": 0.0},
         "stream_seconds": {"mean": 5.2, "max": 5.2},
         "words_per_minute": 150.0,
         "answer_types": {"number": 20},

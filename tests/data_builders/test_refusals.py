@@ -123,8 +123,8 @@ def test_a_missing_file_is_named(tmp_path, out, capsys):
         (["", " "], ("rows.jsonl", "empty")),
         ([TOM] * 6 + ["{"], ("rows.jsonl:7", "invalid JSON")),
         ([TOM, "[1]"], ("rows.jsonl:2", "a list")),
-        ([TOM, {"question": "Why?"}], ("rows.jsonl:2", "'answer'", "question")),
-        ([{**TOM, "question": ["a"]}], ("rows.jsonl:1", "'question'", "a list")),
+        ([{"question": "Why?"}, TOM], ("rows.jsonl:1", "'answer'", "question")),
+        ([{**TOM, "question": ["a", "b"]}], ("rows.jsonl:1", "'question'", "a list")),
         ([TOM, "[" * 100_000], ("rows.jsonl:2", "invalid JSON")),
         ([{**TOM, "question": ""}], ("rows.jsonl:1", "empty_question")),
         ([{**TOM, "answer": "#### soon"}], ("rows.jsonl:1", "bad_gold", "soon")),
@@ -143,8 +143,8 @@ def test_bytes_that_are_no_text_are_refused(tmp_path, out, capsys):
 
 
 def test_a_missing_column_is_named_with_those_that_exist(tmp_path, out, capsys):
-    path = write_rows(tmp_path / "rows.jsonl", [BOAT, {"ask": "?", "story": "x"}])
-    refused(custom(path, out), capsys, "rows.jsonl:2", "'gold'", "ask, story")
+    path = write_rows(tmp_path / "rows.jsonl", [{"ask": "?", "story": "x"}, BOAT])
+    refused(custom(path, out), capsys, "rows.jsonl:1", "'gold'", "ask, story")
 
 
 def test_strict_makes_a_rejected_row_an_error(tmp_path, out, capsys):

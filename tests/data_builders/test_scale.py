@@ -114,7 +114,7 @@ def test_an_id_that_occurs_twice_is_counted_once(tmp_path):
     assert main([*given, "--out", str(tmp_path / "out")]) == 0
     found = manifest(tmp_path / "out")
     assert found["rejected"]["by_reason"] == {"duplicate_id": 25}
-    assert found["files"]["train.jsonl"]["episodes"] == found["statistics"]["groups"] == 25
+    assert found["files"]["train.jsonl"]["episodes"] == 25
 
 
 def test_json_lists_and_parquet_are_read_in_their_order(tmp_path):
