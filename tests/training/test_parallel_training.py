@@ -12,9 +12,8 @@ from adasr_trl.cli.main import main as adasr
 from adasr_trl.config.sections import LoraSection, RewardConfig
 from adasr_trl.core.errors import UserError
 from adasr_trl.core.protocol import Mode, Phase
-from adasr_trl.evaluation import records
 from adasr_trl.evaluation.records import load_rollouts
-from adasr_trl.evaluation.settings import Setting
+from adasr_trl.evaluation.settings import Setting, recorded_settings
 from adasr_trl.hrpo import HRPOConfig, HRPOTrainer
 from adasr_trl.rewards import build_rewards
 from adasr_trl.training.data import Data, Texts
@@ -310,7 +309,7 @@ def test_sft_hrpo_and_evaluation_run_in_parallel_and_evaluation_compares_layouts
     assert [line["step"] for line in lines if "streaming/tokens" in line] == [1, 2, 3, 4]
     both = ("--eval.layouts", "[interleaved, parallel]", "--eval.temperatures", "[0.0]")
     assert run("eval", "--overwrite", *both, "--eval.modes", "[streaming]") == 0
-    settings = records.recorded_settings(folder)
+    settings = recorded_settings(folder)
     assert [setting.layout for setting in settings] == ["interleaved", "parallel"]
     for setting in settings:
         found = [rollout for rollout, _ in load_rollouts(folder, setting)]
