@@ -22,7 +22,7 @@ from adasr_trl.evaluation.tables import table
 Pairs = Mapping[tuple[Condition, Condition], PairedDifference]
 FEW_PAIRS = 10  # more are shown against the reference alone
 NAMES = ("run", "mode", "decoding")
-SKIPS = (columns.CHOSEN_SKIP_RATE, columns.SKIP_PRECISION, columns.SKIP_RECALL)
+SKIPS = (columns.CHOICE_RATE, columns.SKIP_PRECISION, columns.SKIP_RECALL)
 LAGGING = (columns.LAGGING_WORDS, columns.ADAPTIVE_LAGGING_WORDS)
 SECONDS = (
     *(columns.BACKLOG, columns.FIRST_MEDIAN, columns.FIRST_P95, columns.LATENCY_MEDIAN),

@@ -13,6 +13,7 @@ import itertools
 import json
 import logging
 import sys
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -23,7 +24,7 @@ from adasr_trl.config.eval_section import POOLED, EvalConfig
 from adasr_trl.config.sections import DataConfig, ModelConfig
 from adasr_trl.core.episode import read_episodes
 from adasr_trl.core.files import write_text
-from adasr_trl.evaluation.clocks import PacedClock, clocks_of
+from adasr_trl.evaluation.clocks import clocks_of
 from adasr_trl.evaluation.outcome import Judge
 from adasr_trl.evaluation.page import Findings, markdown_of, pairs_of
 from adasr_trl.evaluation.plan import DATA, TABLE, Suite, plan_suite
@@ -67,7 +68,9 @@ def evaluate(
         return suite.output
     findings = find(suite)
     text = markdown_of(suite, findings)
-    write_text(suite.output / DATA, json.dumps(_plain(suite, findings, digest), indent=1) + "\n")
+    plain = _plain(suite, findings, digest)
+    written = json.dumps(plain, indent=1, default=lambda member: member.value)
+    write_text(suite.output / DATA, written + "\n")
     write_text(suite.output / TABLE, text)
     sys.stdout.write(text + "\n")
     return suite.output
@@ -92,27 +95,22 @@ def find(suite: Suite) -> Findings:
     """Every number, from the records."""
     from adasr_trl.models.loading import load_policy
 
-    config = suite.config
-    first_plans = {run: suite.plans[run, suite.tests[0]] for run in suite.runs}
-    clocks = {run: clocks_of(plan.run, config.named_clocks) for run, plan in first_plans.items()}
+    clocks, resamples = suite.config.named_clocks, suite.config.resamples
+    models = {run: suite.plans[run, suite.tests[0]].model for run in suite.runs}
+    of_runs = {run: clocks_of(Path(model.path or ""), clocks) for run, model in models.items()}
     judges = {
-        run: Judge(tuple(clocks[run].values()), load_policy(plan.model).codec)
-        for run, plan in first_plans.items()
+        run: Judge(tuple(of_runs[run].values()), load_policy(model).codec)
+        for run, model in models.items()
     }
-    tests = [*suite.tests, POOLED] if len(suite.tests) > 1 else [*suite.tests]
-    summaries: dict[str, dict[Condition, Summary]] = {test: {} for test in tests}
-    values: dict[str, dict[Condition, QuestionValues]] = {test: {} for test in tests}
+    summaries: dict[str, dict[Condition, Summary]] = defaultdict(dict)
+    values: dict[str, dict[Condition, QuestionValues]] = defaultdict(dict)
     for condition in suite.conditions:
         logger.info("reading the records of %s", condition.label)
         for test, samples in _outcomes(suite, condition, judges[condition.run]).items():
-            summaries[test][condition] = summarise_samples(
-                samples, tuple(config.named_clocks), config.resamples
-            )
+            summaries[test][condition] = summarise_samples(samples, tuple(clocks), resamples)
             values[test][condition] = values_by_question(samples)
-    pairs = {
-        test: pairs_of(by_condition, config.resamples) for test, by_condition in values.items()
-    }
-    return Findings(summaries, pairs, clocks)
+    pairs = {test: pairs_of(of_test, resamples) for test, of_test in values.items()}
+    return Findings(summaries, pairs, of_runs)
 
 
 def _outcomes(suite: Suite, condition: Condition, judge: Judge) -> dict[str, Runs]:
@@ -155,7 +153,7 @@ def _plain(suite: Suite, findings: Findings, digest: str) -> dict[str, object]:
             test: str(suite.plans[suite.runs[0], test].questions.path) for test in suite.tests
         },
         "clocks": {
-            run: {name: _plain_clock(clock) for name, clock in clocks.items()}
+            run: {name: asdict(paced.clock) | asdict(paced.pace) for name, paced in clocks.items()}
             for run, clocks in findings.clocks.items()
         },
         "rows": [
@@ -180,15 +178,8 @@ def _plain(suite: Suite, findings: Findings, digest: str) -> dict[str, object]:
 
 
 def _plain_condition(condition: Condition) -> dict[str, object]:
-    setting = condition.setting
+    setting = asdict(condition.setting)
     return {
         "run": condition.run,
-        "mode": setting.mode.value,
-        "layout": setting.layout,
-        "temperature": setting.temperature,
+        **{key: setting[key] for key in ("mode", "layout", "temperature")},
     }
-
-
-def _plain_clock(clock: PacedClock) -> dict[str, object]:
-    pace = asdict(clock.pace) | {"times": clock.pace.times.value}
-    return {**asdict(clock.clock), **pace}

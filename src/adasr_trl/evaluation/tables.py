@@ -81,9 +81,7 @@ DEEP_TOKENS = Column[Summary]("deep tokens", lambda s: s.deep_tokens, ".1f")
 TOTAL_TOKENS = Column[Summary]("total tokens", lambda s: s.total_tokens, ".1f")
 TOKENS = (STREAMING_TOKENS, DEEP_TOKENS, TOTAL_TOKENS)
 SKIP_RATE = Column[Summary]("skip rate", lambda s: s.skip_rate or 0.0, ".2f")
-CHOSEN_SKIP_RATE = Column[Summary](
-    "skip rate", lambda s: s.skip_rate, ".2f"
-)  # "-" without a choice
+CHOICE_RATE = Column[Summary]("skip rate", lambda s: s.skip_rate, ".2f")  # "-" without a choice
 SKIP_PRECISION = Column[Summary]("skip precision", lambda s: s.skip_precision, ".2f")
 SKIP_RECALL = Column[Summary]("skip recall", lambda s: s.skip_recall, ".2f")
 ANSWERED = Column[Summary]("answered", lambda s: s.answered, ".3f")
