@@ -342,7 +342,7 @@ def test_records_that_are_there_are_never_overwritten_unasked(root, capsys):
     save(root, tests=None)
     assert run(root) == 0
     assert run(root) == 2
-    assert "holds this run already; --resume" in capsys.readouterr().err
+    assert "holds this run; --resume" in capsys.readouterr().err
     assert run(root, "--resume", "--eval.seed", "1") == 2
     assert "eval.seed differs" in capsys.readouterr().err
     assert directory.is_complete(root / "one" / "eval")
