@@ -37,7 +37,6 @@ from adasr_trl.training.data_order import EpochSeeded
 class HRPOTrainer(StreamingAttentionTrainer):
     """See the module; arguments not named here are GRPOTrainer's."""
 
-    generation_batch: GenerationBatch  # the one at hand
     protocol: StreamingConfig  # saved with the model
 
     def __init__(
@@ -93,7 +92,7 @@ class HRPOTrainer(StreamingAttentionTrainer):
     def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
         pool = self._episodes[self._mode]
         batch = self._generate_batch([pool[row["episode"]] for row in inputs])
-        self.generation_batch = batch
+        self.generation_batch = batch  # for the reward functions, and for callbacks
         rollouts = [scored.rollout for scored in batch.rollouts]
         settings, rows = self._settings(), self._local_rows(len(rollouts))
         visibility_BT = trl_batch.padded_visibility(rollouts, self._layout, self.accelerator.device)
