@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from adasr_trl.cli.doctor_checks import (
-    RolloutShares,
-    TraceShares,
     Work,
     hours,
     rollout_faults,
@@ -18,33 +14,33 @@ from adasr_trl.cli.doctor_checks import (
 from adasr_trl.cli.main import main as adasr
 from support import workspace
 
-HEALTHY = RolloutShares(
-    rollouts=32, groups=4, formatted=0.9, capped=0.0, answered=0.8, clipped=0.1, accuracy=0.5, parsed=1.0,
-    signal=0.75, all_right=0.25, read_tokens=100, streaming_tokens=30, deep_tokens=10,
-)  # fmt: skip
+HEALTHY = {
+    "streaming/capped": 0.0, "streaming/malformed": 0.1, "ending/answered": 0.8, "ending/out_of_tokens": 0.1, "accuracy": 0.5,
+    "answers/parsed": 1.0, "groups/no_signal": 0.25, "groups/all_right": 0.25,
+}  # fmt: skip
 
 
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"formatted": 0.0}, "adasr sft first"),
-        ({"clipped": 1.0}, "max_deep_tokens"),
-        ({"parsed": 0.0}, "answer_type"),
-        ({"signal": 0.0, "accuracy": 0.0}, "0% of the answers are right"),
-        ({"signal": 0.0, "all_right": 1.0}, "nothing to learn"),
+        ({"streaming/malformed": 1.0}, "adasr sft first"),
+        ({"ending/out_of_tokens": 1.0}, "max_deep_tokens"),
+        ({"answers/parsed": 0.0}, "answer_type"),
+        ({"groups/no_signal": 1.0, "accuracy": 0.0}, "0% of the answers are right"),
+        ({"groups/no_signal": 1.0, "groups/all_right": 1.0}, "nothing to learn"),
     ],
 )
 def test_each_way_not_to_learn_is_named_with_what_to_change(changes, said):
     assert rollout_faults(HEALTHY) == []
-    (fault,) = rollout_faults(replace(HEALTHY, **changes))
+    (fault,) = rollout_faults(HEALTHY | changes)
     assert said in fault
 
 
 def test_traces_that_the_caps_would_cut_are_refused():
-    traces = TraceShares(10, 0.1, 0.1, read_tokens=50, streaming_tokens=20, deep_tokens=9)
+    traces = {"streaming/capped": 0.1, "deep/capped": 0.1}
     assert trace_faults(traces) == []
-    assert "max_thought_tokens" in trace_faults(replace(traces, capped=0.6))[0]
-    assert "max_deep_tokens" in trace_faults(replace(traces, clipped=0.6))[0]
+    assert "max_thought_tokens" in trace_faults(traces | {"streaming/capped": 0.6})[0]
+    assert "max_deep_tokens" in trace_faults(traces | {"deep/capped": 0.6})[0]
 
 
 def test_hours_are_steps_times_the_measured_time_of_a_step():

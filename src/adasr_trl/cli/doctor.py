@@ -14,16 +14,20 @@ import math
 import resource
 import sys
 import time
+from collections import Counter
 from collections.abc import Sequence
+from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from adasr_trl.cli import doctor_checks as checks
 from adasr_trl.cli.arguments import add_config
-from adasr_trl.cli.doctor_checks import RolloutShares, TraceShares, Work
+from adasr_trl.cli.doctor_checks import Work
 from adasr_trl.cli.prepare import Prepared, prepare
 from adasr_trl.config.loading import load_config
 
 if TYPE_CHECKING:
+    from adasr_trl.config.sections import StreamingConfig
+    from adasr_trl.core.clock import Clock
     from adasr_trl.hrpo.group_filter import GenerationBatch
     from adasr_trl.layouts import Encoded
 
@@ -63,12 +67,13 @@ def _examine_rollouts(prepared: Prepared) -> tuple[list[str], list[str]]:
     from adasr_trl.engines import CacheBudget
 
     args, data, streaming = prepared.args, prepared.texts.data, prepared.streaming
+    episodes = len(data.train) + len(data.held_out)
     model = _load_model(prepared)
     budget = CacheBudget(streaming.decode_batch)
     started = time.monotonic()
     batch = _generate(prepared, model, budget)
     seconds = time.monotonic() - started
-    shares = rollout_shares(batch)
+    shares = rollout_shares(batch, streaming.clock)
     rows = [list(scored.rollout.token_ids) for scored in batch.rollouts]
     batches = args.gradient_accumulation_steps / (args.steps_per_generation * args.num_iterations)
     rollout = Work("rollout", seconds / len(rows), batches * args.generation_batch_size)
@@ -76,7 +81,7 @@ def _examine_rollouts(prepared: Prepared) -> tuple[list[str], list[str]]:
     measured = min(streaming.decode_batch, len(rows))
     lines = [
         _marker_line(prepared),
-        *checks.rollout_lines(shares, len(data.train) + len(data.held_out)),
+        *checks.rollout_lines(shares, len(rows), len(rows) // args.num_generations, episodes),
         checks.time_line(
             _steps(args, len(data.train) * args.num_generations),
             [rollout, _micro_batch(model, rows, args)],
@@ -91,15 +96,15 @@ def _examine_traces(prepared: Prepared) -> tuple[list[str], list[str]]:
     from adasr_trl.core.protocol import Mode
 
     args, texts, streaming = prepared.args, prepared.texts, prepared.streaming
-    train, held_out = texts.data.train, texts.data.held_out
+    train = texts.data.train
     model = _load_model(prepared)
     episodes = train[:: max(1, len(train) // TRACES)]
     encoded = [texts.layout.encode(episode, Mode(args.mode)) for episode in episodes]
-    shares = trace_shares(encoded, streaming.max_thought_tokens, streaming.max_deep_tokens)
+    shares = trace_shares(encoded, streaming)
     micro_batch = _micro_batch(model, [list(one.token_ids) for one in encoded], args)
     lines = [
         _marker_line(prepared),
-        *checks.trace_lines(shares, len(train) + len(held_out)),
+        *checks.trace_lines(shares, len(encoded), len(train) + len(texts.data.held_out)),
         checks.time_line(_steps(args, len(train)), [micro_batch]),
         _memory_line(model, 0.0),
     ]
@@ -141,59 +146,39 @@ def _generate(prepared: Prepared, model: Any, budget: Any) -> GenerationBatch:
     return sampler.generate_batch(repeated, context, Accelerator(cpu=args.use_cpu))
 
 
-def rollout_shares(batch: GenerationBatch) -> RolloutShares:
-    """Shares and mean tokens of a generation batch."""
+def rollout_shares(batch: GenerationBatch, clock: Clock) -> dict[str, float]:
+    """The training's metrics of a generation batch, the share of parsed answers, and the tokens read."""
     from adasr_trl.core.answers import extract
     from adasr_trl.core.protocol import Ending, Phase
+    from adasr_trl.hrpo.metrics import group_metrics, rollout_metrics
 
-    rollouts = [scored.rollout for scored in batch.rollouts]
-    endings = [ending for rollout in rollouts for ending in rollout.thought_endings]
+    means = rollout_metrics(batch.rollouts, clock).items()
     answered = [scored for scored in batch.rollouts if scored.rollout.ending is Ending.ANSWERED]
-    parsed = [extract(s.rollout.answer or "", s.episode.answer_type) for s in answered]
-    formatted = sum(ending in (Ending.THOUGHT, Ending.SKIP) for ending in endings)
-    clipped = sum(rollout.ending is Ending.OUT_OF_TOKENS for rollout in rollouts)
-
-    def mean_tokens(phase: Phase) -> float:
-        return _share(sum(rollout.tokens_in(phase) for rollout in rollouts), len(rollouts))
-
-    return RolloutShares(
-        rollouts=len(rollouts),
-        groups=len(batch.first.all_right_N),
-        formatted=_share(formatted, len(endings)) if endings else 1.0,
-        capped=_share(endings.count(Ending.OUT_OF_TOKENS), len(endings)),
-        answered=_share(len(answered), len(rollouts)),
-        clipped=_share(clipped, len(rollouts)),
-        accuracy=_share(sum(scored.right for scored in batch.rollouts), len(rollouts)),
-        parsed=_share(sum(value is not None for value in parsed), len(answered)),
-        signal=1.0 - batch.first.no_signal.float().mean().item(),
-        all_right=batch.first.all_right_N.float().mean().item(),
-        read_tokens=mean_tokens(Phase.READ),
-        streaming_tokens=mean_tokens(Phase.STREAM),
-        deep_tokens=mean_tokens(Phase.DEEP),
-    )
+    parsed = [extract(s.rollout.answer or "", s.episode.answer_type) is not None for s in answered]
+    return {
+        **{name: total / count for name, (total, count) in means if count},
+        **group_metrics(batch),
+        "answers/parsed": _share(parsed),
+        "read/tokens": fmean(scored.rollout.tokens_in(Phase.READ) for scored in batch.rollouts),
+    }
 
 
-def trace_shares(encoded: Sequence[Encoded], thought_cap: int, deep_cap: int) -> TraceShares:
-    """Shares over the caps (in tokens) and mean tokens of teacher's traces."""
+def trace_shares(encoded: Sequence[Encoded], streaming: StreamingConfig) -> dict[str, float]:
+    """Shares beyond the caps, and mean tokens, of teacher's traces; named as the metrics of rollouts."""
     from adasr_trl.core.protocol import Phase
 
     thoughts: list[int] = []
     for trajectory in encoded:
         pairs = zip(trajectory.chunk_of_token, trajectory.phases, strict=True)
-        chunks = [chunk for chunk, phase in pairs if phase is Phase.STREAM]
-        thoughts += [chunks.count(chunk) for chunk in set(chunks)]
-    read, deep = (
-        [trajectory.phases.count(phase) for trajectory in encoded]
-        for phase in (Phase.READ, Phase.DEEP)
-    )
-    return TraceShares(
-        episodes=len(encoded),
-        capped=_share(sum(tokens > thought_cap for tokens in thoughts), len(thoughts)),
-        clipped=_share(sum(tokens > deep_cap for tokens in deep), len(encoded)),
-        read_tokens=_share(sum(read), len(encoded)),
-        streaming_tokens=_share(sum(thoughts), len(encoded)),
-        deep_tokens=_share(sum(deep), len(encoded)),
-    )
+        thoughts += Counter(chunk for chunk, phase in pairs if phase is Phase.STREAM).values()
+    deep = [trajectory.phases.count(Phase.DEEP) for trajectory in encoded]
+    return {
+        "streaming/capped": _share([tokens > streaming.max_thought_tokens for tokens in thoughts]),
+        "deep/capped": _share([tokens > streaming.max_deep_tokens for tokens in deep]),
+        "read/tokens": fmean(trajectory.phases.count(Phase.READ) for trajectory in encoded),
+        "streaming/tokens": sum(thoughts) / len(encoded),
+        "deep/tokens": fmean(deep),
+    }
 
 
 def _micro_batch(model: Any, rows: Sequence[list[int]], args: Any) -> Work:
@@ -254,5 +239,5 @@ def _marker_line(prepared: Prepared) -> str:
     return f"markers, in tokens of this tokenizer: {costs} (paid at every chunk; 1 is cheapest)"
 
 
-def _share(part: float, whole: int) -> float:
-    return part / whole if whole else 0.0
+def _share(flags: Sequence[bool]) -> float:
+    return sum(flags) / len(flags) if flags else 0.0

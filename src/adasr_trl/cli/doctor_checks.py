@@ -1,14 +1,15 @@
 """Verdicts and messages of ``adasr doctor``, from numbers alone.
 
-    >>> rollout_faults(RolloutShares(rollouts=32, formatted=0.0, ...))
+    >>> rollout_faults({"streaming/malformed": 1.0, ...})
     ['only 0% of the thoughts follow the format: ...']
 
-Pure functions; ``doctor`` measures. The bounds are our choice.
+``shares`` are means over a few rollouts or traces, named as in ``metrics.jsonl``; ``doctor`` measures them. The bounds are
+our choice.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 
@@ -16,37 +17,7 @@ PACKAGE = "adasr-trl"
 MAX_CLIPPED = 0.95  # shares beyond which nothing is left to learn from, or to be taught
 MAX_CAPPED = 0.5
 MIN_FORMATTED = 0.05  # a random model gets a few by chance
-
-
-@dataclass(frozen=True)
-class RolloutShares:
-    """A few rollouts of an RL run: counts, shares, and mean tokens of a rollout."""
-
-    rollouts: int
-    groups: int
-    formatted: float  # thoughts that end in their marker or as a skip
-    capped: float  # thoughts cut off at max_thought_tokens
-    answered: float  # rollouts that end with an answer
-    clipped: float  # rollouts out of tokens
-    accuracy: float  # rollouts with the right answer
-    parsed: float  # answers that can be compared with the gold one
-    signal: float  # groups with a learning signal
-    all_right: float  # groups without a wrong answer
-    read_tokens: float
-    streaming_tokens: float
-    deep_tokens: float
-
-
-@dataclass(frozen=True)
-class TraceShares:
-    """Teacher's traces of an SFT run: their number, shares, and mean tokens of a trace."""
-
-    episodes: int
-    capped: float  # thoughts beyond max_thought_tokens
-    clipped: float  # deep parts beyond max_deep_tokens
-    read_tokens: float
-    streaming_tokens: float
-    deep_tokens: float
+Shares = Mapping[str, float]
 
 
 @dataclass(frozen=True)
@@ -63,73 +34,83 @@ def hours(steps: int, works: Sequence[Work]) -> float:
     return steps * sum(work.seconds * work.per_step for work in works) / 3600
 
 
-def rollout_faults(shares: RolloutShares) -> list[str]:
+def formatted(shares: Shares) -> float:
+    """Share of thoughts that end in their marker or as a skip; 1 without thoughts."""
+    return 1.0 - shares.get("streaming/capped", 0.0) - shares.get("streaming/malformed", 0.0)
+
+
+def rollout_faults(shares: Shares) -> list[str]:
     """Reasons why an RL run cannot learn, each with its remedy."""
     faults = []
-    if shares.formatted < MIN_FORMATTED:
+    if formatted(shares) < MIN_FORMATTED:
         faults.append(
-            f"only {shares.formatted:.0%} of the thoughts follow the format: train with adasr sft first (or longer), "
+            f"only {formatted(shares):.0%} of the thoughts follow the format: train with adasr sft first (or longer), "
             f"and give this run the same streaming.markers and instruction"
         )
-    if shares.clipped >= MAX_CLIPPED:
+    if shares["ending/out_of_tokens"] >= MAX_CLIPPED:
         faults.append(
-            f"{shares.clipped:.0%} of the rollouts ran out of tokens before their answer, and those earn nothing: raise "
-            f"streaming.max_deep_tokens, or train longer with adasr sft"
+            f"{shares['ending/out_of_tokens']:.0%} of the rollouts ran out of tokens before their answer, and those earn "
+            f"nothing: raise streaming.max_deep_tokens, or train longer with adasr sft"
         )
-    if shares.answered > 0.0 and shares.parsed == 0.0:
+    if shares["ending/answered"] > 0.0 and shares["answers/parsed"] == 0.0:
         faults.append(
             "no answer could be parsed, so every one counts as wrong: check answer_type in the data, and the text behind "
             "reasoning_end in the traces of adasr sft"
         )
-    if shares.signal == 0.0 and shares.all_right == 1.0:
+    if shares["groups/no_signal"] == 1.0 and shares["groups/all_right"] == 1.0:
         faults.append(
             "every answer is right and nothing else varies, so there is nothing to learn: use harder episodes, or rewards "
             "of length"
         )
-    elif shares.signal == 0.0:
+    elif shares["groups/no_signal"] == 1.0:
         faults.append(
-            f"no group has a learning signal ({shares.accuracy:.0%} of the answers are right): train longer with adasr sft, "
-            f"use easier episodes, or raise num_generations or temperature, so that groups have right and wrong answers"
+            f"no group has a learning signal ({shares['accuracy']:.0%} of the answers are right): train longer with adasr "
+            f"sft, use easier episodes, or raise num_generations or temperature, so that groups have right and wrong answers"
         )
     return faults
 
 
-def trace_faults(shares: TraceShares) -> list[str]:
+def trace_faults(shares: Shares) -> list[str]:
     """Reasons why the caps forbid to learn the traces, each with its remedy."""
     faults = []
-    if shares.capped > MAX_CAPPED:
+    if shares["streaming/capped"] > MAX_CAPPED:
         faults.append(
-            f"{shares.capped:.0%} of the traces' thoughts are longer than streaming.max_thought_tokens and would be cut off "
-            f"in every rollout: raise it, or choose markers of fewer tokens"
+            f"{shares['streaming/capped']:.0%} of the traces' thoughts are longer than streaming.max_thought_tokens and "
+            f"would be cut off in every rollout: raise it, or choose markers of fewer tokens"
         )
-    if shares.clipped > MAX_CAPPED:
+    if shares["deep/capped"] > MAX_CAPPED:
         faults.append(
-            f"{shares.clipped:.0%} of the traces' deep parts are longer than streaming.max_deep_tokens: raise it"
+            f"{shares['deep/capped']:.0%} of the traces' deep parts are longer than streaming.max_deep_tokens: raise it"
         )
     return faults
 
 
-def rollout_lines(shares: RolloutShares, episodes: int) -> list[str]:
+def rollout_lines(shares: Shares, rollouts: int, groups: int, episodes: int) -> list[str]:
     """The rollouts in words; the gold answers of all ``episodes`` were parsed before."""
     return [
-        f"rollouts: {shares.rollouts} in {shares.groups} groups; {shares.accuracy:.0%} right, {shares.answered:.0%} "
-        f"answered, {shares.clipped:.0%} clipped (out of tokens)",
-        f"format: {shares.formatted:.0%} of the thoughts end in their marker or a skip, {shares.capped:.0%} ran into the cap",
-        f"signal: {shares.signal:.0%} of the groups have one, {shares.all_right:.0%} are all right",
-        f"answers: {shares.parsed:.0%} of the model's can be parsed; all {episodes} gold answers can",
-        f"tokens: mean rollout {shares.read_tokens:.0f} read, {shares.streaming_tokens:.0f} of thoughts, "
-        f"{shares.deep_tokens:.0f} of the deep part",
+        f"rollouts: {rollouts} in {groups} groups; {shares['accuracy']:.0%} right, {shares['ending/answered']:.0%} answered, "
+        f"{shares['ending/out_of_tokens']:.0%} clipped (out of tokens)",
+        f"format: {formatted(shares):.0%} of the thoughts end in their marker or a skip, "
+        f"{shares.get('streaming/capped', 0.0):.0%} ran into the cap",
+        f"signal: {1.0 - shares['groups/no_signal']:.0%} of the groups have one, {shares['groups/all_right']:.0%} are all right",
+        f"answers: {shares['answers/parsed']:.0%} of the model's can be parsed; all {episodes} gold answers can",
+        f"tokens: mean rollout {_tokens(shares)}",
     ]
 
 
-def trace_lines(shares: TraceShares, episodes: int) -> list[str]:
+def trace_lines(shares: Shares, traces: int, episodes: int) -> list[str]:
     """The traces in words; the gold answers of all ``episodes`` were parsed before."""
     return [
-        f"traces: {shares.episodes} examined; mean trace {shares.read_tokens:.0f} tokens of input, "
-        f"{shares.streaming_tokens:.0f} of thoughts, {shares.deep_tokens:.0f} of the deep part; all {episodes} gold "
-        f"answers can be parsed",
-        f"over the caps: {shares.capped:.1%} of the thoughts, {shares.clipped:.1%} of the deep parts",
+        f"traces: {traces} examined; mean trace {_tokens(shares)}; all {episodes} gold answers can be parsed",
+        f"over the caps: {shares['streaming/capped']:.1%} of the thoughts, {shares['deep/capped']:.1%} of the deep parts",
     ]
+
+
+def _tokens(shares: Shares) -> str:
+    return (
+        f"{shares['read/tokens']:.0f} of input, {shares['streaming/tokens']:.0f} of thoughts, "
+        f"{shares['deep/tokens']:.0f} of the deep part"
+    )
 
 
 def time_line(steps: int, works: Sequence[Work]) -> str:
