@@ -45,17 +45,11 @@ class DataUsed:
 
 @dataclass(frozen=True)
 class Provenance:
-    """Origin of a run.
+    """Origin of a run."""
 
-    Attributes:
-        command: Arguments of ``adasr``.
-        versions: Package to version, of this package and those below it.
-        data: Training data, that of the continued run included.
-    """
-
-    command: tuple[str, ...]
-    versions: Mapping[str, str]
-    data: tuple[DataUsed, ...]
+    command: tuple[str, ...]  # arguments of ``adasr``
+    versions: Mapping[str, str]  # package to version, of this package and those below it
+    data: tuple[DataUsed, ...]  # training data, that of the continued run included
 
 
 def save_provenance(
@@ -108,8 +102,8 @@ def may_be_shared(licence: str) -> bool:
 
 
 def _versions() -> dict[str, str]:
-    found = {}
+    versions = {}
     for package in _PACKAGES:
         with suppress(metadata.PackageNotFoundError):
-            found[package] = metadata.version(package)
-    return found
+            versions[package] = metadata.version(package)
+    return versions

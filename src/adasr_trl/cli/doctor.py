@@ -101,7 +101,7 @@ def _examine_traces(prepared: Prepared) -> tuple[list[str], list[str]]:
     episodes = train[:: max(1, len(train) // TRACES)]
     encoded = [texts.layout.encode(episode, Mode(args.mode)) for episode in episodes]
     shares = trace_shares(encoded, streaming)
-    micro_batch = _micro_batch(model, [list(one.token_ids) for one in encoded], args)
+    micro_batch = _micro_batch(model, [list(trajectory.token_ids) for trajectory in encoded], args)
     lines = [
         _marker_line(prepared),
         *checks.trace_lines(shares, len(encoded), len(train) + len(texts.data.held_out)),

@@ -136,7 +136,7 @@ def versions(requirements: Sequence[str]) -> list[tuple[str, str, bool]]:
     """Each installed requirement as (name with its range, version, whether it lies within the range)."""
     from packaging.requirements import Requirement
 
-    found = []
+    rows = []
     for text in requirements:
         wanted = Requirement(text)
         try:
@@ -144,8 +144,8 @@ def versions(requirements: Sequence[str]) -> list[tuple[str, str, bool]]:
         except metadata.PackageNotFoundError:
             continue  # of an extra that is not installed
         inside = wanted.specifier.contains(version, prereleases=True)
-        found.append((f"{wanted.name}{wanted.specifier}", version, inside))
-    return found
+        rows.append((f"{wanted.name}{wanted.specifier}", version, inside))
+    return rows
 
 
 def own_requirements() -> list[str]:

@@ -86,7 +86,7 @@ def _section(name: str, expected: Any) -> Iterator[Key]:
     if not kinds:
         return
     kind = kinds[0]
-    hints, summaries = get_type_hints(kind), _attributes(kind)
+    hints, summaries = get_type_hints(kind), _summaries(kind)
     for field in dataclasses.fields(kind):
         hint = hints[field.name]
         nested = [part for part in (hint, *get_args(hint)) if dataclasses.is_dataclass(part)]
@@ -101,12 +101,14 @@ def _section(name: str, expected: Any) -> Iterator[Key]:
         )
 
 
-def _attributes(kind: object) -> dict[str, str]:
-    """The first sentence on each attribute of a class, from its docstring."""
-    text = inspect.getdoc(kind) or ""
-    _, _, listed = text.partition("Attributes:\n")
+def _summaries(kind: Any) -> dict[str, str]:
+    """The first sentence on each field of a class: of its docstring, or the comment behind or above the field."""
+    _, _, listed = (inspect.getdoc(kind) or "").partition("Attributes:\n")
     entries = re.findall(r"^    (\w+): (.*(?:\n        .*)*)", listed, re.MULTILINE)
-    return {name: _sentence(" ".join(words.split())) for name, words in entries}
+    field = r"((?:^    # .*\n)*)^    (\w+): .*?(?:  # (.*))?$"
+    for above, name, behind in re.findall(field, inspect.getsource(kind), re.MULTILINE):
+        entries.append((name, behind[:1].upper() + behind[1:] or above.replace("# ", "")))
+    return {name: _sentence(words) for name, words in entries if words}
 
 
 def _arguments(command: str) -> Iterator[Key]:

@@ -50,17 +50,11 @@ RL_SECTIONS: Mapping[str, Any] = {
 
 @dataclass
 class Prepared:
-    """A run whose configuration was checked.
+    """A run whose configuration was checked."""
 
-    Attributes:
-        command: sft, grpo or hrpo.
-        loaded: The configuration.
-        rewards: Rewards of RL; none for SFT.
-    """
-
-    command: str
-    loaded: LoadedConfig
-    rewards: tuple[Reward, ...]
+    command: str  # sft, grpo or hrpo
+    loaded: LoadedConfig  # the configuration
+    rewards: tuple[Reward, ...]  # rewards of RL; none for SFT
 
     @property
     def streaming(self) -> StreamingConfig:

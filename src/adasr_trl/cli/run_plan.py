@@ -41,21 +41,13 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class RunPlan:
-    """A run that may start.
+    """A run that may start."""
 
-    Attributes:
-        run: Its directory.
-        identity: Command, resolved configuration and digests of the inputs.
-        base: Path of the model that it starts from, or None.
-        existing: Treatment of a directory that holds something.
-        complete: Whether the run has finished already.
-    """
-
-    run: Path
-    identity: Mapping[str, object]
-    base: str | None
-    existing: directory.Existing
-    complete: bool
+    run: Path  # its directory
+    identity: Mapping[str, object]  # command, resolved configuration and digests of the inputs
+    base: str | None  # path of the model that it starts from, or None
+    existing: directory.Existing  # treatment of a directory that holds something
+    complete: bool  # whether the run has finished already
 
     def take(self, command: Sequence[str], *episodes: Sequence[Episode]) -> None:
         """Take the directory and write configuration and provenance; one process does it for all.

@@ -26,30 +26,21 @@ _NAME = re.compile(r"[\w-]+")
 
 @dataclass(frozen=True)
 class ClockSection:
-    """A clock for records; rates that are left out are those of the run's own ``streaming.json``.
+    """A clock for records; rates that are left out are those of the run's own ``streaming.json``."""
 
-    Attributes:
-        words_per_minute: Speed of the input.
-        arrivals: Arrival times of the episode (recorded), by the speed above (words), or recorded ones where the episode
-            has them (auto).
-        jitter: Unevenness of the gaps between chunks: standard deviation of the logarithm of a factor of mean 1.
-        burst: Number of chunks that arrive together, with the last of them.
-        seed: Seed of the jitter, the same for a question in every run.
-        device: Rates as given here, or measured with each run's model on this machine.
-        seconds_per_token: Decode time of one token.
-        prefill_seconds_per_token: Prefill time of one token.
-        seconds_per_read: Fixed time of reading a chunk.
-    """
-
-    words_per_minute: float | None = None
+    words_per_minute: float | None = None  # speed of the input
+    # Arrival times of the episode (recorded), by the speed above (words), or recorded ones where the episode has them
+    # (auto).
     arrivals: Literal["auto", "recorded", "words"] = "auto"
+    # Unevenness of the gaps between chunks: standard deviation of the logarithm of a factor of mean 1.
     jitter: float = 0.0
-    burst: int = 1
-    seed: int = 0
+    burst: int = 1  # number of chunks that arrive together, with the last of them
+    seed: int = 0  # seed of the jitter, the same for a question in every run
+    # Rates as given here, or measured with each run's model on this machine.
     device: Literal["given", "measured"] = "given"
-    seconds_per_token: float | None = None
-    prefill_seconds_per_token: float | None = None
-    seconds_per_read: float | None = None
+    seconds_per_token: float | None = None  # decode time of one token
+    prefill_seconds_per_token: float | None = None  # prefill time of one token
+    seconds_per_read: float | None = None  # fixed time of reading a chunk
 
     def __post_init__(self) -> None:
         """Refuse impossible rates, and rates both given and measured."""
@@ -72,39 +63,26 @@ class ClockSection:
 
 @dataclass(frozen=True)
 class EvalConfig:
-    """Evaluation of models on unseen episodes.
+    """Evaluation of models on unseen episodes."""
 
-    Attributes:
-        modes: Modes (``core.protocol.Mode``).
-        temperatures: Temperatures; 0 is greedy.
-        layouts: Layouts to compare, in place of the trained one.
-        seed: Seed for sampled decoding.
-        samples: Rollouts of each question in sampled decoding.
-        max_questions: Cap on the questions of each set, the first ones, or None.
-        name: Name of the questions in ``data.test``, where a run is measured on several sets; "" for its main set.
-        runs: Several runs in place of ``model.path``: name to directory.
-        run_modes: Modes of some of the runs, in place of ``modes``.
-        tests: Further sets of questions: name to file.
-        clocks: Name to clock; the run's own where none is named.
-        reference: Reference run where not all pairs are shown; the first by default.
-        output_dir: Folder of the table; required for several runs, else that of the records.
-        resamples: Resamples of every bootstrap interval.
-    """
-
-    modes: tuple[ModeName, ...] = ("streaming",)
-    temperatures: tuple[float, ...] = (0.0, 1.0)
-    layouts: tuple[LayoutName, ...] = ()
-    seed: int = 0
-    samples: int = 1
-    max_questions: int | None = None
+    modes: tuple[ModeName, ...] = ("streaming",)  # modes (``core.protocol.Mode``)
+    temperatures: tuple[float, ...] = (0.0, 1.0)  # temperatures; 0 is greedy
+    layouts: tuple[LayoutName, ...] = ()  # layouts to compare, in place of the trained one
+    seed: int = 0  # seed for sampled decoding
+    samples: int = 1  # rollouts of each question in sampled decoding
+    max_questions: int | None = None  # cap on the questions of each set, the first ones, or None
+    # Name of the questions in ``data.test``, where a run is measured on several sets; "" for its main set.
     name: str = ""
+    # Several runs in place of ``model.path``: name to directory.
     runs: dict[str, str] = field(default_factory=dict)
+    # Modes of some of the runs, in place of ``modes``.
     run_modes: dict[str, tuple[ModeName, ...]] = field(default_factory=dict)
-    tests: dict[str, str] = field(default_factory=dict)
+    tests: dict[str, str] = field(default_factory=dict)  # further sets of questions: name to file
+    # Name to clock; the run's own where none is named.
     clocks: dict[str, ClockSection] = field(default_factory=dict)
-    reference: str = ""
-    output_dir: str = ""
-    resamples: int = 2000
+    reference: str = ""  # reference run where not all pairs are shown; the first by default
+    output_dir: str = ""  # folder of the table; required for several runs, else that of the records
+    resamples: int = 2000  # resamples of every bootstrap interval
 
     def __post_init__(self) -> None:
         """Refuse an evaluation of nothing, and names that collide or cannot be a folder's."""

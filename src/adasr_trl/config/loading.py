@@ -37,17 +37,11 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class LoadedConfig:
-    """A configuration: sections as dataclasses, other keys as they are for TRL.
+    """A configuration: sections as dataclasses, other keys as they are for TRL."""
 
-    Attributes:
-        path: The file as it was named.
-        root: Every key with its place, the command line's in place of the file's.
-        sections: Section name to its dataclass, a tuple of them, or None.
-    """
-
-    path: str
-    root: Entry
-    sections: Mapping[str, Any]
+    path: str  # the file as it was named
+    root: Entry  # every key with its place, the command line's in place of the file's
+    sections: Mapping[str, Any]  # section name to its dataclass, a tuple of them, or None
 
     def section(self, name: str) -> Any:
         """The section ``name``; None where it may be absent and is."""

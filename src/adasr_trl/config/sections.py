@@ -35,38 +35,28 @@ def refuse_not_positive(section: str, **values: float | None) -> None:
 
 @dataclass(frozen=True)
 class StreamingConfig:
-    """The protocol of SFT, RL, evaluation and live use; saved with the model as ``streaming.json``.
+    """The protocol of SFT, RL, evaluation and live use; saved with the model as ``streaming.json``."""
 
-    Attributes:
-        layout: One causal sequence (interleaved), or source and target streams with streaming attention (parallel).
-        boundary: Parallel only: source visible to the token that ends a thought, up to the next chunk, which is read
-            when that token is fed (fed), or as its thought (written).
-        markers: String of each role.
-        clock: Rates of arrival, reading and writing.
-        max_prompt_tokens: Cap on all given tokens: question, chunks and forced ones.
-        max_thought_tokens: Cap on one thought, its end marker included.
-        max_deep_tokens: Cap on the deep part, its answer and end of sequence included.
-        on_malformed: Whether reading goes on after a malformed thought.
-        read_block: Cap on input tokens of one step over all requests, so that a long chunk delays nobody for long.
-        decode_batch: Cap on rollouts decoded together.
-        max_cache_gib: Cap on their KV cache; beyond it fewer are decoded together.
-        instruction: Text before the question in the prompt (our choice).
-        thinking: ``enable_thinking`` of the chat template (Qwen3's); None where the template has no such switch, or
-            for its own default.
-    """
-
+    # One causal sequence (interleaved), or source and target streams with streaming attention (parallel).
     layout: LayoutName = "interleaved"
+    # Parallel only: source visible to the token that ends a thought, up to the next chunk, which is read when that
+    # token is fed (fed), or as its thought (written).
     boundary: Literal["fed", "written"] = "fed"
-    markers: Markers = field(default_factory=Markers)
-    clock: Clock = field(default_factory=Clock)
-    max_prompt_tokens: int = 8192
-    max_thought_tokens: int = 48
-    max_deep_tokens: int = 256
+    markers: Markers = field(default_factory=Markers)  # string of each role
+    clock: Clock = field(default_factory=Clock)  # rates of arrival, reading and writing
+    max_prompt_tokens: int = 8192  # cap on all given tokens: question, chunks and forced ones
+    max_thought_tokens: int = 48  # cap on one thought, its end marker included
+    max_deep_tokens: int = 256  # cap on the deep part, its answer and end of sequence included
+    # Whether reading goes on after a malformed thought.
     on_malformed: Literal["continue", "stop"] = "continue"
+    # Cap on input tokens of one step over all requests, so that a long chunk delays nobody for long.
     read_block: int = 512
-    decode_batch: int = 64
+    decode_batch: int = 64  # cap on rollouts decoded together
+    # Cap on their KV cache; beyond it fewer are decoded together.
     max_cache_gib: float | None = None
-    instruction: str = ""
+    instruction: str = ""  # text before the question in the prompt (our choice)
+    # ``enable_thinking`` of the chat template (Qwen3's); None where the template has no such switch, or for its own
+    # default.
     thinking: bool | None = None
 
     def __post_init__(self) -> None:
@@ -85,27 +75,16 @@ class StreamingConfig:
 
 @dataclass(frozen=True)
 class ScratchConfig:
-    """Shape of a Qwen3-architecture model that is trained from nothing.
+    """Shape of a Qwen3-architecture model that is trained from nothing."""
 
-    Attributes:
-        hidden_size: Width of the residual stream.
-        intermediate_size: Width of the feed-forward layers.
-        num_hidden_layers: Depth.
-        num_attention_heads: Query heads.
-        num_key_value_heads: Key and value heads; divides the query heads.
-        head_dim: Width of one head.
-        vocab_size: Size of the tokenizer trained on the episodes.
-        max_position_embeddings: Longest sequence.
-    """
-
-    hidden_size: int = 128
-    intermediate_size: int = 384
-    num_hidden_layers: int = 4
-    num_attention_heads: int = 4
-    num_key_value_heads: int = 4
-    head_dim: int = 32
-    vocab_size: int = 1024
-    max_position_embeddings: int = 1024
+    hidden_size: int = 128  # width of the residual stream
+    intermediate_size: int = 384  # width of the feed-forward layers
+    num_hidden_layers: int = 4  # depth
+    num_attention_heads: int = 4  # query heads
+    num_key_value_heads: int = 4  # key and value heads; divides the query heads
+    head_dim: int = 32  # width of one head
+    vocab_size: int = 1024  # size of the tokenizer trained on the episodes
+    max_position_embeddings: int = 1024  # longest sequence
 
     def __post_init__(self) -> None:
         """Refuse sizes below 1 and heads that cannot be shared."""
@@ -119,45 +98,34 @@ class ScratchConfig:
 
 @dataclass(frozen=True)
 class QuantizationSection:
-    """Weights in 4 bits (bitsandbytes) below an adapter: QLoRA (arXiv 2305.14314).
+    """Weights in 4 bits (bitsandbytes) below an adapter: QLoRA (arXiv 2305.14314)."""
 
-    Attributes:
-        kind: ``nf4`` (for normally distributed weights), ``fp4``, or ``none``: whole weights below an adapter that was
-            trained on 4 bits.
-        double: Quantised scales too; saves another 0.4 bits a weight.
-        compute_dtype: Precision of an unpacked weight.
-    """
-
+    # ``nf4`` (for normally distributed weights), ``fp4``, or ``none``: whole weights below an adapter that was
+    # trained on 4 bits.
     kind: Literal["nf4", "fp4", "none"] = "nf4"
-    double: bool = True
+    double: bool = True  # quantised scales too; saves another 0.4 bits a weight
+    # Precision of an unpacked weight.
     compute_dtype: Literal["float32", "bfloat16", "float16"] = "bfloat16"
 
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """The model that a run starts from.
+    """The model that a run starts from."""
 
-    Attributes:
-        path: Hub id or directory (of a model or an adapter); none for ``init: scratch``.
-        init: Weights of ``path``, or new ones of the shape ``scratch``.
-        scratch: Shape for ``init: scratch``.
-        dtype: Precision of the weights; auto is bfloat16 where it is measured to be as fast as float32.
-        attention: Attention in training; flex_attention (GPU) skips masked blocks. Rollouts use sdpa.
-        quantization: Weights in 4 bits; None loads an adapter's base as the adapter was trained.
-        gguf_file: File within ``path`` with weights in GGUF.
-        revision: Branch, tag or commit on the Hub.
-        trust_remote_code: Whether to run code that comes with the model.
-    """
-
+    # Hub id or directory (of a model or an adapter); none for ``init: scratch``.
     path: str | None = None
+    # Weights of ``path``, or new ones of the shape ``scratch``.
     init: Literal["pretrained", "scratch"] = "pretrained"
-    scratch: ScratchConfig = ScratchConfig()
+    scratch: ScratchConfig = ScratchConfig()  # shape for ``init: scratch``
+    # Precision of the weights; auto is bfloat16 where it is measured to be as fast as float32.
     dtype: Literal["float32", "bfloat16", "float16", "auto"] = "float32"
+    # Attention in training; flex_attention (GPU) skips masked blocks. Rollouts use sdpa.
     attention: Literal["sdpa", "flex_attention"] = "sdpa"
+    # Weights in 4 bits; None loads an adapter's base as the adapter was trained.
     quantization: QuantizationSection | None = None
-    gguf_file: str | None = None
-    revision: str | None = None
-    trust_remote_code: bool = False
+    gguf_file: str | None = None  # file within ``path`` with weights in GGUF
+    revision: str | None = None  # branch, tag or commit on the Hub
+    trust_remote_code: bool = False  # whether to run code that comes with the model
 
     def __post_init__(self) -> None:
         """Refuse a pretrained model without a path, a new one with a path, and 4 bits without safetensors to load."""
@@ -184,17 +152,11 @@ class ModelConfig:
 
 @dataclass(frozen=True)
 class MixturePart:
-    """One file of a mixture (``training.mixture``).
+    """One file of a mixture (``training.mixture``)."""
 
-    Attributes:
-        path: JSON Lines file of training episodes.
-        weight: Factor on its share.
-        cap: Cap on its number of episodes when shares are computed, or None.
-    """
-
-    path: str
-    weight: float = 1.0
-    cap: int | None = None
+    path: str  # JSON Lines file of training episodes
+    weight: float = 1.0  # factor on its share
+    cap: int | None = None  # cap on its number of episodes when shares are computed, or None
 
     def __post_init__(self) -> None:
         """Refuse a weight that is not above 0, and a cap below 1."""
@@ -204,29 +166,21 @@ class MixturePart:
 
 @dataclass(frozen=True)
 class DataConfig:
-    """Episodes of a run (``core.episode``).
+    """Episodes of a run (``core.episode``)."""
 
-    Attributes:
-        train: JSON Lines file of the training episodes.
-        test: JSON Lines file of unseen episodes, for evaluation alone, or None.
-        held_out: Number of training episodes, the last ones, kept for evaluation while training and for the choice of
-            the best checkpoint.
-        max_train_episodes: Cap on the training episodes, the first ones, or None.
-        mixture: Several files in place of ``train``, mixed and read from disk.
-        temperature: Evening out of files of different sizes; 1 keeps their proportions.
-        mixture_seed: Seed of the mixture's choice and order.
-        untraced: Treatment of episodes without a trace in SFT: refuse them, or skip and count them.
-        too_long: Treatment of episodes longer than the caps or the model's positions: refuse them, or skip and count them.
-    """
-
-    train: str = ""
-    test: str | None = None
+    train: str = ""  # JSON Lines file of the training episodes
+    test: str | None = None  # JSON Lines file of unseen episodes, for evaluation alone, or None
+    # Number of training episodes, the last ones, kept for evaluation while training and for the choice of the best
+    # checkpoint.
     held_out: int = 0
-    max_train_episodes: int | None = None
+    max_train_episodes: int | None = None  # cap on the training episodes, the first ones, or None
+    # Several files in place of ``train``, mixed and read from disk.
     mixture: tuple[MixturePart, ...] = ()
-    temperature: float = 1.0
-    mixture_seed: int = 0
+    temperature: float = 1.0  # evening out of files of different sizes; 1 keeps their proportions
+    mixture_seed: int = 0  # seed of the mixture's choice and order
+    # Treatment of episodes without a trace in SFT: refuse them, or skip and count them.
     untraced: Literal["refuse", "skip"] = "refuse"
+    # Treatment of episodes longer than the caps or the model's positions: refuse them, or skip and count them.
     too_long: Literal["refuse", "skip"] = "refuse"
 
     @property
@@ -251,18 +205,12 @@ class DataConfig:
 
 @dataclass(frozen=True)
 class LoraSection:
-    """A low-rank adapter; without this section all weights are trained.
+    """A low-rank adapter; without this section all weights are trained."""
 
-    Attributes:
-        r: Rank.
-        alpha: Scale; the update's factor is alpha / r.
-        dropout: Dropout on the adapter's input.
-        target_modules: Names of the adapted layers, or PEFT's "all-linear".
-    """
-
-    r: int = 16
-    alpha: int = 32
-    dropout: float = 0.0
+    r: int = 16  # rank
+    alpha: int = 32  # scale; the update's factor is alpha / r
+    dropout: float = 0.0  # dropout on the adapter's input
+    # Names of the adapted layers, or PEFT's "all-linear".
     target_modules: str | tuple[str, ...] = "all-linear"
 
     def __post_init__(self) -> None:
@@ -274,18 +222,12 @@ class LoraSection:
 
 @dataclass(frozen=True)
 class RewardConfig:
-    """One reward of a run.
+    """One reward of a run."""
 
-    Attributes:
-        name: A built-in reward, or your own function as module:function.
-        scope: Part of the rollout that it measures.
-        weight: Factor in the sum of its scope.
-        settings: Arguments of the reward.
-    """
-
-    name: str
-    scope: Literal["streaming", "deep", "global"]
-    weight: float = 1.0
+    name: str  # A built-in reward, or your own function as module:function
+    scope: Literal["streaming", "deep", "global"]  # part of the rollout that it measures
+    weight: float = 1.0  # factor in the sum of its scope
+    # Arguments of the reward.
     settings: dict[str, float | int | str | bool] = field(default_factory=dict)
 
 
@@ -294,18 +236,15 @@ class GroupFilter:
     """Dynamic sampling: groups without signal are drawn again (after DAPO, arXiv 2503.14476).
 
     A group has no signal if all answers are wrong, whatever their format earned, or if nothing in the advantages varies.
-
-    Attributes:
-        max_resamples: Cap on the attempts; groups still without signal are kept.
-        redraw: Another ``episode`` of the training set, or new ``rollouts`` of the same one.
-        criterion: ``accuracy``, or ``reward``: groups of equal reward. The latter keeps all-wrong groups of unequal
-            format or length, and training on those has destroyed policies.
-        drop_all_right: All-right groups too (DAPO's form), although they can teach brevity at no risk.
     """
 
-    max_resamples: int = 3
+    max_resamples: int = 3  # cap on the attempts; groups still without signal are kept
+    # Another ``episode`` of the training set, or new ``rollouts`` of the same one.
     redraw: Literal["episode", "rollouts"] = "episode"
+    # ``accuracy``, or ``reward``: groups of equal reward. The latter keeps all-wrong groups of unequal format or
+    # length, and training on those has destroyed policies.
     criterion: Literal["accuracy", "reward"] = "accuracy"
+    # All-right groups too (DAPO's form), although they can teach brevity at no risk.
     drop_all_right: bool = False
 
     def __post_init__(self) -> None:
@@ -320,20 +259,13 @@ class GroupFilter:
 
 @dataclass(frozen=True)
 class AlarmConfig:
-    """Alarms of a collapsing training (our choice), on means over ``patience`` steps against the first ones.
+    """Alarms of a collapsing training (our choice), on means over ``patience`` steps against the first ones."""
 
-    Attributes:
-        patience: Steps that a condition must last.
-        stop: Whether an alarm ends the run, or only warns.
-        drop: Allowed fall of accuracy or format, as a share of the rollouts.
-        skip_edge: Distance from 0 or 1 within which a skip rate counts as 0 or 1.
-        capped: Share of thoughts cut off at max_thought_tokens that counts as grown to the cap.
-    """
-
-    patience: int = 10
-    stop: bool = False
-    drop: float = 0.1
-    skip_edge: float = 0.01
+    patience: int = 10  # steps that a condition must last
+    stop: bool = False  # whether an alarm ends the run, or only warns
+    drop: float = 0.1  # allowed fall of accuracy or format, as a share of the rollouts
+    skip_edge: float = 0.01  # distance from 0 or 1 within which a skip rate counts as 0 or 1
+    # Share of thoughts cut off at max_thought_tokens that counts as grown to the cap.
     capped: float = 0.25
 
     def __post_init__(self) -> None:

@@ -37,16 +37,11 @@ class ConfigError(UserError):
 
 @dataclass
 class Entry:
-    """One value and where it was set.
+    """One value and where it was set."""
 
-    Attributes:
-        value: A scalar, a list of entries, or a dictionary of them.
-        where: Such as ``run.yaml:12`` or ``command line --seed``.
-        text: The unquoted scalar as written on the command line; a text field takes it as it is.
-    """
-
-    value: object
-    where: str
+    value: object  # A scalar, a list of entries, or a dictionary of them
+    where: str  # such as ``run.yaml:12`` or ``command line --seed``
+    # The unquoted scalar as written on the command line; a text field takes it as it is.
     text: str | None = None
 
 

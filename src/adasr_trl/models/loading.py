@@ -120,17 +120,11 @@ def model_is_quantized(model: PreTrainedModel) -> bool:
 
 @dataclass
 class Policy:
-    """A trained model with its protocol; the weights load on first use.
+    """A trained model with its protocol; the weights load on first use."""
 
-    Attributes:
-        config: Source and precision of the weights.
-        streaming: Protocol that the model was trained on.
-        tokenizer: The model's own.
-    """
-
-    config: ModelConfig
-    streaming: StreamingConfig
-    tokenizer: PreTrainedTokenizerBase
+    config: ModelConfig  # source and precision of the weights
+    streaming: StreamingConfig  # protocol that the model was trained on
+    tokenizer: PreTrainedTokenizerBase  # the model's own
 
     @cached_property
     def codec(self) -> Codec:
