@@ -362,11 +362,11 @@ def test_what_vllm_cannot_serve_is_refused_at_the_start(tmp_path):
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({"engine": "vllm", "vllm_tensor_parallel_size": 2}, "vllm_tensor_parallel_size: got 2"),
+        ({"engine": "vllm", "vllm_tensor_parallel_size": 2}, "vllm_tensor_parallel_size: in"),
         ({"use_vllm": True}, "use_vllm: got true, but engine is hf"),
         (
             {"engine": "vllm", "vllm_structured_outputs_regex": "a+"},
-            "vllm_structured_outputs_regex: got 'a\\+'",
+            "vllm_structured_outputs_regex: has no effect here",
         ),
     ],
 )
