@@ -83,24 +83,22 @@ class Prepared:
 
         args = parse_trl(self.loaded, HRPOConfig)
         check_optimizer(args)
-        try:
+        with _located(self.loaded, ValueError):
             args.check_rewards(self.rewards)
             args.check_layout(self.streaming.layout)
-        except ValueError as error:
-            key = str(error).partition(":")[0]
-            raise ConfigError(f"{self.loaded.line_of(key)}: {error}") from None
         return args
 
     @cached_property
     def texts(self) -> Texts:
         """Episodes, tokenizer and layout; each episode was checked."""
+        from adasr_trl.layouts.codec import MarkerError, ThinkingError
         from adasr_trl.training.data import load_data, load_texts
 
         _ = self.args  # refuses more cheaply
         traced = {"traced_with": self.streaming.markers} if self.command == "sft" else {}
         data = load_data(self.loaded.section("data"), **traced)
         mode = Mode(self.args.mode) if self.command == "sft" else None
-        with _marker_errors(self.loaded):
+        with _located(self.loaded, MarkerError, ThinkingError):
             return load_texts(
                 self.model_config,
                 data,
@@ -149,13 +147,10 @@ def _rewards(loaded: LoadedConfig, *, flat: bool) -> tuple[Reward, ...]:
 
 
 @contextmanager
-def _marker_errors(loaded: LoadedConfig) -> Iterator[None]:
-    """Give the line to an error of a marker, or of a chat template's setting."""
-    from adasr_trl.layouts.codec import MarkerError, ThinkingError
-
+def _located(loaded: LoadedConfig, *kinds: type[ValueError]) -> Iterator[None]:
+    """Give its line to an error whose message opens with the name of a setting."""
     try:
         yield
-    except MarkerError as error:
-        raise ConfigError(f"{loaded.line_of('streaming.markers.' + error.role)}: {error}") from None
-    except ThinkingError as error:
-        raise ConfigError(f"{loaded.line_of('streaming.thinking')}: {error}") from None
+    except kinds as error:
+        key = str(error).partition(":")[0]
+        raise ConfigError(f"{loaded.line_of(key)}: {error}") from None
