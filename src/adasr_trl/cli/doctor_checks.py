@@ -94,7 +94,7 @@ def rollout_lines(shares: Shares, rollouts: int, groups: int, episodes: int) -> 
         f"{shares.get('streaming/capped', 0.0):.0%} ran into the cap",
         f"signal: {1.0 - shares['groups/no_signal']:.0%} of the groups have one, {shares['groups/all_right']:.0%} are all right",
         f"answers: {shares['answers/parsed']:.0%} of the model's can be parsed; all {episodes} gold answers can",
-        f"tokens: mean rollout {_tokens(shares)}",
+        f"length: mean rollout {_tokens(shares)}",
     ]
 
 
@@ -108,7 +108,7 @@ def trace_lines(shares: Shares, traces: int, episodes: int) -> list[str]:
 
 def _tokens(shares: Shares) -> str:
     return (
-        f"{shares['read/tokens']:.0f} of input, {shares['streaming/tokens']:.0f} of thoughts, "
+        f"{shares['read/tokens']:.0f} tokens of input, {shares['streaming/tokens']:.0f} of thoughts, "
         f"{shares['deep/tokens']:.0f} of the deep part"
     )
 
