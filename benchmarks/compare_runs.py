@@ -11,6 +11,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from adasr_trl.artifacts.names import EVAL_FOLDER
 from adasr_trl.core.protocol import Mode
 from adasr_trl.evaluation.records import load_outcomes
 from adasr_trl.evaluation.settings import Setting
@@ -20,7 +21,7 @@ from adasr_trl.evaluation.tables import MORE_LATENCY, MORE_TOKENS, POINTS, table
 
 def values(folder: Path, method: str, seeds: int, setting: Setting) -> QuestionValues:
     """The values of every seed, in the order of the questions."""
-    runs = [folder / f"seed-{seed}" / method / "eval" for seed in range(seeds)]
+    runs = [folder / f"seed-{seed}" / method / EVAL_FOLDER for seed in range(seeds)]
     return values_by_seed([load_outcomes(run, setting) for run in runs])
 
 

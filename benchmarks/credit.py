@@ -24,7 +24,6 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor
 
-from adasr_trl.artifacts.saved_config import load_streaming
 from adasr_trl.cli.prepare import RL_SECTIONS
 from adasr_trl.config.loading import load_config
 from adasr_trl.config.sections import ModelConfig
@@ -32,14 +31,12 @@ from adasr_trl.core.episode import Episode, read_episodes
 from adasr_trl.core.protocol import Phase
 from adasr_trl.core.rollout import Rollout
 from adasr_trl.engines import HFEngine, Request, Sampling
+from adasr_trl.engines.registry import local_engine
 from adasr_trl.engines.rollout_state import SequenceState
-from adasr_trl.engines.selfcheck import load_model_for
 from adasr_trl.hrpo import HRPOConfig
 from adasr_trl.hrpo.advantages import AdvantageSettings, Tokens, hierarchical, relative
 from adasr_trl.hrpo.scoring import scopes_of, score, score_rollout
-from adasr_trl.layouts import build_layout
-from adasr_trl.layouts.codec import Codec
-from adasr_trl.models.loading import load_tokenizer
+from adasr_trl.models.loading import load_policy
 from adasr_trl.rewards import answered_right, build_rewards
 from benchmarks import parts
 
@@ -138,17 +135,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     torch.set_num_threads(1)
     loaded = load_config(options.config, overrides, RL_SECTIONS)
     loaded.refuse_unknown(field.name for field in dataclasses.fields(HRPOConfig))
-    streaming, model = load_streaming(options.run), ModelConfig(path=str(options.run))
-    tokenizer = load_tokenizer(model, streaming.markers, ())
-    codec = Codec(tokenizer, streaming.markers)
-    module = load_model_for(streaming, model, tokenizer, seed=0)
-    layout = build_layout(streaming, codec)
+    policy = load_policy(ModelConfig(path=str(options.run)))
+    engine = local_engine(policy)
     training = itertools.islice(read_episodes(loaded.section("data").train), options.episodes)
     episodes = [episode for episode in training for _ in range(options.group)]
-    engine = HFEngine(module, codec, layout, streaming)
     requests = [Request(episode, seed) for seed, episode in enumerate(episodes)]
     rollouts = engine.rollout(requests, Sampling(1.0))
-    branching = BranchingEngine(module, codec, layout, streaming)
+    branching = BranchingEngine(policy.model, policy.codec, policy.layout, policy.streaming)
     worth_B = worth_of_streams(branching, rollouts, episodes, options.branches)
     right = [float(answered_right(r, e)) for r, e in zip(rollouts, episodes, strict=True)]
     mean_B = worth_B.view(-1, options.group).mean(dim=1).repeat_interleave(options.group)
@@ -156,7 +149,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     tokens_B2 = torch.tensor(
         [[r.tokens_in(phase) for phase in (Phase.STREAM, Phase.DEEP)] for r in rollouts]
     )
-    rewards = build_rewards(loaded.section("rewards"), streaming)
+    rewards = build_rewards(loaded.section("rewards"), policy.streaming)
     found = advantages_of(rollouts, episodes, rewards, AdvantageSettings(options.group))
     lines = lines_of(deserved_B2, tokens_B2, found, options.group)
     print(parts.table(("phase", "advantage", "tokens judged", "wrong sign"), lines))
