@@ -11,7 +11,10 @@ from safetensors.torch import load_file
 
 from adasr_trl.artifacts.saved_config import load_origin
 from adasr_trl.config.sections import ModelConfig, QuantizationSection
+from adasr_trl.core.errors import UserError
 from adasr_trl.core.protocol import Markers
+from adasr_trl.engines import selfcheck
+from adasr_trl.engines.selfcheck import check_model
 from adasr_trl.models.loading import load_model, load_tokenizer, model_is_quantized
 from support import workspace
 from support.four_bits import FOUR_BITS, make_runs
@@ -58,6 +61,24 @@ def test_behind_a_rollout_4_bit_gradients_are_those_of_the_dequantised_weights(r
     for name, gradient in found.items():
         reference = expected[name]
         assert (gradient - reference).norm() < 1e-3 * reference.norm(), name
+
+
+@pytest.mark.parametrize("layout", ["interleaved", "parallel"])
+@pytest.mark.parametrize("compute", ["bfloat16", "float16"])
+def test_float32_weights_in_4_bits_are_checked_by_the_precision_that_they_compute_in(
+    root, layout, compute
+):
+    """Rounding moves the logits by far more than whole float32 weights would."""
+    four = QuantizationSection(compute_dtype=compute)
+    model = load(root / "base", dtype="float32", quantization=four)
+    check_model(model, layout)
+
+
+def test_a_fault_in_16_bits_names_the_precision_and_its_way_out_before_the_model(root, monkeypatch):
+    monkeypatch.setattr(selfcheck, "_TOLERANCE_HALF", 0.0)
+    model = load(root / "base", dtype="float32", quantization=QuantizationSection())
+    with pytest.raises(UserError, match=r"compute in torch\.bfloat16, so try float32 before"):
+        check_model(model, "interleaved")
 
 
 def test_the_adapter_is_bfloat16_as_trl_trains_it_and_its_base_is_loaded_as_it_was_trained(root):

@@ -13,6 +13,7 @@ METRICS_FILE = "metrics.jsonl"  # logged numbers, one line a step
 SAMPLES_FILE = "samples.jsonl"  # sample rollouts of the training
 VERIFY_FILE = "verify.safetensors"  # logits at training's end
 ADAPTER_CONFIG = "adapter_config.json"  # PEFT's name
+MODEL_CONFIG = "config.json"  # transformers' name
 CHECKPOINT_MARK = "whole.json"  # written into a checkpoint behind everything else
 DEVICE_FILE = "device.json"  # measured rates of the model on one device
 LOCK_FILE = ".lock"  # held by the process that works on the run

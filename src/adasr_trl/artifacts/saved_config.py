@@ -5,12 +5,18 @@ from __future__ import annotations
 import dataclasses
 import json
 from pathlib import Path
-from typing import cast
+from typing import cast, get_args
 
 import yaml
 
-from adasr_trl.artifacts.names import ADAPTER_CONFIG, CONFIG_FILE, ORIGIN_FILE, STREAMING_FILE
-from adasr_trl.config.sections import ModelConfig, StreamingConfig
+from adasr_trl.artifacts.names import (
+    ADAPTER_CONFIG,
+    CONFIG_FILE,
+    MODEL_CONFIG,
+    ORIGIN_FILE,
+    STREAMING_FILE,
+)
+from adasr_trl.config.sections import DtypeName, ModelConfig, StreamingConfig
 from adasr_trl.config.values import convert, entry_of
 from adasr_trl.core.errors import UserError
 from adasr_trl.core.files import write_text
@@ -28,9 +34,9 @@ def save_origin(directory: Path, model: ModelConfig) -> None:
     base = load_origin(before) if model.path else None
     if (directory / ADAPTER_CONFIG).is_file() and not (before / ADAPTER_CONFIG).is_file():
         base = None  # the adapter lies on whole weights that a run trained
-    origin = base or model
+    origin = dataclasses.replace(base or model, dtype=model.dtype)
     if base and model.quantization:
-        origin = dataclasses.replace(base, quantization=model.quantization)
+        origin = dataclasses.replace(origin, quantization=model.quantization)
     if origin.path:
         _write(directory / ORIGIN_FILE, origin)
 
@@ -39,6 +45,17 @@ def load_origin(directory: Path) -> ModelConfig | None:
     """Source of a run's pretrained weights, or None where there is none (or no run)."""
     path = directory / ORIGIN_FILE
     return cast(ModelConfig, _read(path, ModelConfig)) if path.is_file() else None
+
+
+def load_trained_dtype(directory: Path) -> DtypeName | None:
+    """Precision that a run's or checkpoint's weights were trained in; None where nothing records it."""
+    origin, config = load_origin(directory), directory / MODEL_CONFIG
+    if origin is not None and origin.dtype != "auto":
+        return origin.dtype
+    if not config.is_file():
+        return None
+    dtype = json.loads(config.read_text(encoding="utf-8")).get("dtype")
+    return dtype if dtype in get_args(DtypeName) else None
 
 
 def load_taught_mode(directory: Path) -> Mode:

@@ -87,6 +87,7 @@ def _examine_rollouts(prepared: Prepared) -> tuple[list[str], list[str]]:
             [rollout, _micro_batch(model, rows, args)],
         ),
         _memory_line(model, budget.peak_bytes * together / measured),
+        _precision_line(model),
     ]
     return lines, checks.rollout_faults(shares)
 
@@ -107,6 +108,7 @@ def _examine_traces(prepared: Prepared) -> tuple[list[str], list[str]]:
         *checks.trace_lines(shares, len(encoded), len(train) + len(texts.data.held_out)),
         checks.time_line(_steps(args, len(train)), [micro_batch]),
         _memory_line(model, 0.0),
+        _precision_line(model),
     ]
     return lines, checks.trace_faults(shares)
 
@@ -226,6 +228,13 @@ def _memory_line(model: Any, cache_bytes: float) -> str:
         f"{_size(2 * trained)}, cache of a step's rollouts {_size(cache_bytes)} (from the sizes); {device} peaked at "
         f"{_size(peak)} here, without AdamW's state"
     )
+
+
+def _precision_line(model: Any) -> str:
+    from adasr_trl.models.precision import computing_dtype, slow_bfloat16
+
+    name = str(computing_dtype(model)).removeprefix("torch.")
+    return f"precision: layers compute in {name}; {slow_bfloat16(model) or 'fast on this device'}"
 
 
 def _size(count: float) -> str:

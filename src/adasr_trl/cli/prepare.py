@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from adasr_trl.config.loading import LoadedConfig, load_config, parse_trl
 from adasr_trl.config.sections import (
     AlarmConfig,
     DataConfig,
+    DtypeName,
     GroupFilter,
     LoraSection,
     ModelConfig,
@@ -113,6 +115,19 @@ class Prepared:
 
         tokenizer = self.texts.tokenizer
         return load_model_for(self.streaming, self.model_config, tokenizer, self.args.seed)
+
+    def settle_dtype(self, recorded: DtypeName | None) -> None:
+        """Put a precision in place of ``model.dtype: auto``: the recorded one, else this device's."""
+        model = self.model_config
+        if model.dtype != "auto":
+            return
+        from adasr_trl.models.precision import choose_dtype
+
+        is_new = model.init == "scratch"  # drawn in float32
+        dtype = recorded or ("float32" if is_new else choose_dtype())
+        model = dataclasses.replace(model, dtype=dtype)
+        sections = {**self.loaded.sections, "model": model}
+        self.loaded = dataclasses.replace(self.loaded, sections=sections)
 
 
 def prepare(config: str, overrides: Sequence[str], command: str) -> Prepared:

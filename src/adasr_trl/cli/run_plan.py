@@ -13,6 +13,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -29,7 +30,7 @@ from adasr_trl.artifacts.provenance import save_provenance
 from adasr_trl.artifacts.saved_config import load_streaming
 from adasr_trl.cli.prepare import Prepared
 from adasr_trl.config.loading import LoadedConfig
-from adasr_trl.config.sections import DataConfig, ModelConfig
+from adasr_trl.config.sections import DataConfig, DtypeName, ModelConfig
 from adasr_trl.config.trackers import check_reporters
 from adasr_trl.config.values import ConfigError
 from adasr_trl.core.episode import Episode
@@ -77,6 +78,7 @@ def plan_run(prepared: Prepared, existing: directory.Existing) -> RunPlan:
     output = loaded.flat.get("output_dir")
     if not isinstance(output, str) or not output:
         raise ConfigError(f"{loaded.path}: output_dir is missing; name the run's directory.")
+    run = Path(output)
     _check_model(loaded, model)
     _check_held_out(loaded, data)
     if loaded.flat.get("save_total_limit") == 1:
@@ -84,6 +86,10 @@ def plan_run(prepared: Prepared, existing: directory.Existing) -> RunPlan:
         raise loaded.error("save_total_limit", reason)
     check_reporters(loaded)
     code = source_digests(prepared.rewards)
+    prepared.settle_dtype(
+        None if existing is directory.Existing.OVERWRITE else _recorded_dtype(run)
+    )
+    loaded = prepared.loaded
     identity = {
         "command": prepared.command,
         "version": __version__,
@@ -92,13 +98,19 @@ def plan_run(prepared: Prepared, existing: directory.Existing) -> RunPlan:
         "train": [directory.input_digest(file) for file in data.files],
         **({"code": code} if code else {}),
     }
-    run = Path(output)
     complete = directory.is_complete(run) and not directory.trains_on(run, identity)
     if _is_main_process():
         complete = directory.look(run, identity, existing) is directory.State.COMPLETE
         if complete:
             logger.info("%s is complete", run)
     return RunPlan(run, identity, model.path, existing, complete)
+
+
+def _recorded_dtype(run: Path) -> DtypeName | None:
+    """Precision of the run that the directory holds: ``auto`` goes on in it, on whatever machine."""
+    config: Any = directory.read_identity(run).get("config", {})
+    dtype: DtypeName | None = config.get("model", {}).get("dtype")
+    return dtype
 
 
 def _is_main_process() -> bool:

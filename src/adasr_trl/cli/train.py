@@ -6,6 +6,7 @@ Configuration, data and run directory are checked before any model is loaded; a 
 from __future__ import annotations
 
 import argparse
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,8 @@ from adasr_trl.cli.arguments import add_config, add_existing
 if TYPE_CHECKING:
     from adasr_trl.cli.prepare import Prepared
     from adasr_trl.hrpo import CollapseAlarms
+
+logger = logging.getLogger(__name__)
 
 
 def add_training(parser: argparse.ArgumentParser) -> None:
@@ -48,12 +51,21 @@ def train(command: str, config: str, overrides: Sequence[str], existing: Existin
     if command == "sft":
         with one_line(config):
             trainer = _sft_trainer(prepared)
+        _warn_if_slow(trainer.model)
         loop.train(trainer, plan.run, prepared.streaming, prepared.model_config)
         return plan.run
     with one_line(config):
         trainer, alarms = _rl_trainer(prepared, plan.run)
+    _warn_if_slow(trainer.model)
     loop.train(trainer, plan.run, prepared.streaming, prepared.model_config, stopped=alarms.verdict)
     return plan.run
+
+
+def _warn_if_slow(model: Any) -> None:
+    from adasr_trl.models.precision import slow_bfloat16
+
+    if warning := slow_bfloat16(model):
+        logger.warning("%s", warning)
 
 
 def _sft_trainer(prepared: Prepared) -> Any:

@@ -17,6 +17,7 @@ from adasr_trl.core.clock import Clock
 from adasr_trl.core.protocol import Markers
 
 LayoutName = Literal["interleaved", "parallel"]
+DtypeName = Literal["float32", "bfloat16", "float16"]
 
 
 def refuse_below(section: str, minimum: float, **values: float | None) -> None:
@@ -105,7 +106,7 @@ class QuantizationSection:
     kind: Literal["nf4", "fp4", "none"] = "nf4"
     double: bool = True  # quantised scales too; saves another 0.4 bits a weight
     # Precision of an unpacked weight.
-    compute_dtype: Literal["float32", "bfloat16", "float16"] = "bfloat16"
+    compute_dtype: DtypeName = "bfloat16"
 
 
 @dataclass(frozen=True)
@@ -117,8 +118,9 @@ class ModelConfig:
     # Weights of ``path``, or new ones of the shape ``scratch``.
     init: Literal["pretrained", "scratch"] = "pretrained"
     scratch: ScratchConfig = ScratchConfig()  # shape for ``init: scratch``
-    # Precision of the weights; auto is bfloat16 where it is measured to be as fast as float32.
-    dtype: Literal["float32", "bfloat16", "float16", "auto"] = "float32"
+    # Precision of the weights; auto is bfloat16 where it is measured to be as fast as float32 (a resumed run keeps its
+    # first choice), and in an evaluation the precision of the training.
+    dtype: DtypeName | Literal["auto"] = "float32"
     # Attention in training; flex_attention (GPU) skips masked blocks. Rollouts use sdpa.
     attention: Literal["sdpa", "flex_attention"] = "sdpa"
     # Weights in 4 bits; None loads an adapter's base as the adapter was trained.

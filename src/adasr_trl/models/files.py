@@ -19,6 +19,7 @@ from huggingface_hub.errors import HfHubHTTPError, HFValidationError, Repository
 from adasr_trl.artifacts.names import (
     ADAPTER_CONFIG,
     CONFIG_FILE,
+    MODEL_CONFIG,
     ORIGIN_FILE,
     PROVENANCE_FILE,
     STREAMING_FILE,
@@ -33,7 +34,7 @@ ADAPTER_FILES = (
     "adapter_model.safetensors.index.json",
 )
 WEIGHT_FILES = (
-    "config.json",
+    MODEL_CONFIG,
     "generation_config.json",
     "model*.safetensors",
     "model.safetensors.index.json",

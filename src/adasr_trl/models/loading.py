@@ -33,7 +33,7 @@ from transformers import (
 from transformers.integrations import is_deepspeed_zero3_enabled
 
 from adasr_trl.artifacts.names import ADAPTER_CONFIG
-from adasr_trl.artifacts.saved_config import load_origin, load_streaming
+from adasr_trl.artifacts.saved_config import load_origin, load_streaming, load_trained_dtype
 from adasr_trl.config.sections import (
     LayoutName,
     ModelConfig,
@@ -143,7 +143,7 @@ class Policy:
 
 
 def load_policy(config: ModelConfig, layout: LayoutName | None = None) -> Policy:
-    """Load a run's directory ``config.path``, its tokenizer at once, its weights later.
+    """Load a run's directory ``config.path``, its tokenizer at once, its weights later; ``dtype: auto`` is its training's.
 
     Args:
         config: Source and precision of the weights.
@@ -153,6 +153,8 @@ def load_policy(config: ModelConfig, layout: LayoutName | None = None) -> Policy
         UserError: The directory is no finished run.
     """
     streaming = load_streaming(Path(config.path or ""))
+    if config.dtype == "auto" and (trained := load_trained_dtype(Path(config.path or ""))):
+        config = dataclasses.replace(config, dtype=trained)
     streaming = dataclasses.replace(streaming, layout=layout or streaming.layout)
     return Policy(config, streaming, load_tokenizer(config, streaming.markers, ()))
 

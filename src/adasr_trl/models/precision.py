@@ -4,7 +4,7 @@
     'float32'
 
 bfloat16 halves the memory of a model. A CPU without instructions for it emulates it, several times slower than float32,
-so there it is chosen only where a matrix product is as fast.
+so there it is chosen only where a matrix product is as fast. A run records the choice (``cli.run_plan``).
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from torch import Tensor
 
 logger = logging.getLogger(__name__)
 
+SLOW = 1.5  # times float32's time from which on bfloat16 is warned of
 _ROWS, _WIDTH, _REPEATS = 64, 1024, 5  # of the product that is timed: a small batch against a layer
 
 
@@ -34,12 +35,23 @@ def choose_dtype() -> Literal["float32", "bfloat16"]:
         return chosen
     ratio = bfloat16_slowdown()
     chosen = "bfloat16" if ratio <= 1.0 else "float32"
-    logger.info(
-        "model.dtype: auto is %s: bfloat16 takes %.1f times float32's time on this CPU",
-        chosen,
-        ratio,
-    )
+    logger.info("model.dtype: auto is %s (%s)", chosen, cost_words(ratio))
     return chosen
+
+
+def cost_words(ratio: float) -> str:
+    """A measured cost of bfloat16 in words."""
+    return f"on this CPU a step in bfloat16 takes about {ratio:.2g} times as long as in float32"
+
+
+def slow_bfloat16(model: Any) -> str | None:
+    """Warning of a model that computes in bfloat16 on a CPU that is slow at it, with the remedy; None for any other."""
+    is_bfloat16 = computing_dtype(model) is torch.bfloat16 and model.device.type == "cpu"
+    if not is_bfloat16 or (ratio := bfloat16_slowdown()) <= SLOW:
+        return None
+    is_four_bit = model.dtype is not torch.bfloat16
+    key = "model.quantization.compute_dtype: float32" if is_four_bit else "model.dtype: auto"
+    return f"{cost_words(ratio)}: set {key}"
 
 
 @lru_cache(maxsize=1)

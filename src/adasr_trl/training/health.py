@@ -91,7 +91,7 @@ class HealthyTrainer:
         if self.protocol is not None and self.args.should_save:
             folder = Path(output_dir or self.args.output_dir)
             name = getattr(self.model.config, "_name_or_path", "")  # not on every configuration
-            origin = self.origin or (ModelConfig(path=name) if name else None)
+            origin = self.origin or (ModelConfig(path=name, dtype="auto") if name else None)
             save_streaming(folder, self.protocol)
             if origin is not None:
                 save_origin(folder, origin)
