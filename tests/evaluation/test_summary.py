@@ -178,7 +178,7 @@ def test_the_page_shows_the_same_numbers(tmp_path) -> None:
     ]  # fmt: skip
     clock = text[text.index("By the clock") :]
     assert cells(clock, "sft | streaming")[3:] == [
-        "1.00", "2.40", "8.85", "2.50", "8.95", "0.50", "8.00", "-",
+        "1.00", "3.90", "8.85", "4.00", "8.95", "0.50", "8.00", "-",
     ]  # fmt: skip
     difference = cells(text, "hrpo, streaming - sft, streaming")
     assert difference[2].startswith("+50.0 (")

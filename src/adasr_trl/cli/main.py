@@ -42,7 +42,7 @@ COMMANDS = {
     "doctor": ("doctor:add_doctor", "a few rollouts: can a run learn, and what will it take"),
     "keys": ("keys:add_keys", "the keys that a command obeys: type, default, meaning"),
     "show": ("show:add_show", "recorded rollouts, coloured by phase"),
-    "report": ("report:add_report", "one page: table, pictures, and every rollout on a time line"),
+    "report": ("report:add_report", "one page: verdict, every rollout on a time line, charts"),
     "stream": ("live:add_stream", "a finished run on text as it arrives: its thoughts and answer"),
     "replay": (
         "live:add_replay",

@@ -29,7 +29,7 @@ def add_report(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--questions", type=int, default=2000, help="how many questions the viewer holds at most"
     )
-    parser.add_argument("--title", default="Streaming reasoning", help="of the page")
+    parser.add_argument("--title", help="of the page (else the verdict)")
     parser.set_defaults(execute=_execute)
 
 

@@ -25,7 +25,7 @@ NAMES = ("run", "mode", "decoding")
 SKIPS = (columns.CHOICE_RATE, columns.SKIP_PRECISION, columns.SKIP_RECALL)
 LAGGING = (columns.LAGGING_WORDS, columns.ADAPTIVE_LAGGING_WORDS)
 SECONDS = (
-    *(columns.BACKLOG, columns.FIRST_MEDIAN, columns.FIRST_P95, columns.LATENCY_MEDIAN),
+    *(columns.BACKLOG, columns.FIRST, columns.FIRST_P95, columns.LATENCY),
     *(columns.LATENCY_P95, columns.OVERLAP, columns.LAGGING, columns.ADAPTIVE_LAGGING),
 )
 DIFFERENCES = (

@@ -100,12 +100,9 @@ def _seconds(header: str, value: Callable[[LatencySummary], object]) -> Column[S
 
 
 BACKLOG = _seconds("backlog, s", lambda by: by.backlog_seconds)
-FIRST_MEDIAN = _seconds(
-    "first answer token, median s", lambda by: by.first_seconds and by.first_seconds.median
-)
+FIRST = _seconds("first answer token, s", lambda by: by.first_seconds and by.first_seconds.mean)
 FIRST_P95 = _seconds("95th percentile, s", lambda by: by.first_seconds and by.first_seconds.p95)
 LATENCY = _seconds("answer latency, s", lambda by: by.answer_latency_seconds.mean)
-LATENCY_MEDIAN = _seconds("answer latency, median s", lambda by: by.answer_latency_seconds.median)
 LATENCY_P95 = _seconds("95th percentile, s", lambda by: by.answer_latency_seconds.p95)
 OVERLAP = _seconds("overlap", lambda by: by.overlap)
 LAGGING = _seconds("AL, s", lambda by: by.lagging_seconds)

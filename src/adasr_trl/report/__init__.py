@@ -1,9 +1,9 @@
-"""One self-contained HTML page on evaluated runs: the table, pictures, and every rollout on a time line.
+"""One self-contained HTML page on evaluated runs: the verdict, every rollout on a time line, tables and charts.
 
     >>> write_report(["runs/tiny"], Path("report.html"))
 
-The page makes no connection: pictures, script and data are in it. ``gathering`` finds the methods,
-``pictures`` draws, ``trajectories`` packs the rollouts, ``page`` puts all of it together.
+The page makes no connection: charts, script and data are in it. ``gathering`` finds the methods, ``headline`` writes
+the verdict, ``charts`` places lines and dots, ``trajectories`` packs the rollouts, ``page`` puts all of it together.
 """
 
 from adasr_trl.report.gathering import Wanted

@@ -12,27 +12,27 @@ import base64
 import hashlib
 import json
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 from adasr_trl import __version__
-from adasr_trl.artifacts.saved_config import load_streaming
 from adasr_trl.core.errors import UserError
 from adasr_trl.core.files import write_text
 from adasr_trl.evaluation import tables as columns
-from adasr_trl.evaluation.clocks import rates
 from adasr_trl.evaluation.tables import table
+from adasr_trl.report.charts import latency_chart, length_chart, training_charts
 from adasr_trl.report.gathering import Method, Wanted, gather, reference_of
+from adasr_trl.report.headline import facts, verdict
 from adasr_trl.report.trajectories import trajectories
 
 logger = logging.getLogger(__name__)
 
 LARGE = 15_000_000
 SCRIPTS = ("timeline.js", "choosing.js")
-SECONDS = (columns.BACKLOG, columns.LATENCY_MEDIAN, columns.LATENCY_P95)
+SECONDS = (columns.BACKLOG, columns.LATENCY, columns.LATENCY_P95)
 COLUMNS = (
     *(columns.ACCURACY, *columns.TOKENS, columns.SKIP_RATE, columns.ANSWERED),
     *(*SECONDS, columns.OVERLAP),
@@ -50,7 +50,7 @@ class Options:
     wanted: Wanted = field(default_factory=Wanted)  # its records
     reference: str | None = None  # None: SFT, else the first method
     questions: int = 2_000  # largest number of questions in the viewer
-    title: str = "Streaming reasoning"  # title of the page
+    title: str | None = None  # title of the page; None: the verdict
 
 
 def write_report(runs: Sequence[str], out: Path, options: Options | None = None) -> Path:
@@ -76,26 +76,32 @@ def write_report(runs: Sequence[str], out: Path, options: Options | None = None)
 
 def _render(methods: Sequence[Method], options: Options) -> str:
     jinja2 = _jinja2()
-    from adasr_trl.report.pictures import curves, lengths, pareto
-
     reference = reference_of(methods, options.reference)
     rows = [((method.name,), method.summary) for method in methods]
     others = [method for method in methods if method is not reference]
     differences = [((method.name,), method.minus(reference)) for method in others]
     script = "\n".join(_asset(name) for name in SCRIPTS)
     environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=jinja2.FunctionLoader(_asset),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
-    page: str = environment.from_string(_asset("report.html.j2")).render(
-        title=options.title,
-        about=_about(methods),
+    first, rest = verdict(methods)
+    page: str = environment.get_template("report.html.j2").render(
+        title=options.title or first,
+        verdict=[first, rest] if options.title else [rest],
+        facts=facts(methods),
         policy=_policy(script),
         style=_asset("report.css"),
         script=script,
         methods=table(("method",), rows, COLUMNS),
         differences=table((f"minus {reference.name}",), differences, DIFFERENCES),
-        pictures=[pareto(methods), lengths(methods), *curves(methods)],
-        data=_json(trajectories(methods, options.questions)),
+        scatter=latency_chart(methods),
+        bars=length_chart(methods),
+        curves=training_charts(methods),
+        data=_json(trajectories(methods, reference, options.questions)),
         version=__version__,
     )
     return page
@@ -104,7 +110,6 @@ def _render(methods: Sequence[Method], options: Options) -> str:
 def _jinja2() -> Any:
     try:
         import jinja2
-        import matplotlib  # noqa: F401  # what the pictures need, before any work is done
     except ImportError as error:
         raise UserError(
             f"report: {error.name} is not installed; pip install 'adasr-trl[report]'."
@@ -128,33 +133,3 @@ def _json(data: object) -> str:
     """JSON that cannot end the element it stands in."""
     text = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
     return text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
-
-
-def _about(methods: Sequence[Method]) -> list[str]:
-    seeds = sorted({len(method.runs) for method in methods})
-    counts = f"{seeds[0]} to {seeds[-1]}" if len(seeds) > 1 else f"{seeds[0]}"
-    return [
-        f"{methods[0].summary.questions:,} questions, {counts} seed{'' if seeds == [1] else 's'} a method.",
-        f"Mode: {'; '.join(_groups(methods, _asked))}.",
-        f"The answer latency is the clock's: {'; '.join(_groups(methods, _clock))}.",
-        "Overlap is the share of the time spent writing that was hidden behind reading.",
-    ]
-
-
-def _groups(methods: Sequence[Method], fact: Callable[[Method], str]) -> list[str]:
-    """Each fact once, with the names of its methods where there is more than one fact."""
-    facts: dict[str, list[str]] = {}
-    for method in methods:
-        facts.setdefault(fact(method), []).append(method.name)
-    if len(facts) == 1:
-        return list(facts)
-    return [f"{text} ({' / '.join(names)})" for text, names in facts.items()]
-
-
-def _asked(method: Method) -> str:
-    return f"{method.setting.mode_words}, {method.setting.decoding}"
-
-
-def _clock(method: Method) -> str:
-    clock = load_streaming(method.runs[0]).clock
-    return f"the input at {clock.words_per_minute:g} words a minute, {rates(clock)}"

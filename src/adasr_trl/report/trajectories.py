@@ -1,13 +1,17 @@
 """Data of the page's viewer: words, endings, token counts and times of every rollout, without token ids.
 
     {"questions": [{"id", "question", "chunks", "gold", "tags"}],
-     "runs": [{"name", "rollouts": [{"arrive", "start", "finish", "thoughts", "ends", "tokens", "deep", ...}]}]}
+     "runs": [{"name", "rollouts": [{"arrive", "start", "finish", "thoughts", "ends", "tokens", "deep", ...}]}],
+     "start": {"first": 3, "second": 0, "question": 7}}
+
+``start`` is the page's first view: a run of the last method beside one of the reference, on a question that it has right.
 
 Questions are there once for all runs. Times are the clock's, in seconds, rounded to milliseconds.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from itertools import islice
 
@@ -22,10 +26,19 @@ from adasr_trl.evaluation.records import load_rollouts
 from adasr_trl.report.gathering import Method
 
 
-def trajectories(methods: Sequence[Method], most: int) -> dict[str, object]:
+def trajectories(methods: Sequence[Method], reference: Method, most: int) -> dict[str, object]:
     """The first ``most`` questions, and their rollouts by every run with their outcomes."""
     episodes = read_episodes(methods[0].runs[0] / methods[0].folder / EPISODES_FILE)
+    last = methods[-1]
+    beside = reference if reference is not last else methods[0]
+    before = itertools.accumulate((len(method.runs) for method in methods), initial=0)
+    firsts = dict(zip(methods, before, strict=False))
     return {
+        "start": {
+            "first": firsts[last],
+            "second": firsts[beside] if beside is not last else None,
+            "question": _shown_first(last.outcomes[0][:most]),
+        },
         "questions": [_question(episode) for episode in islice(episodes, most)],
         "runs": [
             {"name": name, "rollouts": list(islice(_rollouts(method, seed), most))}
@@ -33,6 +46,13 @@ def trajectories(methods: Sequence[Method], most: int) -> dict[str, object]:
             for seed, name in enumerate(method.run_names())
         ],
     }
+
+
+def _shown_first(outcomes: Sequence[Outcome]) -> int:
+    """The first question answered rightly with thoughts, else the first right one, else the first."""
+    thinking = [n for n, o in enumerate(outcomes) if o.right and not all(o.skips)]
+    right = [n for n, outcome in enumerate(outcomes) if outcome.right]
+    return [*thinking, *right, 0][0]
 
 
 def _rollouts(method: Method, seed: int) -> Iterator[dict[str, object]]:

@@ -97,8 +97,8 @@
     second.append(option(n, run.name));
   });
   second.prepend(option("", "nothing"));
-  first.value = String(data.runs.length - 1);
-  second.value = "";
+  first.value = String(data.start.first);
+  second.value = data.start.second === null ? "" : String(data.start.second);
   [first, second, filter].forEach((control) => control.addEventListener("change", fill));
   search.addEventListener("input", fill);
   list.addEventListener("change", show);
@@ -109,4 +109,6 @@
     else delete document.documentElement.dataset.theme;
   });
   fill();
+  list.value = String(data.start.question);
+  show();
 })();

@@ -16,7 +16,7 @@ const drawing = (() => {
     return node;
   }
 
-  // ---- pictures: the numbers are in their labels and in the list below them
+  // ---- bars: the numbers are in their labels and in the list below them
 
   function bar(kind, from, to, total, text = "") {
     const node = element("span", `bar ${kind}`, text);
@@ -94,8 +94,11 @@ const drawing = (() => {
   function thought(rollout, k) {
     const behind = rollout.finish[k] - lastArrival(rollout);
     const node = element("p", behind > 0 ? "thought waited" : "thought");
-    if (rollout.ends[k] === "skip") node.append(element("span", "note", "skips"), " ");
-    else if (rollout.thoughts[k]) node.append(element("span", "words", rollout.thoughts[k]), " ");
+    if (rollout.ends[k] === "skip") {
+      node.append(element("span", "note", `skipped (${count(rollout.tokens[k])})`));
+      return node;
+    }
+    if (rollout.thoughts[k]) node.append(element("span", "words", rollout.thoughts[k]), " ");
     if (failures[rollout.ends[k]]) node.append(element("span", "failed", failures[rollout.ends[k]]), " ");
     const where = behind > 0 ? `${seconds(behind)} behind the last sentence` : "hidden behind reading";
     node.append(
