@@ -323,9 +323,9 @@ def trainer_of(options: argparse.Namespace, episodes: Sequence[Episode]) -> HRPO
     return HRPOTrainer(
         model,
         args=args,
-        episodes=episodes,
+        train_dataset=episodes,
         streaming=STREAMING,
-        rewards=build_rewards(REWARDS, STREAMING),
+        reward_funcs=build_rewards(REWARDS, STREAMING),
         processing_class=tokenizer,
     )
 

@@ -14,14 +14,14 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from datasets import Dataset
 from trl import SFTConfig, SFTTrainer
 from trl.trainer.sft_trainer import DataCollatorForLanguageModeling
 
 from adasr_trl.config.sections import StreamingConfig
 from adasr_trl.core.protocol import Mode
 from adasr_trl.layouts import build_layout
-from adasr_trl.training.sft import SFTSettings, StreamingSFTTrainer, VisibilityCollator, tokenize
+from adasr_trl.training.data import Data, Texts
+from adasr_trl.training.sft import StreamingSFTConfig, StreamingSFTTrainer, tokenize
 from benchmarks import parts
 from benchmarks.step import StepTimes
 
@@ -35,7 +35,7 @@ def steps_of(form: str, folder: str) -> list[float]:
     streaming = StreamingConfig(layout=layout, max_prompt_tokens=100_000)
     codec = parts.codec_of(streaming)
     episodes = [parts.episode_of([parts.LONG_SENTENCE] * 8, f"e{n}") for n in range(ROWS * STEPS)]
-    rows: Dataset = tokenize(episodes, build_layout(streaming, codec), Mode.STREAMING)
+    own_layout = build_layout(streaming, codec)
     times = StepTimes()
     settings: dict[str, Any] = {
         "output_dir": folder,
@@ -50,21 +50,21 @@ def steps_of(form: str, folder: str) -> list[float]:
         "gradient_checkpointing": False,
         "logging_strategy": "no",
     }
+    model = parts.model_of(400, HIDDEN, LAYERS)
     if form == "TRL":
-        kind, collator = SFTTrainer, DataCollatorForLanguageModeling(codec.eos_id)
         skip = {"dataset_kwargs": {"skip_prepare_dataset": True}, "max_length": None}
-        args: Any = SFTConfig(**settings, **skip)
+        trainer = SFTTrainer(
+            model,
+            args=SFTConfig(**settings, **skip),
+            train_dataset=tokenize(episodes, own_layout, Mode.STREAMING),
+            processing_class=codec.tokenizer,
+            data_collator=DataCollatorForLanguageModeling(codec.eos_id),
+            callbacks=[times],
+        )
     else:
-        kind, collator = StreamingSFTTrainer, VisibilityCollator(codec.eos_id)
-        args = SFTSettings(**settings)
-    trainer = kind(
-        parts.model_of(400, HIDDEN, LAYERS),
-        args=args,
-        train_dataset=rows,
-        processing_class=codec.tokenizer,
-        data_collator=collator,
-        callbacks=[times],
-    )
+        texts = Texts(Data(episodes, ()), codec.tokenizer, streaming, codec, own_layout)
+        args = StreamingSFTConfig(**settings)
+        trainer = StreamingSFTTrainer(model, args, texts, callbacks=[times])
     trainer.train()
     return times.seconds[1:]
 

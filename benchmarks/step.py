@@ -118,9 +118,9 @@ def steps_of(form: str, work: Work, rollouts: Sequence[Rollout], folder: str) ->
         trainer = HRPOTrainer(
             work.model,
             args=HRPOConfig(**settings(folder, granularity=form)),
-            episodes=episodes,
+            train_dataset=episodes,
             streaming=streaming,
-            rewards=build_rewards(REWARDS, streaming),
+            reward_funcs=build_rewards(REWARDS, streaming),
             processing_class=work.codec.tokenizer,
             callbacks=[times],
         )

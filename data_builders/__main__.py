@@ -1,4 +1,4 @@
-"""The command line of the builders: ``python -m data_builders SOURCE [options]`` or ``--config FILE``.
+"""The command line of the builders: ``adasr data SOURCE [options]`` or ``--config FILE`` (or ``python -m data_builders``).
 
 A configuration file holds the same options by name (``source: ledger``, ``out: data/tiny``, ``train_count: 20000``); the
 command line wins. Every error is one line and exit status 2, and leaves nothing behind.
@@ -25,7 +25,7 @@ from data_builders.pipeline import run
 from data_builders.rows.options import flag_of
 from data_builders.sources.base import load_source, sources
 
-PROGRAM = "python -m data_builders"
+PROGRAM = "adasr data"
 USAGE = f"""usage: {PROGRAM} SOURCE --out DIR [options]
        {PROGRAM} --config FILE [options]
        {PROGRAM} inspect DIR        the quality report of a build
@@ -257,7 +257,8 @@ def _warnings(statistics: Mapping[str, Any]) -> list[str]:
         share = "no episode has" if not traced else f"{traced:.0%} of the episodes have"
         lines.append(
             f"  {share} a trace, which SFT needs (data.untraced: skip leaves the others out); make traces with "
-            f"{PROGRAM} teach, or build with --rationale-column or --thoughts-column; RL needs none"
+            f"{PROGRAM} teach, or build with --rationale-column or --thoughts-column; RL needs none, but a model that was "
+            f"taught the format on another set first (docs/OWN_DATA.md)"
         )
     single = statistics["chunks"]["one_chunk_share"]
     if single > _MANY:

@@ -2,7 +2,7 @@ r"""Any question-answering set, by the names of its columns.
 
     {"ask": "Who owns the boat?", "story": "The boat is Ann's. Bob rows it.", "gold": "Ann"}
 
-    python -m data_builders custom --input rows.jsonl --question-column ask --context-column story \
+    adasr data custom --input rows.jsonl --question-column ask --context-column story \
         --answer-column gold --answer-type text --name boats --licence MIT --out data/boats
 
 A column of numbers is read as text, a context that is a list is joined by spaces. Thoughts are a list of texts, one

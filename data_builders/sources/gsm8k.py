@@ -3,7 +3,7 @@ r"""GSM8K: a question, and a rationale that ends in ``#### answer``.
     {"question": "Tom has 5 apples. He buys 3. How many has he?",
      "answer": "Tom has 5 + 3 = <<5+3=8>>8 apples.\n#### 8"}
 
-    python -m data_builders gsm8k --input train.jsonl --chunk sentence --out data/gsm8k
+    adasr data gsm8k --input train.jsonl --chunk sentence --out data/gsm8k
 
 The problem is streamed. Its question is known first (``--question first``, as in StreamingThinker), arrives at its place
 in the text, or comes last. The trace comes from the calculator steps (``traces.align``). A column ``original_id`` or

@@ -1,6 +1,6 @@
 """Layered arithmetic told in shuffled sentences, after GSM-Infinite (arXiv 2502.05252); an implementation of our own.
 
-    python -m data_builders gsm_infinite --count 5000 --layers 4 --width 3 --seed 0 --out data/gsm_infinite
+    adasr data gsm_infinite --count 5000 --layers 4 --width 3 --seed 0 --out data/gsm_infinite
 
     How many red pens are in Oak Hall?
     The number of red pens in Oak Hall is 3 more than the number of blue caps in Elm Hall. There are 4 blue caps in Elm Hall.

@@ -1,7 +1,7 @@
 """GSM-Symbolic (Apple): variants of 100 GSM8K test problems, as the official rows or from its templates.
 
-    python -m data_builders gsm_symbolic --input GSM_symbolic.jsonl --ephemeral -- adasr eval --data.test {out}/test.jsonl
-    python -m data_builders gsm_symbolic --input templates/symbolic --instances 50 --licence "Apple sample code" --out DIR
+    adasr data gsm_symbolic --input GSM_symbolic.jsonl --ephemeral -- adasr eval --data.test {out}/test.jsonl
+    adasr data gsm_symbolic --input templates/symbolic --instances 50 --licence "Apple sample code" --out DIR
 
 Variants of one problem share a group (``original_id``). The official rows are CC BY-NC-ND with a canary against training:
 adapted ones may not be passed on, so they build with ``--ephemeral`` only, for the run of one command, and under no other

@@ -1,6 +1,6 @@
 """The ledger: generated stories of one person's things, with exact answers and traces.
 
-    python -m data_builders ledger --train-count 20000 --test-count 500 --seed 0 --out data/tiny
+    adasr data ledger --train-count 20000 --test-count 500 --seed 0 --out data/tiny
 
     Follow Tom's coins, then do what the last sentence asks.
     Tom has 5 coins. Ann finds 3 more coins. Tom buys 3 more coins.

@@ -1,7 +1,7 @@
 r"""Tasks of the package reasoning_gym (Apache-2.0) that read as a stream, generated offline or from rows of it.
 
-    python -m data_builders reasoning_gym --task family_relationships --count 1000 --out data/family    (needs the extra)
-    python -m data_builders reasoning_gym --input rows.jsonl --out data/family
+    adasr data reasoning_gym --task family_relationships --count 1000 --out data/family    (needs the extra)
+    adasr data reasoning_gym --input rows.jsonl --out data/family
 
     {"question": "Tom is married to Eva. They have a child called Ann.\n\nHow is Ann related to Tom? Answer in one word.",
      "answer": "daughter", "metadata": {"source_dataset": "family_relationships"}}

@@ -2,7 +2,7 @@ r"""Speech with its times: a transcript in segments, and a question about it. Ch
 
     {"question": "When is the exam?", "answer": "Friday", "segments": [{"start": 0.0, "end": 2.1, "text": "Good morning."}]}
 
-    python -m data_builders transcript --input talks.jsonl --answer-type text --licence MIT --out data/talks
+    adasr data transcript --input talks.jsonl --answer-type text --licence MIT --out data/talks
 
 ``segments`` is a list with ``end`` in seconds and ``text`` (Whisper's), or the text of an SRT or WebVTT file. With
 ``--transcripts DIR`` it may be the name of such a file inside DIR. ``--chunk source`` streams one segment at a time; in

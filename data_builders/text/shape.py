@@ -1,6 +1,6 @@
 """Shaping of a text before it is cut: the question's position, and what is added, changed, moved or dropped.
 
-    python -m data_builders gsm8k --input train.jsonl --question withheld --distractors 0.2 --corrections 0.3 --out DIR
+    adasr data gsm8k --input train.jsonl --question withheld --distractors 0.2 --corrections 0.3 --out DIR
 
 Distractors and repeats ask for a skip, a corrected fact ("No, 7 not 5: ...") for a revision, a missing one for the answer
 'unknown'. All of it is our own. Each transformation has its own generator, seeded by the seed, its name and the episode's

@@ -1,4 +1,4 @@
-"""The quality report of a build: ``python -m data_builders inspect DIR``.
+"""The quality report of a build: ``adasr data inspect DIR``.
 
     data/gsm8k: 1,803 episodes in train.jsonl, 197 in test.jsonl
     skip share      0.16

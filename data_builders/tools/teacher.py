@@ -1,6 +1,6 @@
 """Traces from a teacher model for the episodes of a build, those that pass the quality control.
 
-    python -m data_builders teach data/pubmedqa --endpoint http://localhost:8000/v1 --model qwen3-8b --out data/pubmedqa-taught
+    adasr data teach data/pubmedqa --endpoint http://localhost:8000/v1 --model qwen3-8b --out data/pubmedqa-taught
 
 Episodes with a trace are passed on unless --replace is given. A reply is read line by line ("3: thought", "deep:",
 "answer:"). It must have one thought a chunk, no fact from the future and the right answer, and stay within bounds. A

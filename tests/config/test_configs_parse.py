@@ -20,10 +20,10 @@ MODELS = sorted(folder.name for folder in CONFIGS.iterdir() if folder.name not i
 
 @pytest.mark.parametrize("model", MODELS)
 def test_sft_parses(model):
-    from adasr_trl.training.sft import SFTSettings
+    from adasr_trl.training.sft import StreamingSFTConfig
 
     loaded = load_config(CONFIGS / model / "sft.yaml", ON_CPU, prepare.SFT_SECTIONS)
-    assert parse_trl(loaded, SFTSettings).output_dir == f"runs/{model}/seed-0/sft"
+    assert parse_trl(loaded, StreamingSFTConfig).output_dir == f"runs/{model}/seed-0/sft"
 
 
 @pytest.mark.parametrize("model", MODELS)

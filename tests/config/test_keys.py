@@ -15,9 +15,9 @@ from support import workspace
 @pytest.mark.parametrize("command", ["sft", "hrpo"])
 def test_every_argument_of_the_installed_releases_is_obeyed_or_refused(command):
     from adasr_trl.hrpo import HRPOConfig
-    from adasr_trl.training.sft import SFTSettings
+    from adasr_trl.training.sft import StreamingSFTConfig
 
-    config = SFTSettings if command == "sft" else HRPOConfig
+    config = StreamingSFTConfig if command == "sft" else HRPOConfig
     names = {field.name for field in dataclasses.fields(config) if field.init}
     assert names - OBEYED[command] - set(INSTEAD) == set()
     assert OBEYED[command] - names == set()

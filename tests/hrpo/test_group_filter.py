@@ -189,9 +189,9 @@ def step(model, tokenizer, episodes, out, rule, **changes):
     trainer = HRPOTrainer(
         model,
         args=HRPOConfig(str(out), **{**SETTINGS, "max_steps": 1, **changes}),
-        episodes=episodes,
+        train_dataset=episodes,
         streaming=STREAMING,
-        rewards=REWARDS,
+        reward_funcs=REWARDS,
         group_filter=rule,
         processing_class=tokenizer,
     )
@@ -255,9 +255,9 @@ def test_two_generation_batches_of_one_step_draw_different_rollouts(
             str(tmp_path),
             **{**SETTINGS, "generation_batch_size": 4, "max_steps": 1, "temperature": 1.0},
         ),
-        episodes=[episodes[0], episodes[0]],
+        train_dataset=[episodes[0], episodes[0]],
         streaming=STREAMING,
-        rewards=REWARDS,
+        reward_funcs=REWARDS,
         processing_class=tokenizer,
     )
     seen = []
@@ -276,10 +276,10 @@ def test_an_evaluation_with_more_rows_than_a_generation_batch_is_logged(
     trainer = HRPOTrainer(
         model,
         args=HRPOConfig(str(tmp_path), **{**SETTINGS, **changes}),
-        episodes=episodes[:4],
-        eval_episodes=episodes[4:20],
+        train_dataset=episodes[:4],
+        eval_dataset=episodes[4:20],
         streaming=STREAMING,
-        rewards=REWARDS,
+        reward_funcs=REWARDS,
         processing_class=tokenizer,
     )
     assert 0.0 <= trainer.evaluate()["eval_accuracy"] <= 1.0

@@ -44,9 +44,9 @@ def hrpo(model, tokenizer, episodes, out, rewards=REWARDS, **changes):
     return HRPOTrainer(
         copy.deepcopy(model),
         args=HRPOConfig(str(out), **{**SETTINGS, **changes}),
-        episodes=episodes[:6],
+        train_dataset=episodes[:6],
         streaming=STREAMING,
-        rewards=rewards,
+        reward_funcs=rewards,
         processing_class=tokenizer,
     )
 

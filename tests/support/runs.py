@@ -10,7 +10,7 @@ from transformers import TrainerCallback
 
 from adasr_trl.artifacts.names import SAMPLES_FILE
 from adasr_trl.cli.main import main as adasr
-from adasr_trl.training import callbacks
+from adasr_trl.training import callbacks, health
 
 
 def run(command: str, root: Path, *flags: str) -> int:
@@ -44,8 +44,7 @@ class Kill(TrainerCallback):
 
 def kill_at(monkeypatch, step):
     plain = callbacks.callbacks
-    for module in ("adasr_trl.training.sft", "adasr_trl.training.callbacks"):
-        monkeypatch.setattr(f"{module}.callbacks", lambda path: [*plain(path), Kill(step)])
+    monkeypatch.setattr(health, "callbacks", lambda path: [*plain(path), Kill(step)])
 
 
 def logits(model: torch.nn.Module, ids: torch.Tensor) -> torch.Tensor:

@@ -120,9 +120,9 @@ def main(out):
         trainer = GenerationRecorder(
             model,
             args=args,
-            episodes=episodes,
+            train_dataset=episodes,
             streaming=streaming,
-            rewards=rewards_of(name),
+            reward_funcs=rewards_of(name),
             group_filter=group_filter,
             processing_class=tokenizer,
         )

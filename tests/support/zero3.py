@@ -46,9 +46,9 @@ def main(out, kind):
     trainer = GenerationRecorder(
         model,
         args=args,
-        episodes=episodes,
+        train_dataset=episodes,
         streaming=streaming,
-        rewards=rewards_of("whole"),
+        reward_funcs=rewards_of("whole"),
         processing_class=tokenizer,
     )
     trainer.train()

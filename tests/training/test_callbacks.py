@@ -1,6 +1,10 @@
-"""The line of a training step on the terminal."""
+"""The line of a training step on the terminal, and that of a run without a signal."""
 
-from adasr_trl.training.callbacks import spell
+from types import SimpleNamespace
+
+import pytest
+
+from adasr_trl.training.callbacks import SignalCheck, spell
 
 LOGS = {
     "loss": 0.0123,
@@ -40,3 +44,22 @@ def test_flat_rewards_and_held_out_questions_are_named_and_unknown_numbers_left_
 def test_the_line_of_a_supervised_step_is_its_loss_and_other_logs_have_none():
     assert spell({"loss": 1.23456, "grad_norm": 1.0}) == "loss 1.23"
     assert spell({"train_runtime": 3.0}) == ""
+
+
+@pytest.mark.parametrize(
+    ("shares", "said"),
+    [
+        ([1.0] * 5 + [1.0], "no reward signal: 30 of 30 groups had equal rewards"),
+        ([1.0, 1.0, 1.0, 1.0, 0.5], "no reward signal: 27 of 30 groups had equal rewards"),
+        ([1.0, 0.5, 1.0, 1.0, 0.5], ""),
+        ([1.0] * 4, ""),  # of 100 steps
+    ],
+)
+def test_a_run_without_signal_in_its_first_steps_says_so_once(shares, said, caplog):
+    check, args = SignalCheck(), SimpleNamespace(generation_batch_size=48, num_generations=8)
+    for step, share in enumerate(shares, start=1):
+        state = SimpleNamespace(global_step=step, max_steps=100, is_world_process_zero=True)
+        check.on_log(args, state, None, logs={"groups/no_signal": share})
+    assert caplog.text.count("no reward signal") == bool(said)
+    assert said in caplog.text
+    assert not said or "adasr doctor --config FILE" in caplog.text

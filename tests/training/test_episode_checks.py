@@ -35,7 +35,12 @@ def test_episodes_without_a_trace_are_counted_and_the_door_is_named(root, capsys
     message = capsys.readouterr().err
     assert f"{count} of 48 episodes" in message
     assert f"first: {first!r}" in message
-    for door in ("data_builders teach", "--rationale-column", "data.untraced: skip"):
+    for door in (
+        "adasr data teach",
+        "--rationale-column",
+        "data.untraced: skip",
+        "docs/OWN_DATA.md",
+    ):
         assert door in message
     assert not (root / "sft").exists()
 

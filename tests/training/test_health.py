@@ -11,7 +11,7 @@ from adasr_trl.core.errors import UserError
 from adasr_trl.hrpo import HRPOConfig
 from adasr_trl.models.precision import all_finite
 from adasr_trl.training.health import HealthyTrainer
-from adasr_trl.training.sft import SFTSettings, StreamingSFTTrainer
+from adasr_trl.training.sft import StreamingSFTConfig, StreamingSFTTrainer
 from support import workspace
 
 
@@ -64,7 +64,7 @@ def test_tensors_are_finite_or_not():
     assert not all_finite([torch.tensor([float("nan")])])
 
 
-@pytest.mark.parametrize("config", [HRPOConfig, SFTSettings])
+@pytest.mark.parametrize("config", [HRPOConfig, StreamingSFTConfig])
 @pytest.mark.parametrize(
     "given", [{"push_to_hub": True}, {"hub_token": "hf_secret"}, {"hub_model_id": "me/x"}]
 )

@@ -7,9 +7,10 @@ import json
 
 import pytest
 import torch
+from peft import LoraConfig
 
 from adasr_trl.cli.main import main as adasr
-from adasr_trl.config.sections import LoraSection, RewardConfig
+from adasr_trl.config.sections import RewardConfig
 from adasr_trl.core.errors import UserError
 from adasr_trl.core.protocol import Mode, Phase
 from adasr_trl.evaluation.records import load_rollouts
@@ -17,7 +18,7 @@ from adasr_trl.evaluation.settings import Setting, recorded_settings
 from adasr_trl.hrpo import HRPOConfig, HRPOTrainer
 from adasr_trl.rewards import build_rewards
 from adasr_trl.training.data import Data, Texts
-from adasr_trl.training.sft import SFTSettings, sft_trainer
+from adasr_trl.training.sft import StreamingSFTConfig, StreamingSFTTrainer
 from support import workspace
 from support.hrpo_training import SETTINGS, train
 from support.parallel_layout import full_logps, parts_for
@@ -38,9 +39,9 @@ def hrpo(model, tokenizer, episodes, out, **changes):
     return HRPOTrainer(
         copy.deepcopy(model),
         args=HRPOConfig(str(out), **{**SETTINGS, **changes}),
-        episodes=episodes[:6],
+        train_dataset=episodes[:6],
         streaming=PARALLEL,
-        rewards=REWARDS,
+        reward_funcs=REWARDS,
         processing_class=tokenizer,
     )
 
@@ -149,9 +150,9 @@ def test_the_reference_of_a_new_adapter_is_the_base_under_the_same_attention(
     trainer = HRPOTrainer(
         copy.deepcopy(model),
         args=HRPOConfig(str(tmp_path), **{**SETTINGS, "beta": 0.1, "max_steps": 1}),
-        episodes=episodes[:6],
+        train_dataset=episodes[:6],
         streaming=PARALLEL,
-        rewards=REWARDS,
+        reward_funcs=REWARDS,
         processing_class=tokenizer,
         peft_config=LoraConfig(r=4, target_modules="all-linear", task_type="CAUSAL_LM"),
     )
@@ -188,10 +189,10 @@ def test_evaluation_while_training_runs_in_parallel(model, tokenizer, episodes, 
     trainer = HRPOTrainer(
         copy.deepcopy(model),
         args=HRPOConfig(str(tmp_path), **{**SETTINGS, **changes}),
-        episodes=episodes[:6],
-        eval_episodes=episodes[6:14],
+        train_dataset=episodes[:6],
+        eval_dataset=episodes[6:14],
         streaming=PARALLEL,
-        rewards=REWARDS,
+        reward_funcs=REWARDS,
         processing_class=tokenizer,
     )
     assert trainer.evaluate()["eval_loss"] == pytest.approx(0.0, abs=10.0)
@@ -217,7 +218,7 @@ def settings_for(out, **changes):
         "disable_tqdm": True,
         "gradient_checkpointing": False,
     }
-    return SFTSettings(output_dir=str(out), **{**fixed, **changes})
+    return StreamingSFTConfig(output_dir=str(out), **{**fixed, **changes})
 
 
 def naive_loss(model, texts, episodes):
@@ -236,7 +237,7 @@ def test_the_loss_of_ragged_batches_is_that_of_single_episodes(
     model, tokenizer, episodes, tmp_path
 ):
     texts = texts_for(tokenizer, episodes)
-    trainer = sft_trainer(copy.deepcopy(model), texts, settings_for(tmp_path), None)
+    trainer = StreamingSFTTrainer(copy.deepcopy(model), settings_for(tmp_path), texts)
     batch = trainer.data_collator([trainer.train_dataset[i] for i in range(4)])
     assert len({int(n) for n in batch["attention_mask"].sum(dim=1)}) > 1
     loss = trainer.compute_loss(trainer.model.eval(), dict(batch)).item()
@@ -248,7 +249,7 @@ def test_evaluation_and_gradient_checkpointing_keep_the_mask(model, tokenizer, e
     losses = []
     for checkpointing in (False, True):
         args = settings_for(tmp_path, gradient_checkpointing=checkpointing)
-        trainer = sft_trainer(copy.deepcopy(model), texts, args, None)
+        trainer = StreamingSFTTrainer(copy.deepcopy(model), args, texts)
         before = trainer.evaluate()["eval_loss"]
         train(trainer)
         losses.append((before, trainer.evaluate()["eval_loss"]))
@@ -258,8 +259,10 @@ def test_evaluation_and_gradient_checkpointing_keep_the_mask(model, tokenizer, e
 
 def test_an_adapter_trains_under_streaming_attention(model, tokenizer, episodes, tmp_path):
     texts = texts_for(tokenizer, episodes)
-    section = LoraSection(r=4, alpha=8)
-    trainer = sft_trainer(copy.deepcopy(model), texts, settings_for(tmp_path), section)
+    lora = LoraConfig(r=4, lora_alpha=8, target_modules="all-linear", task_type="CAUSAL_LM")
+    trainer = StreamingSFTTrainer(
+        copy.deepcopy(model), settings_for(tmp_path), texts, peft_config=lora
+    )
     train(trainer)
     grown = [p for name, p in trainer.model.named_parameters() if "lora_B" in name]
     assert max(p.abs().max().item() for p in grown) > 0.0
@@ -269,7 +272,7 @@ def test_eager_attention_is_refused_before_it_trains_on_a_wrong_mask(
     model, tokenizer, episodes, tmp_path
 ):
     model.set_attn_implementation("eager")
-    trainer = sft_trainer(model, texts_for(tokenizer, episodes), settings_for(tmp_path), None)
+    trainer = StreamingSFTTrainer(model, settings_for(tmp_path), texts_for(tokenizer, episodes))
     with pytest.raises(UserError, match="eager"):
         trainer.train()
 
@@ -279,7 +282,7 @@ def test_packing_is_refused_with_what_to_use_instead(model, tokenizer, episodes,
     args = settings_for(tmp_path)
     setattr(args, key, True)
     with pytest.raises(UserError, match="group_by_length"):
-        sft_trainer(model, texts_for(tokenizer, episodes), args, None)
+        StreamingSFTTrainer(model, args, texts_for(tokenizer, episodes))
 
 
 # ---- whole commands

@@ -113,6 +113,11 @@ def finish(path: Path) -> None:
     _unlock(path)
 
 
+def record(path: Path, identity: Mapping[str, object]) -> None:
+    """Note that ``path`` holds a complete run of this identity, whatever stood there."""
+    _write(path, identity, complete=True)
+
+
 def trains_on(path: Path, identity: Mapping[str, object]) -> bool:
     """Whether ``identity`` asks the run at ``path`` for more steps and nothing else."""
     record = _read(path)
@@ -163,9 +168,14 @@ def input_digest(path: str | Path) -> str:
     if (path / RUN_FILE).is_file():
         return file_digest(path / RUN_FILE)
     if (path / STREAMING_FILE).is_file():  # a checkpoint, or a model saved from Python
-        weights = sorted(path.glob("*.safetensors"))
-        return json.dumps([[w.name, w.stat().st_size, w.stat().st_mtime_ns] for w in weights])
+        return weights_digest(path)
     return file_digest(path) if path.is_file() else str(path)
+
+
+def weights_digest(path: Path) -> str:
+    """Names, sizes and times of a directory's weights, which are too large to be read for this."""
+    weights = sorted(path.glob("*.safetensors"))
+    return json.dumps([[w.name, w.stat().st_size, w.stat().st_mtime_ns] for w in weights])
 
 
 def mark_checkpoint(folder: Path) -> None:

@@ -24,6 +24,7 @@ from adasr_trl.core.episode import Episode, Source
 from adasr_trl.core.errors import UserError
 from adasr_trl.core.files import write_text
 
+PYTHON = "python"  # first word of the command of a run trained by a script
 _PACKAGES = ("adasr-trl", "torch", "transformers", "trl", "peft", "accelerate", "bitsandbytes")
 # Prefixes, in lower case with dashes, of licences that allow adapted rows to be passed on.
 _SHAREABLE = (
@@ -47,7 +48,7 @@ class DataUsed:
 class Provenance:
     """Origin of a run."""
 
-    command: tuple[str, ...]  # arguments of ``adasr``
+    command: tuple[str, ...]  # arguments of ``adasr``, or ``python`` and a script's name
     versions: Mapping[str, str]  # package to version, of this package and those below it
     data: tuple[DataUsed, ...]  # training data, that of the continued run included
 

@@ -79,6 +79,15 @@ def load_streaming(directory: Path) -> StreamingConfig:
     return cast(StreamingConfig, _read(path, StreamingConfig))
 
 
+def other_protocol(trained: StreamingConfig, asked: StreamingConfig) -> str | None:
+    """The first setting in which a model was taught another layout, prompt or marker than asked for; None if alike."""
+    keys = ("layout", "markers", "instruction", "thinking")
+    for key in (*keys, "boundary") if trained.layout == "parallel" else keys:
+        if vars(trained)[key] != vars(asked)[key]:
+            return key
+    return None
+
+
 def _read(path: Path, expected: type) -> object:
     try:
         entry = entry_of(json.loads(path.read_text(encoding="utf-8")), str(path))

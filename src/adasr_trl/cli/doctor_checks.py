@@ -65,7 +65,8 @@ def rollout_faults(shares: Shares) -> list[str]:
     elif shares["groups/no_signal"] == 1.0:
         faults.append(
             f"no group has a learning signal ({shares['accuracy']:.0%} of the answers are right): train longer with adasr "
-            f"sft, use easier episodes, or raise num_generations or temperature, so that groups have right and wrong answers"
+            f"sft, use easier episodes, or raise num_generations or temperature, so that groups have right and wrong answers; "
+            f"docs/OWN_DATA.md teaches a set of answers alone"
         )
     return faults
 

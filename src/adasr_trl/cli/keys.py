@@ -114,7 +114,7 @@ def _summaries(kind: Any) -> dict[str, str]:
 def _arguments(command: str) -> Iterator[Key]:
     """TRL's and transformers' arguments that have an effect."""
     if command == "sft":
-        from adasr_trl.training.sft import SFTSettings as Arguments
+        from adasr_trl.training.sft import StreamingSFTConfig as Arguments
     else:
         from adasr_trl.hrpo import HRPOConfig as Arguments
     documented = _documented(Arguments)

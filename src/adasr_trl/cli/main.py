@@ -16,6 +16,7 @@ import sys
 from collections.abc import Sequence
 
 from adasr_trl import __version__
+from adasr_trl.cli.data import builders
 from adasr_trl.core.errors import UserError
 from adasr_trl.core.piped import run_piped
 
@@ -24,6 +25,10 @@ NOISY = ("httpx", "datasets", "transformers", "trl", "accelerate")
 
 # Command: module and function of its arguments, and its line of help.
 COMMANDS = {
+    "data": (
+        "data:add_data",
+        "episodes from own or public data: build, inspect, teach (adasr data --help)",
+    ),
     "sft": ("train:add_training", "supervised fine-tuning on teacher's traces"),
     "grpo": ("train:add_training", "GRPO on the sum of all rewards, the baseline"),
     "hrpo": (
@@ -59,6 +64,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _main(argv: Sequence[str]) -> int:
+    if argv[:1] == ["data"]:  # has options and sources of its own
+        return builders(argv[1:])
     parser = _parser(argv)
     options, overrides = parser.parse_known_args(argv)
     if overrides and "config" not in options:

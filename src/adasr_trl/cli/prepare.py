@@ -70,15 +70,15 @@ class Prepared:
 
     @cached_property
     def args(self) -> Any:
-        """TRL's training arguments (``SFTSettings`` or ``HRPOConfig``), with sharding set up before."""
+        """TRL's training arguments (``StreamingSFTConfig`` or ``HRPOConfig``), with sharding set up before."""
         from adasr_trl.training.distributed import begin_processes
         from adasr_trl.training.preflight import check_optimizer
 
         begin_processes(self.loaded.flat)
         if self.command == "sft":
-            from adasr_trl.training.sft import SFTSettings
+            from adasr_trl.training.sft import StreamingSFTConfig
 
-            args: Any = parse_trl(self.loaded, SFTSettings)
+            args: Any = parse_trl(self.loaded, StreamingSFTConfig)
             check_optimizer(args)
             return args
         from adasr_trl.hrpo import HRPOConfig

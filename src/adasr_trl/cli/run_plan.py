@@ -27,7 +27,7 @@ from adasr_trl.artifacts.names import (
     is_hub_id,
 )
 from adasr_trl.artifacts.provenance import save_provenance
-from adasr_trl.artifacts.saved_config import load_streaming
+from adasr_trl.artifacts.saved_config import load_streaming, other_protocol
 from adasr_trl.cli.prepare import Prepared
 from adasr_trl.config.loading import LoadedConfig
 from adasr_trl.config.sections import DataConfig, DtypeName, ModelConfig
@@ -142,14 +142,12 @@ def _check_model(loaded: LoadedConfig, model: ModelConfig) -> None:
 def _check_same_protocol(loaded: LoadedConfig, path: Path) -> None:
     """Refuse another layout, prompt or marker than the model was trained on."""
     trained, asked = load_streaming(path), loaded.section("streaming")
-    keys = ("layout", "markers", "instruction", "thinking")
-    for key in (*keys, "boundary") if trained.layout == "parallel" else keys:
+    if key := other_protocol(trained, asked):
         before, after = vars(trained)[key], vars(asked)[key]
-        if before != after:
-            raise loaded.error(
-                f"streaming.{key}",
-                f"got {_spelled(after)}, but the model in {path} was taught {_spelled(before)}; use the same.",
-            )
+        raise loaded.error(
+            f"streaming.{key}",
+            f"got {_spelled(after)}, but the model in {path} was taught {_spelled(before)}; use the same.",
+        )
 
 
 def _spelled(value: object) -> str:

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from adasr_trl.artifacts.directory import Existing
-from adasr_trl.artifacts.names import SAMPLES_FILE
 from adasr_trl.cli.arguments import add_config, add_existing
 
 if TYPE_CHECKING:
@@ -55,7 +54,7 @@ def train(command: str, config: str, overrides: Sequence[str], existing: Existin
         loop.train(trainer, plan.run, prepared.streaming, prepared.model_config)
         return plan.run
     with one_line(config):
-        trainer, alarms = _rl_trainer(prepared, plan.run)
+        trainer, alarms = _rl_trainer(prepared)
     _warn_if_slow(trainer.model)
     loop.train(trainer, plan.run, prepared.streaming, prepared.model_config, stopped=alarms.verdict)
     return plan.run
@@ -69,30 +68,27 @@ def _warn_if_slow(model: Any) -> None:
 
 
 def _sft_trainer(prepared: Prepared) -> Any:
-    from adasr_trl.training.sft import sft_trainer
+    from adasr_trl.training.loop import lora_config
+    from adasr_trl.training.sft import StreamingSFTTrainer
 
-    model, lora = prepared.load_model(), prepared.loaded.section("lora")
-    return sft_trainer(model, prepared.texts, prepared.args, lora)
+    texts = prepared.texts
+    lora = lora_config(prepared.loaded.section("lora"), texts.codec)
+    return StreamingSFTTrainer(prepared.load_model(), prepared.args, texts, peft_config=lora)
 
 
-def _rl_trainer(prepared: Prepared, run: Path) -> tuple[Any, CollapseAlarms]:
-    from adasr_trl.hrpo import CollapseAlarms, HRPOTrainer, KeepSamples
-    from adasr_trl.training.callbacks import callbacks
+def _rl_trainer(prepared: Prepared) -> tuple[Any, CollapseAlarms]:
+    from adasr_trl.hrpo import CollapseAlarms, HRPOTrainer
     from adasr_trl.training.loop import lora_config
 
     loaded, texts = prepared.loaded, prepared.texts
     alarms = CollapseAlarms(loaded.section("alarms"))
     trainer = HRPOTrainer(
         prepared.load_model(),
-        args=prepared.args,
-        episodes=texts.data.train,
-        eval_episodes=texts.data.held_out or None,
-        streaming=prepared.streaming,
-        rewards=prepared.rewards,
+        prepared.rewards,
+        prepared.args,
+        texts,
         group_filter=loaded.section("group_filter"),
-        processing_class=texts.tokenizer,
         peft_config=lora_config(loaded.section("lora"), texts.codec),
-        callbacks=[*callbacks(run), alarms],
+        callbacks=[alarms],
     )
-    trainer.add_callback(KeepSamples(trainer, run / SAMPLES_FILE))
     return trainer, alarms

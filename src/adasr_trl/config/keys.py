@@ -139,8 +139,8 @@ INSTEAD: Mapping[str, str] = {
 }
 # Names of other tools, and ours.
 ELSEWHERE: Mapping[str, str] = {
-    "dataset_name": "data.train: FILE (python -m data_builders makes it)",
-    "dataset_config": "data.train: FILE (python -m data_builders makes it)",
+    "dataset_name": "data.train: FILE (adasr data makes it)",
+    "dataset_config": "data.train: FILE (adasr data makes it)",
     "dataset_train_split": "data.train: FILE",
     "dataset_test_split": "data.test: FILE",
     "model_name_or_path": "model.path",

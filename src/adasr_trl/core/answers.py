@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 from fractions import Fraction
@@ -121,6 +122,18 @@ def extract(text: str, answer_type: AnswerType) -> Found | None:
 def check_gold(answer: str, answer_type: AnswerType) -> None:
     """Raise an AnswerError for a gold answer that cannot be compared; for building a data set."""
     _gold_value(answer, answer_type)
+
+
+def guess_answer_type(answers: Sequence[str]) -> AnswerType:
+    """NUMBER or CHOICE where every answer is one (a choice is a label, such as yes or B), else TEXT."""
+    if all(_LABEL.fullmatch(answer.strip("() ")) for answer in answers):
+        return AnswerType.CHOICE
+    for answer in answers:
+        try:
+            check_gold(answer, AnswerType.NUMBER)
+        except AnswerError:
+            return AnswerType.TEXT
+    return AnswerType.NUMBER
 
 
 def is_right(

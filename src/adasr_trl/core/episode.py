@@ -170,7 +170,7 @@ def read_episodes(
     """
     path = Path(path)
     if not path.is_file():
-        raise EpisodeError(f"{path}: no such file; build it with python -m data_builders.")
+        raise EpisodeError(f"{path}: no such file; build it with adasr data.")
     first_line_of: dict[str, int] = {}
     # Bytes outside UTF-8 become surrogates, and Episode refuses these: the error then names the line.
     with path.open(encoding="utf-8", errors="surrogateescape") as lines:

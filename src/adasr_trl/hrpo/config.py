@@ -42,7 +42,7 @@ _CHOICES = {
 # Options of TRL's own generation; rewards have weights of their own.
 _UNUSED = (
     *("log_completions", "repetition_penalty", "generation_kwargs", "chat_template_kwargs"),
-    *("use_transformers_continuous_batching", "vllm_structured_outputs_regex", "reward_weights"),
+    *("use_transformers_continuous_batching", "vllm_structured_outputs_regex"),
 )
 
 

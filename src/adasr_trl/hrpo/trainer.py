@@ -1,21 +1,22 @@
 """HRPOTrainer: TRL's GRPOTrainer with streaming rollouts and one advantage for each phase.
 
-    >>> trainer = HRPOTrainer(model, args=HRPOConfig("runs/hrpo"), episodes=train, processing_class=tokenizer,
-    ...                       streaming=StreamingConfig(), rewards=build_rewards(...)).train()
+    >>> rows = [{"question": "How many hens?", "text": "Tom has 5 hens. He buys 3.", "answer": 8}]
+    >>> HRPOTrainer("runs/sft", ["accuracy", "format"], HRPOConfig("runs/hrpo"), rows).train()
 
-The delta to GRPOTrainer, all of it:
+The delta to GRPOTrainer (loss, clipping, logging, checkpoints and resuming stay TRL's):
 - ``_get_train_sampler``: TRL's order, repeatable from any epoch on;
 - ``_generate_and_score_completions``: rollouts are sampled and scored before TRL's own pass (``rollouts``). TRL's
   ``rollout_func`` and reward functions hand them over; ``advantages`` of the returned dictionary become (B, T);
 - log-probabilities under the layout's attention (``streaming_attention``).
-Loss, clipping, logging, checkpoints and resuming stay TRL's.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, cast
 
+from adasr_trl.artifacts.names import SAMPLES_FILE
 from adasr_trl.config.sections import GroupFilter, StreamingConfig
 from adasr_trl.core.episode import Episode
 from adasr_trl.core.protocol import Mode
@@ -26,71 +27,71 @@ from adasr_trl.hrpo.config import HRPOConfig
 from adasr_trl.hrpo.group_filter import GenerationBatch, warn_of_criterion
 from adasr_trl.hrpo.metrics import credit_metrics, log_batch, log_scopes
 from adasr_trl.hrpo.rollouts import RolloutSampler, SamplingContext
+from adasr_trl.hrpo.sample_callback import KeepSamples
 from adasr_trl.hrpo.scoring import scopes_of
 from adasr_trl.hrpo.streaming_attention import StreamingAttentionTrainer
-from adasr_trl.layouts import build_layout
-from adasr_trl.layouts.codec import Codec
-from adasr_trl.rewards import Reward
+from adasr_trl.hrpo.trainer_arguments import hrpo_arguments, reward_section
+from adasr_trl.rewards import RewardForm
 from adasr_trl.training.data_order import EpochSeeded
 
 
 class HRPOTrainer(StreamingAttentionTrainer):
     """See the module; arguments not named here are GRPOTrainer's."""
 
-    protocol: StreamingConfig  # saved with the model
-
-    def __init__(
+    def __init__(  # noqa: PLR0913 - TRL's, and two
         self,
         model: Any,
+        reward_funcs: RewardForm | Sequence[RewardForm] | None = None,
+        args: HRPOConfig | None = None,
+        train_dataset: Any = None,
+        eval_dataset: Any = None,
+        processing_class: Any = None,
         *,
-        args: HRPOConfig,
-        episodes: Sequence[Episode],
-        eval_episodes: Sequence[Episode] | None = None,
-        streaming: StreamingConfig,
-        rewards: Sequence[Reward],
+        streaming: StreamingConfig | None = None,
         group_filter: GroupFilter | None = None,
         **kwargs: Any,
     ) -> None:
         """Prepare TRL's trainer; a ValueError names rewards, or a layout, that ``args`` cannot use.
 
         Args:
-            model: A causal LM, or a PEFT model whose adapter is trained on.
-            args: Training arguments. ``reward_weights`` is set from ``rewards``.
-            episodes: Training episodes.
-            eval_episodes: Held-out episodes for evaluation while training.
-            streaming: Layout, markers, caps and clock.
-            rewards: Rewards, with scopes and weights.
+            model: A Hub id, a directory such as a run's, a ``ModelConfig``, or a model.
+            reward_funcs: Names, functions or dictionaries (``rewards.forms``), one or several.
+            args: Training arguments.
+            train_dataset: Rows with question, text and answer (``training.episode_rows``).
+            eval_dataset: Held-out rows, or None.
+            processing_class: The tokenizer; by default the model's own.
+            streaming: Layout, markers, caps and clock; by default those of a run, else ``StreamingConfig()``.
             group_filter: The groups to sample again, or None for none.
-            **kwargs: Passed on, such as ``processing_class``, ``callbacks``, ``peft_config``.
+            **kwargs: GRPOTrainer's, such as ``callbacks`` and ``peft_config``.
         """
-        args.check_rewards(rewards)
-        args.check_episodes(len(episodes))
-        args.check_layout(streaming.layout)
-        args.reward_weights = [reward.weight for reward in rewards]
-        self._filter, self.rewards = group_filter, tuple(rewards)
-        self._episodes = {"train": episodes, "eval": eval_episodes or ()}
+        datasets = (train_dataset, eval_dataset)
+        given = hrpo_arguments(model, reward_funcs, args, datasets, processing_class, streaming)
+        texts, self.rewards, self._filter = given.inputs.texts, given.rewards, group_filter
+        self.protocol, self.origin, self.data = texts.streaming, given.inputs.origin, texts.data
+        self.method, self.sections = given.method, {"rewards": reward_section(self.rewards)}
         super().__init__(
-            model,
-            reward_funcs=trl_batch.trl_rewards(rewards),
-            args=args,
-            train_dataset=trl_batch.trl_dataset(episodes),
-            eval_dataset=None if eval_episodes is None else trl_batch.trl_dataset(eval_episodes),
+            given.inputs.model,
+            reward_funcs=trl_batch.trl_rewards(self.rewards),
+            args=given.args,
+            processing_class=texts.tokenizer,
             rollout_func=self._hand_over,
+            **trl_batch.trl_datasets(texts.data),
             **kwargs,
         )
         warn_of_criterion(group_filter)
-        self.protocol, self._cache_budget = streaming, CacheBudget(streaming.decode_batch)
-        self._codec = Codec(self.processing_class, streaming.markers, streaming.thinking)
-        self._layout = build_layout(streaming, self._codec)
-        parts = (self._codec, self._layout, streaming, self._cache_budget)
-        generate, mode = ENGINES[args.engine].for_training(self, *parts), Mode(args.mode)
-        self._rollout_sampler = RolloutSampler(episodes, self.rewards, generate, mode, args.is_flat)
+        self._codec, self._layout = texts.codec, texts.layout
+        self._cache_budget = CacheBudget(self.protocol.decode_batch)
+        parts = (self._codec, self._layout, self.protocol, self._cache_budget)
+        generate = ENGINES[given.args.engine].for_training(self, *parts)
+        rest = (self.rewards, generate, Mode(given.args.mode), given.args.is_flat)
+        self._rollout_sampler = RolloutSampler(texts.data.train, *rest)
+        self.add_callback(KeepSamples(self, Path(given.args.output_dir) / SAMPLES_FILE))
 
     def _get_train_sampler(self, dataset: Any = None) -> Any:
         return EpochSeeded(super()._get_train_sampler(dataset), self.args.seed)
 
     def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
-        pool = self._episodes[self._mode]
+        pool = self.data.train if self._mode == "train" else self.data.held_out
         batch = self._generate_batch([pool[row["episode"]] for row in inputs])
         self.generation_batch = batch  # for the reward functions, and for callbacks
         rollouts = [scored.rollout for scored in batch.rollouts]

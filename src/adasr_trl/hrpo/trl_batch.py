@@ -17,12 +17,19 @@ from adasr_trl.hrpo.boundary_tokens import boundary_tokens
 from adasr_trl.layouts import Layout
 from adasr_trl.layouts.codec import Codec
 from adasr_trl.rewards import Reward
+from adasr_trl.training.data import Data
 
 
 def trl_dataset(episodes: Sequence[Episode]) -> Dataset:
     """TRL's columns: the question to show in logs, and the episode as its index."""
     rows = [{"prompt": episode.question, "episode": i} for i, episode in enumerate(episodes)]
     return Dataset.from_list(rows)
+
+
+def trl_datasets(data: Data) -> dict[str, Dataset | None]:
+    """TRL's arguments for a trainer's data."""
+    held_out = trl_dataset(data.held_out) if data.held_out else None
+    return {"train_dataset": trl_dataset(data.train), "eval_dataset": held_out}
 
 
 def trl_rewards(rewards: Sequence[Reward]) -> list[Callable[..., list[float]]]:

@@ -18,7 +18,7 @@ from huggingface_hub import ModelCardData
 
 from adasr_trl.artifacts.directory import identity_of, is_complete
 from adasr_trl.artifacts.names import EVAL_FOLDER
-from adasr_trl.artifacts.provenance import DataUsed, load_provenance
+from adasr_trl.artifacts.provenance import PYTHON, DataUsed, load_provenance
 from adasr_trl.artifacts.saved_config import load_origin, load_streaming
 from adasr_trl.config.sections import ModelConfig, StreamingConfig
 from adasr_trl.evaluation import tables as columns
@@ -81,7 +81,7 @@ print(stream.finish()[-1].text)
 ## How it was made
 
 ```
-adasr {command}
+{command}
 ```
 
 {versions}. All settings are in `config.yaml`.
@@ -130,9 +130,13 @@ def write_card(run: Path, described: Described) -> str:
         licences=_licences(described),
         protocol=_protocol(streaming),
         evaluation=_evaluation(run),
-        command=shlex.join(provenance.command),
+        command=_command(provenance.command),
         versions=versions,
     )
+
+
+def _command(words: Sequence[str]) -> str:
+    return shlex.join(words if words[:1] == (PYTHON,) else ("adasr", *words))
 
 
 def _loading(described: Described, streaming: StreamingConfig, origin: ModelConfig | None) -> str:

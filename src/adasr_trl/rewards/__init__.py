@@ -13,12 +13,14 @@ allow it are refused. No torch is loaded here.
 
 from adasr_trl.rewards.base import Reward, RewardValue, Rule, Scope, ScoredRollout, answered_right
 from adasr_trl.rewards.build import BUILT_IN, RewardError, build_rewards
+from adasr_trl.rewards.forms import RewardForm
 from adasr_trl.rewards.user import source_digests
 
 __all__ = [
     "BUILT_IN",
     "Reward",
     "RewardError",
+    "RewardForm",
     "RewardValue",
     "Rule",
     "Scope",

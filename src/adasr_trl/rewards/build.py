@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import cast
 
 from adasr_trl.config.sections import RewardConfig, StreamingConfig
 from adasr_trl.config.values import convert, entry_of
 from adasr_trl.rewards import accuracy_format, follows_trace, length, repetition, skipping
 from adasr_trl.rewards.base import Reward, Rule, Scope
-from adasr_trl.rewards.user import UserFunction, load
+from adasr_trl.rewards.forms import Formula, RewardForm, as_configs
+from adasr_trl.rewards.user import Columns, TRLFunction, UserFunction, is_trl_function, load
 
 BUILT_IN: Mapping[str, type[Rule]] = {
     "accuracy": accuracy_format.Accuracy,
@@ -39,30 +41,44 @@ class RewardError(ValueError):
 
 
 def build_rewards(
-    configs: Sequence[RewardConfig], streaming: StreamingConfig, *, flat: bool = False
+    forms: Sequence[RewardForm],
+    streaming: StreamingConfig,
+    *,
+    flat: bool = False,
+    columns: Columns | None = None,
+    weights: Sequence[float] | None = None,
 ) -> tuple[Reward, ...]:
-    """The rewards of a config, checked.
+    """The rewards of a run, checked.
 
     Args:
-        configs: The section ``rewards``.
+        forms: The section ``rewards``, or names, functions and dictionaries (``forms``).
         streaming: Caps and clock.
         flat: Whether all of them are one sum (the GRPO baseline) rather than one a scope.
+        columns: Columns of the episodes' rows, by id, for functions of TRL's form.
+        weights: One a form, in place of the forms' own.
 
     Raises:
         RewardError: An unknown name, a scope that does not fit, an unknown or bad setting, no weight above 0, or a
             sum in which a right answer may score below a wrong one.
     """
-    rewards = []
-    for position, config in enumerate(configs):
+    if weights is not None and len(weights) != len(forms):
+        raise RewardError(f"got {len(weights)} reward_weights for {len(forms)} reward_funcs.")
+    rewards: list[Reward] = []
+    for position, form in enumerate(forms):
         try:
-            rewards.append(_build(config, streaming))
+            built = _built(form, streaming, columns or {})
         except ValueError as error:
             raise RewardError(str(error), position) from None
-        labels = [(reward.name, reward.scope) for reward in rewards]
-        if labels.count(labels[-1]) > 1:
-            raise RewardError(
-                f"{config.name} of scope {config.scope} is listed twice; add the weights.", position
-            )
+        if weights is not None:
+            built = [replace(reward, weight=weights[position]) for reward in built]
+        for reward in built:
+            if (reward.name, reward.scope) in [(known.name, known.scope) for known in rewards]:
+                raise RewardError(
+                    f"{reward.name} of scope {reward.scope.value} is listed twice; add the weights, or give a "
+                    f"function another name.",
+                    position,
+                )
+            rewards.append(reward)
     if not any(reward.weight != 0 for reward in rewards):
         raise RewardError("every weight is 0 (or there is no reward); give one a weight.")
     sums = {None: rewards} if flat else {s: [r for r in rewards if r.scope is s] for s in Scope}
@@ -71,13 +87,21 @@ def build_rewards(
     return tuple(rewards)
 
 
-def _build(config: RewardConfig, streaming: StreamingConfig) -> Reward:
+def _built(form: RewardForm, streaming: StreamingConfig, columns: Columns) -> list[Reward]:
+    if isinstance(form, Reward):
+        return [form]
+    return [_build(*made, streaming, columns) for made in as_configs(form, BUILT_IN)]
+
+
+def _build(
+    config: RewardConfig, formula: Formula | None, streaming: StreamingConfig, columns: Columns
+) -> Reward:
     for key, value in config.settings.items():
         if isinstance(value, float) and not math.isfinite(value):
             raise ValueError(
                 f"{config.name}: settings.{key}: got {value}; expected a finite number."
             )
-    rule, scope = _rule(config), Scope(config.scope)
+    rule, scope = _rule(config, formula or _named(config.name), columns), Scope(config.scope)
     if scope not in rule.SCOPES:
         fitting = " or ".join(sorted(fit.value for fit in rule.SCOPES))
         raise ValueError(f"{config.name} has scope {fitting}, not {scope.value}.")
@@ -90,14 +114,22 @@ def _build(config: RewardConfig, streaming: StreamingConfig) -> Reward:
     return Reward(config.name, scope, config.weight, rule, streaming)
 
 
-def _rule(config: RewardConfig) -> Rule:
-    if ":" not in config.name and config.name not in BUILT_IN:
+def _named(name: str) -> Formula:
+    """The rule, or the user's function, of this name."""
+    if ":" in name:
+        return load(name)
+    if name not in BUILT_IN:
         known = ", ".join(BUILT_IN)
-        raise ValueError(f"unknown reward {config.name!r}; known are {known}, and module:function.")
-    formula = load(config.name) if ":" in config.name else BUILT_IN[config.name]
-    if not (isinstance(formula, type) and issubclass(formula, Rule)):
-        return UserFunction(config.name, formula, config.settings)
-    return cast(Rule, convert(entry_of(config.settings, config.name), formula, "settings"))
+        raise ValueError(f"unknown reward {name!r}; known are {known}, and module:function.")
+    return BUILT_IN[name]
+
+
+def _rule(config: RewardConfig, formula: Formula, columns: Columns) -> Rule:
+    if isinstance(formula, type) and issubclass(formula, Rule):
+        return cast(Rule, convert(entry_of(config.settings, config.name), formula, "settings"))
+    if is_trl_function(formula):
+        return TRLFunction(config.name, formula, config.settings, columns)
+    return UserFunction(config.name, formula, config.settings)
 
 
 def _check_margin(rewards: Sequence[Reward], scope: Scope | None) -> None:

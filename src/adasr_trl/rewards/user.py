@@ -1,7 +1,10 @@
-"""A reward of the user's own, named in the configuration as ``module:function`` or ``module:Class``.
+"""A reward of the user's own: a function from Python, or ``module:function`` or ``module:Class`` in a configuration.
 
     def brevity(rollout, episode, limit=20):
         return float(rollout.answer_tokens <= limit)
+
+    def exact(completions, answer, **columns):          # TRL's form
+        return [float(gold in text) for text, gold in zip(completions, answer, strict=True)]
 
     rewards:
       - {name: "my_rewards:brevity", scope: deep, weight: 0.5, settings: {limit: 30}}
@@ -9,6 +12,10 @@
 A function is called once a rollout with the ``Rollout``, the ``Episode`` and the settings. It returns a number, None
 (cannot be scored), or, in the streaming scope, a list of one such value a chunk; stage granularity takes their mean.
 A class is a ``Rule``, like the built-in ones; with ``within_group`` it is relative to the group.
+
+A function with a parameter ``prompts``, ``completions`` or ``completion_ids`` has TRL's form. It is called with lists of one
+entry: rollouts are measured one at a time, on their own process. The completion is the text that the model wrote in the
+reward's scope; the columns are those of the row.
 """
 
 from __future__ import annotations
@@ -23,10 +30,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from adasr_trl.core.episode import Episode
 from adasr_trl.core.errors import UserError
+from adasr_trl.core.protocol import Phase
+from adasr_trl.core.rollout import Rollout
 from adasr_trl.rewards.base import Reward, RewardValue, Rule, Scope, ScoredRollout
 
 LARGEST = 3.4e38  # that single precision holds
+Columns = Mapping[str, Mapping[str, Any]]  # an episode's id to the columns of its row
+_TRL_PARAMETERS = ("prompts", "completions", "completion_ids")
 
 
 @dataclass(frozen=True)
@@ -48,7 +60,7 @@ class UserFunction(Rule):
     def measure(self, scored: ScoredRollout, scope: Scope, *_: object) -> RewardValue:
         """The function's value or values; a UserError if it raises, or returns something else."""
         try:
-            result = self.function(scored.rollout, scored.episode, **self.settings)
+            result = self._call(scored, scope)
         except Exception as error:
             raise UserError(
                 f"reward {self.name}: raised {type(error).__name__} for episode {scored.episode.id!r}: {error}"
@@ -64,6 +76,10 @@ class UserFunction(Rule):
         known = [value for value in values if value is not None]
         return RewardValue(statistics.fmean(known) if known else None, values)
 
+    def _call(self, scored: ScoredRollout, scope: Scope) -> Any:
+        del scope
+        return self.function(scored.rollout, scored.episode, **self.settings)
+
     def _number(self, value: Any, scored: ScoredRollout) -> float | None:
         if value is None:
             return None
@@ -77,6 +93,64 @@ class UserFunction(Rule):
         return UserError(
             f"reward {self.name}: returned {result!r} for episode {scored.episode.id!r}; expected {expected}."
         )
+
+
+@dataclass(frozen=True)
+class TRLFunction(UserFunction):
+    """Calls a function of TRL's form with a batch of one rollout."""
+
+    columns: Columns = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Refuse a function that needs a column which no row has (ValueError)."""
+        known = set(_TRL_PARAMETERS).union(_EPISODE_COLUMNS, self.settings, *self.columns.values())
+        for name, parameter in inspect.signature(self.function).parameters.items():
+            needed = parameter.default is parameter.empty and parameter.kind in _BY_NAME
+            if needed and name not in known:
+                raise ValueError(
+                    f"{self.name}: needs the column {name!r}; the rows have {', '.join(sorted(known))}."
+                )
+
+    def _call(self, scored: ScoredRollout, scope: Scope) -> Any:
+        episode, rollout = scored.episode, scored.rollout
+        tokens = zip(rollout.token_ids, rollout.phases, strict=True)
+        ids = [token_id for token_id, phase in tokens if phase in _WRITTEN[scope]]
+        columns = {**_columns(episode), **self.columns.get(episode.id, {})}
+        batch: dict[str, Any] = {name: [value] for name, value in columns.items()}
+        batch |= {"prompts": [episode.question], "completions": [completion(rollout, scope)]}
+        batch |= {"completion_ids": [ids], **self.settings}
+        parameters = inspect.signature(self.function).parameters
+        if not any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
+            batch = {name: value for name, value in batch.items() if name in parameters}
+        values = self.function(**batch)
+        if not hasattr(values, "__len__") or len(values) != 1:
+            raise ValueError(f"returned {values!r}; expected a list with one number a completion")
+        return values[0]
+
+
+_BY_NAME = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+_EPISODE_COLUMNS = ("id", "question", "text", "chunks", "answer")
+_WRITTEN = {
+    Scope.STREAMING: (Phase.STREAM,),
+    Scope.DEEP: (Phase.DEEP,),
+    Scope.GLOBAL: (Phase.STREAM, Phase.DEEP),
+}
+
+
+def _columns(episode: Episode) -> dict[str, Any]:
+    return {name: getattr(episode, name) for name in _EPISODE_COLUMNS}
+
+
+def completion(rollout: Rollout, scope: Scope) -> str:
+    """The text that a model wrote in a scope, without markers: thoughts, deep reasoning, answer, a line each."""
+    thoughts = () if scope is Scope.DEEP else rollout.thoughts
+    deep = () if scope is Scope.STREAMING else (rollout.deep, rollout.answer or "")
+    return "\n".join(part.strip() for part in (*thoughts, *deep) if part.strip())
+
+
+def is_trl_function(formula: Callable[..., Any]) -> bool:
+    """Whether a function takes a batch by TRL's names, not a rollout and its episode."""
+    return any(name in _TRL_PARAMETERS for name in inspect.signature(formula).parameters)
 
 
 def load(name: str) -> Callable[..., Any]:

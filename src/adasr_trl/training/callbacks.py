@@ -1,6 +1,6 @@
 """Callbacks of every run: checkpoints are marked as whole, numbers go to a file and to the terminal.
 
->>> trainer = SFTTrainer(model, ..., callbacks=callbacks(run))
+>>> for callback in callbacks(Path("runs/mine")): trainer.add_callback(callback)
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import time
 from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 from accelerate import PartialState
@@ -21,6 +22,9 @@ from adasr_trl.artifacts.step_log import StepLines
 
 logger = logging.getLogger(__name__)
 
+NO_SIGNAL = "groups/no_signal"
+FIRST_STEPS = 5  # steps after which a missing signal is said
+TOO_FEW = 0.9  # share of groups without signal from which on it is said
 # Label, number format, and the name of each key. RL shows no loss: advantages are centred.
 _Metrics = tuple[tuple[str, str, dict[str, str]], ...]
 _REWARDS = {
@@ -35,13 +39,13 @@ _ROLLOUTS: _Metrics = (
     ("accuracy ", ".2f", {"accuracy": ""}),
     ("skips ", ".2f", {"streaming/skip_rate": ""}),
     ("tokens ", ".1f", {"streaming/tokens": "streaming ", "deep/tokens": "deep "}),
-    ("no signal ", ".2f", {"groups/no_signal": ""}),
+    ("no signal ", ".2f", {NO_SIGNAL: ""}),
 )
 
 
 def callbacks(run: Path) -> list[TrainerCallback]:
     """The callbacks of every run."""
-    return [CheckpointMark(), MetricsFile(run / METRICS_FILE), ProgressLine()]
+    return [CheckpointMark(), MetricsFile(run / METRICS_FILE), ProgressLine(), SignalCheck()]
 
 
 class CheckpointMark(TrainerCallback):  # type: ignore[misc]  # transformers is untyped
@@ -100,6 +104,32 @@ class ProgressLine(TrainerCallback):  # type: ignore[misc]  # transformers is un
         logger.info("step %d/%d%s: %s", state.global_step, state.max_steps, rate, shown)
 
 
+class SignalCheck(TrainerCallback):  # type: ignore[misc]  # transformers is untyped
+    """Says once, after the first steps of RL, that (nearly) no group had a signal to learn from."""
+
+    def __init__(self) -> None:
+        """Count from the first step on."""
+        self._shares: list[float] = []  # of groups without signal, one a log
+        self._is_open = True
+
+    def on_log(self, args: Any, state: Any, *_: Any, logs: dict[str, Any], **_kwargs: Any) -> None:
+        """Look at the first logs of training."""
+        if NO_SIGNAL not in logs or not self._is_open:
+            return
+        self._shares.append(logs[NO_SIGNAL])
+        if state.global_step < min(FIRST_STEPS, state.max_steps):
+            return
+        self._is_open = False
+        share = fmean(self._shares)
+        groups = args.generation_batch_size // args.num_generations * state.global_step
+        if share >= TOO_FEW and state.is_world_process_zero:
+            logger.warning(
+                "no reward signal: %d of %d groups had equal rewards, so the model learns nothing from them. See adasr "
+                "doctor --config FILE, and docs/OWN_DATA.md on teaching the format first",
+                *(round(share * groups), groups),
+            )
+
+
 def spell(logs: Mapping[str, Any]) -> str:
     """The most telling numbers of a log on one line; empty if it holds none of them.
 
@@ -109,7 +139,7 @@ def spell(logs: Mapping[str, Any]) -> str:
     held_out = any(key.startswith("eval_") for key in logs)
     known = {key.removeprefix("eval_"): value for key, value in logs.items() if value is not None}
     if held_out:
-        known.pop("groups/no_signal", None)  # nothing is trained on them
+        known.pop(NO_SIGNAL, None)  # nothing is trained on them
     metrics = _ROLLOUTS if "accuracy" in known else _LOSSES
     shown = [
         label + " ".join(f"{names[key]}{known[key]:{form}}" for key in names if key in known)

@@ -108,11 +108,24 @@ def load_texts(
         UserError: An episode that is too long, or an unfit chat template.
     """
     tokenizer = load_tokenizer(model, streaming.markers, data.train)
+    return texts_with(tokenizer, data, streaming, positions_of(model), too_long=too_long, mode=mode)
+
+
+def texts_with(
+    tokenizer: PreTrainedTokenizerBase,
+    data: Data,
+    streaming: StreamingConfig,
+    positions: int | None,
+    *,
+    too_long: Policy = "refuse",
+    mode: Mode | None = None,
+) -> Texts:
+    """``load_texts`` with a tokenizer that is there, for a model with so many positions (None: no limit)."""
     codec = Codec(tokenizer, streaming.markers, streaming.thinking)
     codec.check_markers()
     _warn_of_markers_in(data.train, streaming.markers)
     layout = build_layout(streaming, codec)
-    limits = Limits(streaming.max_prompt_tokens, positions_of(model))
+    limits = Limits(streaming.max_prompt_tokens, positions)
     train, held_out = (
         _at(part, fitting_only(part, layout, codec, limits, too_long, mode)) if part else part
         for part in (data.train, data.held_out)

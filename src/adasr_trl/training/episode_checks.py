@@ -23,8 +23,8 @@ logger = logging.getLogger(__name__)
 
 Policy = Literal["refuse", "skip"]
 NO_TRACE = (
-    "so SFT has nothing to imitate. Make traces: python -m data_builders teach DIR ..., or build with --rationale-column or "
-    "--thoughts-column. Or leave them out: data.untraced: skip"
+    "so SFT has nothing to imitate. Make traces: adasr data teach DIR ..., or build with --rationale-column or "
+    "--thoughts-column (docs/OWN_DATA.md). Or leave them out: data.untraced: skip"
 )
 TOO_LONG = (
     "Shorten them, raise streaming.max_prompt_tokens or take a model with more positions, or leave them out: "

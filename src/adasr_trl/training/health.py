@@ -8,7 +8,9 @@ are no numbers. Here nothing is saved over the last good checkpoint, and the run
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -20,6 +22,9 @@ from adasr_trl.artifacts.saved_config import save_origin, save_streaming
 from adasr_trl.config.sections import ModelConfig
 from adasr_trl.core.errors import UserError
 from adasr_trl.models.precision import all_finite
+from adasr_trl.training.callbacks import callbacks
+from adasr_trl.training.data import Data
+from adasr_trl.training.saving import save_logits, save_record
 
 PUSH = "a trainer publishes nothing itself; finish the run, then adasr push RUN --repo OWNER/NAME, which leaves secrets and pickles out."
 
@@ -54,9 +59,15 @@ class HealthyTrainer:
     """A part of trainers: a loss that is not finite stops the run, whatever is saved can be loaded, and nothing is published.
 
     Attributes:
+        method: Its command: sft, grpo or hrpo.
         protocol: Layout, markers, caps and clock that are saved with the model.
         origin: Source of the pretrained weights; by default the model's own name.
+        data: Its episodes, of which sources and licences are recorded.
+        sections: Further sections of its configuration, such as ``rewards``.
+        command_run: A directory whose record a command keeps; any other one gets its own.
     """
+
+    method: str
 
     args: Any
     state: Any
@@ -65,6 +76,9 @@ class HealthyTrainer:
     add_callback: Any
     protocol: Any = None  # a StreamingConfig
     origin: ModelConfig | None = None
+    data = Data((), ())
+    sections: Mapping[str, Any] = MappingProxyType({})
+    command_run: Path | None = None
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         """Build TRL's trainer; weights of 16 bits without an exponent to spare are refused."""
@@ -73,7 +87,8 @@ class HealthyTrainer:
             raise UserError(
                 "model.dtype: got float16, whose range training overflows; use float32, or bfloat16 where it is fast."
             )
-        self.add_callback(FiniteSteps())
+        for callback in (FiniteSteps(), *callbacks(Path(self.args.output_dir))):
+            self.add_callback(callback)
 
     def training_step(self, *args: Any, **kwargs: Any) -> Any:
         """TRL's step; every process stops where one of them has no loss."""
@@ -86,15 +101,26 @@ class HealthyTrainer:
         return loss
 
     def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
-        """Save the model, its tokenizer and its protocol, so that a checkpoint, too, loads like a finished run."""
+        """Save the model, its tokenizer and its protocol; every process must call it.
+
+        A checkpoint (``_internal_call``) loads like a finished run. Any other directory is one: for evaluation, report,
+        verification and publishing.
+        """
         super().save_model(output_dir, _internal_call)  # type: ignore[misc]  # transformers' Trainer
-        if self.protocol is not None and self.args.should_save:
-            folder = Path(output_dir or self.args.output_dir)
+        if self.protocol is None:
+            return
+        folder = Path(output_dir or self.args.output_dir)
+        if self.args.should_save:
             name = getattr(self.model.config, "_name_or_path", "")  # not on every configuration
-            origin = self.origin or (ModelConfig(path=name, dtype="auto") if name else None)
+            self.origin = self.origin or (ModelConfig(path=name, dtype="auto") if name else None)
             save_streaming(folder, self.protocol)
-            if origin is not None:
-                save_origin(folder, origin)
+            if self.origin is not None:
+                save_origin(folder, self.origin)
+        if _internal_call:
+            return
+        save_logits(self, folder)
+        if self.accelerator.is_main_process and folder != self.command_run:
+            save_record(self, folder)
 
     def push_to_hub(self, *_args: Any, **_kwargs: Any) -> None:
         """Refused: TRL's way uploads a pickle of all arguments, tokens included."""

@@ -1,6 +1,6 @@
 """Shared by SFT and RL runs: the adapter, training from the newest checkpoint on, and saving all that reloading needs.
 
->>> trainer = SFTTrainer(model, ..., callbacks=callbacks(run))
+>>> trainer = StreamingSFTTrainer(model, args, texts)
 >>> train(trainer, run, streaming, model_config)
 """
 
@@ -21,7 +21,6 @@ from adasr_trl.config.sections import LoraSection, ModelConfig, StreamingConfig
 from adasr_trl.core.errors import UserError
 from adasr_trl.layouts.codec import Codec
 from adasr_trl.training.health import refuse_unhealthy
-from adasr_trl.training.probe import save_probe
 
 logger = logging.getLogger(__name__)
 
@@ -66,7 +65,7 @@ def train(
             unfinished.
     """
     _prepare_head(trainer.model)
-    trainer.protocol, trainer.origin = streaming, model
+    trainer.protocol, trainer.origin, trainer.command_run = streaming, model, run
     trainer.remove_callback(PrinterCallback)  # ProgressLine says it in fewer words
     checkpoint = directory.latest_checkpoint(run)
     state: Any = checkpoint and TrainerState.load_from_json(str(checkpoint / TRAINER_STATE))
@@ -86,7 +85,6 @@ def train(
         refuse_unhealthy(trainer, run)
     if not (has_ended and trainer.is_deepspeed_enabled):  # else its files were copied
         trainer.save_model(str(run))
-        _save_probe(trainer, run, streaming)
     if trainer.accelerator.is_main_process:
         save_streaming(run, streaming)
         save_origin(run, model)
@@ -98,17 +96,6 @@ def _asked_steps(args: Any, state: Any) -> float:
     if args.max_steps > 0:
         return int(args.max_steps)
     return float(state.max_steps * args.num_train_epochs / max(state.num_train_epochs, 1e-9))
-
-
-def _save_probe(trainer: Any, run: Path, streaming: StreamingConfig) -> None:
-    """Save the trained model's logits, computed by every process: each has a part of the weights under ZeRO-3."""
-    if trainer.is_fsdp_enabled:
-        logger.info("%s: FSDP saves no logits, so adasr verify has nothing to compare", run)
-        return
-    # Without accelerate's mixed precision around a forward: whoever loads the model has none.
-    trained = trainer.accelerator.unwrap_model(trainer.model, keep_fp32_wrapper=False)
-    write = trainer.accelerator.is_main_process
-    save_probe(run, trained, trainer.processing_class, streaming, write=write)
 
 
 def _prepare_head(model: Any) -> None:

@@ -32,7 +32,7 @@ class EpisodeFile:
         """Note where every line starts."""
         self.path = Path(path)
         if not self.path.is_file():
-            raise EpisodeError(f"{path}: no such file; build it with python -m data_builders.")
+            raise EpisodeError(f"{path}: no such file; build it with adasr data.")
         self._starts = array("q")
         position = 0
         with self.path.open("rb") as lines:
@@ -41,7 +41,7 @@ class EpisodeFile:
                     self._starts.append(position)
                 position += len(line)
         if not self._starts:
-            raise EpisodeError(f"{path}: holds no episode; build it with python -m data_builders.")
+            raise EpisodeError(f"{path}: holds no episode; build it with adasr data.")
 
     def __len__(self) -> int:
         return len(self._starts)

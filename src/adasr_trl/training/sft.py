@@ -1,6 +1,8 @@
 """Supervised fine-tuning on a teacher's traces with TRL's SFTTrainer: loss on written tokens, never on READ.
 
-    >>> trainer = sft_trainer(model, texts, SFTSettings(output_dir="runs/sft"), lora=None)
+    >>> rows = [{"question": "How many hens?", "text": "Tom has 5 hens. He buys 3.", "answer": 8,
+    ...          "thoughts": ["Tom 5", "Tom 5 + 3 = 8"]}]
+    >>> StreamingSFTTrainer("Qwen/Qwen3-0.6B", StreamingSFTConfig("runs/sft"), rows).train()
 
 ``mode: read_then_think`` trains the baseline: the same episodes and steps, every thought moved into the deep part.
 """
@@ -9,33 +11,30 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import torch
 from datasets import Dataset
-from transformers import PreTrainedModel
 from transformers.trainer_pt_utils import LengthGroupedSampler
 from trl import SFTConfig, SFTTrainer
 from trl.trainer.sft_trainer import DataCollatorForLanguageModeling
 
-from adasr_trl.config.sections import LoraSection
+from adasr_trl.config.sections import StreamingConfig
 from adasr_trl.core.episode import Episode
 from adasr_trl.core.errors import UserError
 from adasr_trl.core.protocol import TAUGHT_MODES, Mode, Phase
 from adasr_trl.layouts import Layout
 from adasr_trl.layouts.visibility import StreamingForward, attention_implementation
-from adasr_trl.training.callbacks import callbacks
-from adasr_trl.training.data import Texts
 from adasr_trl.training.data_order import EpochSeeded
 from adasr_trl.training.health import HealthyTrainer, refuse_publishing
-from adasr_trl.training.loop import KeepsAdapterPrecision, lora_config
+from adasr_trl.training.loop import KeepsAdapterPrecision
+from adasr_trl.training.trainer_inputs import trainer_inputs
 
 IGNORED = -100  # the label of a token that is not trained on, as in PyTorch's cross entropy
 
 
 @dataclass
-class SFTSettings(SFTConfig):
+class StreamingSFTConfig(SFTConfig):
     """TRL's SFTConfig and the mode."""
 
     mode: str = field(
@@ -69,6 +68,58 @@ class VisibilityCollator(DataCollatorForLanguageModeling):
 class StreamingSFTTrainer(HealthyTrainer, KeepsAdapterPrecision, SFTTrainer):
     """TRL's SFTTrainer under the layout's attention; a resume repeats the order of batches of similar lengths."""
 
+    method = "sft"
+
+    def __init__(
+        self,
+        model: Any,
+        args: StreamingSFTConfig | None = None,
+        train_dataset: Any = None,
+        eval_dataset: Any = None,
+        processing_class: Any = None,
+        *,
+        streaming: StreamingConfig | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Load what is a name, tokenize the rows, and prepare TRL's trainer.
+
+        Args:
+            model: A Hub id, a directory, a ``ModelConfig``, or a model.
+            args: Training arguments.
+            train_dataset: Rows with traces (``training.episode_rows``).
+            eval_dataset: Rows for a held-out loss, or None.
+            processing_class: The tokenizer; by default the model's own.
+            streaming: Layout, markers, caps and clock; by default those of a run, else ``StreamingConfig()``.
+            **kwargs: SFTTrainer's, such as ``peft_config`` and ``callbacks``.
+
+        Raises:
+            UserError: Rows without a trace, a layout that the model does not obey, or packing of two streams.
+        """
+        args = args or StreamingSFTConfig()
+        mode = Mode(args.mode)
+        datasets = (train_dataset, eval_dataset)
+        inputs = trainer_inputs(model, datasets, args, processing_class, streaming, mode)
+        texts = inputs.texts
+        train, held_out = texts.data.train, texts.data.held_out
+        if texts.streaming.layout == "parallel" and (args.packing or args.padding_free):
+            raise UserError(
+                "packing, padding_free: got true with streaming.layout: parallel, whose mask is of one episode; use "
+                "train_sampling_strategy: group_by_length, which saves the padding too."
+            )
+        pad_id = texts.tokenizer.pad_token_id  # padding is masked, so any token will do
+        if pad_id is None:
+            pad_id = texts.codec.eos_id
+        self.protocol, self.origin, self.data = texts.streaming, inputs.origin, texts.data
+        super().__init__(
+            inputs.model,
+            args=args,
+            train_dataset=tokenize(train, texts.layout, mode),
+            eval_dataset=tokenize(held_out, texts.layout, mode) if held_out else None,
+            processing_class=texts.tokenizer,
+            data_collator=VisibilityCollator(pad_id, pad_to_multiple_of=args.pad_to_multiple_of),
+            **kwargs,
+        )
+
     def compute_loss(self, model: Any, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
         """TRL's loss, of a forward under the layout's visibility, if it has one."""
         visibility_BT = inputs.pop("visibility", None)
@@ -87,31 +138,6 @@ class StreamingSFTTrainer(HealthyTrainer, KeepsAdapterPrecision, SFTTrainer):
         sampler = super()._get_train_sampler(train_dataset)
         grouped = isinstance(sampler, LengthGroupedSampler)
         return EpochSeeded(sampler, self.args.seed) if grouped else sampler
-
-
-def sft_trainer(
-    model: PreTrainedModel, texts: Texts, args: SFTSettings, lora: LoraSection | None
-) -> StreamingSFTTrainer:
-    """TRL's SFTTrainer on tokenized episodes; a UserError for packing under streaming attention."""
-    if texts.streaming.layout == "parallel" and (args.packing or args.padding_free):
-        raise UserError(
-            "packing, padding_free: got true with streaming.layout: parallel, whose mask is of one episode; use "
-            "train_sampling_strategy: group_by_length, which saves the padding too."
-        )
-    mode, held_out = Mode(args.mode), texts.data.held_out
-    pad_id = texts.tokenizer.pad_token_id  # padding is masked, so any token will do
-    if pad_id is None:
-        pad_id = texts.codec.eos_id
-    return StreamingSFTTrainer(
-        model,
-        args=args,
-        train_dataset=tokenize(texts.data.train, texts.layout, mode),
-        eval_dataset=tokenize(held_out, texts.layout, mode) if held_out else None,
-        processing_class=texts.tokenizer,
-        data_collator=VisibilityCollator(pad_id, pad_to_multiple_of=args.pad_to_multiple_of),
-        peft_config=lora_config(lora, texts.codec),
-        callbacks=callbacks(Path(args.output_dir)),
-    )
 
 
 def tokenize(episodes: Sequence[Episode], layout: Layout, mode: Mode) -> Dataset:

@@ -1,0 +1,196 @@
+"""Rows of a trainer as episodes: dictionaries, a ``datasets.Dataset``, ``Episode`` objects, or a JSON Lines file of them.
+
+    >>> rows = [{"question": "How many hens?", "text": "Tom has 5 hens. He buys 3.", "answer": 8}]
+    >>> as_episodes(rows, "train").episodes[0].chunks
+    ('Tom has 5 hens.', ' He buys 3.')
+
+Columns: ``question``, ``text`` (cut at its sentences) or ``chunks``, ``answer``; optional are ``answer_type``, ``thoughts``
+and ``deep`` (a trace), ``id``, ``group``, ``arrival_seconds``, ``tags`` and ``source``. Reward functions of TRL's form get
+every other column, too. Rows of a data set's own form are the business of ``data_builders``.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+from collections.abc import Callable, Iterable, Mapping, Sequence, Sized
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from adasr_trl.core.answers import check_gold, guess_answer_type
+from adasr_trl.core.episode import AnswerType, Episode, EpisodeError, Source, read_episodes
+from adasr_trl.core.sentences import sentence_chunks
+
+logger = logging.getLogger(__name__)
+
+LICENCE = "unknown"  # of rows that name no source
+FORMS = "expected a datasets.Dataset, a list of dictionaries or Episodes, or the path of a JSON Lines file of episodes"
+PROMPTS = (
+    "has a prompt, which would arrive all at once, and nothing that streams. Give each row a question (known before), text "
+    "or chunks (arriving), and an answer; of a conversation take the last user message apart"
+)
+_NAMED = ("question", "answer")
+_STREAMED = ("text", "chunks")
+
+
+@dataclass(frozen=True)
+class EpisodeRows:
+    """Episodes, and the columns of the rows that they were made of."""
+
+    episodes: Sequence[Episode]
+    columns: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # by id of the episode
+
+
+def as_episodes(rows: Any, split: str, name: str = "train_dataset") -> EpisodeRows:
+    """The episodes of a data set in any of the forms above.
+
+    Args:
+        rows: The data set.
+        split: ``source.split`` of rows without a source, such as ``train``; also the start of their ids.
+        name: The argument's name, for errors.
+
+    Raises:
+        EpisodeError: Another form, or a row that is no episode.
+    """
+    if isinstance(rows, str | Path):
+        return EpisodeRows(list(read_episodes(rows, _check)))
+    if isinstance(rows, Mapping) or not (isinstance(rows, Iterable) and isinstance(rows, Sized)):
+        raise EpisodeError(f"{name}: got a {type(rows).__name__}; {FORMS}.")
+    if not len(rows):
+        raise EpisodeError(f"{name}: is empty; {FORMS}.")
+    items = list(rows)
+    kinds: list[AnswerType | None] = [None] * len(items)
+    if any(_is_unstated(row) for row in items):
+        guess = guess_answer_type([_answer(row) for row in items if _is_unstated(row)])
+        logger.info("%s: answers are compared as %s (answer_type)", name, guess.value)
+        kinds = [guess if _is_unstated(row) else None for row in items]
+    episodes, columns = [], {}
+    for index, (row, kind) in enumerate(zip(items, kinds, strict=True)):
+        try:
+            episode = row if isinstance(row, Episode) else _episode(row, kind, split, index)
+            _check(episode)
+        except ValueError as error:
+            raise EpisodeError(f"{name}: row {index}: {error}") from None
+        episodes.append(episode)
+        if not isinstance(row, Episode):
+            columns[episode.id] = row
+    _refuse_doubled(episodes, name)
+    return EpisodeRows(episodes, columns)
+
+
+def _check(episode: Episode) -> None:
+    check_gold(episode.answer, episode.answer_type)
+
+
+def _refuse_doubled(episodes: Sequence[Episode], name: str) -> None:
+    first: dict[str, int] = {}
+    for index, episode in enumerate(episodes):
+        if first.setdefault(episode.id, index) != index and episode != episodes[first[episode.id]]:
+            raise EpisodeError(
+                f"{name}: row {index}: id {episode.id!r} is row {first[episode.id]}'s already."
+            )
+
+
+def _is_unstated(row: Any) -> bool:
+    return isinstance(row, Mapping) and row.get("answer_type") is None
+
+
+def _answer(row: Mapping[str, Any]) -> str:
+    answer = row.get("answer")
+    return answer.strip() if isinstance(answer, str) else str(answer)
+
+
+def _episode(row: Any, kind: AnswerType | None, split: str, index: int) -> Episode:
+    if not isinstance(row, Mapping):
+        raise EpisodeError(f"got a {type(row).__name__}; expected a dictionary or an Episode.")
+    given = {key: value for key, value in row.items() if value is not None}
+    _check_columns(given)
+    streamed = given.get("chunks")
+    chunks = sentence_chunks(_text(given, "text")) if streamed is None else _texts(given, "chunks")
+    key = str(given.get("id", f"{split}-{index}"))
+    thoughts = _texts(given, "thoughts") if "thoughts" in given else None
+    deep = _text(given, "deep") if "deep" in given else None
+    return Episode(
+        id=key,
+        group=str(given.get("group", key)),
+        question=_text(given, "question"),
+        chunks=chunks,
+        answer=_text(given, "answer"),
+        answer_type=kind or _kind(given["answer_type"]),
+        source=_source(given.get("source"), split),
+        arrival_seconds=_numbers(given.get("arrival_seconds")),
+        thoughts=thoughts,
+        deep="" if deep is None and thoughts is not None else deep,
+        tags=_texts(given, "tags") if "tags" in given else (),
+    )
+
+
+def _check_columns(given: Mapping[str, Any]) -> None:
+    """Refuse a row without question, input or answer, and one with two inputs."""
+    missing = [name for name in _NAMED if name not in given]
+    streamed = [name for name in _STREAMED if name in given]
+    if "prompt" in given and (missing or not streamed):
+        raise EpisodeError(f"{PROMPTS}.")
+    if missing or not streamed:
+        wanted = " and ".join([*missing, *([] if streamed else ["text or chunks"])])
+        raise EpisodeError(
+            f"has no {wanted}; got {', '.join(map(str, given)) or 'nothing'}. Rename its columns, as with "
+            f'dataset.rename_columns({{"context": "text"}}).'
+        )
+    if len(streamed) > 1:
+        raise EpisodeError("has text and chunks, which are both the input; remove one.")
+
+
+def _text(given: Mapping[str, Any], name: str) -> str:
+    value = given[name]
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        raise EpisodeError(
+            f"{name} is {type(value).__name__}, expected text{' or a number' if name == 'answer' else ''}."
+        )
+    return str(value)
+
+
+def _texts(given: Mapping[str, Any], name: str) -> tuple[str, ...]:
+    value = given[name]
+    if isinstance(value, str) or not isinstance(value, Sequence):
+        raise EpisodeError(f"{name} is {type(value).__name__}, expected a list of texts.")
+    for index, text in enumerate(value):
+        if not isinstance(text, str):
+            raise EpisodeError(f"{name}[{index}] is {type(text).__name__}, expected text.")
+    return tuple(value)
+
+
+def _numbers(value: Any) -> tuple[float, ...] | None:
+    if value is None:
+        return None
+    convert: Callable[[Any], float] = float
+    try:
+        return tuple(convert(second) for second in value)
+    except (TypeError, ValueError):
+        raise EpisodeError(f"arrival_seconds is {value!r}, expected a list of numbers.") from None
+
+
+def _kind(value: Any) -> AnswerType:
+    if isinstance(value, AnswerType):
+        return value
+    known = [kind.value for kind in AnswerType]
+    if value not in known:
+        raise EpisodeError(f"answer_type is {value!r}, expected one of {', '.join(known)}.")
+    return AnswerType(value)
+
+
+def _source(value: Any, split: str) -> Source:
+    """The source that a row states, with what it leaves open unknown."""
+    if isinstance(value, Source):
+        return value
+    if isinstance(value, str):
+        value = {"name": value}
+    names = [entry.name for entry in dataclasses.fields(Source)]
+    unknown = sorted(set(value or {}) - set(names))
+    if unknown:
+        raise EpisodeError(f"source has {unknown[0]!r}; known are {', '.join(names)}.")
+    stated = {key: str(text) for key, text in (value or {}).items() if text is not None}
+    return Source(
+        **{"name": "own rows", "revision": "none", "licence": LICENCE, "split": split, **stated}
+    )

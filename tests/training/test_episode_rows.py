@@ -1,0 +1,111 @@
+"""Rows of every form that a trainer takes become the same episodes; a row that is none says what to do."""
+
+from __future__ import annotations
+
+import pytest
+from datasets import Dataset
+
+from adasr_trl.core.episode import AnswerType, Episode, EpisodeError, Source, write_episodes
+from adasr_trl.training.episode_rows import as_episodes
+
+ROW = {"question": "How many hens?", "text": "Tom has 5 hens. He buys 3.", "answer": 8}
+CHUNKS = ("Tom has 5 hens.", " He buys 3.")
+
+
+def one(row, **changes):
+    (episode,) = as_episodes([{**row, **changes}], "train").episodes
+    return episode
+
+
+def test_dictionaries_a_dataset_and_a_file_give_the_same_episodes(tmp_path):
+    expected = Episode(
+        "train-0",
+        "train-0",
+        "How many hens?",
+        CHUNKS,
+        "8",
+        AnswerType.NUMBER,
+        Source("own rows", "none", "unknown", "train"),
+    )
+    assert one(ROW) == expected
+    assert as_episodes(Dataset.from_list([ROW]), "train").episodes == [expected]
+    assert as_episodes([expected], "train").episodes == [expected]
+    write_episodes(tmp_path / "rows.jsonl", [expected])
+    assert as_episodes(tmp_path / "rows.jsonl", "train").episodes == [expected]
+
+
+def test_lines_of_a_built_file_are_rows_too(tmp_path, episodes):
+    write_episodes(tmp_path / "rows.jsonl", episodes[:3])
+    loaded = Dataset.from_json(str(tmp_path / "rows.jsonl"), cache_dir=str(tmp_path / "cache"))
+    assert as_episodes(loaded, "train").episodes == episodes[:3]
+
+
+def test_chunks_are_taken_as_they_are_and_thoughts_without_a_deep_part_are_a_trace():
+    row = {"question": "Who?", "chunks": ["Ann rows", " home."], "answer": "Ann"}
+    episode = one(row, thoughts=["Ann rows", ""])
+    assert episode.chunks == ("Ann rows", " home.")
+    assert (episode.thoughts, episode.deep) == (("Ann rows", ""), "")
+
+
+@pytest.mark.parametrize(
+    ("answers", "kind"),
+    [
+        ((8, 2.5), AnswerType.NUMBER),
+        (("8", "1/2"), AnswerType.NUMBER),
+        (("yes", "no"), AnswerType.CHOICE),
+        (("(A)", "(B)"), AnswerType.CHOICE),
+        (("8", "Ann"), AnswerType.TEXT),
+    ],
+)
+def test_the_type_of_answers_is_that_of_all_of_them(answers, kind):
+    rows = [{**ROW, "answer": answer} for answer in answers]
+    assert {e.answer_type for e in as_episodes(rows, "train").episodes} == {kind}
+
+
+def test_a_type_a_source_and_an_id_are_taken_from_their_columns():
+    episode = one(
+        ROW, answer_type="text", source={"name": "farm", "licence": "MIT"}, id="a", group="g"
+    )
+    assert episode.answer_type is AnswerType.TEXT
+    assert episode.source == Source("farm", "none", "MIT", "train")
+    assert (episode.id, episode.group) == ("a", "g")
+
+
+def test_further_columns_stay_with_the_row():
+    rows = as_episodes([{**ROW, "level": 3}], "train")
+    assert rows.columns["train-0"]["level"] == 3
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ({"prompt": "Tom has 5 hens."}, "row 0: has a prompt, which would arrive all at once"),
+        (
+            {"question": "q", "answer": "8", "context": "t"},
+            r"has no text or chunks; got question, answer, context. Rename .*rename_columns",
+        ),
+        ({**ROW, "chunks": ["a"]}, "text and chunks, which are both the input"),
+        ({**ROW, "answer": True}, "answer is bool, expected text or a number"),
+        ({**ROW, "thoughts": ["one"]}, "thoughts has 1 entries for 2 chunks"),
+        ({**ROW, "answer": "5 or 6", "answer_type": "number"}, "got the gold answer '5 or 6'"),
+        ({**ROW, "answer_type": "words"}, "expected one of number, choice, text"),
+        ({**ROW, "source": {"license": "MIT"}}, "source has 'license'; known are name"),
+        ({**ROW, "arrival_seconds": "soon"}, "expected a list of numbers"),
+        ("a text", "got a str; expected a dictionary or an Episode"),
+    ],
+)
+def test_a_row_that_is_no_episode_is_named_with_what_to_do(row, message):
+    with pytest.raises(EpisodeError, match=message):
+        as_episodes([row], "train")
+
+
+@pytest.mark.parametrize("rows", [{"question": ["q"]}, 5, [], iter([ROW])])
+def test_other_forms_of_a_data_set_are_refused(rows):
+    with pytest.raises(EpisodeError, match=r"train_dataset: .* expected a datasets\.Dataset"):
+        as_episodes(rows, "train")
+
+
+def test_one_id_for_two_rows_is_refused():
+    rows = [{**ROW, "id": "a"}, {**ROW, "id": "a", "answer": 9}]
+    with pytest.raises(EpisodeError, match=r"row 1: id 'a' is row 0's already"):
+        as_episodes(rows, "train")
