@@ -8,7 +8,6 @@ import random
 import re
 import shutil
 import statistics
-from datetime import UTC, datetime
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -250,35 +249,6 @@ def test_text_of_a_rollout_cannot_become_markup_or_leave_the_page(root, page):
         "default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-"
     )
     assert not re.search(r"url\((?!#)", text)
-
-
-def test_the_head_is_the_verdict_with_model_data_and_date(root, page):
-    rows = recomputed(root, "hrpo")
-    accuracy = statistics.fmean(row["right"] for row in rows)
-    seconds = statistics.fmean(row["wait"] for row in rows)
-    verdict = f"HRPO: {100 * accuracy:.0f} % right, {seconds:.2f} s after the last sentence"
-    assert f"<h1>{verdict}</h1>" in (root / "report.html").read_text(encoding="utf-8")
-    day = datetime.now(tz=UTC).strftime("%Y-%m-%d")
-    for words in ("SFT: ", "40 questions of made up (test)", f"2 seeds a method, evaluated {day}"):
-        assert words in page.text
-
-
-@pytest.mark.parametrize(
-    ("origin", "config", "said"),
-    [
-        ({"path": "me/tiny-model"}, None, "tiny-model"),
-        (None, {"model_type": "qwen3", "num_hidden_layers": 4, "hidden_size": 128}, "qwen3 archi"),
-        (None, None, "not recorded"),
-    ],
-)
-def test_the_model_is_named(root, tmp_path, origin, config, said):
-    run = shutil.copytree(root / "seed-0" / "sft", tmp_path / "sft")
-    if origin:
-        (run / "origin.json").write_text(json.dumps(origin))
-    if config:
-        (run / "config.json").write_text(json.dumps(config))
-    page = read(write_report([str(run)], tmp_path / "page.html"))
-    assert re.search(rf"Model\s*{said}", page.text)
 
 
 def test_the_first_view_is_a_right_answer_beside_the_reference(page):
