@@ -35,6 +35,7 @@ from trl.trainer import grpo_trainer
 from adasr_trl.config.sections import StreamingConfig
 from adasr_trl.core.protocol import Mode, Phase
 from adasr_trl.engines import HFEngine, Request, Sampling
+from adasr_trl.engines.cache import cache_argument
 from adasr_trl.engines.rollout_state import SequenceState
 from adasr_trl.layouts import build_layout
 from adasr_trl.layouts.codec import Codec
@@ -252,8 +253,8 @@ def lockstep(work: Work) -> int:
             input_ids=ids,
             attention_mask=mask,
             position_ids=positions.clamp(min=0),
-            past_key_values=cache,
             logits_to_keep=1,
+            **{cache_argument(work.model): cache},
         ).logits[:, -1]
         return torch.multinomial(torch.softmax(logits.float(), dim=-1), 1)
 

@@ -1,7 +1,7 @@
 """Attention of packed tokens over a SlotCache: each over its slot's own keys and over its shared prefix.
 
     >>> with attending(model, SLOT_ATTENTION):
-    ...     model(input_ids, attention_mask=NO_MASK, past_key_values=cache, slots=cache, ...)
+    ...     model(input_ids, attention_mask=NO_MASK, slots=cache, **{cache_argument(model): cache})
 
 Registered with transformers as an attention implementation, so no model code is needed. Single-token decoding is bound by
 memory traffic: the keys that a group's rollouts share are read once for all of them, and key-value heads are never

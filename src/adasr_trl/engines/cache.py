@@ -3,7 +3,7 @@
     >>> cache = SlotCache(layers=4, slots=64, device=device)
     >>> cache.add_prefixes(visibility_PS, states, slots_of)   # a group's common prompt is kept once
     >>> cache.prepare(step)                                   # where the next tokens go, what they see
-    >>> model(input_ids, past_key_values=cache, slots=cache, ...)
+    >>> model(input_ids, slots=cache, **{cache_argument(model): cache})
 
 Transformers' own caches have one write position for all sequences, so these are padded to equal lengths. Here each
 sequence has a **slot**, and its n-th token behind the shared prefix lies at **offset** n of it. A token's visibility of
@@ -12,13 +12,14 @@ the source (``layouts.visibility``) says which keys it may attend to; ``attentio
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn.functional import pad
-from transformers import Cache
+from transformers import Cache, PreTrainedModel
 from transformers.cache_utils import CacheLayerMixin
 
 from adasr_trl.engines.memory import GROWTH_TOKENS
@@ -176,6 +177,19 @@ class SlotCache(Cache):  # type: ignore[misc]  # transformers is untyped
         for layer in self.layers:
             if layer.is_initialized:
                 layer.keys, layer.values = layer.keys[index], layer.values[index]  # (B, h, T, D)
+
+
+def cache_argument(model: PreTrainedModel) -> str:
+    """Name of the cache among the arguments of a model's forward: ``past_key_values`` before transformers 5.24.
+
+    Asked of the model, since another author's model may keep the old name, and would ignore the new one silently.
+    """
+    base = model.get_base_model() if hasattr(model, "get_base_model") else model  # of an adapter
+    return (
+        "cache"
+        if "cache" in inspect.signature(type(base).forward).parameters
+        else "past_key_values"
+    )
 
 
 def _appended(old: Tensor | None, remaining: Tensor, new: Tensor, axis: int) -> Tensor:

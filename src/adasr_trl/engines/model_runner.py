@@ -15,7 +15,7 @@ from torch.nn.utils.rnn import pad_sequence
 from transformers import DynamicCache, PreTrainedModel
 
 from adasr_trl.engines.attention import NO_MASK, SLOT_ATTENTION, attending
-from adasr_trl.engines.cache import SlotCache
+from adasr_trl.engines.cache import SlotCache, cache_argument
 from adasr_trl.engines.rollout_state import SequenceState
 from adasr_trl.engines.token_log import StepInputs
 from adasr_trl.layouts.visibility import mask_and_positions
@@ -29,6 +29,7 @@ class ModelRunner:
     def __init__(self, model: PreTrainedModel, pad_id: int) -> None:
         self._model = model
         self._pad_id = pad_id
+        self._cache_argument = cache_argument(model)
 
     def prefill_shared(self, entered: Mapping[int, SequenceState], cache: SlotCache) -> None:
         """Read the prefixes of the sequences that entered these slots, each distinct prefix once."""
@@ -60,9 +61,9 @@ class ModelRunner:
                 input_ids=padded((prefix.token_ids for prefix in slots_of), self._pad_id),
                 attention_mask=mask_and_positions(visibility_PS)[0],  # (P, 1, S, S)
                 position_ids=padded(prefix.positions for prefix in slots_of),
-                past_key_values=states,
                 use_cache=True,
                 logits_to_keep=1,  # none is needed: each sequence's last token is fed by its own
+                **{self._cache_argument: states},
             )
         cache.add_prefixes(visibility_PS, states, list(slots_of.values()))
 
@@ -97,11 +98,11 @@ class ModelRunner:
                 input_ids=torch.tensor(ids, device=device)[order_N].unsqueeze(0),  # (1, N)
                 attention_mask=NO_MASK.to(device),
                 position_ids=torch.tensor(positions, device=device)[order_N].unsqueeze(0),  # (1, N)
-                past_key_values=cache,
                 use_cache=True,
                 # The last token of step[i] is packed token i.
                 logits_to_keep=torch.tensor(wanted or [0], device=device),
                 slots=cache,
+                **{self._cache_argument: cache},
             )
         logits_nV: Tensor = outputs.logits[0]  # (n, V)
         return logits_nV
