@@ -8,22 +8,28 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import logging
 import re
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from adasr_trl.config.values import ConfigError, Entry, read_yaml, unknown_key
 from adasr_trl.core.errors import UserError
 from adasr_trl.core.piped import run_piped
+from adasr_trl.core.startup import begin
 from data_builders.errors import BuildError
 from data_builders.pipeline import run
 from data_builders.rows.options import flag_of
 from data_builders.sources.base import load_source, sources
+
+if TYPE_CHECKING:
+    from data_builders.tools import teacher
 
 PROGRAM = "adasr data"
 USAGE = f"""usage: {PROGRAM} SOURCE --out DIR [options]
@@ -37,6 +43,9 @@ Builds train.jsonl, test.jsonl and manifest.json. Sources:
 {PROGRAM} SOURCE --help lists the options of a source."""
 
 
+logger = logging.getLogger(__name__)
+
+_EVERY_SECONDS = 10.0  # between lines of progress that no terminal replaces
 _MANY = 0.5  # share of episodes with one chunk from which on it is said
 
 
@@ -62,6 +71,8 @@ def _main(argv: Sequence[str] | None) -> int:
         lines = (f"  {name:16} {summary}" for name, summary in sources().items())
         print(USAGE.format(sources="\n".join(lines)))
         return 0 if arguments else 2
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    begin("data_builders")
     try:
         if arguments[0] in TOOLS:
             return TOOLS[arguments[0]](arguments[1:])
@@ -84,6 +95,7 @@ def _build(arguments: list[str]) -> int:
         return _run_ephemeral(builder, options, command)
     if command:
         raise BuildError(f"-- {command[0]}: a command needs --ephemeral in place of --out.")
+    logger.info("%s: episodes for %s", builder, options.out)
     result = run.run(builder, options, _progress())
     if result.was_current:
         print(f"{options.out}: up to date")
@@ -105,7 +117,8 @@ def _teach(arguments: list[str]) -> int:
     from data_builders.tools import teacher
 
     options = _parse_tool("teach", teacher, arguments)
-    taught = teacher.run(options, lambda taught: _show_progress(_spent(taught.spent)))
+    logger.info("traces for %s from %s", options.directory, options.model or options.local_model)
+    taught = teacher.run(options, _progress_of_teacher())
     files = ", ".join(f"{count:,} in {name}" for name, count in taught.files.items())
     print(f"{options.out}: {files}; {taught.traced:,} with a trace")
     if taught.reasons:
@@ -206,23 +219,40 @@ def _located(message: str, settings: dict[str, Entry], overrides: list[str]) -> 
     return message
 
 
-def _progress() -> run.Progress:
-    started = time.monotonic()
+@dataclass
+class _ProgressLine:
+    """A line with rate and time left on standard error, replaced on a terminal, else written every few seconds."""
 
-    def show(done: int, rows: int, episodes: int) -> None:
-        seconds = max(time.monotonic() - started, 1e-9)
-        left = int(seconds * (rows - done) / done)
-        rate, time_left = f"{episodes / seconds:,.0f}/s", f"{left // 60}:{left % 60:02}"
-        line = f"{episodes:,} episodes, {rate}, {time_left} left"
-        _show_progress(line, end="" if done < rows else "\n")
+    started: float = field(default_factory=time.monotonic)
+    shown: float = field(default_factory=time.monotonic)
+
+    def show(self, done: int, total: int, counts: str) -> None:
+        """After ``done`` of ``total``; ``counts`` says what they gave."""
+        now = time.monotonic()
+        seconds = max(now - self.started, 1e-9)
+        left = int(seconds * (total - done) / done)
+        line = f"{counts}, {done / seconds:,.1f}/s, {left // 60}:{left % 60:02} left"
+        if sys.stderr.isatty():
+            end = "" if done < total else "\n"
+            print(f"\r{line}\033[K", end=end, file=sys.stderr, flush=True)
+        elif now - self.shown >= _EVERY_SECONDS:
+            self.shown = now
+            print(line, file=sys.stderr, flush=True)
+
+
+def _progress() -> run.Progress:
+    line = _ProgressLine()
+    return lambda done, rows, episodes: line.show(done, rows, f"{episodes:,} episodes")
+
+
+def _progress_of_teacher() -> teacher.Progress:
+    line = _ProgressLine()
+
+    def show(taught: teacher.Taught) -> None:
+        counts = f"{taught.done:,}/{taught.total:,} episodes, {taught.traced:,} with a trace"
+        line.show(taught.done, taught.total, f"{counts}; {_spent(taught.spent)}")
 
     return show
-
-
-def _show_progress(line: str, end: str = "") -> None:
-    """Replace the line of progress on a terminal."""
-    if sys.stderr.isatty():
-        print(f"\r{line} ", end=end, file=sys.stderr, flush=True)
 
 
 def _summary(out: Path, manifest: dict[str, Any]) -> str:
@@ -275,7 +305,8 @@ def _listed(counts: Mapping[str, int]) -> str:
 
 def _spent(spent: Mapping[str, Any]) -> str:
     tokens = f"{spent['input_tokens']:,} + {spent['output_tokens']:,} tokens"
-    return f"{spent['requests']:,} requests, {spent['cached']:,} from the cache, {tokens}, ${spent['dollars']:.2f}"
+    dollars = f", ${spent['dollars']:.2f}" if spent["dollars"] else ""
+    return f"{spent['requests']:,} requests, {spent['cached']:,} from the cache, {tokens}{dollars}"
 
 
 if __name__ == "__main__":

@@ -157,11 +157,13 @@ def test_the_package_never_imports_the_builders() -> None:
     assert not [(path, one) for path, one in found if one.name.split(".")[0] == "data_builders"]
 
 
-def test_the_builders_import_core_and_config_only_and_never_torch() -> None:
+def test_the_builders_import_core_and_config_only_and_load_no_torch() -> None:
     found = [(path, one) for path in files(BUILDERS) for one in read(path, ROOT)]
     own = [(path, one) for path, one in found if one.name.split(".")[0] == "adasr_trl"]
     assert not [(path, one) for path, one in own if one.name.split(".")[1] not in SHARED]
-    assert not [(path, one) for path, one in found if one.name.split(".")[0] == "torch"]
+    torch = [(path, one) for path, one in found if one.name.split(".")[0] == "torch"]
+    # A teacher on this machine needs it, when it is asked for.
+    assert not [(p, one) for p, one in torch if one.at_load or p.name != "local_model.py"]
     heavy = [(path, one) for path, one in found if one.name.split(".")[0] in HEAVY]
     assert not [(path, one) for path, one in heavy if one.at_load]
 

@@ -4,14 +4,13 @@
         reply = await endpoint.ask("Think aloud ...")
     endpoint.spent.dollars
 
-A cached reply costs nothing, so an interrupted run goes on where it was. Replies that were cut off are kept and say so.
+A cached reply costs nothing (``replies``). Replies that were cut off are kept and say so.
 The key is read from the environment, and is in no file. Left out: streaming and tools.
 """
 
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import json
 import os
 import time
@@ -19,8 +18,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from adasr_trl.core.files import write_text
 from data_builders.errors import BuildError
+from data_builders.tools.replies import Reply, ReplyCache, Spent
 
 MILLION = 1_000_000
 MAX_WAIT_SECONDS = 60.0
@@ -46,27 +45,6 @@ class EndpointSettings:
     max_cost: float | None = None  # dollars after which nothing more is sent, or None
 
 
-@dataclass(frozen=True)
-class Reply:
-    """A reply of the model."""
-
-    text: str  # the reply
-    is_whole: bool  # whether it ended by itself, not at the limit of tokens
-    input_tokens: int  # tokens of the request, in the endpoint's count
-    output_tokens: int  # tokens of the reply
-
-
-@dataclass
-class Spent:
-    """Costs of this run; cached replies are free."""
-
-    requests: int = 0
-    cached: int = 0
-    input_tokens: int = 0
-    output_tokens: int = 0
-    dollars: float = 0.0
-
-
 @dataclass
 class Endpoint:
     """A client for several tasks at once."""
@@ -75,6 +53,15 @@ class Endpoint:
     transport: Any = None  # a stand-in for the network in tests, or None
     spent: Spent = field(default_factory=Spent)  # costs so far
     _next_slot: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Open the cache."""
+        self._cache = ReplyCache(self.settings.cache, self.settings.url)
+
+    @property
+    def parallel(self) -> int:
+        """Requests at once."""
+        return self.settings.concurrency
 
     async def __aenter__(self) -> Endpoint:
         import httpx2
@@ -105,25 +92,21 @@ class Endpoint:
             "max_tokens": self.settings.max_tokens,
             "seed": attempt,
         }
-        path = self._cache_path(body)
-        if cached := _read_cached(path):
+        if cached := self._cache.read(body):
             self.spent.cached += 1
             return cached
         async with self._slots:
             reply = _reply_of(await self._send(body), self.settings.url)
-        write_text(path, json.dumps({"request": body, "reply": vars(reply)}, ensure_ascii=False))
+        self._cache.write(body, reply)
         self._count(reply)
         return reply
 
-    def _cache_path(self, body: dict[str, Any]) -> Path:
-        content = json.dumps([self.settings.url, body], sort_keys=True)
-        key = hashlib.sha256(content.encode(errors="surrogatepass")).hexdigest()
-        return self.settings.cache / key[:2] / f"{key}.json"
+    def describe(self) -> dict[str, Any]:
+        """The model, for the manifest."""
+        return {"model": self.settings.model}
 
     def _count(self, reply: Reply) -> None:
-        self.spent.requests += 1
-        self.spent.input_tokens += reply.input_tokens
-        self.spent.output_tokens += reply.output_tokens
+        self.spent.count(reply)
         cost = reply.input_tokens * self.settings.input_price
         cost += reply.output_tokens * self.settings.output_price
         self.spent.dollars += cost / MILLION
@@ -177,13 +160,6 @@ def _backoff(attempt: int, asked: str | None) -> float:
     """Seconds before the next attempt: the server's wish, else twice as long each time."""
     wait = float(asked) if asked and asked.replace(".", "", 1).isdecimal() else 2.0**attempt / 2
     return min(wait, MAX_WAIT_SECONDS)
-
-
-def _read_cached(path: Path) -> Reply | None:
-    try:
-        return Reply(**json.loads(path.read_text(encoding="utf-8"))["reply"])
-    except (FileNotFoundError, ValueError, KeyError, TypeError):
-        return None
 
 
 def _reply_of(text: str, url: str) -> Reply:
