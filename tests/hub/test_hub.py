@@ -85,7 +85,7 @@ def test_a_pushed_adapter_comes_back_with_an_empty_cache_and_the_same_logits(
     assert ADAPTER in hub.private
     assert set(hub.repos[ADAPTER]) == {
         "README.md", "adapter_config.json", "adapter_model.safetensors", "tokenizer.json", "tokenizer_config.json",
-        "chat_template.jinja", "streaming.json", "origin.json", "provenance.json", "verify.safetensors", "config.yaml",
+        "chat_template.jinja", "streaming.json", "origin.json", "provenance.json", "verify.logits", "config.yaml",
     }  # fmt: skip
     environment = {
         **{name: os.environ[name] for name in ("PATH", "PYTHONPATH") if name in os.environ},

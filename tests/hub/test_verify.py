@@ -113,6 +113,8 @@ def test_an_adapter_on_a_run_that_trained_all_weights_is_loaded_onto_those(root,
     flags = ("--model", f"{{path: {root / 'base'}}}", "--output_dir", whole)
     assert _sft(tmp_path, *flags) == 0
     assert load_origin(tmp_path / "whole").path == str(root / "base")
+    # Servers load every such file of a directory as weights.
+    assert [p.name for p in (tmp_path / "whole").glob("*.safetensors")] == ["model.safetensors"]
     flags = ("--model", f"{{path: {whole}}}", "--lora.r", "2", "--output_dir", adapter)
     assert _sft(tmp_path, *flags) == 0
     assert load_origin(tmp_path / "adapter").path == whole

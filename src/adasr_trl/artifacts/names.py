@@ -11,7 +11,8 @@ ORIGIN_FILE = "origin.json"  # the pretrained model below an adapter
 PROVENANCE_FILE = "provenance.json"  # command, versions and data
 METRICS_FILE = "metrics.jsonl"  # logged numbers, one line a step
 SAMPLES_FILE = "samples.jsonl"  # sample rollouts of the training
-VERIFY_FILE = "verify.safetensors"  # logits at training's end
+# Logits at training's end, in safetensors. vLLM and SGLang take every *.safetensors beside the weights for weights.
+VERIFY_FILE = "verify.logits"
 ADAPTER_CONFIG = "adapter_config.json"  # PEFT's name
 MODEL_CONFIG = "config.json"  # transformers' name
 CHECKPOINT_MARK = "whole.json"  # written into a checkpoint behind everything else

@@ -1,6 +1,6 @@
 """Logits of a trained model on fixed prompts, by which whoever loads the model can tell whether it is the same.
 
-    >>> save_probe(run, model, tokenizer, streaming)        # verify.safetensors
+    >>> save_probe(run, model, tokenizer, streaming)        # verify.logits
     >>> compare(load_probe(run), model).largest
     0.0
 
