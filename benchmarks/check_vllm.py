@@ -204,7 +204,7 @@ def check_colocated(
     watched = Watched(trainer.vllm_generation.llm.llm_engine)
     model = trainer.accelerator.unwrap_model(trainer.model)
     parts = parts_of(trainer.processing_class)
-    subject = Subject(trainer._drawer.roll, model, *parts, options.dtype)
+    subject = Subject(trainer._rollout_sampler.generate, model, *parts, options.dtype)
     before = subject.compare(requests, report, "before training")
     subject.sample(requests, report, options.show)
     trainer.train()

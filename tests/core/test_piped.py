@@ -38,14 +38,14 @@ def build(tmp_path):
     return ["data_builders", "ledger", "--out", str(tmp_path / "out"), *counts, "--refresh"]
 
 
-def test_a_build_whose_reader_went_away_is_whole_and_says_nothing(tmp_path, capsys):
-    assert ended(build(tmp_path)) == (141, "")
+def test_a_build_whose_reader_went_away_is_whole_and_says_nothing_of_it(tmp_path, capsys):
+    assert ended(build(tmp_path)) == (141, f"ledger: episodes for {tmp_path / 'out'}\n")
     assert main(build(tmp_path)[1:]) == 0
     assert "up to date" in capsys.readouterr().out
 
 
 def test_a_build_without_an_output_to_write_to_is_whole(tmp_path):
-    assert ended(build(tmp_path), "closed") == (0, "")
+    assert ended(build(tmp_path), "closed") == (0, f"ledger: episodes for {tmp_path / 'out'}\n")
     assert (tmp_path / "out" / "manifest.json").is_file()
 
 

@@ -10,6 +10,7 @@ memory are measured on this machine and extrapolated; vLLM, sharding and evaluat
 from __future__ import annotations
 
 import argparse
+import logging
 import math
 import resource
 import sys
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from adasr_trl.core.clock import Clock
     from adasr_trl.hrpo.group_filter import GenerationBatch
     from adasr_trl.layouts import Encoded
+
+logger = logging.getLogger(__name__)
 
 GROUPS = 4
 TRACES = 200  # examined, spread over the file
@@ -145,6 +148,7 @@ def _generate(prepared: Prepared, model: Any, budget: Any) -> GenerationBatch:
     sampling = Sampling(args.temperature, args.top_p, max(args.top_k, 0), args.min_p or 0.0)
     context = SamplingContext("doctor", 0, args.settings(size, 0.0), 0.0, sampling, None)
     repeated = [episode for episode in episodes for _ in range(size)]
+    logger.info("rolling out %d episodes %d times", len(episodes), size)
     return sampler.generate_batch(repeated, context, Accelerator(cpu=args.use_cpu))
 
 
@@ -191,6 +195,7 @@ def _micro_batch(model: Any, rows: Sequence[list[int]], args: Any) -> Work:
     width = max(map(len, rows))
     padded = [row + row[-1:] * (width - len(row)) for row in rows]
     ids = torch.tensor(padded, device=model.device)  # (B, T)
+    logger.info("timing a micro-batch of %d rows", len(rows))
     seconds = 0.0
     was_training = model.training
     for _ in range(2):

@@ -19,6 +19,7 @@ from adasr_trl import __version__
 from adasr_trl.cli.data import builders
 from adasr_trl.core.errors import UserError
 from adasr_trl.core.piped import run_piped
+from adasr_trl.core.startup import begin, is_first_process
 
 SUMMARY = "Teach small language models to reason while their input is still arriving."
 NOISY = ("httpx", "datasets", "transformers", "trl", "accelerate")
@@ -71,9 +72,11 @@ def _main(argv: Sequence[str]) -> int:
     if overrides and "config" not in options:
         parser.error(f"{options.command} has no argument {overrides[0]!r}")
     options.overrides = overrides
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    level = logging.INFO if is_first_process() else logging.WARNING
+    logging.basicConfig(level=level, format="%(message)s", stream=sys.stderr)
     for name in NOISY:
         logging.getLogger(name).setLevel(logging.WARNING)
+    begin(f"adasr {options.command}")
     os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")  # tests pin rollout_func
     try:
         status: int = options.execute(options)

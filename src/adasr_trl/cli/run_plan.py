@@ -9,7 +9,6 @@ from __future__ import annotations
 import itertools
 import json
 import logging
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,6 +34,7 @@ from adasr_trl.config.trackers import check_reporters
 from adasr_trl.config.values import ConfigError
 from adasr_trl.core.episode import Episode
 from adasr_trl.core.files import write_text
+from adasr_trl.core.startup import is_first_process
 from adasr_trl.rewards import source_digests
 
 logger = logging.getLogger(__name__)
@@ -57,7 +57,7 @@ class RunPlan:
             command: Arguments of ``adasr``.
             episodes: Training data, for its sources and licences.
         """
-        if not _is_main_process():
+        if not is_first_process():
             return
         directory.take(self.run, self.identity, self.existing)
         text = yaml.safe_dump(self.identity["config"], sort_keys=False, allow_unicode=True)
@@ -99,7 +99,7 @@ def plan_run(prepared: Prepared, existing: directory.Existing) -> RunPlan:
         **({"code": code} if code else {}),
     }
     complete = directory.is_complete(run) and not directory.trains_on(run, identity)
-    if _is_main_process():
+    if is_first_process():
         complete = directory.look(run, identity, existing) is directory.State.COMPLETE
         if complete:
             logger.info("%s is complete", run)
@@ -111,10 +111,6 @@ def _recorded_dtype(run: Path) -> DtypeName | None:
     config: Any = directory.read_identity(run).get("config", {})
     dtype: DtypeName | None = config.get("model", {}).get("dtype")
     return dtype
-
-
-def _is_main_process() -> bool:
-    return os.environ.get("RANK", "0") == "0"
 
 
 def _check_model(loaded: LoadedConfig, model: ModelConfig) -> None:

@@ -64,6 +64,7 @@ def engines_of(model: ModelConfig) -> EngineOf:
         from adasr_trl.engines.registry import local_engine
         from adasr_trl.models.loading import load_policy
 
+        logger.info("loading %s", model.path)
         return local_engine(load_policy(model, layout))
 
     return engine_of

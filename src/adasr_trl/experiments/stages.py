@@ -22,6 +22,8 @@ from adasr_trl.core.errors import UserError
 logger = logging.getLogger(__name__)
 
 PROGRESS = re.compile(r"^step \d+/|questions, |is complete$|^resuming")  # lines worth showing
+# The line that names a fault: ours, or the last one of a traceback.
+FAULT = re.compile(r"(\[rank\d+\]: )?(error: |([a-z_]\w*\.)*[A-Z]\w*(Error|Exception|Interrupt)\b)")
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,14 @@ class Stage:
     name: str
     arguments: tuple[str, ...]
     needs: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Exit:
+    """The end of a stage."""
+
+    status: int  # exit status; a negative one is the signal that ended it
+    fault: str  # the last line of its output that names an error, or empty
 
 
 def flags(settings: Mapping[str, object]) -> tuple[str, ...]:
@@ -62,7 +72,7 @@ def eval_stage(folder: Path, name: str, config: str, settings: Mapping[str, obje
 def run_all(stages: Sequence[Stage], root: Path, jobs: int) -> None:
     """Run the stages as processes, ``jobs`` at once, each after those it needs; each writes a log."""
     waiting, done = list(stages), set[str]()
-    running: dict[Future[int], Stage] = {}
+    running: dict[Future[Exit], Stage] = {}
     processes: list[subprocess.Popen[str]] = []
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)  # no stage outlives us
     with ThreadPoolExecutor(jobs) as pool:
@@ -73,6 +83,7 @@ def run_all(stages: Sequence[Stage], root: Path, jobs: int) -> None:
                     waiting.remove(stage)
                     processes.append(_start(stage))
                     log = _log_file(stage, root)
+                    logger.info("%s: started; its output is in %s", stage.name, log)
                     running[pool.submit(_follow, processes[-1], stage, log)] = stage
                 finished, _ = wait(running, return_when=FIRST_COMPLETED)
                 for future in finished:
@@ -97,26 +108,32 @@ def _start(stage: Stage) -> subprocess.Popen[str]:
     )
 
 
-def _follow(process: subprocess.Popen[str], stage: Stage, log: Path) -> int:
-    """Copy a stage's output to its log, and its progress to the log of this process; return its exit status."""
+def _follow(process: subprocess.Popen[str], stage: Stage, log: Path) -> Exit:
+    """Copy a stage's output to its log, and its progress to the log of this process; return how it ended."""
     log.parent.mkdir(parents=True, exist_ok=True)
+    fault = ""
     with process, log.open("a", encoding="utf-8") as out:
         for line in process.stdout or ():
             out.write(line)
             out.flush()
             if PROGRESS.search(line):
                 logger.info("%s: %s", stage.name, line.rstrip())
-    return process.returncode
+            if FAULT.match(line):
+                fault = line.strip()
+    return Exit(process.returncode, fault)
 
 
-def _check(stage: Stage, status: int, root: Path) -> None:
-    if status == 0:
+def _check(stage: Stage, end: Exit, root: Path) -> None:
+    if end.status == 0:
         return
-    log = _log_file(stage, root)
-    last = log.read_text(encoding="utf-8").splitlines()[-1:]
+    if end.status < 0:
+        how = f"was ended by {signal.Signals(-end.status).name}"
+        how += " (if the system sent it: out of memory)" if -end.status == signal.SIGKILL else ""
+    else:
+        how = f"failed with exit status {end.status}"
     raise UserError(
-        f"{stage.name} failed with exit status {status}: {' '.join(last)}\n"
-        f"its output is in {log}; run it alone with: adasr {' '.join(stage.arguments)}"
+        f"{stage.name} {how}{': ' if end.fault else ''}{end.fault.removeprefix('error: ')}\n"
+        f"its output is in {_log_file(stage, root)}; run it alone with: adasr {' '.join(stage.arguments)}"
     )
 
 

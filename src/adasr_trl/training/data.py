@@ -51,6 +51,7 @@ def load_data(config: DataConfig, traced_with: Markers | None = None) -> Data:
         if traced_with:
             check_markers_in_trace(episode, traced_with)
 
+    logger.info("reading %s", ", ".join(config.files))
     episodes: Sequence[Episode]
     if not config.mixture:
         episodes = list(read_episodes(config.train, check))
@@ -107,6 +108,8 @@ def load_texts(
     Raises:
         UserError: An episode that is too long, or an unfit chat template.
     """
+    counts = len(data.train), len(data.held_out)
+    logger.info("checking %d episodes to train on and %d held out", *counts)
     tokenizer = load_tokenizer(model, streaming.markers, data.train)
     return texts_with(tokenizer, data, streaming, positions_of(model), too_long=too_long, mode=mode)
 

@@ -1,0 +1,92 @@
+"""Start of a command line: a line before slow imports, and no meaningless warnings of other libraries.
+
+    >>> begin("adasr hrpo")      # before anything imports torch
+    >>> import torch
+    adasr hrpo: loading PyTorch and its libraries
+
+``MEANINGLESS`` is the list of the warnings that are dropped. Every other warning passes.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import sys
+import warnings
+from collections.abc import Sequence
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec
+from types import ModuleType
+
+logger = logging.getLogger(__name__)
+
+# A slow import takes a second or more; the first one of a command is announced.
+SLOW_IMPORTS = {
+    "torch": "PyTorch and its libraries",
+    "transformers": "PyTorch and its libraries",
+    "datasets": "Hugging Face datasets",
+    "matplotlib": "matplotlib",
+}
+
+# Loggers, and the start of a message that means nothing to our users.
+MEANINGLESS = (
+    # An optional faster kernel. Weights in 4 bits compute the same without it.
+    ("bitsandbytes.backends.cpu.ops", r"Failed to load CPU gemm_4bit_forward"),
+    # Tied to the embeddings, so it is in no file.
+    ("transformers.trainer", r"There were missing keys .*: \['lm_head\.weight'\]\.$"),
+    # No GPU is a choice here, and doctor names the device.
+    ("DeepSpeed", r"Setting accelerator to CPU"),
+)
+# TRL sets arguments by names that transformers renames.
+RENAMED = r"`(is_)?gradient_checkpointing` is deprecated"
+
+
+def is_first_process() -> bool:
+    """Whether this process speaks for a launcher's others."""
+    return os.environ.get("RANK", "0") == "0"
+
+
+def begin(command: str) -> None:
+    """Drop the meaningless warnings, and announce the command's first slow import on standard error."""
+    for name, message in MEANINGLESS:
+        logging.getLogger(name).addFilter(_Drop(message))
+    warnings.filterwarnings("ignore", RENAMED, FutureWarning)
+    # Rust prints its warning of a fork itself. Texts are tokenised one by one, so no speed is lost.
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    others = [finder for finder in sys.meta_path if not isinstance(finder, _Announcement)]
+    imported = "torch" in sys.modules
+    sys.meta_path[:] = others if imported else [_Announcement(command), *others]
+
+
+class _Drop(logging.Filter):
+    """Drops records whose message begins so. Equal ones are one filter, so ``begin`` may be called again."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__()
+        self._message = re.compile(message, re.DOTALL)
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return self._message.match(record.getMessage()) is None
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Drop) and self._message == other._message
+
+    def __hash__(self) -> int:
+        return hash(self._message)
+
+
+class _Announcement(MetaPathFinder):
+    """Finds no module; says once that a slow one is being imported."""
+
+    def __init__(self, command: str) -> None:
+        self._command = command
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        del path, target
+        if fullname in SLOW_IMPORTS:
+            sys.meta_path.remove(self)
+            logger.info("%s: loading %s", self._command, SLOW_IMPORTS[fullname])
+        return None
