@@ -72,7 +72,7 @@ def _main(argv: Sequence[str] | None) -> int:
         print(USAGE.format(sources="\n".join(lines)))
         return 0 if arguments else 2
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
-    begin("data_builders")
+    begin(PROGRAM)
     try:
         if arguments[0] in TOOLS:
             return TOOLS[arguments[0]](arguments[1:])
