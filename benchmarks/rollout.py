@@ -54,6 +54,7 @@ class Work:
     lengths: Lengths
     group: int = 16
     sentence: str = parts.LONG_SENTENCE
+    deep: int = DEEP
 
     def streaming(self, layout: str) -> StreamingConfig:
         """The layout's configuration."""
@@ -62,7 +63,7 @@ class Work:
             instruction=" ".join(["Think while you read."] * 11),
             max_prompt_tokens=100_000,
             max_thought_tokens=1_000,
-            max_deep_tokens=DEEP,
+            max_deep_tokens=self.deep,
             decode_batch=len(self.lengths),
         )
 

@@ -23,7 +23,7 @@ from datasets import Dataset
 from transformers import TrainerCallback
 from trl import GRPOConfig, GRPOTrainer
 
-from adasr_trl.config.sections import RewardConfig
+from adasr_trl.config.sections import RewardConfig, StreamingConfig
 from adasr_trl.core.rollout import Rollout
 from adasr_trl.engines import HFEngine, Request, Sampling, hf
 from adasr_trl.hrpo import HRPOConfig, HRPOTrainer
@@ -79,12 +79,12 @@ def rolled(work: Work) -> list[Rollout]:
     return found
 
 
-def settings(folder: str, **more: Any) -> dict[str, Any]:
+def settings(folder: str, work: Work, **more: Any) -> dict[str, Any]:
     """What both trainers share."""
     return {
         "output_dir": folder,
-        "num_generations": GROUP,
-        "per_device_train_batch_size": ROWS,
+        "num_generations": work.group,
+        "per_device_train_batch_size": len(work.lengths),
         "max_steps": STEPS,
         "learning_rate": 1e-5,
         "save_strategy": "no",
@@ -99,12 +99,21 @@ def settings(folder: str, **more: Any) -> dict[str, Any]:
 
 
 def steps_of(form: str, work: Work, rollouts: Sequence[Rollout], folder: str) -> list[float]:
-    """CPU seconds of the steps of one trainer."""
-    times = StepTimes()
+    """CPU seconds of the steps of one trainer, but for the first."""
     if form == "TRL":
-        trainer: Any = trl_trainer(work, rollouts, folder, times)
-        trainer.train()
-        return times.seconds[1:]
+        return trl_steps(work, rollouts, folder)
+    return hrpo_steps(work, rollouts, folder, work.streaming("interleaved"), granularity=form)
+
+
+def hrpo_steps(
+    work: Work,
+    rollouts: Sequence[Rollout],
+    folder: str,
+    streaming: StreamingConfig,
+    **options: Any,
+) -> list[float]:
+    """CPU seconds of HRPO's steps on recorded rollouts, but for the first."""
+    times = StepTimes()
 
     class Recorded:
         """Stands for the engine."""
@@ -113,11 +122,10 @@ def steps_of(form: str, work: Work, rollouts: Sequence[Rollout], folder: str) ->
             return list(rollouts)
 
     episodes = list({r.episode.id: r.episode for r in work.requests}.values())
-    streaming = work.streaming("interleaved")
     with mock.patch.object(hf, "HFEngine", return_value=Recorded()):
         trainer = HRPOTrainer(
             work.model,
-            args=HRPOConfig(**settings(folder, granularity=form)),
+            args=HRPOConfig(**settings(folder, work, **options)),
             train_dataset=episodes,
             streaming=streaming,
             reward_funcs=build_rewards(REWARDS, streaming),
@@ -128,20 +136,21 @@ def steps_of(form: str, work: Work, rollouts: Sequence[Rollout], folder: str) ->
     return times.seconds[1:]
 
 
-def trl_trainer(
-    work: Work, rollouts: Sequence[Rollout], folder: str, times: StepTimes
-) -> GRPOTrainer:
-    """TRL's own trainer on the recorded rollouts."""
-    rows = [{"prompt": request.episode.question} for request in work.requests[::GROUP]]
-    return GRPOTrainer(
+def trl_steps(work: Work, rollouts: Sequence[Rollout], folder: str, **options: Any) -> list[float]:
+    """CPU seconds of TRL's steps on recorded rollouts, but for the first."""
+    times = StepTimes()
+    rows = [{"prompt": request.episode.question} for request in work.requests[:: work.group]]
+    trainer = GRPOTrainer(
         work.model,
         reward_funcs=[lambda completions, **_: [float(n % 3) for n in range(len(completions))]],
-        args=GRPOConfig(**settings(folder)),
+        args=GRPOConfig(**settings(folder, work, **options)),
         train_dataset=Dataset.from_list(rows),
         processing_class=work.codec.tokenizer,
         rollout_func=lambda _prompts, _trainer: trl_rollouts(rollouts),
         callbacks=[times],
     )
+    trainer.train()
+    return times.seconds[1:]
 
 
 def memory(form: str) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
 
 import pytest
 import torch
@@ -14,11 +13,9 @@ from adasr_trl.core.protocol import Phase
 from adasr_trl.engines import hf
 from adasr_trl.hrpo.advantages import Granularity
 from adasr_trl.hrpo.trl_batch import padded_tokens, trl_dataset, trl_rollouts
-from adasr_trl.layouts import build_layout
-from adasr_trl.layouts.codec import Codec
 from adasr_trl.rewards import ScoredRollout, answered_right, build_rewards
 from support.hrpo_training import REWARDS, SETTINGS, hrpo, train
-from support.scripted import group_of_four
+from support.scripted import Script
 from support.settings import STREAMING
 
 OVERALL = build_rewards(
@@ -28,21 +25,6 @@ OVERALL = build_rewards(
     ],
     STREAMING,
 )
-
-
-class Script:
-    """Stands for the engine: hands out the scripted groups in the order in which episodes are asked for."""
-
-    def __init__(self, tokenizer, episodes):
-        codec = Codec(tokenizer, STREAMING.markers)
-        self.parts = (codec, build_layout(STREAMING, codec), STREAMING)
-        self.by_id = {e.id: group_of_four(e, self.parts) for e in episodes}
-        self.by_question: dict[str, list[str]] = {}
-
-    def rollout(self, requests, _sampling):
-        copies: dict[str, Iterator] = {}
-        ids = [request.episode.id for request in requests]
-        return [next(copies.setdefault(i, iter(self.by_id[i]))) for i in ids]
 
 
 @pytest.fixture
@@ -99,7 +81,7 @@ def largest_difference(a, b):
 def test_local_weight_0_is_trl_with_the_global_rewards_to_the_last_bit(
     model, tokenizer, episodes, script, tmp_path
 ):
-    ours = hrpo(model, tokenizer, episodes, tmp_path / "a", local_weight=0.0)
+    ours = hrpo(model, tokenizer, episodes, tmp_path / "a", local_weight=0.0, shared_prefix=False)
     theirs = grpo(model, tokenizer, episodes, tmp_path / "b", script, REWARDS[:1])
     train(ours)
     train(theirs)
@@ -114,11 +96,25 @@ def test_local_weight_0_is_trl_with_the_global_rewards_to_the_last_bit(
 def test_flat_grpo_is_trl_with_all_rewards_to_the_last_bit(
     model, tokenizer, episodes, script, tmp_path
 ):
-    ours = hrpo(model, tokenizer, episodes, tmp_path / "a", advantages="flat")
+    ours = hrpo(model, tokenizer, episodes, tmp_path / "a", advantages="flat", shared_prefix=False)
     theirs = grpo(model, tokenizer, episodes, tmp_path / "b", script, list(REWARDS))
     train(ours)
     train(theirs)
     assert largest_difference(ours, theirs) == 0.0
+
+
+def test_over_distinct_tokens_the_weights_are_trls_to_rounding(
+    model, tokenizer, episodes, script, tmp_path
+):
+    """SGD: Adam divides by a gradient's own size, so rounding of the smallest ones becomes a step."""
+    plainly = {"optim": "sgd", "learning_rate": 0.1}
+    ours = hrpo(model, tokenizer, episodes, tmp_path / "a", local_weight=0.0, **plainly)
+    theirs = grpo(model, tokenizer, episodes, tmp_path / "b", script, REWARDS[:1], **plainly)
+    train(ours)
+    train(theirs)
+    assert ours.shares(ours.model, two_streams=False)
+    assert largest_difference(ours, hrpo(model, tokenizer, episodes, tmp_path)) > 1e-3
+    assert largest_difference(ours, theirs) <= 1e-6
 
 
 @pytest.mark.parametrize(
@@ -133,9 +129,8 @@ def test_flat_grpo_is_trl_with_all_rewards_to_the_last_bit(
 def test_every_normalisation_is_trls_on_the_global_rewards(
     model, tokenizer, episodes, script, tmp_path, normalisation, tolerance
 ):
-    ours = hrpo(
-        model, tokenizer, episodes, tmp_path / "a", OVERALL, local_weight=0.0, **normalisation
-    )
+    changes = {"local_weight": 0.0, "shared_prefix": False, **normalisation}
+    ours = hrpo(model, tokenizer, episodes, tmp_path / "a", OVERALL, **changes)
     theirs = grpo(model, tokenizer, episodes, tmp_path / "b", script, OVERALL, **normalisation)
     train(ours)
     train(theirs)

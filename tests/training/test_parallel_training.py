@@ -134,7 +134,7 @@ def test_without_streaming_attention_the_log_probabilities_would_be_others(
     width = batch["completion_ids"].size(1)
     written = (batch["completion_mask"] * batch["tool_mask"]).bool()
     recorded = batch["sampling_per_token_logps"]
-    with trainer._with_visibility(batch["visibility"]):
+    with trainer._with_rows(batch["visibility"]):
         right, _, _ = trainer._get_per_token_logps_and_entropies(trainer.model, ids, mask, width)
     causal, _, _ = trainer._get_per_token_logps_and_entropies(trainer.model, ids, mask, width)
     assert (right - recorded)[written].abs().max() < 1e-4
@@ -178,7 +178,7 @@ def test_padding_to_a_multiple_changes_no_log_probability(model, tokenizer, epis
     assert width > batch["visibility"].size(1)
     ids = torch.cat([batch["prompt_ids"], batch["completion_ids"]], dim=1)
     mask = torch.cat([batch["prompt_mask"], batch["completion_mask"]], dim=1)
-    with trainer._with_visibility(batch["visibility"]):
+    with trainer._with_rows(batch["visibility"]):
         found, _, _ = trainer._get_per_token_logps_and_entropies(trainer.model, ids, mask, width)
     written = (batch["completion_mask"] * batch["tool_mask"]).bool()
     assert (found - batch["sampling_per_token_logps"])[written].abs().max() < 1e-4
@@ -281,7 +281,7 @@ def test_eager_attention_is_refused_before_it_trains_on_a_wrong_mask(
 def test_packing_is_refused_with_what_to_use_instead(model, tokenizer, episodes, tmp_path, key):
     args = settings_for(tmp_path)
     setattr(args, key, True)
-    with pytest.raises(UserError, match="group_by_length"):
+    with pytest.raises(UserError, match="shared_prefix"):
         StreamingSFTTrainer(model, args, texts_for(tokenizer, episodes))
 
 

@@ -27,7 +27,7 @@ TRAINING = _names(
     "activation_checkpointing_kwargs learning_rate log_level log_level_replica log_on_each_node logging_first_step "
     "logging_steps logging_strategy lr_scheduler_kwargs lr_scheduler_type max_grad_norm max_steps num_train_epochs "
     "optim optim_args optim_target_modules output_dir per_device_train_batch_size project report_to run_name save_steps "
-    "save_strategy save_total_limit seed skip_memory_metrics tf32 torch_compile torch_compile_backend torch_compile_mode "
+    "save_strategy save_total_limit seed shared_prefix skip_memory_metrics tf32 torch_compile torch_compile_backend torch_compile_mode "
     "torch_empty_cache_steps trackio_bucket_id trackio_space_id trackio_static_space_id use_cpu use_liger_kernel "
     "liger_kernel_config warmup_steps weight_decay router_aux_loss_coef pad_to_multiple_of per_device_eval_batch_size "
     "eval_strategy eval_steps eval_delay eval_on_start eval_accumulation_steps do_eval bf16_full_eval "
@@ -61,6 +61,7 @@ OBEYED: Mapping[str, frozenset[str]] = {"sft": SFT, "grpo": RL, "hrpo": RL}
 _PUSH = "publish a finished run with adasr push RUN --repo OWNER/NAME."
 _CAPS = "the lengths are streaming.max_prompt_tokens, max_thought_tokens and max_deep_tokens."
 _LOSS = "the loss is always on what the model writes, never on what it reads."
+_PACKED = "shared_prefix packs a batch without padding."
 _EPISODES = "episodes have a form of their own (docs/DATA.md)."
 _MODEL = "set model.dtype, model.attention, model.quantization or model.revision."
 _SAMPLES = "keep samples with sample_steps, and watch them with adasr show RUN --samples."
@@ -94,10 +95,10 @@ INSTEAD: Mapping[str, str] = {
     "dataset_text_field": _EPISODES,
     "dataset_kwargs": _EPISODES,
     "dataset_num_proc": _EPISODES,
-    "packing": "batches are padded; train_sampling_strategy: group_by_length keeps padding low.",
-    "packing_strategy": "batches are padded.",
-    "padding_free": "batches are padded.",
-    "eval_packing": "batches are padded.",
+    "packing": _PACKED,
+    "packing_strategy": _PACKED,
+    "padding_free": _PACKED,
+    "eval_packing": _PACKED,
     "completion_only_loss": _LOSS,
     "assistant_only_loss": _LOSS,
     "reward_weights": "each of rewards has its weight.",

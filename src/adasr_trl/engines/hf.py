@@ -32,7 +32,11 @@ from adasr_trl.engines.rollout_state import SequenceState
 from adasr_trl.engines.sampling import sample_tokens, uniform
 from adasr_trl.layouts.base import Layout, Turn
 from adasr_trl.layouts.codec import Codec
-from adasr_trl.layouts.visibility import attention_implementation, check_implementation
+from adasr_trl.layouts.visibility import (
+    attention_implementation,
+    check_implementation,
+    has_full_attention,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -178,12 +182,9 @@ class HFEngine:
 def check_attention(model: PreTrainedModel) -> None:
     """Refuse attention that would read the bool mask in another way, or through a window of its own (UserError)."""
     check_implementation(attention_implementation(model))
-    config = model.config.get_text_config()
-    kinds = set(getattr(config, "layer_types", None) or ())
-    window = getattr(config, "sliding_window", None)  # set, yet unused, where layers have types
-    if kinds - {"full_attention"} or (not kinds and window):
+    if not has_full_attention(model):
         raise UserError(
-            f"model: {config.model_type} has layers without full attention (sliding window or "
+            f"model: {model.config.get_text_config().model_type} has layers without full attention (sliding window or "
             f"recurrent), which streaming rollouts do not serve; use a model with full attention."
         )
 

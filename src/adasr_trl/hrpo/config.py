@@ -78,6 +78,10 @@ class HRPOConfig(GRPOConfig):
         10, "Keep sample rollouts of the first and every n-th step in samples.jsonl; 0 keeps none."
     )
     sample_rollouts: int = _option(2, "Number of rollouts to keep then.")
+    shared_prefix: bool = _option(
+        True,
+        "Compute tokens that a group's rollouts share once, without padding; false turns it off.",
+    )
 
     def __post_init__(self) -> None:
         """Refuse combinations that would not train as they say."""

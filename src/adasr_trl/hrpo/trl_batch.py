@@ -83,3 +83,9 @@ def padded_visibility(
     pairs = [(layout.visibility(rollout), rollout.prompt_length) for rollout in rollouts]
     rows = [torch.tensor(v[prompt:], device=device) for v, prompt in pairs if v is not None]
     return pad_sequence(rows, batch_first=True) if rows else None  # B x (T_b) -> (B, T)
+
+
+def padded_written(rollouts: Sequence[Rollout], device: torch.device) -> Tensor:
+    """1 for each completion token that the model wrote, 0 for given tokens and padding. (B, T)."""
+    rows = [torch.tensor(mask, device=device) for mask in trl_rollouts(rollouts)["env_mask"]]
+    return pad_sequence(rows, batch_first=True)  # B x (T_b) -> (B, T)

@@ -116,6 +116,14 @@ def check_implementation(name: str) -> None:
         )
 
 
+def has_full_attention(model: Any) -> bool:
+    """Whether every layer attends to all tokens before it: no sliding window, convolution or recurrent state."""
+    config = model.config.get_text_config()
+    kinds = set(getattr(config, "layer_types", None) or ())
+    window = getattr(config, "sliding_window", None)  # set, yet unused, where layers have types
+    return not (kinds - {"full_attention"} or (not kinds and window))
+
+
 @dataclass(frozen=True)
 class StreamingForward:
     """A model's forward under streaming attention: called with visibility in place of an attention mask.

@@ -28,9 +28,9 @@ from adasr_trl.layouts.visibility import StreamingForward, attention_implementat
 from adasr_trl.training.data_order import EpochSeeded
 from adasr_trl.training.health import HealthyTrainer, refuse_publishing
 from adasr_trl.training.loop import KeepsAdapterPrecision
+from adasr_trl.training.shared_forward import IGNORED
+from adasr_trl.training.shared_prefix import SharedPrefixTrainer
 from adasr_trl.training.trainer_inputs import trainer_inputs
-
-IGNORED = -100  # the label of a token that is not trained on, as in PyTorch's cross entropy
 
 
 @dataclass
@@ -39,6 +39,10 @@ class StreamingSFTConfig(SFTConfig):
 
     mode: str = field(
         default="streaming", metadata={"help": "streaming, or read_then_think (the baseline)."}
+    )
+    shared_prefix: bool = field(
+        default=True,
+        metadata={"help": "Compute shared tokens once, without padding; false turns it off."},
     )
 
     def __post_init__(self) -> None:
@@ -65,7 +69,7 @@ class VisibilityCollator(DataCollatorForLanguageModeling):
         return batch
 
 
-class StreamingSFTTrainer(HealthyTrainer, KeepsAdapterPrecision, SFTTrainer):
+class StreamingSFTTrainer(HealthyTrainer, KeepsAdapterPrecision, SharedPrefixTrainer, SFTTrainer):
     """TRL's SFTTrainer under the layout's attention; a resume repeats the order of batches of similar lengths."""
 
     method = "sft"
@@ -103,8 +107,8 @@ class StreamingSFTTrainer(HealthyTrainer, KeepsAdapterPrecision, SFTTrainer):
         train, held_out = texts.data.train, texts.data.held_out
         if texts.streaming.layout == "parallel" and (args.packing or args.padding_free):
             raise UserError(
-                "packing, padding_free: got true with streaming.layout: parallel, whose mask is of one episode; use "
-                "train_sampling_strategy: group_by_length, which saves the padding too."
+                "packing, padding_free: got true with streaming.layout: parallel, whose mask is of one episode; remove "
+                "them: shared_prefix packs a batch without padding."
             )
         pad_id = texts.tokenizer.pad_token_id  # padding is masked, so any token will do
         if pad_id is None:
@@ -123,11 +127,16 @@ class StreamingSFTTrainer(HealthyTrainer, KeepsAdapterPrecision, SFTTrainer):
     def compute_loss(self, model: Any, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
         """TRL's loss, of a forward under the layout's visibility, if it has one."""
         visibility_BT = inputs.pop("visibility", None)
-        if visibility_BT is not None:
-            model = StreamingForward(
+        two_streams, forward = visibility_BT is not None, model
+        if two_streams:
+            forward = StreamingForward(
                 model, lambda _: visibility_BT, attention_implementation(self.model)
             )
-        return super().compute_loss(model, inputs, *args, **kwargs)
+        elif "attention_mask" in inputs:  # not with TRL's own padding_free
+            visibility_BT = inputs["attention_mask"].cumsum(dim=1) * inputs["attention_mask"]
+        if visibility_BT is not None and self.shares(model, two_streams=two_streams):
+            forward = self.shared_forward(model, forward, visibility_BT)
+        return super().compute_loss(forward, inputs, *args, **kwargs)
 
     def _set_signature_columns_if_needed(self) -> None:
         super()._set_signature_columns_if_needed()

@@ -1,0 +1,196 @@
+"""A training step over distinct tokens, against TRL's step and ours over padded rows: CPU time and peak memory.
+
+    python -m benchmarks.shared_prefix                              # the table; about an hour on one core
+    python -m benchmarks.shared_prefix --sources 128 --groups 4     # a look in a few minutes
+
+One step is one group of G rollouts of one episode: a source of S tokens in 8 chunks, T written tokens (half of them in
+thoughts), each rollout other ones. Equal rollouts write the same number; ragged ones skip 30 % of the chunks. All three
+trainers get the same token ids, and time everything from the batch of episodes to the optimizer's step, but for the
+rollouts. The share of distinct tokens is the bound of a step whose cost is in its tokens.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import random
+import statistics
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from transformers import Qwen3ForCausalLM
+
+from adasr_trl.config.sections import StreamingConfig
+from adasr_trl.core.rollout import Rollout
+from adasr_trl.layouts import build_layout
+from adasr_trl.layouts.prefix_tree import prefix_tree
+from benchmarks import parts
+from benchmarks.rollout import PROMPT, Lengths, PlannedState, Work
+from benchmarks.step import hrpo_steps, trl_steps
+
+VOCABULARY, HIDDEN, LAYERS, CHUNKS = 32_000, 512, 8, 8
+FORMS = ("TRL", "padded", "shared")
+
+
+@dataclass(frozen=True)
+class Case:
+    """One line of the table: layout, S, T, G, and whether rollouts are ragged."""
+
+    layout: str
+    source: int
+    written: int
+    group: int
+    ragged: bool
+
+    @cached_property
+    def work(self) -> Work:
+        """The model and the requests."""
+        words = parts.LONG_SENTENCE.split()
+        count = (self.source - PROMPT) // CHUNKS
+        sentence = "".join(f" {word}" for word in itertools.islice(itertools.cycle(words), count))
+        return Work(model_of(), CHUNKS, self._lengths(), self.group, sentence, self.written // 2)
+
+    @cached_property
+    def streaming(self) -> StreamingConfig:
+        """The layout's configuration."""
+        return self.work.streaming(self.layout)
+
+    @cached_property
+    def rollouts(self) -> list[Rollout]:
+        """Rollouts of the planned lengths; what they write is random."""
+        work, dice = self.work, random.Random(0)
+        layout, ends = build_layout(self.streaming, work.codec), set(parts.end_ids(work.codec))
+        ids = [token_id for token_id in range(len(work.codec.tokenizer)) if token_id not in ends]
+        found = []
+        for request, lengths in zip(work.requests, work.lengths, strict=True):
+            state = PlannedState(request, layout, work.codec, self.streaming)
+            state.lengths = lengths
+            while not state.done:
+                state.take(self.source)
+                state.accept(dice.choice(ids), -1.0)
+            found.append(state.rollout())
+        return found
+
+    def distinct(self) -> float:
+        """Share of distinct tokens."""
+        layout = build_layout(self.streaming, self.work.codec)
+        rows = [torch.tensor(rollout.token_ids) for rollout in self.rollouts]
+        views = [
+            torch.tensor(layout.visibility(rollout) or range(1, len(rollout.token_ids) + 1))
+            for rollout in self.rollouts
+        ]
+        padded = [torch.nn.utils.rnn.pad_sequence(part, batch_first=True) for part in (rows, views)]
+        return len(prefix_tree(*padded).ids_N) / sum(map(len, rows))
+
+    def steps(self, form: str, count: int) -> list[float]:
+        """CPU seconds of ``count`` steps of one form."""
+        with tempfile.TemporaryDirectory() as folder:
+            if form == "TRL":
+                return trl_steps(self.work, self.rollouts, folder, max_steps=count + 1)
+            return hrpo_steps(
+                *(self.work, self.rollouts, folder, self.streaming),
+                max_steps=count + 1,
+                shared_prefix=form == "shared",
+            )
+
+    def _lengths(self) -> Lengths:
+        thought, dice = self.written // 2 // CHUNKS, random.Random(0)
+
+        def length() -> int:
+            if not self.ragged:
+                return thought
+            return 1 if dice.random() < 0.3 else dice.randint(2, 3 * thought - 2)
+
+        deep = self.written // 2
+        return tuple((*(length() for _ in range(CHUNKS)), deep) for _ in range(self.group))
+
+
+def model_of() -> Qwen3ForCausalLM:
+    """The random model."""
+    return parts.model_of(VOCABULARY, HIDDEN, LAYERS)
+
+
+def memory(case: Case, form: str) -> None:
+    """Print the growth of this process' peak memory over a step, in MiB."""
+    _ = case.rollouts
+    parts.restart_peak()
+    before = parts.kibibytes("VmRSS")
+    case.steps(form, 1)
+    print(f"peak {(parts.kibibytes('VmHWM') - before) / 1024:.0f}")
+
+
+def line_of(case: Case, repeats: int, *, with_memory: bool) -> list[str]:
+    """One row of the table."""
+    seconds: dict[str, list[float]] = {form: [] for form in FORMS}
+    for _ in range(repeats):
+        for form in FORMS:
+            seconds[form].append(statistics.median(case.steps(form, 1)))
+    peaks = ["-"] * len(FORMS)
+    if with_memory:
+        flags = [
+            *(f"--layouts={case.layout}", f"--shapes={'ragged' if case.ragged else 'equal'}"),
+            *(f"--sources={case.source}", f"--written={case.written}", f"--groups={case.group}"),
+        ]
+        peaks = [
+            parts.printed("benchmarks.shared_prefix", ["--memory", form, *flags]) for form in FORMS
+        ]
+    return [
+        *(case.layout, "ragged" if case.ragged else "equal"),
+        *map(str, (case.source, case.written, case.group)),
+        f"{case.distinct():.2f}",
+        *(f"{statistics.median(seconds[form]):.1f}" for form in FORMS),
+        parts.ratio(seconds["shared"], seconds["TRL"]),
+        parts.ratio(seconds["shared"], seconds["padded"]),
+        "-" if not with_memory else f"{int(peaks[2]) / int(peaks[0]):.2f}",
+    ]
+
+
+HEADER = (
+    *("layout", "rollouts", "S", "T", "G", "distinct tokens", "TRL, s", "padded, s", "shared, s"),
+    *("shared / TRL", "shared / padded", "peak memory, shared / TRL"),
+)
+
+
+def numbers(text: str) -> list[int]:
+    """Comma-separated numbers."""
+    return [int(part) for part in text.split(",")]
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--layouts", default="parallel,interleaved")
+    parser.add_argument("--sources", default="128,512,2048", type=numbers, help="S")
+    parser.add_argument("--written", default="64,128", type=numbers, help="T")
+    parser.add_argument("--groups", default="4,8,16", type=numbers, help="G")
+    parser.add_argument("--repeats", type=int, default=parts.REPEATS)
+    parser.add_argument("--shapes", default="equal,ragged")
+    parser.add_argument("--no-memory", action="store_true")
+    parser.add_argument("--memory", metavar="FORM", help=argparse.SUPPRESS)
+    options = parser.parse_args(arguments)
+    torch.set_num_threads(1)
+    cases = [
+        Case(layout, source, written, group, shape == "ragged")
+        for layout in options.layouts.split(",")
+        for shape in options.shapes.split(",")
+        for source in options.sources
+        for written in options.written
+        for group in options.groups
+    ]
+    if options.memory:
+        memory(cases[0], options.memory)
+        return
+    for line in [HEADER, ["---"] * len(HEADER)]:
+        print(f"| {' | '.join(line)} |")
+    for case in cases:
+        print(
+            f"| {' | '.join(line_of(case, options.repeats, with_memory=not options.no_memory))} |",
+            flush=True,
+        )
+
+
+if __name__ == "__main__":
+    main()

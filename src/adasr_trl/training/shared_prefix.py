@@ -1,0 +1,121 @@
+"""Choice of the forward: over distinct tokens where the model gives the same numbers, else TRL's over padded rows.
+
+The choice is made once, at the first forward: random rows with a common beginning go through both. A model that
+differs, raises, or has another attention than SDPA or FlexAttention trains on padded rows, which is said once.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import torch
+from peft import PeftModel
+from torch import Tensor
+
+from adasr_trl.engines.attention import attending
+from adasr_trl.layouts.visibility import (
+    StreamingForward,
+    attention_implementation,
+    has_full_attention,
+)
+from adasr_trl.models.precision import computing_dtype
+from adasr_trl.training.shared_forward import SharedForward
+
+logger = logging.getLogger(__name__)
+
+# Of three rows: three tokens of a source, then three of a target; the first two rows share four tokens.
+_VISIBILITY = {False: (1, 2, 3, 4, 5, 6), True: (1, 2, 3, -2, -3, -3)}  # by: in two streams
+_SHARED, _LABELS = 4, 4
+# Largest difference of a log-probability. In 16 bits it is the mean's, since rounding alone moves single tokens.
+_TOLERANCE_FULL, _TOLERANCE_HALF = 1e-4, 0.2
+
+
+class SharedPrefixTrainer:
+    """A part of trainers: forwards over distinct tokens (``args.shared_prefix``)."""
+
+    args: Any
+    accelerator: Any
+    model: Any
+    _shares: bool | None = None  # unknown before the first forward
+
+    def training_step(self, *args: Any, **kwargs: Any) -> Any:
+        """TRL's step. Checkpointed layers run again in the backward pass, under the attention of their forward."""
+        with attending(self.model, attention_implementation(self.model)):
+            return super().training_step(*args, **kwargs)  # type: ignore[misc]  # transformers' Trainer
+
+    def shares(self, model: Any, *, two_streams: bool) -> bool:
+        """Whether forwards are over distinct tokens; every process must call it."""
+        if not self.args.shared_prefix:
+            return False
+        if self._shares is None:
+            refusal = self._refusal(model, self._causal_model(model), two_streams=two_streams)
+            self._shares = not refusal
+            if refusal:
+                logger.warning("shared_prefix: %s, so rows are computed whole and padded", refusal)
+        return self._shares
+
+    def shared_forward(
+        self, model: Any, plain: Any, visibility_BT: Tensor, written_BT: Tensor | None = None
+    ) -> SharedForward:
+        """The forward over the distinct tokens of these rows."""
+        runs_again = bool(self.args.gradient_checkpointing) and torch.is_grad_enabled()
+        return SharedForward(
+            model, self._causal_model(model), plain, visibility_BT, written_BT, runs_again
+        )
+
+    def _causal_model(self, model: Any) -> Any:
+        inner = self.accelerator.unwrap_model(model)
+        return inner.get_base_model() if isinstance(inner, PeftModel) else inner
+
+    def _refusal(self, model: Any, inner: Any, *, two_streams: bool) -> str | None:
+        """The reason to compute whole rows, agreed upon by all processes."""
+        if getattr(self, "is_fsdp_enabled", False):
+            return "FSDP has not been tried with it"
+        if self.args.torch_compile:
+            return "torch_compile would compile again for every batch"
+        if attention_implementation(inner) not in ("sdpa", "flex_attention"):
+            return f"the model's attention is {attention_implementation(inner)}"
+        if not has_full_attention(inner):
+            return f"{inner.config.model_type} has layers without full attention"
+        with self.accelerator.autocast():
+            fault = check_sharing(model, inner, two_streams=two_streams)
+        is_bad = torch.tensor([float(fault is not None)], device=self.accelerator.device)
+        if self.accelerator.reduce(is_bad, reduction="sum").item() > 0:
+            return fault or "another process found that the model differs"
+        return None
+
+
+@torch.no_grad()
+def check_sharing(model: Any, inner: Any, *, two_streams: bool) -> str | None:
+    """How log-probabilities over distinct tokens differ from those of whole rows, None if they do not."""
+    device, was_training = inner.device, inner.training
+    vocabulary = inner.get_input_embeddings().num_embeddings
+    generator = torch.Generator().manual_seed(0)  # leaves the run's random numbers alone
+    visibility_BT = torch.tensor([_VISIBILITY[two_streams]] * 3, device=device)
+    ids_BT = torch.randint(vocabulary, visibility_BT.shape, generator=generator).to(device)
+    ids_BT[1, :_SHARED] = ids_BT[0, :_SHARED]
+    inputs: dict[str, Any] = {
+        "input_ids": ids_BT,
+        "attention_mask": torch.ones_like(ids_BT),
+        "labels": ids_BT.index_fill(1, torch.arange(ids_BT.size(1) - _LABELS, device=device), -100),
+        "fused_lm_head": True,
+    }
+    plain = model
+    if two_streams:
+        plain = StreamingForward(model, lambda _: visibility_BT, attention_implementation(inner))
+    inner.eval()  # without dropout
+    try:
+        whole = plain(**inputs).log_probs.float()
+        shared = SharedForward(model, inner, plain, visibility_BT)(**inputs).log_probs.float()
+    except Exception as error:  # anything that a model without such attention may raise
+        return f"a forward over distinct tokens raises {type(error).__name__}: {error}"
+    finally:
+        inner.train(was_training)
+    difference = (whole - shared).abs()
+    is_full = computing_dtype(inner) in (torch.float32, torch.float64)
+    is_full &= not torch.is_autocast_enabled(device.type)
+    worst = float(difference.max() if is_full else difference.mean())
+    if worst <= (_TOLERANCE_FULL if is_full else _TOLERANCE_HALF):
+        return None
+    return f"log-probabilities over distinct tokens differ by {worst:.1g}"
