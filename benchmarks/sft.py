@@ -2,12 +2,14 @@
 
     python -m benchmarks.sft           # about 3 minutes on one core
 
-Eight episodes of 8 sentences a step. TRL's SFTTrainer gets the ids and labels of the interleaved layout; ours the same,
-and the parallel layout's with its visibility. CPU seconds of a step, the trainers in turns.
+Eight episodes of 5 to 11 sentences a step. TRL's SFTTrainer gets the ids and labels of the interleaved layout; ours the
+same, and the parallel layout's with its visibility, in padded rows or over distinct tokens. CPU seconds of a step, the
+trainers in turns.
 """
 
 from __future__ import annotations
 
+import random
 import statistics
 import tempfile
 from collections.abc import Sequence
@@ -18,6 +20,7 @@ from trl import SFTConfig, SFTTrainer
 from trl.trainer.sft_trainer import DataCollatorForLanguageModeling
 
 from adasr_trl.config.sections import StreamingConfig
+from adasr_trl.core.episode import Episode
 from adasr_trl.core.protocol import Mode
 from adasr_trl.layouts import build_layout
 from adasr_trl.training.data import Data, Texts
@@ -25,16 +28,16 @@ from adasr_trl.training.sft import StreamingSFTConfig, StreamingSFTTrainer, toke
 from benchmarks import parts
 from benchmarks.step import StepTimes
 
-HIDDEN, LAYERS, ROWS, STEPS = 256, 4, 8, 6
-FORMS = ("TRL", "interleaved", "parallel")
+VOCABULARY, HIDDEN, LAYERS, ROWS, STEPS = 32_000, 256, 4, 8, 6
+FORMS = ("TRL", "interleaved, padded", "interleaved", "parallel, padded", "parallel")
 
 
 def steps_of(form: str, folder: str) -> list[float]:
     """CPU seconds of the steps of one trainer."""
-    layout: Any = "parallel" if form == "parallel" else "interleaved"
+    layout: Any = "parallel" if form.startswith("parallel") else "interleaved"
     streaming = StreamingConfig(layout=layout, max_prompt_tokens=100_000)
     codec = parts.codec_of(streaming)
-    episodes = [parts.episode_of([parts.LONG_SENTENCE] * 8, f"e{n}") for n in range(ROWS * STEPS)]
+    episodes = [episode_of(n) for n in range(ROWS * STEPS)]
     own_layout = build_layout(streaming, codec)
     times = StepTimes()
     settings: dict[str, Any] = {
@@ -50,7 +53,7 @@ def steps_of(form: str, folder: str) -> list[float]:
         "gradient_checkpointing": False,
         "logging_strategy": "no",
     }
-    model = parts.model_of(400, HIDDEN, LAYERS)
+    model = parts.model_of(VOCABULARY, HIDDEN, LAYERS)
     if form == "TRL":
         skip = {"dataset_kwargs": {"skip_prepare_dataset": True}, "max_length": None}
         trainer = SFTTrainer(
@@ -63,10 +66,21 @@ def steps_of(form: str, folder: str) -> list[float]:
         )
     else:
         texts = Texts(Data(episodes, ()), codec.tokenizer, streaming, codec, own_layout)
-        args = StreamingSFTConfig(**settings)
+        args = StreamingSFTConfig(**settings, shared_prefix=not form.endswith("padded"))
         trainer = StreamingSFTTrainer(model, args, texts, callbacks=[times])
     trainer.train()
     return times.seconds[1:]
+
+
+def episode_of(number: int) -> Episode:
+    """An episode of 5 to 11 sentences, whose words come in an order of their own: episodes share their prompt only."""
+    words = parts.LONG_SENTENCE.split()
+    dice = random.Random(number)
+    sentences = [
+        "".join(f" {word}" for word in dice.sample(words, len(words)))
+        for _ in range(5 + number % 7)
+    ]
+    return parts.episode_of(sentences, f"e{number}")
 
 
 def main(_arguments: Sequence[str] | None = None) -> None:

@@ -9,7 +9,7 @@ from trl import GRPOTrainer, SFTTrainer
 from trl.generation.vllm_client import VLLMClient
 from trl.generation.vllm_generation import VLLMGeneration
 from trl.models import unwrap_model_for_generation
-from trl.trainer.utils import RepeatSampler
+from trl.trainer.utils import RepeatSampler, add_fused_lm_head
 
 from adasr_trl.hrpo import HRPOTrainer
 from adasr_trl.hrpo.streaming_attention import StreamingAttentionTrainer
@@ -17,6 +17,7 @@ from adasr_trl.hrpo.streaming_attention import StreamingAttentionTrainer
 OVERRIDDEN = {
     "_get_train_sampler": ["self", "dataset"],
     "_generate_and_score_completions": ["self", "inputs"],
+    "_prepare_inputs": ["self", "generation_batch"],
     "_compute_loss": ["self", "model", "inputs"],
     "_get_per_token_logps_and_entropies": [
         "self",
@@ -61,6 +62,19 @@ def test_extra_fields_of_rollout_func_reach_the_rewards_of_local_rows_which_are_
     assert "inp[key] = values[i]" in merged
     assert "self._calculate_rewards(inputs," in merged
     assert "gather(rewards_per_func)" in inspect.getsource(GRPOTrainer._calculate_rewards)
+
+
+def test_a_generation_batch_waits_as_shuffled_micro_batches_in_an_attribute():
+    source = inspect.getsource(GRPOTrainer._prepare_inputs)
+    assert "self._buffered_inputs = [" in source
+    assert "inputs = self._buffered_inputs[self._step % self.args.steps_per_generation]" in source
+
+
+def test_the_fused_head_takes_labels_that_are_shifted_and_follows_the_backbone():
+    source = inspect.getsource(add_fused_lm_head)
+    assert "labels = shift_labels" in source
+    assert 'backbone_attr = "base_model"' in source
+    assert 'kwargs.get("attention_mask")' in source  # weighs the load of experts
 
 
 def test_the_loss_takes_advantages_for_each_token():

@@ -11,7 +11,7 @@ from peft import LoraConfig
 from adasr_trl.engines import hf
 from adasr_trl.hrpo import HRPOConfig, HRPOTrainer
 from adasr_trl.training.data import Data, Texts
-from adasr_trl.training.sft import SFTSettings, sft_trainer
+from adasr_trl.training.sft import StreamingSFTConfig, StreamingSFTTrainer
 from support.hrpo_training import REWARDS, SETTINGS, train
 from support.parallel_layout import parts_for
 from support.scripted import Script
@@ -65,9 +65,9 @@ def test_three_steps_over_distinct_tokens_end_at_the_weights_of_whole_rows(
         trainer = HRPOTrainer(
             copy.deepcopy(model),
             args=HRPOConfig(str(tmp_path / "run"), **{**SETTINGS, **PLAINLY, **changes}),
-            episodes=episodes[:6],
+            train_dataset=episodes[:6],
             streaming=streaming,
-            rewards=REWARDS,
+            reward_funcs=REWARDS,
             processing_class=tokenizer,
             peft_config=copy.deepcopy(adapter),
         )
@@ -90,9 +90,9 @@ def test_sharing_ends_an_optimizer_step_at_whole_groups_and_off_leaves_trls_orde
         trainer = HRPOTrainer(
             copy.deepcopy(model),
             args=args,
-            episodes=episodes[:6],
+            train_dataset=episodes[:6],
             streaming=STREAMING,
-            rewards=REWARDS,
+            reward_funcs=REWARDS,
             processing_class=tokenizer,
         )
         torch.manual_seed(0)
@@ -115,7 +115,7 @@ def test_supervised_steps_without_padding_end_at_the_weights_of_padded_ones(
     )
     found, logs = [], []
     for shared_prefix in (True, False):
-        args = SFTSettings(
+        args = StreamingSFTConfig(
             output_dir=str(tmp_path),
             per_device_train_batch_size=4,
             gradient_accumulation_steps=2,
@@ -128,7 +128,7 @@ def test_supervised_steps_without_padding_end_at_the_weights_of_padded_ones(
             bf16=False,
             **{"disable_tqdm": True, **PLAINLY},
         )
-        trainer = sft_trainer(copy.deepcopy(model), texts, args, None)
+        trainer = StreamingSFTTrainer(copy.deepcopy(model), args, texts)
         found.append(weights_of(trainer))
         assert bool(trainer._shares) is shared_prefix
         logs.append([line for line in trainer.state.log_history if "loss" in line])

@@ -57,6 +57,14 @@ def test_the_weights_are_those_of_plain_training_and_a_cut_run_resumes_to_them(
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("kind", ["zero2", "zero3"])
+def test_padded_rows_train_to_the_weights_of_distinct_tokens(root, plain, kind):
+    reference, found = plain(2), launch(root, kind, 2, "--shared_prefix", "false")
+    gradients = torch.load(reference / "gradients.pt", weights_only=True)
+    assert apart(reference / "whole", found / "whole", gradients) < TOLERANCE
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "quantization"),
     [("zero2", "none"), ("zero2", "nf4"), ("zero3", "none")],
