@@ -98,8 +98,7 @@ class HRPOTrainer(StreamingAttentionTrainer):
         settings, rows = self._settings(), self._local_rows(len(rollouts))
         visibility_BT = trl_batch.padded_visibility(rollouts, self._layout, self.accelerator.device)
         prompts = [{"prompt": scored.episode.question} for scored in batch.rollouts]
-        written_BT = trl_batch.padded_written(rollouts, self.accelerator.device)
-        with self._with_rows(visibility_BT, written_BT):
+        with self._with_rows(visibility_BT, trl_batch.padded_written(rollouts)):
             output: dict[str, Any] = super()._generate_and_score_completions(prompts)
         output |= {} if visibility_BT is None else {"visibility": visibility_BT}
         metrics = self._metrics[self._mode]

@@ -85,7 +85,7 @@ def padded_visibility(
     return pad_sequence(rows, batch_first=True) if rows else None  # B x (T_b) -> (B, T)
 
 
-def padded_written(rollouts: Sequence[Rollout], device: torch.device) -> Tensor:
+def padded_written(rollouts: Sequence[Rollout]) -> Tensor:
     """1 for each completion token that the model wrote, 0 for given tokens and padding. (B, T)."""
-    rows = [torch.tensor(mask, device=device) for mask in trl_rollouts(rollouts)["env_mask"]]
+    rows = [torch.tensor(mask) for mask in trl_rollouts(rollouts)["env_mask"]]
     return pad_sequence(rows, batch_first=True)  # B x (T_b) -> (B, T)
