@@ -287,8 +287,8 @@ def _warnings(statistics: Mapping[str, Any]) -> list[str]:
         share = "no episode has" if not traced else f"{traced:.0%} of the episodes have"
         lines.append(
             f"  {share} a trace, which SFT needs (data.untraced: skip leaves the others out); make traces with "
-            f"{PROGRAM} teach, or build with --rationale-column or --thoughts-column; RL needs none, but a model that was "
-            f"taught the format on another set first (docs/OWN_DATA.md)"
+            f"{PROGRAM} teach, or build with --rationale-column or --thoughts-column; RL needs none, but starts from a model "
+            f"that was taught the format on another set (docs/OWN_DATA.md)"
         )
     single = statistics["chunks"]["one_chunk_share"]
     if single > _MANY:

@@ -9,6 +9,7 @@
 Data:
     Episode, Source, AnswerType        one question with its input in chunks, its answer and perhaps a trace
     as_episodes                        rows (a Dataset, dictionaries) to episodes, as the trainers do it
+    sentence_chunks                    a text cut at its sentences
     read_episodes, write_episodes      JSON Lines files of episodes
 Training:
     StreamingSFTTrainer, StreamingSFTConfig      TRL's SFTTrainer on traces
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
     from adasr_trl.core.errors import UserError as UserError
     from adasr_trl.core.protocol import Markers as Markers
     from adasr_trl.core.rollout import Rollout as Rollout
+    from adasr_trl.core.sentences import sentence_chunks as sentence_chunks
     from adasr_trl.evaluation.python import evaluate as evaluate
     from adasr_trl.hrpo import CollapseAlarms as CollapseAlarms
     from adasr_trl.hrpo import HRPOConfig as HRPOConfig
@@ -90,6 +92,7 @@ _HOMES = {
     "build_rewards": "adasr_trl.rewards",
     "evaluate": "adasr_trl.evaluation.python",
     "read_episodes": "adasr_trl.core.episode",
+    "sentence_chunks": "adasr_trl.core.sentences",
     "write_episodes": "adasr_trl.core.episode",
 }
 __all__ = [*_HOMES]

@@ -274,8 +274,8 @@ def unfinished(root):
 
 
 BAD = [
-    ({}, unfinished, "two: not a finished run"),
-    ({"runs": {"one": "nowhere"}, "run_modes": None}, None, "nowhere: not a finished run"),
+    ({}, unfinished, "two is not a finished run"),
+    ({"runs": {"one": "nowhere"}, "run_modes": None}, None, "nowhere is not a finished run"),
     ({"tests": {"far": "nowhere.jsonl"}}, None, "nowhere.jsonl: no such file"),
     ({"tests": {"test": "far.jsonl"}}, None, "which the table gives to data.test"),
     ({"tests": {"all": "far.jsonl"}}, None, "which the table gives to all questions together"),

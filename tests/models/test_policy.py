@@ -47,6 +47,16 @@ def test_an_unfinished_run_is_refused(tmp_path) -> None:
         load_policy(ModelConfig(path=str(tmp_path / "none")))
 
 
+def test_the_folder_of_a_comparison_is_refused_with_the_runs_in_it(tmp_path) -> None:
+    for name in ("hrpo", "sft"):
+        for folder in (name, f"{name}/eval"):
+            (tmp_path / "seed-0" / folder).mkdir(parents=True)
+            (tmp_path / "seed-0" / folder / "run.json").write_text("{}")
+    runs = f"{tmp_path}/seed-0/hrpo, {tmp_path}/seed-0/sft"
+    with pytest.raises(UserError, match=rf"is a comparison; its runs: {runs}\.$"):
+        load_policy(ModelConfig(path=str(tmp_path)))
+
+
 def test_the_codec_of_a_policy_has_the_prompt_that_the_model_had(config) -> None:
     codec = load_policy(config).codec
     assert codec.decode(codec.prompt("How many?")).endswith("<think></think>")

@@ -49,8 +49,14 @@ def test_the_line_of_a_supervised_step_is_its_loss_and_other_logs_have_none():
 @pytest.mark.parametrize(
     ("shares", "said"),
     [
-        ([1.0] * 5 + [1.0], "no reward signal: 30 of 30 groups had equal rewards"),
-        ([1.0, 1.0, 1.0, 1.0, 0.5], "no reward signal: 27 of 30 groups had equal rewards"),
+        (
+            [1.0] * 5 + [1.0],
+            "no reward signal: 30 of 30 groups had no right answer, or equal rewards",
+        ),
+        (
+            [1.0, 1.0, 1.0, 1.0, 0.5],
+            "no reward signal: 27 of 30 groups had no right answer, or equal rewards",
+        ),
         ([1.0, 0.5, 1.0, 1.0, 0.5], ""),
         ([1.0] * 4, ""),  # of 100 steps
     ],

@@ -40,6 +40,11 @@ def test_lines_of_a_built_file_are_rows_too(tmp_path, episodes):
     assert as_episodes(loaded, "train").episodes == episodes[:3]
 
 
+def test_a_whole_number_of_a_table_is_written_as_one():
+    assert one(ROW, answer=51.0).answer == "51"
+    assert one(ROW, answer=2.5).answer == "2.5"
+
+
 def test_chunks_are_taken_as_they_are_and_thoughts_without_a_deep_part_are_a_trace():
     row = {"question": "Who?", "chunks": ["Ann rows", " home."], "answer": "Ann"}
     episode = one(row, thoughts=["Ann rows", ""])

@@ -40,6 +40,7 @@ class Existing(Enum):
     RESUME_DATA = "resume-data"
 
 
+RUNS_NAMED = 6  # runs of a comparison that an error names
 _RESUMES = (Existing.RESUME, Existing.RESUME_DATA)
 _DATA = ("train", "config.data.")  # names of what a run was trained on
 _STEPS = ("config.max_steps", "config.num_train_epochs")
@@ -134,6 +135,14 @@ def is_loadable(path: Path) -> bool:
         return is_complete(path)
     is_cut_short = path.name.startswith("checkpoint-") and not is_whole(path)
     return (path / STREAMING_FILE).is_file() and not is_cut_short
+
+
+def why_no_run(path: Path) -> str:
+    """The reason that ``path`` cannot be loaded as a run, in words: it may be the folder of a comparison."""
+    runs = sorted(str(file.parent) for file in path.glob(f"seed-*/*/{RUN_FILE}"))
+    if runs:
+        return f"{path} is a comparison; its runs: {', '.join(runs[:RUNS_NAMED])}"
+    return f"{path} is not a finished run of adasr sft, grpo or hrpo"
 
 
 def is_complete(path: Path) -> bool:

@@ -9,6 +9,7 @@ from typing import cast, get_args
 
 import yaml
 
+from adasr_trl.artifacts.directory import why_no_run
 from adasr_trl.artifacts.names import (
     ADAPTER_CONFIG,
     CONFIG_FILE,
@@ -73,9 +74,7 @@ def load_streaming(directory: Path) -> StreamingConfig:
     """
     path = directory / STREAMING_FILE
     if not path.is_file():
-        raise UserError(
-            f"{path}: no such file; {directory} is not a finished run of adasr sft, grpo or hrpo."
-        )
+        raise UserError(f"{path}: no such file; {why_no_run(directory)}.")
     return cast(StreamingConfig, _read(path, StreamingConfig))
 
 

@@ -116,8 +116,7 @@ def plan_suite(models: Mapping[str, ModelConfig], data: DataConfig, config: Eval
     for path in (Path(model.path or "") for model in models.values()):
         if not directory.is_loadable(path):
             raise directory.RunDirectoryError(
-                f"{path}: not a finished run, nor a whole checkpoint; train it first (adasr sft, grpo, "
-                f"hrpo){_runs_inside(path)}."
+                f"{directory.why_no_run(path)}; evaluate a finished run or a whole checkpoint."
             )
     _check_clocks(models, config)
     settings = {run: settings_of(config, config.modes_of(run)) for run in models}
@@ -200,9 +199,3 @@ def _check_clocks(models: Mapping[str, ModelConfig], config: EvalConfig) -> None
                         f"eval.clocks.{clock}: {key} is not set, and {first} has {a:g} in its streaming.json, {name} "
                         f"{b:g}; set it."
                     )
-
-
-def _runs_inside(folder: Path) -> str:
-    """The runs in a comparison's folder, which is easily taken for one."""
-    runs = sorted(str(path.parent) for path in folder.glob("**/run.json"))
-    return f", or name one of its runs: {', '.join(runs[:6])}" if runs else ""

@@ -96,7 +96,7 @@ def prepare(run: Path, how: Push, folder: Path, *, ask_hub: bool) -> Publication
             f"--repo: got {how.repo!r}; expected OWNER/NAME of letters, digits, -, _ and dots."
         )
     if not directory.is_complete(run):
-        raise UserError(f"{run}: not a finished run; finish it with --resume, then push it.")
+        raise UserError(f"{directory.why_no_run(run)}; finish it with --resume, then push it.")
     _check_evaluated(run, how)
     adapter = (run / ADAPTER_CONFIG).is_file()
     if how.merge and not adapter:

@@ -17,8 +17,10 @@ from itertools import islice
 
 from adasr_trl.artifacts.names import EPISODES_FILE
 from adasr_trl.artifacts.saved_config import load_streaming
+from adasr_trl.config.sections import StreamingConfig
 from adasr_trl.core.clock import Clock, arrivals, timeline
 from adasr_trl.core.episode import Episode, read_episodes
+from adasr_trl.core.protocol import thought_text
 from adasr_trl.core.rollout import Rollout
 from adasr_trl.core.safe_text import visible
 from adasr_trl.evaluation.outcome import Outcome
@@ -58,9 +60,9 @@ def _shown_first(outcomes: Sequence[Outcome]) -> int:
 def _rollouts(method: Method, seed: int) -> Iterator[dict[str, object]]:
     run = method.runs[seed]
     records = load_rollouts(run / method.folder, method.setting)
-    clock = load_streaming(run).clock
+    streaming = load_streaming(run)
     for (rollout, episode), outcome in zip(records, method.outcomes[seed], strict=True):
-        yield _trajectory(rollout, episode, outcome, clock)
+        yield trajectory(rollout, episode, outcome, streaming)
 
 
 def _question(episode: Episode) -> dict[str, object]:
@@ -72,9 +74,11 @@ def _question(episode: Episode) -> dict[str, object]:
     }
 
 
-def _trajectory(
-    rollout: Rollout, episode: Episode, outcome: Outcome, clock: Clock
+def trajectory(
+    rollout: Rollout, episode: Episode, outcome: Outcome, streaming: StreamingConfig
 ) -> dict[str, object]:
+    """One rollout for the viewer: its times by the clock, and its words without markers."""
+    clock, markers = streaming.clock, streaming.markers
     line = timeline(rollout, arrivals(episode, clock), clock)
     latencies = outcome.latencies[0]
     deep_start = latencies.end_seconds - outcome.deep_tokens * clock.seconds_per_token
@@ -85,9 +89,9 @@ def _trajectory(
         "thoughts": [visible(thought) for thought in rollout.thoughts],
         "ends": [ending.value for ending in rollout.thought_endings],
         "tokens": list(rollout.thought_tokens()),
-        "deep": visible(rollout.deep),
+        "deep": visible(thought_text(rollout.deep, markers)),
         "deepTokens": outcome.deep_tokens,
-        "answer": visible(rollout.answer or ""),
+        "answer": visible(thought_text(rollout.answer or "", markers)),
         "ending": rollout.ending.value,
         "right": outcome.right,
         "backlog": round(latencies.backlog_seconds, 3),

@@ -124,8 +124,8 @@ class SignalCheck(TrainerCallback):  # type: ignore[misc]  # transformers is unt
         groups = args.generation_batch_size // args.num_generations * state.global_step
         if share >= TOO_FEW and state.is_world_process_zero:
             logger.warning(
-                "no reward signal: %d of %d groups had equal rewards, so the model learns nothing from them. See adasr "
-                "doctor --config FILE, and docs/OWN_DATA.md on teaching the format first",
+                "no reward signal: %d of %d groups had no right answer, or equal rewards, so they teach no answers. See "
+                "adasr doctor --config FILE, and docs/OWN_DATA.md on teaching the format first",
                 *(round(share * groups), groups),
             )
 

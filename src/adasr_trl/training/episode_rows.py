@@ -42,7 +42,7 @@ class EpisodeRows:
     columns: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # by id of the episode
 
 
-def as_episodes(rows: Any, split: str, name: str = "train_dataset") -> EpisodeRows:
+def as_episodes(rows: Any, split: str = "train", name: str = "train_dataset") -> EpisodeRows:
     """The episodes of a data set in any of the forms above.
 
     Args:
@@ -148,7 +148,7 @@ def _text(given: Mapping[str, Any], name: str) -> str:
         raise EpisodeError(
             f"{name} is {type(value).__name__}, expected text{' or a number' if name == 'answer' else ''}."
         )
-    return str(value)
+    return f"{value:.15g}" if isinstance(value, float) else str(value)  # a table's 8.0 is 8
 
 
 def _texts(given: Mapping[str, Any], name: str) -> tuple[str, ...]:
