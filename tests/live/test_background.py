@@ -133,6 +133,42 @@ def test_a_completion_server_writes_what_the_reasoner_writes(
     assert ("return_token_ids" in server.asked[0]) != strict
 
 
+@pytest.mark.parametrize("tells_ids", [False, True])
+def test_many_streams_of_a_pool_are_requests_in_flight_together(
+    saved, taught, tokenizer, tells_ids
+):
+    reasoner = reasoner_of(taught, tokenizer, STREAMING)
+    texts = [TEXT, "Ada has 12 books. Ben gives her 3 more books.", "Tom has 2 coins."]
+    with CompletionServer(taught, tokenizer, tells_ids=tells_ids) as server:
+        pool = StreamingReasoner.from_server(server.url, saved).pool(3)
+        events = [[], [], []]
+        streams = [pool.open(QUESTION, on_event=each.append) for each in events]
+        ready = threading.Event()
+        pool.engine.on_ready = ready.set
+        for stream, text in zip(streams, texts, strict=True):
+            stream.feed(text + " And what is never said")
+            stream.rewind(len(stream.chunks))
+            stream.finish()
+        while not all(stream.answered for stream in streams):
+            pool.step()
+            assert ready.wait(10)
+            ready.clear()
+            pool.step()
+        assert [e[-1] for e in events] == [live(reasoner, text)[0][-1] for text in texts]
+        assert [s.rollout.token_ids for s in streams] == [
+            live(reasoner, text)[1].token_ids for text in texts
+        ]
+        server.breaks = True
+        streams[0].rewind(1)
+        streams[0].finish()
+        pool.step()
+        assert ready.wait(10)
+        pool.step()
+        assert events[0][-1].kind is EventKind.FAILED
+        assert "connection ended" in streams[0].ended_early
+        pool.engine.close()
+
+
 def test_a_model_that_never_ends_a_thought_is_cut_at_the_caps_by_the_server_too(
     saved, model, tokenizer
 ):

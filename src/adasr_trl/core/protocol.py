@@ -133,6 +133,18 @@ def thought_text(text: str, markers: Markers) -> str:
     return (text if first is None else text[: first[1]]).strip()
 
 
+def without_partial_marker(text: str, markers: Markers) -> str:
+    """The words of ``text`` that no further token can take back: without what may become a marker or a character."""
+    words = text if (first := first_marker(text, markers)) is None else text[: first[1]]
+    words = words.rstrip("\ufffd")  # part of a character
+    longest = max(map(len, markers.all()))
+    for length in range(min(longest, len(words)), 0, -1):
+        if any(marker.startswith(words[-length:]) for marker in markers.all()):
+            words = words[:-length]
+            break
+    return words.strip()
+
+
 def deep_ending(text: str, markers: Markers, *, eos: bool = False) -> Ending | None:
     """Ending of the deep part ``text``, or None while it is still being written.
 

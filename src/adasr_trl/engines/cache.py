@@ -167,16 +167,30 @@ class SlotCache(Cache):  # type: ignore[misc]  # transformers is untyped
         )
         return packed.order_N
 
-    def keep(self, slots: list[int]) -> None:
-        """Keep only these slots, in this order."""
-        index = torch.tensor(slots, device=self._visibility_BT.device)
-        self.num_slots = len(slots)
-        self._prefix_of_slot = [self._prefix_of_slot[slot] for slot in slots]
-        self._lengths = [self._lengths[slot] for slot in slots]
-        self._visibility_BT = self._visibility_BT[index]  # (B, T)
+    def keep(self, slots: list[int], empty: int = 0) -> None:
+        """Keep only these slots, in this order, and append empty ones; memory shrinks to the longest."""
+        index = torch.tensor(slots, dtype=torch.long, device=self._visibility_BT.device)
+        self.num_slots = len(slots) + empty
+        self._prefix_of_slot = [self._prefix_of_slot[slot] for slot in slots] + [-1] * empty
+        self._lengths = [self._lengths[slot] for slot in slots] + [0] * empty
+        self.width = max(self._lengths, default=0)
+        kept_BT = self._visibility_BT[index, : self.capacity]  # (slots, T)
+        self._visibility_BT = pad(kept_BT, (0, 0, 0, empty))  # (B, T)
+        rows = (0, 0) * 3 + (0, empty)  # pad counts axes from the last one
         for layer in self.layers:
             if layer.is_initialized:
-                layer.keys, layer.values = layer.keys[index], layer.values[index]  # (B, h, T, D)
+                keys, values = layer.keys[index], layer.values[index]  # (slots, h, T, D)
+                layer.keys = pad(keys[:, :, : self.capacity], rows)  # (B, h, T, D)
+                layer.values = pad(values[:, :, : self.capacity], rows)  # (B, h, T, D)
+
+    def length(self, slot: int) -> int:
+        """Tokens of a slot behind its prefix."""
+        return self._lengths[slot]
+
+    def truncate(self, slot: int, length: int) -> None:
+        """Forget the tokens of a slot from this offset on."""
+        self._lengths[slot] = min(self._lengths[slot], length)
+        self._visibility_BT[slot, length:] = 0  # no query attends to them any more
 
 
 def cache_argument(model: PreTrainedModel) -> str:

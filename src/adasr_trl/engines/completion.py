@@ -25,6 +25,7 @@ from adasr_trl.config.sections import StreamingConfig
 from adasr_trl.core.errors import UserError
 from adasr_trl.core.protocol import ROLES, Phase, deep_ending, thought_ending
 from adasr_trl.engines.request import Request, Sampling
+from adasr_trl.engines.request_pool import Asked, RequestPool, Written
 from adasr_trl.engines.rollout_state import SequenceState
 from adasr_trl.engines.sampling import server_settings
 from adasr_trl.layouts import build_layout
@@ -155,26 +156,46 @@ class CompletionEngine:
         """Send one request a segment, until the sequence waits for more of its stream, or is done."""
         del cache
         while not (state.waiting or state.done):
-            token_ids = self._segment(state, sampling)
+            token_ids = self.token_ids(self.write(self.ask(state, sampling)))
             state.accept_segment(token_ids, [None] * len(token_ids))
 
-    def _segment(self, state: SequenceState, sampling: Sampling) -> tuple[int, ...]:
-        """Token ids of one request."""
+    def pooled(self, max_streams: int, max_cache_gib: float | None = None) -> RequestPool:
+        """A pool whose streams are requests in flight.
+
+        Raises:
+            UserError: A bound for a cache that is the server's.
+        """
+        if max_cache_gib is not None:
+            raise UserError("max_cache_gib: the cache is the server's; set its bound there.")
+        return RequestPool(self, max_streams)
+
+    def ask(self, state: SequenceState, sampling: Sampling) -> Asked:
+        """The request for the segment at hand."""
         settings = server_settings(state, sampling)
         # Only some servers know these two, so they are sent only if they are set.
         optional = {"top_k": sampling.top_k, "min_p": sampling.min_p}
         settings |= {name: value for name, value in optional.items() if value}
-        ending_of = thought_ending if state.turn.writes is Phase.STREAM else deep_ending
+        return Asked(state.take_all(), settings, state.turn.writes)
+
+    def write(self, asked: Asked) -> Written:
+        """Wait for the server's segment; without the tokenizer, so that many may wait in threads."""
+        ending_of = thought_ending if asked.phase is Phase.STREAM else deep_ending
         text, ids, eos, has_ids = "", list[int](), False, True
-        with closing(self._server.write(state.take_all(), settings)) as pieces:
+        with closing(self._server.write(asked.prompt, asked.settings)) as pieces:
             for piece in pieces:
+                if asked.cancelled:
+                    break
                 text += piece.text
                 has_ids = has_ids and piece.token_ids is not None
                 ids += piece.token_ids or ()
                 eos = piece.finish_reason == "stop"
                 if not eos and ending_of(text, self._codec.markers) is not None:
                     break
-        token_ids = tuple(ids) if has_ids and ids else self._encoded(text)
+        return Written(text, tuple(ids) if has_ids else (), eos)
+
+    def token_ids(self, written: Written) -> tuple[int, ...]:
+        """Token ids of what the server wrote."""
+        token_ids, eos = written.token_ids or self._encoded(written.text), written.eos
         if eos and token_ids[-1:] != (self._codec.eos_id,):
             token_ids = (*token_ids, self._codec.eos_id)
         return token_ids

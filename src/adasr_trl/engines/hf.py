@@ -27,9 +27,10 @@ from adasr_trl.engines.base import Generate, Progress
 from adasr_trl.engines.cache import SlotCache
 from adasr_trl.engines.memory import CacheBudget, bytes_per_token, is_out_of_memory
 from adasr_trl.engines.model_runner import ModelRunner
+from adasr_trl.engines.pool import SequencePool, tokens_of_a_stream
 from adasr_trl.engines.request import Request, Sampling
 from adasr_trl.engines.rollout_state import SequenceState
-from adasr_trl.engines.sampling import sample_tokens, uniform
+from adasr_trl.engines.sampling import accept_sampled
 from adasr_trl.layouts.base import Layout, Turn
 from adasr_trl.layouts.codec import Codec
 from adasr_trl.layouts.visibility import (
@@ -107,9 +108,30 @@ class HFEngine:
     @torch.inference_mode()
     def advance(self, state: SequenceState, cache: SlotCache, sampling: Sampling) -> None:
         """Read and write in one live sequence until it waits for more of its stream, or is done."""
+        cache.truncate(0, state.fed_tokens)
         with self._evaluating():
             while not (state.waiting or state.done):
                 self._step([(0, state)], cache, sampling, LIVE_BLOCK)
+
+    def pooled(self, max_streams: int, max_cache_gib: float | None = None) -> SequencePool:
+        """A pool of live sequences; ``max_cache_gib`` bounds all of their keys and values together.
+
+        Raises:
+            UserError: The bound is too small for so many.
+        """
+        max_tokens = None
+        if max_cache_gib is not None:
+            size = bytes_per_token(self._model)
+            max_tokens = tokens_of_a_stream(max_cache_gib, max_streams, size)
+        self._model.eval()
+        return SequencePool(
+            self._runner,
+            self._state,
+            self._cache,
+            max_streams=max_streams,
+            max_tokens=max_tokens,
+            read_block=self._streaming.read_block,
+        )
 
     def _run(
         self,
@@ -152,12 +174,8 @@ class HFEngine:
     ) -> None:
         """Feed every sequence, and sample a token for those that want one."""
         ready, logits_nV = self._runner.step(running, cache, read_block)
-        if not ready:
-            return
-        uniforms = [uniform(state.request.seed, state.sampled_tokens) for state in ready]
-        token_ids, logprobs = sample_tokens(logits_nV, uniforms, sampling)
-        for state, token_id, logprob in zip(ready, token_ids, logprobs, strict=True):
-            state.accept(token_id, logprob)
+        if ready:
+            accept_sampled(ready, logits_nV, sampling)
 
     def _state(self, request: Request, turns: Sequence[Turn] | None = None) -> SequenceState:
         parts = (self._layout, self._codec, self._streaming, self._config.max_position_embeddings)

@@ -74,11 +74,19 @@ class ModelRunner:
 
         Returns the n sequences that want a token next, and the logits to sample it from, (n, V).
         """
-        step = []
-        for slot, state in running:
-            inputs = state.take(1 + min(read_block, state.pending - 1))
-            read_block -= len(inputs.token_ids) - 1
-            step.append((slot, inputs))
+        counts = []
+        for _, state in running:
+            counts.append(1 + min(read_block, state.pending - 1))
+            read_block -= counts[-1] - 1
+        return self.feed(running, counts, cache)
+
+    def feed(
+        self, running: Sequence[tuple[int, SequenceState]], counts: Sequence[int], cache: SlotCache
+    ) -> tuple[list[SequenceState], Tensor]:
+        """Feed every sequence its number of tokens; the result is that of ``step``."""
+        step = [
+            (slot, state.take(count)) for (slot, state), count in zip(running, counts, strict=True)
+        ]
         ready = [n for n, (_, state) in enumerate(running) if state.wants_token]
         return [running[n][1] for n in ready], self.forward(step, ready, cache)
 

@@ -42,6 +42,7 @@ class SequenceState:
         sampled_tokens: Tokens sampled, the counter of the request's random numbers.
         prefix_length: Leading tokens that every rollout of the episode shares.
         on_token: Called after every sampled token, for live use.
+        max_tokens: Tokens that its engine has room for; None for no bound.
     """
 
     def __init__(
@@ -66,6 +67,7 @@ class SequenceState:
         self.ending = Ending.OUT_OF_TOKENS
         self.fed_tokens = self.sampled_tokens = 0
         self.on_token: Callable[[], None] | None = None
+        self.max_tokens: int | None = None
         self._layout = layout
         self._codec = codec
         self._streaming = streaming
@@ -101,6 +103,16 @@ class SequenceState:
         return len(self._log.token_ids) - self.fed_tokens
 
     @property
+    def readable(self) -> int:
+        """Number of tokens that may be fed now. The last one of a waiting sequence stays: it is to see what arrives."""
+        return 0 if self.done else self.pending - self.waiting
+
+    @property
+    def tokens(self) -> int:
+        """Number of tokens so far."""
+        return len(self._log.token_ids)
+
+    @property
     def source_tokens(self) -> int:
         """Number of tokens in the source stream."""
         return self._log.source_tokens
@@ -130,13 +142,41 @@ class SequenceState:
         self.fed_tokens = 0
 
     def extend(self, turns: Sequence[Turn]) -> None:
-        """Add turns that have arrived."""
-        self._turns += turns
+        """Add turns that have arrived; a source stream of its own is read at once, beside a segment being written."""
+        has_source = self.turn.stream is Stream.TARGET
+        for turn in turns:
+            if has_source and turn.stream is Stream.SOURCE:
+                self._read(turn)
+            else:
+                self._turns.append(turn)
         if self.waiting:
             self.waiting = False
             self._read_on()
-            if self._is_full():
-                self._finish(Ending.OUT_OF_TOKENS)
+        if not self.done and self._is_full():
+            self._finish(Ending.OUT_OF_TOKENS)
+
+    def rewind_to(self, chunk: int) -> None:
+        """Take back the turns from this chunk on, and all that was written behind them.
+
+        The sequence is then as if they had never arrived. ``fed_tokens`` falls to those that stay as they were fed.
+        """
+        consumed = [turn for turn in self._turns[: self._next_turn] if turn.chunk < chunk]
+        later = [turn for turn in self._turns[self._next_turn :] if turn.chunk < chunk]
+        self._turns, self._next_turn = consumed + later, len(consumed)
+        kept = self._log.cut(chunk)
+        self.fed_tokens = min(self.fed_tokens, kept, self.tokens - 1)
+        if self.turn.chunk < chunk:
+            return
+        self.turn = consumed[-1]
+        self._segment, self._deep = [], ""
+        del self._texts[chunk:], self._endings[chunk:]
+        self._log.widen_last(self.turn)  # it saw the next chunk
+        self.sampled_tokens = sum(phase is not Phase.READ for phase in self._log.phases)
+        self.ending, self.done, self.waiting = Ending.OUT_OF_TOKENS, False, True
+
+    def _read(self, turn: Turn) -> None:
+        for token_id in turn.token_ids:
+            self._log.append(token_id, Phase.READ, turn)
 
     def _read_on(self) -> None:
         """Queue the next turns up to one with a segment to write."""
@@ -146,8 +186,7 @@ class SequenceState:
             self._next_turn += 1
             if self._streaming.boundary == "fed":
                 self._log.widen_last(self.turn)
-            for token_id in self.turn.token_ids:
-                self._log.append(token_id, Phase.READ, self.turn)
+            self._read(self.turn)
             if self.turn.writes is not Phase.READ:
                 return
         self.waiting = True
@@ -201,12 +240,16 @@ class SequenceState:
         """Write no more, from any thread: the sequence is done after the token at hand."""
         self.done = True
 
+    def end(self, ending: Ending) -> None:
+        """End now, between two tokens."""
+        self._finish(ending)
+
     def _segment_ending(self, token_id: int, *, eos: bool) -> Ending | None:
         """How the segment ends with this token; None while it goes on."""
         if eos or self._codec.may_end_marker(token_id):  # decoding at every token would be slow
             thought = self.turn.writes is Phase.STREAM
             ending_of = protocol.thought_ending if thought else protocol.deep_ending
-            ending = ending_of(self._segment_text(), self._codec.markers, eos=eos)
+            ending = ending_of(self.segment_text, self._codec.markers, eos=eos)
             if ending is not None:
                 return ending
         # The cap: a thought of max_thought_tokens (a deep part of max_deep_tokens) ends here.
@@ -229,23 +272,32 @@ class SequenceState:
             self._finish(ending)
 
     def _record_thought(self, ending: Ending) -> None:
-        self._texts.append(protocol.thought_text(self._segment_text(), self._codec.markers))
+        self._texts.append(protocol.thought_text(self.segment_text, self._codec.markers))
         self._endings.append(ending)
 
     def _finish(self, ending: Ending) -> None:
         if self.turn.writes is Phase.DEEP:
-            self._deep = self._segment_text()
+            self._deep = self.segment_text
         elif len(self._endings) == self.turn.chunk and self._segment:
             self._record_thought(ending)  # the positions ran out within a thought
         self.ending = ending
         self.done = True
 
-    def _segment_text(self) -> str:
+    @property
+    def segment_text(self) -> str:
+        """Text of the segment at hand so far, with its markers."""
         given = self._given if self.turn.writes is Phase.DEEP else ""
         return given + self._codec.decode(self._segment)
 
+    @property
+    def is_out_of_memory(self) -> bool:
+        """Whether its engine has no room for another token."""
+        return self.max_tokens is not None and self.tokens >= self.max_tokens
+
     def _is_full(self) -> bool:
-        """Whether the next token would have a position that the model does not know."""
+        """Whether the next token would have a position that the model does not know, or no room."""
+        if self.is_out_of_memory:
+            return True
         source = self._log.source_tokens
         longest = max(source, len(self._log.token_ids) - source + 1)
         if self.turn.stream is Stream.SOURCE:

@@ -75,6 +75,14 @@ def sample_tokens(
     return ids_B.tolist(), chosen_B.tolist()
 
 
+def accept_sampled(states: Sequence[SequenceState], logits_nV: Tensor, sampling: Sampling) -> None:
+    """Sample the next token of each sequence, and let the sequence take it in."""
+    uniforms = [uniform(state.request.seed, state.sampled_tokens) for state in states]
+    token_ids, logprobs = sample_tokens(logits_nV, uniforms, sampling)
+    for state, token_id, logprob in zip(states, token_ids, logprobs, strict=True):
+        state.accept(token_id, logprob)
+
+
 def server_settings(state: SequenceState, sampling: Sampling) -> dict[str, object]:
     """Settings of the next segment's request to a server, under OpenAI's names."""
     return {

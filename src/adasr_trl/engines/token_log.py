@@ -44,6 +44,16 @@ class TokenLog:
         self.chunks.insert(at, turn.chunk)
         self.logprobs.insert(at, logprob)
 
+    def cut(self, chunk: int) -> int:
+        """Remove the tokens of this chunk and of later ones; return the index of the first removed one, or the length."""
+        kept = [n for n, each in enumerate(self.chunks) if each < chunk]
+        first = next((n for n, index in enumerate(kept) if n != index), len(kept))
+        for column in (self.token_ids, self.phases, self.chunks, self.logprobs, self.positions):
+            column[:] = [column[index] for index in kept]
+        self.visibility[:] = [self.visibility[index] for index in kept]
+        self.source_tokens = sum(visibility > 0 for visibility in self.visibility)
+        return first
+
     def widen_last(self, turn: Turn) -> None:
         """Let the last target token, not fed yet, see the source up to ``turn`` (``boundary: fed``)."""
         if turn.stream is Stream.TARGET and self.visibility and self.visibility[-1] < 0:

@@ -24,17 +24,17 @@ import torch
 
 from adasr_trl.artifacts.saved_config import load_taught_mode
 from adasr_trl.config.sections import ModelConfig
-from adasr_trl.core.episode import AnswerType, Episode, Source
 from adasr_trl.core.errors import UserError
 from adasr_trl.core.protocol import Ending, Mode
-from adasr_trl.engines import Request, Sampling
+from adasr_trl.engines import Sampling
 from adasr_trl.engines.base import LiveEngine
 from adasr_trl.engines.completion import CompletionEngine, Server
 from adasr_trl.engines.registry import local_engine
 from adasr_trl.layouts import Layout
+from adasr_trl.live.pool import StreamPool
 from adasr_trl.live.stream import Event as Event
 from adasr_trl.live.stream import EventKind as EventKind
-from adasr_trl.live.stream import LiveStream
+from adasr_trl.live.stream import LiveStream, live_request
 from adasr_trl.models.files import located
 from adasr_trl.models.loading import load_policy
 
@@ -126,10 +126,13 @@ class StreamingReasoner:
         self, question: str, *, seed: int = 0, on_event: Callable[[Event], None] | None = None
     ) -> LiveStream:
         """Read the question, and listen; ``on_event`` gets each event. A UserError refuses a blank or too long question."""
-        if not question.strip():
-            raise UserError("question: got nothing; expected the question.")
         parts = (self._engine, self._layout, self._sampling)
-        return LiveStream(*parts, _request(question, (question,), seed), on_event)
+        return LiveStream(*parts, live_request(question, (question,), seed), on_event)
+
+    def pool(self, max_streams: int, max_cache_gib: float | None = None) -> StreamPool:
+        """Many live streams that advance together; ``max_cache_gib`` bounds their keys and values."""
+        sequences = self._engine.pooled(max_streams, max_cache_gib)
+        return StreamPool(sequences, self._layout, self._sampling)
 
     def read_then_think(
         self, question: str, chunks: Sequence[str], *, seed: int = 0
@@ -138,7 +141,7 @@ class StreamingReasoner:
 
         All chunks but the last are read before the time starts, as they would be while the text arrives.
         """
-        request = _request(question, chunks, seed, Mode.READ_THEN_THINK)
+        request = live_request(question, chunks, seed, Mode.READ_THEN_THINK)
         turns = self._layout.turns(request.episode, request.mode)
         early = next(n for n, turn in enumerate(turns) if turn.chunk >= len(chunks) - 1)
         times: list[float] = []
@@ -155,12 +158,3 @@ class StreamingReasoner:
             return None
         seconds = times[max(rollout.answer_tokens, 1) - 1] - started
         return ReadThenThinkResult(seconds, rollout.answer)
-
-
-def _request(
-    question: str, chunks: Sequence[str], seed: int, mode: Mode = Mode.STREAMING
-) -> Request:
-    """A request with an episode in name only: a live stream's chunks and answer are not known yet."""
-    source = Source("live", "live", "live", "live")
-    texts = (question, tuple(chunks), "unknown")
-    return Request(Episode("live", "live", *texts, AnswerType.TEXT, source), seed, mode)

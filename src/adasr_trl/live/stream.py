@@ -16,8 +16,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 
+from adasr_trl.core.episode import AnswerType, Episode, Source
 from adasr_trl.core.errors import UserError
-from adasr_trl.core.protocol import Ending, Phase, first_marker, thought_text
+from adasr_trl.core.protocol import (
+    Ending,
+    Mode,
+    Phase,
+    first_marker,
+    thought_text,
+    without_partial_marker,
+)
 from adasr_trl.core.rollout import Rollout
 from adasr_trl.core.sentences import SentenceStream
 from adasr_trl.engines import Request, Sampling
@@ -31,14 +39,18 @@ class EventKind(Enum):
     READ = "read"
     THOUGHT = "thought"
     OUT_OF_POSITIONS = "out_of_positions"
+    OUT_OF_MEMORY = "out_of_memory"
     STOPPED = "stopped"
+    FAILED = "failed"
     DEEP = "deep"
     ANSWER = "answer"
 
 
 EARLY_ENDS = {  # nothing more is read behind these
     EventKind.OUT_OF_POSITIONS: "the input is longer than the model's positions",
+    EventKind.OUT_OF_MEMORY: "the stream is longer than its share of the cache",
     EventKind.STOPPED: "a thought was malformed, and streaming.on_malformed is stop",
+    EventKind.FAILED: "the server failed",
 }
 
 
@@ -49,7 +61,7 @@ class Event:
     Attributes:
         kind: Its kind.
         text: The chunk, the thought, the deep reasoning or the answer, without markers; "" for a skip or a missing
-            answer. For OUT_OF_POSITIONS and STOPPED: the reason in words.
+            answer. For OUT_OF_POSITIONS, OUT_OF_MEMORY, STOPPED and FAILED: the reason in words.
         ending: Ending of the written segment; None for READ.
         chunk: Index of the chunk, from 0; the number of chunks for all kinds but READ and THOUGHT.
         tokens: Number of written tokens; for ANSWER the deep tokens up to the end of the answer's value.
@@ -73,6 +85,10 @@ class LiveStream:
         open_text: Input behind the last chunk; its sentence has no end yet.
         finished: Whether ``finish`` was called.
         ended_early: Reason for an end of reading before that of the input; "" without one.
+        answered: Whether the last event was emitted.
+        on_draft: Called after each token with the kind of the part at hand, a thought, the deep reasoning or the answer,
+            and its words so far.
+        memory: The engine's place for its keys and values.
     """
 
     def __init__(
@@ -86,7 +102,7 @@ class LiveStream:
         self._engine, self._layout, self._sampling = engine, layout, sampling
         try:
             opening = layout.opening(request.episode.question)
-            self._sequence, self._memory = engine.start_sequence(request, opening)
+            self._sequence, self.memory = engine.start_sequence(request, opening)
         except UserError as error:
             raise UserError(f"question: cannot be read ({error})") from error
         self._sequence.on_token = self._after_token
@@ -99,7 +115,8 @@ class LiveStream:
         self.token_seconds: list[float] = []
         self.chunks: list[str] = []
         self.open_text = self.ended_early = ""
-        self.finished = self._cancelled = False
+        self.finished = self.answered = self._cancelled = False
+        self.on_draft: Callable[[EventKind, str], None] | None = None
 
     def feed(self, text: str) -> list[Event]:
         """Take more of the input; return the events that it causes, in order."""
@@ -127,16 +144,51 @@ class LiveStream:
         self.finished = True
         if not self.chunks:
             raise UserError("the stream ended without any text; feed it before it is finished.")
+        self._events = []
         if not self._sequence.done:
             turns = self._layout.closing(len(self.chunks), self._sequence.source_tokens)
             self._sequence.extend(turns)
-            self._engine.advance(self._sequence, self._memory, self._sampling)
-        return events + self._answered()
+            self._engine.advance(self._sequence, self.memory, self._sampling)
+        self.settle()
+        return events + self._events
+
+    def rewind(self, chunks: int) -> None:
+        """Take back the input from this chunk on, its end and the open text too, with all thoughts behind them.
+
+        What stays is not read again; the stream goes on as if the rest had never arrived.
+        """
+        unread = max(len(self._unread) - len(self.chunks[chunks:]), 0)
+        self._unread = deque(list(self._unread)[:unread])
+        del self.chunks[chunks:]
+        self._sequence.rewind_to(chunks)
+        self._thought_events = min(self._thought_events, len(self._sequence.thoughts))
+        del self.token_seconds[self._sequence.sampled_tokens :]
+        self._segment_start = min(self._segment_start, len(self.token_seconds))
+        self._sentences, self.open_text = SentenceStream(), ""
+        self.finished = self.answered = False
+
+    def settle(self) -> None:
+        """Emit the events that are certain: of use where the engine advances later than it is asked to."""
+        if not (self._sequence.waiting or self._sequence.done):
+            return
+        self._emit_thoughts()
+        while self._unread:
+            self._emit_read()
+        if self._sequence.done and self._sequence.turn.writes is not Phase.DEEP:
+            self._emit_early_end()
+        if self._sequence.done and self.finished and not self.answered:
+            self._emit_answer()
 
     def cancel(self) -> None:
         """Stop writing, from any thread; the current call returns behind the current token."""
         self._cancelled = True
         self._sequence.cancel()
+
+    def fail(self, reason: str) -> None:
+        """End reading and writing, for a reason outside of the stream."""
+        self.cancel()
+        self.ended_early = reason
+        self._emit(Event(EventKind.FAILED, reason, chunk=len(self.chunks), at=time.monotonic()))
 
     @property
     def rollout(self) -> Rollout:
@@ -185,18 +237,21 @@ class LiveStream:
             read = turns[-1].sees
             self.chunks.append(chunk)
         self._unread.extend(chunks)
-        self._emit_read()
-        self._sequence.extend(sorted(turns, key=lambda turn: turn.writes is not Phase.READ))
-        self._engine.advance(self._sequence, self._memory, self._sampling)
-        while self._unread:
+        if len(self.chunks) - len(self._unread) == self._thought_events:  # no thought is due
             self._emit_read()
-        if self._sequence.done:
-            self._emit_early_end()
+        self._sequence.extend(sorted(turns, key=lambda turn: turn.writes is not Phase.READ))
+        self._engine.advance(self._sequence, self.memory, self._sampling)
+        self.settle()
         return self._events
 
-    def _answered(self) -> list[Event]:
+    @property
+    def tokens(self) -> tuple[int, int]:
+        """Tokens so far, and those in the engine's memory."""
+        return self._sequence.tokens, self._sequence.fed_tokens
+
+    def _emit_answer(self) -> None:
         """The last two events."""
-        self._events = []
+        self.answered = True
         rollout, count, markers = self.rollout, len(self.chunks), self._layout.markers
         deep = rollout.tokens_in(Phase.DEEP)
         reasoning = min(self.reasoning_tokens or deep, deep)
@@ -207,15 +262,30 @@ class LiveStream:
         ):
             words = thought_text(text, markers)
             self._emit(Event(kind, words, rollout.ending, count, tokens, at))
-        return self._events
 
     def _after_token(self) -> None:
         self.token_seconds.append(time.monotonic())
+        if len(self._sequence.thoughts) > self._thought_events:
+            self._emit_thoughts()
+        elif self.on_draft is not None:
+            self.on_draft(*self._draft())
+
+    def _draft(self) -> tuple[EventKind, str]:
+        """The part at hand, and its words so far."""
+        text, markers = self._sequence.segment_text, self._layout.markers
+        if self._sequence.turn.writes is Phase.STREAM:
+            return EventKind.THOUGHT, without_partial_marker(text, markers)
+        reasoning, marker, answer = text.partition(markers.reasoning_end)
+        if marker:
+            return EventKind.ANSWER, without_partial_marker(answer, markers)
+        return EventKind.DEEP, without_partial_marker(reasoning, markers)
+
+    def _emit_thoughts(self) -> None:
         if len(self._sequence.thoughts) == self._thought_events:
             return
         words, ending = self._sequence.thoughts[self._thought_events]
         tokens = len(self.token_seconds) - self._segment_start
-        at = self.token_seconds[-1]
+        at = self.token_seconds[-1] if self.token_seconds else time.monotonic()
         self._emit(Event(EventKind.THOUGHT, words, ending, self._thought_events, tokens, at))
         self._thought_events += 1
         self._segment_start = len(self.token_seconds)
@@ -233,9 +303,26 @@ class LiveStream:
         ending, chunk = self._sequence.ending, len(self.chunks)
         is_full = ending is Ending.OUT_OF_TOKENS
         kind = EventKind.OUT_OF_POSITIONS if is_full else EventKind.STOPPED
+        if is_full and self._sequence.is_out_of_memory:
+            kind = EventKind.OUT_OF_MEMORY
         self.ended_early = EARLY_ENDS[kind]
         self._emit(Event(kind, self.ended_early, ending, chunk, at=time.monotonic()))
 
     def _emit(self, event: Event) -> None:
         self._events.append(event)
         self._on_event(event)
+
+
+def live_request(
+    question: str, chunks: Sequence[str], seed: int, mode: Mode = Mode.STREAMING
+) -> Request:
+    """A request with an episode in name only: a live stream's chunks and answer are not known yet.
+
+    Raises:
+        UserError: A blank question.
+    """
+    if not question.strip():
+        raise UserError("question: got nothing; expected the question.")
+    source = Source("live", "live", "live", "live")
+    texts = (question, tuple(chunks), "unknown")
+    return Request(Episode("live", "live", *texts, AnswerType.TEXT, source), seed, mode)
