@@ -17,7 +17,18 @@ BUILDERS = ROOT / "data_builders"
 
 # A package imports itself and those below it (to its left). Above them all: __init__ and __main__.
 PACKAGES = (
-    *("core", "config", "artifacts", "layouts", "rewards", "models", "engines", "live", "training"),
+    *(
+        "core",
+        "config",
+        "artifacts",
+        "layouts",
+        "rewards",
+        "models",
+        "engines",
+        "live",
+        "serving",
+        "training",
+    ),
     *("hrpo", "evaluation", "hub", "report", "experiments", "cli"),
 )
 BUILDER_PACKAGES = ("errors", "rows", "text", "traces", "sources", "pipeline", "tools")

@@ -54,6 +54,7 @@ COMMANDS = {
         "live:add_replay",
         "questions in real time, and their answer latency against the clock's",
     ),
+    "serve": ("serve:add_serve", "many live streams over the network, and a page to try it on"),
     "push": ("publish:add_push", "a finished run on the Hub, with a model card"),
     "verify": ("publish:add_verify", "a loaded model's logits against those at training's end"),
 }

@@ -33,8 +33,8 @@ class Engine(Protocol):
         ...
 
 
-class LiveEngine(Protocol):
-    """Engine for streams that are still arriving."""
+class SequenceEngine(Protocol):
+    """Sequences of streams that are still arriving."""
 
     def start_sequence(
         self, request: Request, turns: Sequence[Turn], /
@@ -46,13 +46,17 @@ class LiveEngine(Protocol):
         """Read and write until the sequence waits for more of its stream, or is done."""
         ...
 
+
+class LiveEngine(SequenceEngine, Protocol):
+    """Engine for live streams, one by one or many together."""
+
     def pooled(self, max_streams: int, max_cache_gib: float | None = None) -> PooledEngine:
         """An engine that advances many streams together; UserError for a bound of the cache that it cannot keep."""
         ...
 
 
-class PooledEngine(LiveEngine, Protocol):
-    """Live engine whose ``advance`` returns at once: ``step`` does the work, for all sequences together."""
+class PooledEngine(SequenceEngine, Protocol):
+    """Engine whose ``advance`` returns at once: ``step`` does the work, for all sequences together."""
 
     max_streams: int
     counts: PoolCounts

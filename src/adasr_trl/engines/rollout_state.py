@@ -118,6 +118,12 @@ class SequenceState:
         return self._log.source_tokens
 
     @property
+    def given_tokens(self) -> tuple[int, int]:
+        """Number of given (READ) tokens, and how many of them were fed."""
+        given = [phase is Phase.READ for phase in self._log.phases]
+        return sum(given), sum(given[: self.fed_tokens])
+
+    @property
     def max_length(self) -> int:
         """Upper bound of its tokens: every turn given and every cap reached."""
         end = len(self._layout.forced_end(Phase.STREAM))

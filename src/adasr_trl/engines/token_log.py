@@ -9,6 +9,7 @@ Their meaning is in ``rollout_state``; visibility is explained in ``layouts.visi
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from adasr_trl.core.protocol import Phase
 from adasr_trl.layouts.base import Stream, Turn
@@ -48,9 +49,9 @@ class TokenLog:
         """Remove the tokens of this chunk and of later ones; return the index of the first removed one, or the length."""
         kept = [n for n, each in enumerate(self.chunks) if each < chunk]
         first = next((n for n, index in enumerate(kept) if n != index), len(kept))
-        for column in (self.token_ids, self.phases, self.chunks, self.logprobs, self.positions):
+        columns: tuple[list[Any], ...] = (self.token_ids, self.phases, self.chunks)
+        for column in (*columns, self.logprobs, self.positions, self.visibility):
             column[:] = [column[index] for index in kept]
-        self.visibility[:] = [self.visibility[index] for index in kept]
         self.source_tokens = sum(visibility > 0 for visibility in self.visibility)
         return first
 

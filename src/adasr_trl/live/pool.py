@@ -61,10 +61,15 @@ class StreamPool:
         self._streams[stream.memory] = stream
         return stream
 
+    def close_all(self) -> None:
+        """Forget all streams."""
+        for stream in list(self._streams.values()):
+            self.close(stream)
+
     def close(self, stream: LiveStream) -> None:
-        """Forget a stream, wherever it is; its memory is free for others."""
-        self.engine.release(stream.memory)
-        del self._streams[stream.memory]
+        """Forget a stream, wherever it is; its memory is free for others. A closed stream stays closed."""
+        if self._streams.pop(stream.memory, None):
+            self.engine.release(stream.memory)
 
     def step(self) -> bool:
         """Let every stream that has something to do move on by a token or a block; False if there is none."""

@@ -29,7 +29,7 @@ from adasr_trl.core.protocol import (
 from adasr_trl.core.rollout import Rollout
 from adasr_trl.core.sentences import SentenceStream
 from adasr_trl.engines import Request, Sampling
-from adasr_trl.engines.base import LiveEngine
+from adasr_trl.engines.base import SequenceEngine
 from adasr_trl.layouts import Layout, Turn
 
 
@@ -93,7 +93,7 @@ class LiveStream:
 
     def __init__(
         self,
-        engine: LiveEngine,
+        engine: SequenceEngine,
         layout: Layout,
         sampling: Sampling,
         request: Request,
@@ -248,6 +248,21 @@ class LiveStream:
     def tokens(self) -> tuple[int, int]:
         """Tokens so far, and those in the engine's memory."""
         return self._sequence.tokens, self._sequence.fed_tokens
+
+    @property
+    def given_tokens(self) -> tuple[int, int]:
+        """Number of tokens of the input so far, and those in the engine's memory."""
+        return self._sequence.given_tokens
+
+    @property
+    def deep_tokens(self) -> int:
+        """Number of written tokens behind the input."""
+        return self.rollout.tokens_in(Phase.DEEP)
+
+    @property
+    def thought_index(self) -> int:
+        """Chunk of the thought at hand; the number of chunks behind the last one."""
+        return self._thought_events
 
     def _emit_answer(self) -> None:
         """The last two events."""

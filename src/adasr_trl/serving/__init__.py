@@ -1,0 +1,1 @@
+"""Many live streams over the network: ``adasr serve``."""

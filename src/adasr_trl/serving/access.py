@@ -1,0 +1,49 @@
+"""Who may come in: an API key, and for a server without one only programs and pages of this machine."""
+
+from __future__ import annotations
+
+import hmac
+from urllib.parse import urlsplit
+
+from starlette.requests import HTTPConnection
+
+from adasr_trl.serving.limits import RefusalError
+
+LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+REALTIME = "realtime"  # OpenAI's subprotocol, and the one that carries a browser's key
+KEY_PROTOCOL = "openai-insecure-api-key."
+
+
+class Access:
+    """Checks of a connection; ``api_key`` None lets everybody on this machine in."""
+
+    def __init__(self, api_key: str | None, *, is_loopback: bool) -> None:
+        self._key, self._is_loopback = api_key, is_loopback
+
+    def check(self, connection: HTTPConnection) -> None:
+        """Refuse a wrong key, and pages of other sites (RefusalError)."""
+        host = urlsplit(f"//{connection.headers.get('host', '')}").hostname or ""
+        if self._key is None:
+            if self._is_loopback and host not in LOOPBACK:  # a name that was bent to this machine
+                reason = "the server answers to localhost only; start it with --api-key-env."
+                raise RefusalError("host_not_allowed", reason, status=403)
+            origin = connection.headers.get("origin")
+            if origin and urlsplit(origin).netloc != connection.headers.get("host"):
+                reason = "pages of other sites need a key; start the server with --api-key-env."
+                raise RefusalError("origin_not_allowed", reason, status=403)
+        elif not hmac.compare_digest(_key_of(connection).encode(), self._key.encode()):
+            raise RefusalError("invalid_api_key", "the API key is wrong or missing.", status=401)
+
+
+def protocols(connection: HTTPConnection) -> list[str]:
+    """The WebSocket subprotocols that a client offers."""
+    offered = connection.headers.get("sec-websocket-protocol", "")
+    return [each.strip() for each in offered.split(",")]
+
+
+def _key_of(connection: HTTPConnection) -> str:
+    scheme, _, key = connection.headers.get("authorization", "").partition(" ")
+    if scheme.lower() == "bearer":
+        return key.strip()
+    offered = [each for each in protocols(connection) if each.startswith(KEY_PROTOCOL)]
+    return offered[0].removeprefix(KEY_PROTOCOL) if offered else ""

@@ -1,0 +1,91 @@
+"""``adasr serve``: a run, its pool, and uvicorn around them; SIGTERM drains, a second one ends at once."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import os
+from pathlib import Path
+from types import FrameType
+
+import uvicorn
+
+from adasr_trl.core.errors import UserError
+from adasr_trl.live.command import load
+from adasr_trl.serving.access import LOOPBACK, Access
+from adasr_trl.serving.app import Service, build_app
+from adasr_trl.serving.limits import Limits
+from adasr_trl.serving.pool_thread import PoolThread
+
+logger = logging.getLogger(__name__)
+
+
+class DrainingServer(uvicorn.Server):
+    """Uvicorn that lets the service finish what is in progress before it closes connections."""
+
+    def __init__(self, config: uvicorn.Config, service: Service) -> None:
+        super().__init__(config)
+        self._service = service
+        self._draining: asyncio.Task[None] | None = None
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Drain at the first signal."""
+        if self._service.draining:
+            super().handle_exit(sig, frame)
+            return
+        self._service.draining = True
+        loop = asyncio.get_running_loop()
+        loop.call_soon_threadsafe(self._start_draining)
+
+    def _start_draining(self) -> None:
+        logger.info("draining: responses in progress are finished, nothing new is taken")
+        self._draining = asyncio.ensure_future(self._drain())
+
+    async def _drain(self) -> None:
+        await self._service.drain()
+        self.should_exit = True
+
+
+def run(options: argparse.Namespace) -> int:
+    """Serve until a signal ends it; returns the exit status."""
+    is_loopback = options.host in LOOPBACK
+    key = _key(options.api_key_env)
+    if key is None and not is_loopback:
+        raise UserError(
+            f"--host {options.host}: other machines reach it; name the variable that holds a key with --api-key-env."
+        )
+    reasoner = load(options)
+    pool = reasoner.pool(options.max_streams, options.max_cache_gib)
+    limits = Limits(idle_seconds=options.idle_seconds, drain_seconds=options.drain_seconds)
+    access = Access(key, is_loopback=is_loopback)
+    name = options.model_name or Path(str(options.run)).name
+    service = Service(PoolThread(pool), name, access, limits)
+    server = DrainingServer(config(service, options.host, options.port), service)
+    logger.info("page: http://%s:%d/", options.host, options.port)
+    server.run()
+    return 0 if server.started else 1
+
+
+def config(service: Service, host: str, port: int) -> uvicorn.Config:
+    """Uvicorn's settings."""
+    return uvicorn.Config(
+        build_app(service),
+        host=host,
+        port=port,
+        # Frames above the limit are refused by an event; those far above end the connection.
+        ws_max_size=4 * service.limits.max_frame_bytes,
+        ws_per_message_deflate=False,  # small frames gain nothing, and wait for it
+        timeout_graceful_shutdown=5,
+        access_log=False,
+        log_level="warning",
+    )
+
+
+def _key(name: str | None) -> str | None:
+    if name is None:
+        return None
+    key = os.environ.get(name, "").strip()
+    if not key:
+        raise UserError(f"--api-key-env {name}: the variable is not set, or is blank.")
+    return key

@@ -1,0 +1,119 @@
+"""A WebSocket of ``/v1/realtime``: frames to a session and its events to frames, within the limits.
+
+Two tasks: one reads frames, one writes events. Both end with the connection, at a limit, or when the server drains.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
+
+from adasr_trl.serving import messages
+from adasr_trl.serving.limits import Limits, RateLimiter, RefusalError
+from adasr_trl.serving.pool_thread import PoolThread
+from adasr_trl.serving.session import RealtimeSession
+
+NORMAL, GOING_AWAY, POLICY, TOO_BUSY = 1000, 1001, 1008, 1013  # close codes of RFC 6455
+DRAIN_SECONDS = 0.05  # between looks at a response in progress
+_END = None  # the last thing in an outbox
+
+
+class SessionSocket:
+    """See the module.
+
+    Attributes:
+        session: Lives in the pool's thread.
+    """
+
+    def __init__(self, websocket: WebSocket, thread: PoolThread, limits: Limits) -> None:
+        self._websocket, self._thread, self._limits = websocket, thread, limits
+        self._outbox: asyncio.Queue[dict[str, Any] | None] = asyncio.Queue()
+        self._send = thread.sender(self._outbox)
+        self._close_code = NORMAL
+        self._is_draining = asyncio.Event()
+        self.session: RealtimeSession | None = None
+
+    async def run(self, start: Callable[[Callable[[Any], None]], RealtimeSession]) -> None:
+        """Serve until the end; ``start`` makes the session, in the pool's thread."""
+        self.session = session = await self._thread.ask(lambda: start(self._send))
+        writing = asyncio.create_task(self._write())
+        reading = asyncio.create_task(self._read(session))
+        draining = asyncio.create_task(self._drain(session))
+        tasks = (writing, reading, draining)
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            if not writing.done():  # what was said already is still sent
+                self._outbox.put_nowait(_END)
+                await asyncio.wait({writing}, timeout=self._limits.drain_seconds)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            self._thread.post(session.close)
+            await self._close()
+
+    def drain(self) -> None:
+        """End the session as soon as no response is in progress."""
+        self._is_draining.set()
+
+    async def _read(self, session: RealtimeSession) -> None:
+        rate = RateLimiter(self._limits.events_per_second, self._limits.event_burst)
+        while True:
+            try:
+                frame = await asyncio.wait_for(self._websocket.receive(), self._limits.idle_seconds)
+            except TimeoutError:
+                if session.responding:
+                    continue
+                reason = f"nothing came for {self._limits.idle_seconds:g} seconds."
+                await self._refuse(session, RefusalError("session_idle", reason))
+                return
+            if frame["type"] == "websocket.disconnect":
+                return
+            try:
+                message = self._parsed(frame, rate)
+            except RefusalError as error:
+                await self._refuse(session, error)
+                continue
+            self._thread.post(lambda message=message: session.receive(message))  # type: ignore[misc]
+
+    def _parsed(self, frame: Any, rate: RateLimiter) -> messages.Message:
+        if not rate.take():
+            most = f"{self._limits.events_per_second:g} events a second are the most; "
+            raise RefusalError("rate_limit_exceeded", f"{most}this one was dropped.", status=429)
+        text = frame.get("text")
+        if text is None:
+            raise RefusalError("binary_frame", "frames are text; send JSON.")
+        if len(text) > self._limits.max_frame_bytes:
+            most = f"a frame has {self._limits.max_frame_bytes} bytes at most."
+            raise RefusalError("frame_too_large", most)
+        return messages.parse(text)
+
+    async def _write(self) -> None:
+        while (event := await self._outbox.get()) is not _END:
+            if self._outbox.qsize() > self._limits.max_unsent_events:
+                self._close_code = TOO_BUSY  # it reads too slowly
+                return
+            try:
+                await self._websocket.send_text(json.dumps(event, ensure_ascii=False))
+            except (WebSocketDisconnect, RuntimeError):  # it has gone
+                return
+
+    async def _drain(self, session: RealtimeSession) -> None:
+        await self._is_draining.wait()
+        while session.responding:
+            await asyncio.sleep(DRAIN_SECONDS)
+        self._close_code = GOING_AWAY
+        await self._refuse(session, RefusalError("server_draining", "the server is stopping."))
+
+    async def _refuse(self, session: RealtimeSession, error: RefusalError) -> None:
+        await self._thread.ask(lambda: session.refuse(error))
+
+    async def _close(self) -> None:
+        if self._websocket.client_state is WebSocketState.CONNECTED:
+            with suppress(RuntimeError, WebSocketDisconnect):
+                await self._websocket.close(self._close_code)
