@@ -47,12 +47,14 @@ class PoolThread:
         self._calls.put(call)
 
     async def ask(self, call: Callable[[], Result]) -> Result:
-        """Run a call in the thread, and wait for its result or error."""
+        """Run a call in the thread, and wait for its result or error; what it sent is delivered before."""
         answer: Future[Result] = Future()
 
         def run() -> None:
             try:
-                answer.set_result(call())
+                result = call()
+                self._flush()
+                answer.set_result(result)
             except BaseException as error:  # raised again where it is waited for
                 answer.set_exception(error)
 
