@@ -52,7 +52,8 @@ def page(request, browser, served):
     page.goto(served.http)
     yield page
     if SHOTS:
-        page.screenshot(path=f"{SHOTS}/page-{width}-{scheme}.png", full_page=True)
+        name = f"{request.node.originalname}-{width}-{scheme}.png"
+        page.screenshot(path=f"{SHOTS}/{name}", full_page=True)
     context.close()
     assert wrong == []
     assert all(url.startswith((served.http, "data:")) for url in asked)
@@ -98,3 +99,4 @@ def test_streams_are_added_removed_and_played(page):
     stream.locator(".state", has_text="tokens written").wait_for(timeout=60_000)
     stream.locator("button.close").click()
     assert page.locator("section").count() == 2
+    assert not page.locator(".key").first.is_visible()  # this server asks for none
