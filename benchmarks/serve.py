@@ -201,7 +201,7 @@ def _print_reading(
     print("|---|---|---|---|---|")
     for streams in options.streams:
         loads = [  # few streams say little about a 95th percentile
-            at_reading_speed(reasoner, episodes[n * streams :] + episodes, streams, options.wpm)
+            at_reading_speed(reasoner, [*episodes[n * streams :], *episodes], streams, options.wpm)
             for n in range(max(1, options.rounds * 4 // streams))
         ]
         latencies = [second for load in loads for second in load.latencies]
