@@ -7,6 +7,8 @@ import math
 import sys
 import threading
 import time
+from contextlib import nullcontext
+from types import ModuleType
 
 import pytest
 import torch
@@ -379,3 +381,16 @@ def test_tensor_parallelism_is_a_servers_own_matter(tmp_path):
     settings = {"vllm_mode": "server", "vllm_tensor_parallel_size": 2}
     args = HRPOConfig(str(tmp_path), engine="vllm", use_cpu=True, bf16=False, **settings)
     assert args.use_vllm
+
+
+@pytest.mark.parametrize("is_packing", [True, False])
+def test_a_cpu_build_that_packs_its_weights_is_refused_before_the_training(is_packing, monkeypatch):
+    name = "vllm.model_executor.layers.utils"
+    layers = ModuleType(name)
+    layers.dispatch_cpu_unquantized_gemm = lambda layer: None
+    layers.dispatch_cpu_unquantized_gemm.__module__ = name if is_packing else "elsewhere"
+    monkeypatch.setitem(sys.modules, name, layers)
+    monkeypatch.setattr(torch.accelerator, "is_available", lambda: False)
+    refused = pytest.raises(UserError, match="takes no new weights")
+    with refused if is_packing else nullcontext():
+        vllm_engine._refuse_packed_weights()

@@ -14,15 +14,18 @@ from __future__ import annotations
 
 import itertools
 import logging
+import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from threading import Event
 from typing import Any
 
+import torch
 from accelerate.utils import broadcast_object_list, gather_object
 
 from adasr_trl.config.sections import StreamingConfig
+from adasr_trl.core.errors import UserError
 from adasr_trl.core.protocol import Phase
 from adasr_trl.core.rollout import Rollout
 from adasr_trl.engines.base import Generate, Progress
@@ -190,8 +193,14 @@ def max_model_length(generation: Any) -> int | None:
 def for_training(
     trainer: Any, codec: Codec, layout: Layout, streaming: StreamingConfig, budget: CacheBudget
 ) -> Generate:
-    """Rollouts by TRL's vLLM client, which gets the trainer's weights once a step, for ``engine: vllm``."""
+    """Rollouts by TRL's vLLM client, which gets the trainer's weights once a step, for ``engine: vllm``.
+
+    Raises:
+        UserError: This vLLM can take no new weights.
+    """
     del budget  # vLLM has a cache of its own
+    if trainer.args.vllm_mode == "colocate":
+        _refuse_packed_weights()
     logger.info(
         "rollouts: vLLM, %s (engine: vllm); TRL's importance-sampling correction is %s",
         trainer.args.vllm_mode,
@@ -206,3 +215,16 @@ def for_training(
         return engine.rollout(requests, sampling)
 
     return generate
+
+
+def _refuse_packed_weights() -> None:
+    """The CPU build of vLLM packs weights when it loads them, and fails in the first transfer of new ones."""
+    layers = sys.modules.get("vllm.model_executor.layers.utils")
+    if layers is None or torch.accelerator.is_available():
+        return
+    pack = vars(layers).get("dispatch_cpu_unquantized_gemm")
+    if pack is not None and pack.__module__ == layers.__name__:  # a plain product may stand there
+        raise UserError(
+            "engine: got vllm on a CPU; vLLM's CPU build takes no new weights after loading, so it cannot follow the "
+            "training. Use engine: hf, or a GPU."
+        )
