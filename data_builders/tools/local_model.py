@@ -15,6 +15,7 @@ import hashlib
 import itertools
 import logging
 import re
+import time
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,6 +32,7 @@ logger = logging.getLogger(__name__)
 
 _PROMPT = "PROMPTGOESHERE"  # stands for the prompt while the chat template is rendered
 _THINKING_END = "</think>"
+_EVERY_SECONDS = 10.0  # between lines about a batch
 DTYPES = ("auto", "float32", "bfloat16", "float16")
 
 
@@ -219,6 +221,7 @@ class LocalModel:
         rows = [[self._pad] * pad + w.ids for pad, w in zip(padding, batch, strict=True)]
         mask = [[0] * pad + [1] * (width - pad) for pad in padding]
         device = self._model.device
+        watch = _Watch(self._stopped, width, self.settings.max_tokens)
         try:
             with torch.inference_mode():
                 ids_BT = self._model.generate(
@@ -227,7 +230,7 @@ class LocalModel:
                     max_new_tokens=self.settings.max_tokens,
                     do_sample=False,  # the noise samples
                     logits_processor=LogitsProcessorList(self._noise(batch)),
-                    stopping_criteria=StoppingCriteriaList([self._is_stopped]),
+                    stopping_criteria=StoppingCriteriaList([watch]),
                 )
         except torch.OutOfMemoryError:
             raise BuildError(
@@ -236,9 +239,6 @@ class LocalModel:
             ) from None
         pairs = zip(batch, ids_BT[:, width:].tolist(), strict=True)
         return [self._reply(len(waiting.ids), ids) for waiting, ids in pairs]
-
-    def _is_stopped(self, ids_BT: Tensor, _scores: Tensor, **_: Any) -> Tensor:
-        return ids_BT.new_full((len(ids_BT),), self._stopped.is_set()).bool()
 
     def _noise(self, batch: list[_Waiting]) -> list[Any]:
         """Gumbel noise on the logits, from a generator of each row: its largest sum is a sample."""
@@ -262,6 +262,25 @@ class LocalModel:
         text = self._tokenizer.decode(written, skip_special_tokens=True)
         text = text.rpartition(_THINKING_END)[2]
         return Reply(text.strip(), bool(ends), read, len(written))
+
+
+@dataclass
+class _Watch:
+    """Stopping criterion of ``generate``: says how far a batch is, and ends it when the run is stopped."""
+
+    stopped: Event
+    width: int  # tokens of the prompts
+    max_tokens: int
+    said: float = field(default_factory=time.monotonic)
+
+    def __call__(self, ids_BT: Tensor, _scores: Tensor, **_: Any) -> Tensor:
+        now = time.monotonic()
+        if now - self.said >= _EVERY_SECONDS:
+            self.said = now
+            written = ids_BT.size(1) - self.width
+            message = "%d prompts at once: %d of at most %d tokens written"
+            logger.info(message, len(ids_BT), written, self.max_tokens)
+        return ids_BT.new_full((len(ids_BT),), self.stopped.is_set()).bool()  # (B)
 
 
 def _pretrained(settings: LocalSettings, device: str, dtype: str) -> tuple[Any, Any]:

@@ -138,6 +138,13 @@ def test_a_batch_under_way_ends_when_the_run_is_stopped(settings):
     assert asyncio.run(run()).output_tokens == 1
 
 
+def test_a_long_batch_says_how_far_it_is(settings, monkeypatch, caplog):
+    monkeypatch.setattr("data_builders.tools.local_model._EVERY_SECONDS", 0.0)
+    with caplog.at_level("INFO"):
+        ask(settings(), PROMPTS[:1])
+    assert "1 prompts at once: 3 of at most 24 tokens written" in caplog.messages
+
+
 def test_a_prompt_beyond_the_model_s_positions_is_refused_alone(settings):
     with pytest.raises(
         PromptLengthError, match=r"the prompt has \d+ tokens and --max-tokens is 24"
