@@ -40,22 +40,52 @@ between {g} and {h} | from {g} to {h} | {g} ± {h} | {g} +/- {h} | {g}+ | {g}-is
 sqrt({g}) | log({g}) | {g} factorial | 1/{g} | {h}/{g} | {g}% of {h} | {g} percent of {h} | {g} below zero | {g} degrees below zero
 {g} feet {h} inches | {g}'{h}" | {g} hours and {h} minutes | {g} dollars and {h} cents | {g}h {h}m | {g} apples and {h} pears
 {g} apples or {h} apples | twenty-{g} | twenty {g} | one hundred and {g} | F-{g} | A{g} | {g}a{h} | 0x{g}F | {g} mod {h} | {g} choose {h}
+{g} of {h} | {g} in {h} | {g} out of {h} | {g} < x < {h} | {h} < x < {g} | the {g}th of May | a {g}th | May {g} | {g} March | {g} p.m. | {g} AM
+{g}- | {g}...{h} | {g}..{h} | {g} ~ {h} | {g}~{h} | {g} -> {h} | {g} → {h} | {h} → {g} → | {g} % {h} | {g} more than {h} | {g} hens more than {h}
+{g} score | {g}M | {g} B | {g}T | {g} Mio. | {g} mil | {g} millones | {g} Milliarden | {g} тысяч | {g} млн | {g}万 | {g}億 | {g} लाख | {g} مليون | {g} cr
+{g}e | {g}√2 | {g} √2 | {g} sqrt(2) | two thirds of {g} | 3/4 of {g} | {h}% of {g} | {g} hens per {h} days | x={h}, y={g} | x = {h} or x = {g}
+{g}(1) | {g} (or {h}) | {g} at most | at most {g} hens | {g} hens at most | {g} or more | {g} hens or more | {g} or fewer | {g} at least | {g} and up
+{g} and above | {g} minimum | {g} max | maximum {g} | a minimum of {g} | {g} is wrong | {g} is not right | {g} isn't it | instead of {g} | excluding {g}
+{g} or none | {g} or ten | {g} to ten | {g} hens or ten | {g} twenty | {g}​0 | {g}­0 | {g}₂ | {g}̅ | {g}.3̅ | {g}.(3) | {g}.33...
+({g}) | ({g}%) | ($-{g}) | (${g}) | ≈{g}–{h} | {g} ∼ {h} | {g} mod ten | one of {g} to {h} | {g} is too many | {g}\\{h} | |-{g}|{g}| | {g}¼ | {g} ½
+{g} thousand two | {g} hundred fifty | half past {g} | ten to {g} | {g} past ten | {g}-for-{h} | {g}/{h}/2024 | {g} to the power of {h} | e^{g} | {h}^{{{g}}}
+{h}⁄{g} | {h} mod {g} | {h} base {g} | {g} base ten | {g}_{{{h}}} | \\binom{{{g}}}{{{h}}} | {g} \\times {h} | \\pi {g} | {g} \\text{{ or }} {h} | {g} \\text{{ million}}
+{g}\\text{{k}} | \\text{{at most }} {g} | \\text{{minus }}{g} | -\\!{g} | -\\,{g} | -\\text{{\\$}}{g} | -EUR {g} | {g} tens | tens of {g} | {g} pairs of {h}
+{g} and change | {g} and counting | {g}-odd | {g}? No, {h} | {g}, sorry, {h} | {g}, I mean {h} | {g}... no, {h} | [{g},∞) | (-∞,{g}] | {g} ∈ S | {g}∞
+{g} bp | {g}‱ | {g} percent points of {h} | {g} . {h} | ½{g} | {g}-ty | {g}teen | 五{g} | {g}五 | {g}半 | {g}十 | {g} ribu | {g} triệu | {g} ล้าน | {g}A | #{g}A
 {g} and a half | {g} and two thirds | {g} and 1/2 | [{g}, {h}] | ({g}, {h}) | {g} {h} | {g} & {h} | {g} vs {h} | {g}i | {g}x | {g}π | {g}‰
+"""
+
+
+# Expressions that have the value of {g}, in words and signs that change nothing.
+SAME_VALUE = """
+{g} | +{g} | {g}.0 | {g}.00 | {g} hens | ${g} | {g}$ | €{g} | {g} € | EUR {g} | {g} EUR | US${g} | Rs. {g}/- | {g} dollars | {g}% | {g} % | {g} percent
+about {g} | ~{g} | ≈ {g} | approximately {g} | exactly {g} hens | only {g} | {g} only | {g} km/h | {g} m² | {g} m/s^2 | {g}° | {g} °C | {g} kg
+{g} each | {g} per day | {g} (hens) | **{g}** | `{g}` | "{g}" | {g}! | = {g} | x = {g} | ${g}$ | ({g} hens) | [{g}] | #{g} | {g} hens in all | 0{g} | {g},
 """
 
 
 PLACES = ("{}", "The answer is {}.", "#### {}", r"\boxed{{{}}}", "**Answer**: {} in all")
 
 
+def forms_of(table):
+    return [form.strip() for line in table.strip().splitlines() for form in line.split(" | ")]
+
+
 @pytest.mark.parametrize("place", PLACES)
-@settings(deadline=None, max_examples=15)
+@pytest.mark.parametrize("gold", [5, 48, 1_250])
+def test_words_and_signs_that_change_nothing_leave_the_value(place, gold) -> None:
+    predictions = [place.format(form.format(g=gold)) for form in forms_of(SAME_VALUE)]
+    assert [each for each in predictions if not is_right(each, str(gold), NUMBER)] == []
+
+
+@pytest.mark.parametrize("place", PLACES)
+@settings(deadline=None, max_examples=8)
 @given(gold=st.integers(2, 9_999), other=st.integers(2, 999))
 def test_no_other_value_behind_the_marker_is_ever_right(place, gold, other) -> None:
     if gold in (other, 10 * other):
         return
-    forms = [
-        form.strip() for line in OTHER_VALUES.strip().splitlines() for form in line.split(" | ")
-    ]
+    forms = forms_of(OTHER_VALUES)
     predictions = [place.format(form.format(g=gold, h=other)) for form in forms]
     assert [each for each in predictions if is_right(each, str(gold), NUMBER)] == []
 

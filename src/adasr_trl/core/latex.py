@@ -17,10 +17,14 @@ from typing import Any
 MAX_LATEX = 120  # characters of an expression
 _LARGE = re.compile(  # a long number, a factorial, any command but these
     r"[0-9]{13}|\*\*|!|\\(?!(?:[dt]?frac|sqrt|pi|cdot|times|div|pm|left|right|text|infty|cup|cap|in|sin|cos|tan|log|ln"
-    r"|circ|leq?|geq?|mathrm)(?![A-Za-z]))[A-Za-z]+|\\sqrt\s*\[[^\]]{3}|(?:[({\[][^(){}\[\]]*){6}"
+    r"|circ|leq?|geq?|mathrm)(?![A-Za-z]))[A-Za-z]+|[^\x00-\x7f]|\\sqrt\s*\[[^\]]{3}|(?:[({\[][^(){}\[\]]*){6}"
 )
 _RELATION = re.compile(r"[<>≤≥≠≈]|\\(?:leq?|geq?|neq?|lt|gt|approx|pm|in)(?![A-Za-z])")
 _POWER = re.compile(r"\^\s*(\{(?:[^{}]|\{[^{}]*\})*\}|-?[0-9]+|[A-Za-z])")
+
+
+_ROOT = re.compile(r"√\s*([0-9]+|[a-z])(?![0-9.])")
+_SYMBOLS = {"π": r"\pi ", "²": "^{2}", "³": "^{3}", r"\mathrm{e}": "e"}
 
 
 def same_latex(gold: str, value: str) -> bool:
@@ -37,13 +41,18 @@ def same_latex(gold: str, value: str) -> bool:
 
 @lru_cache(maxsize=1024)
 def parse_latex(latex: str) -> tuple[Any, ...]:
-    """What math-verify makes of an expression; () where it fails or could take long."""
+    """What math-verify makes of a whole expression; () where it fails or could take long."""
+    latex = _ROOT.sub(r"\\sqrt{\1}", latex)
+    for symbol, written in _SYMBOLS.items():
+        latex = latex.replace(symbol, written)
     if not _is_small(latex):
         return ()
     logging.getLogger("math_verify").setLevel(logging.ERROR)  # it warns of having no time limit
-    from math_verify import parse
+    from math_verify import LatexExtractionConfig, parse
 
-    return tuple(parse(f"${latex}$", fallback_mode="no_fallback", parsing_timeout=None))
+    # Its other patterns find a number inside of LaTeX that does not parse.
+    whole = [LatexExtractionConfig()]
+    return tuple(parse(f"${latex}$", whole, fallback_mode="no_fallback", parsing_timeout=None))
 
 
 def _is_small(latex: str) -> bool:

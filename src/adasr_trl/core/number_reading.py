@@ -6,8 +6,8 @@ r"""Quantities in prose, read whole or not at all.
     True
 
 A quantity is the longest expression around its digits: sign (also in words), digit groups of several conventions,
-decimals, fractions, powers of ten, magnitudes ("5 million"). An expression that is not understood has no value: a part
-of it never stands for the whole. Units and percent signs do not count. Numbers written as words are not read.
+decimals, fractions, powers of ten, magnitudes ("5 million"). An expression that is not understood, or that its words
+change (``number_context``), has no value: a part of it never stands for the whole. Units and percent signs do not count. Numbers written as words are not read.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
+
+from adasr_trl.core.number_context import REACH, changes_value, is_bracketed
 
 # ruff: noqa: RUF001, RUF002 - typographic signs are meant
 MAX_DIGITS = 100  # of one quantity, in characters
@@ -63,42 +65,7 @@ _QUANTITY = re.compile(
        |(?i:(?:[\s-](?:hundred|thousand|lakh|million|crore|billion|trillion|dozen)s?(?![A-Za-z])){{1,2}}+))?""",
     re.VERBOSE,
 )
-# What follows and makes another value of a number: a time, a date, a version, a range, a product, a part of a whole.
-_CHANGED_BEHIND = re.compile(
-    r"""\s?[:/]\s?[0-9] | [.,'_][0-9] | \s?-\s?[0-9] | \^(?!\s*\{?\\circ) | ⁄ | [⁰¹²³⁴⁵⁶⁷⁸⁹‰]
-    | [A-Za-z][0-9] | [A-Za-z]{1,2}'?[0-9] | \s++[0-9] | '\s?[0-9]
-    | \)?\s?[*·x]{1,2}\s?[0-9(] | \)?\s?(?:[+×÷±]|\+-|plus|minus|times|less|divided\sby|multiplied\sby)(?![A-Za-z])
-    | \s?(?:squared|cubed|factorial|\(?mod|choose|or\sso|point|per\smille|bps|basis\spoints?)\b | -?ish\b
-    | \s?(?:to|through|or|and|versus|vs\.?|nor|&|,|;|\|)\s?(?:about\s|maybe\s|perhaps\s)?[-$£€¥]?[0-9.]*[0-9]
-    | (?:\s?-?|\sand\s\w+\s)(?:half|halves|thirds?|quarters?|fourths?|fifths?|sixths?|sevenths?|eighths?|ninths?
-             |(?:ten|hundred|thousand|million)ths?)\b
-    | [xyznijabc](?![A-Za-z]) | \s(?:[xyznij]|pi)(?![A-Za-z']) | \s?(?:π|\\pi)
-    | \s(?:\w+\s)?below\s(?:zero|0) | \s?(?:%|percent|per\scent)\sof\b
-    """,
-    re.VERBOSE,
-)
-_CURRENCY_BEHIND = re.compile(
-    r"\s?(?:m|b|bn|tn|mn|mio|mrd|lakhs|crores)(?![A-Za-z])", re.IGNORECASE
-)
-# A second quantity with a unit: "5 feet 6 inches", "3 dollars and 50 cents", "5 apples or 6 pears".
-_COMPOUND_BEHIND = re.compile(
-    r"\s?(?!(?:of|out|from|since|because|per|in|at|on|by|for|than|not|as|after|when|if|with|is|are|was|left)\b)"
-    r"[A-Za-z°\"'′″]{1,12}\.?(?:,?\s(?:and|or|to)(?!\snot\b))?,?\s?[-$£€¥]?[0-9]"
-)
-# What stands before and makes another value, or a bound, of a number.
-_CHANGED_BEFORE = re.compile(
-    r"""(?: \b(?:not|never|no|neither|nor|cannot|without|unlike|except|than|under|over|below|above|between|beyond|point
-        |at\sleast|at\smost|up\sto|half(?:\sof)?|third\sof|quarter\sof|twice|double|triple|thrice|almost|nearly|but|square\sroot\sof
-        |root\sof|sqrt|log|ln|sin|cos|exp|abs|minus|negative|plus|times|divided\sby|dozen|hundred|thousand|million
-        |and|or|either
-        |(?:twen|thir|for|fif|six|seven|eigh|nine)ty|one|two|three|four|five|six|seven|eight|nine|ten)
-      | [½¼¾]\sof | n't | [<>≤≥≠√∛±—―] | [A-Za-z0-9]- | [A-Za-z]\( | -\s?\(? | \)\s?[*·×x/+-]{1,2}\s? | [0-9]\s?(?:[:/x×*·^'.,;|&+-]|to|through|vs\.?|versus)
-      | [0-9] | [-+]\s | \\sqrt\{? | \\(?:leq?|geq?|neq?|pm) )
-    \s?(?:the\s|a\s|an\s|about\s|exactly\s|actually\s|really\s|equal\sto\s|be\s|[*"'(\\$]){0,3}$""",
-    re.VERBOSE | re.IGNORECASE,
-)
 _PLAIN_NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
-_BEFORE = 40  # characters before a quantity that are looked at
 
 
 @dataclass(frozen=True)
@@ -140,15 +107,14 @@ def without_quantities(text: str) -> str:
 
 
 def _quantity(match: re.Match[str], text: str) -> Quantity:
-    before, behind = text[max(0, match.start() - _BEFORE) : match.start()], text[match.end() :]
-    is_whole = not (
-        _CHANGED_BEHIND.match(behind)
-        or _COMPOUND_BEHIND.match(behind)
-        or _CHANGED_BEFORE.search(before)
-        or (match["currency"] and _CURRENCY_BEHIND.match(behind))
-        or ("," in match.group() and before.rstrip().endswith(("(", "[")) and behind[:1] in ")]")
-    )
-    return Quantity(_value(match) if is_whole else None, match.start(), match.end())
+    before, behind = text[max(0, match.start() - REACH) : match.start()], text[match.end() :]
+    is_money = match["currency"] is not None
+    value = None
+    if not changes_value(before, match.group(), behind, is_money=is_money):
+        value = _value(match)
+        if value is not None and is_bracketed(before, behind):
+            value = -value if is_money and value > 0 else None  # "($5)" as accounts write a loss
+    return Quantity(value, match.start(), match.end())
 
 
 def _value(match: re.Match[str]) -> Fraction | None:
