@@ -4,8 +4,8 @@ r"""Speech with its times: a transcript in segments, and a question about it. Ch
 
     adasr data transcript --input talks.jsonl --answer-type text --licence MIT --out data/talks
 
-``segments`` is a list with ``end`` in seconds and ``text`` (Whisper's), or the text of an SRT or WebVTT file. With
-``--transcripts DIR`` it may be the name of such a file inside DIR. ``--chunk source`` streams one segment at a time; in
+``segments`` is the JSON of a recogniser, such as a list with ``end`` in seconds and ``text``, or the text of an SRT or
+WebVTT file. With ``--transcripts DIR`` it may be the name of a file with one of these inside DIR. ``--chunk source`` streams one segment at a time; in
 any other cut, times are interpolated within a segment. Times that go back are set to the latest so far, and counted.
 """
 
@@ -17,21 +17,22 @@ from pathlib import Path
 
 from adasr_trl.core.decoding import UTF_8, read_text
 from adasr_trl.core.episode import AnswerType
+from adasr_trl.core.errors import UserError
 from adasr_trl.core.transcripts import (
     Segment,
     TranscriptError,
-    captions,
     ends_chunk,
     in_order,
+    read_transcript,
     recognised_segments,
     spaced,
 )
-from data_builders.errors import BuildError
 from data_builders.rows.inputs import open_input
 from data_builders.rows.row import Count, Rejected, Row, Rows, source_of
 from data_builders.sources.common import add_text_options, require_licence
 from data_builders.text.draft import Draft
 
+_MAX_NAME = 255  # bytes of a file's name
 NAME = "transcript"
 SUMMARY = "speech with times (segments, SRT, WebVTT) and questions about it"
 
@@ -39,7 +40,7 @@ SUMMARY = "speech with times (segments, SRT, WebVTT) and questions about it"
 def add_options(parser: argparse.ArgumentParser) -> None:
     """The input and how answers are compared."""
     add_text_options(parser, licence="")
-    what = "folder of SRT and WebVTT files"
+    what = "folder of SRT, WebVTT and JSON files"
     parser.add_argument("--transcripts", type=Path, metavar="DIR", help=what)
     what = f"encoding of the transcripts (default: {UTF_8})"
     parser.add_argument("--encoding", default=UTF_8, help=what)
@@ -56,7 +57,11 @@ def open_rows(options: argparse.Namespace) -> Rows:
 
 def build_row(row: Row, options: argparse.Namespace) -> Iterator[Draft | Rejected | Count]:
     """One episode a row."""
-    segments = [segment for segment in _segments(row, options) if segment.text.strip()]
+    try:
+        segments = [segment for segment in _segments(row, options) if segment.text.strip()]
+    except TranscriptError as error:
+        yield Rejected(row.where, "bad_transcript", f"segments: {error}")
+        return
     question = row.text("question").strip()
     if not question or not segments:
         reason = "no_chunks" if question else "empty_question"
@@ -83,27 +88,24 @@ def build_row(row: Row, options: argparse.Namespace) -> Iterator[Draft | Rejecte
 
 def _segments(row: Row, options: argparse.Namespace) -> Sequence[Segment]:
     given = row.get("segments")
-    if isinstance(given, list):
-        try:
-            return recognised_segments(given)
-        except TranscriptError as error:
-            raise BuildError(f"{row.where}: {error}") from error
+    if isinstance(given, list | dict):
+        return recognised_segments(given)
     text = row.text("segments")
-    if options.transcripts is not None and "-->" not in text:
-        text = _read_inside(options.transcripts, text, row.where, options.encoding)
-    segments = captions(text)
-    if not segments:
-        hint = "" if options.transcripts else "; for names of files give --transcripts DIR"
-        raise BuildError(
-            f"{row.where}: segments is no list and holds no caption times such as "
-            f"00:00:01.000 --> 00:00:02.500{hint}."
-        )
-    return segments
+    if "-->" in text or text.lstrip().startswith(("{", "[")):
+        return read_transcript(text)
+    if options.transcripts is None:
+        raise TranscriptError("holds no transcript; for names of files give --transcripts DIR.")
+    return read_transcript(_read_inside(options.transcripts, text, options.encoding))
 
 
-def _read_inside(folder: Path, name: str, where: str, encoding: str) -> str:
+def _read_inside(folder: Path, name: str, encoding: str) -> str:
     """Text of a file in the folder; a name that leads out of it is refused."""
+    if "\0" in name or len(name) > _MAX_NAME:
+        raise TranscriptError(f"is neither a transcript nor a file's name ({name[:40]!r}...).")
     path = (folder / name).resolve()
     if not path.is_relative_to(folder.resolve()) or not path.is_file():
-        raise BuildError(f"{where}: no transcript {name!r} in {folder}.")
-    return read_text(path, encoding)
+        raise TranscriptError(f"no transcript {name!r} in {folder}.")
+    try:
+        return read_text(path, encoding)
+    except UserError as error:
+        raise TranscriptError(str(error)) from error

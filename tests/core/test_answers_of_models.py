@@ -83,7 +83,7 @@ def test_words_and_signs_that_change_nothing_leave_the_value(place, gold) -> Non
 @settings(deadline=None, max_examples=8)
 @given(gold=st.integers(2, 9_999), other=st.integers(2, 999))
 def test_no_other_value_behind_the_marker_is_ever_right(place, gold, other) -> None:
-    if gold in (other, 10 * other):
+    if gold in (other, 10 * other) or other == gold * gold:  # h/g is g
         return
     forms = forms_of(OTHER_VALUES)
     predictions = [place.format(form.format(g=gold, h=other)) for form in forms]

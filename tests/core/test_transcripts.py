@@ -191,3 +191,66 @@ def test_a_caption_that_says_the_same_again_is_kept():
 )
 def test_a_chunk_ends_at_a_pause_and_with_each_segment_of_speech_without_stops(segments, ends):
     assert list(ends_chunk(segments)) == ends
+
+
+def srt(*cues):
+    """Cues of a second each, one behind another."""
+    return "\n".join(
+        f"{n + 1}\n00:00:{n:02},000 --> 00:00:{n + 1:02},000\n{text}\n"
+        for n, text in enumerate(cues)
+    )
+
+
+VTT_HEAD = "00:01.000 --> 00:02.000\nTom has 5.\n"
+FOUND = {  # captions as public reports tell of them, in words of our own
+    "a blank line below the times": (f"WEBVTT\n\n{VTT_HEAD}".replace("000\nTom", "000\n\nTom"), ["Tom has 5."]),
+    "no blank line below the head": (f"WEBVTT\n{VTT_HEAD}\n00:03.000 --> 00:04.000\nBye.\n", ["Tom has 5.", "Bye."]),
+    "metadata in the head": (f"WEBVTT - talk\nKind: captions\n{VTT_HEAD}", ["Tom has 5."]),
+    "no blank line between cues": (f"WEBVTT\n\n{VTT_HEAD}00:02.000 --> 00:03.000\nBye.\n", ["Tom has 5.", "Bye."]),
+    "a cue without text": ("WEBVTT\n\n00:01.000 --> 00:02.000\n\n00:03.000 --> 00:04.000\nBye.\n", ["Bye."]),
+    "an arrow in a note": (f"WEBVTT\n\nNOTE as 00:01.000 --> 00:02.000\nsecret\n\n{VTT_HEAD}", ["Tom has 5."]),
+    "styles and regions": (f"WEBVTT\n\nSTYLE\n::cue {{ color: red }}\n\nREGION\nid:a\n\n{VTT_HEAD}", ["Tom has 5."]),
+    "short times": ("1\n0:0:0,5 --> 0:0:2,25\nTom has 5.\n", ["Tom has 5."]),
+    "a space on the blank line": (srt("Tom has 5.", "Bye.").replace("\n\n", "\n \n"), ["Tom has 5.", "Bye."]),
+    "numbers without texts": ("18\n00:00:01 --> 00:00:02\nthe\n\n19\n00:00:02 --> 00:00:03\n20\n00:00:03 --> 00:00:04\nhen\n", ["the", "hen"]),
+    "a time in speech": (srt("Meet at 10:00:00,000 to 11:00:00,000."), ["Meet at 10:00:00,000 to 11:00:00,000."]),
+    "words in angle brackets": (srt("<70 years ago>", "if a <b and c> d", "<i>so</i>"), ["<70 years ago>", "if a <b and c> d", "so"]),
+    "words in braces": (srt("The set {5, 3} {sic}"), ["The set {5, 3} {sic}"]),
+    "commands of ASS": (srt(r"{\an8}{\i1}Tom{\i0} {\pos(1,2)}has\N5"), ["Tom has 5"]),
+    "rolling words": (srt("Tom has five", "Tom has five eggs and Ann", "eggs and Ann has three"), ["Tom has five", "eggs and Ann", "has three"]),
+    "no space of any width": (srt("Tom\u200b has 5\ufeff"), ["Tom has 5"]),
+    "Whisper's lines": ("[00:00.000 --> 00:02.000]  Tom has 5.\n[00:02.000 --> 00:04.000]  Bye.\n", ["Tom has 5.", "Bye."]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", FOUND)
+def test_captions_of_other_tools_are_read_without_loss(name):
+    text, words = FOUND[name]
+    assert [s.text for s in read_transcript(text)] == words
+
+
+def test_an_animated_caption_is_read_once():
+    twice = "WEBVTT\n\n" + "00:00.000 --> 00:01.000\nTom has 5\n\n" * 2
+    again = "00:01.000 --> 00:02.000\neggs.\n\n00:02.000 --> 00:03.000\neggs.\n"
+    assert read_transcript(twice + again) == (
+        Segment(1.0, "Tom has 5", 0.0),
+        Segment(3.0, "eggs.", 1.0),
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (srt("One.", "Two.").replace("01,000 --> 00:00:02", "01,000 -> 00:00:02"), "line 6: .* is no time"),
+        (srt("One.", "Two.").replace("01,000 --> 00:00:02", "01,000 → 00:00:02"), "line 6: .* is no time"),
+        (srt("One.", "Two.").replace("01,000 --> 00:00:02", "01x,000 --> 00:00:02"), "line 6: .* is no time"),
+        (srt("One.").replace("00:00:00", "-00:00:00"), "line 2: .* is no time line"),
+        (f"WEBVTT\n\n{VTT_HEAD}\nUPDATE:N\n", "line 6: 'UPDATE:N' stands outside"),
+        ("WEBVTT\n\n", "holds no caption times"),
+        ("[00:00.000 --> 00:02.000] Hi.\nlost\n", "line 2: 'lost' has no times in brackets"),
+        ("{1}{25}Tom has 5.\n", "is no JSON"),
+    ],
+)  # fmt: skip
+def test_no_broken_line_of_times_becomes_speech(text, message):
+    with pytest.raises(TranscriptError, match=message):
+        read_transcript(text)

@@ -1,5 +1,7 @@
 """Transcripts: captions, their times, and their cuts."""
 
+import json
+
 import pytest
 
 from data_builders.__main__ import main
@@ -47,3 +49,41 @@ def test_a_file_name_leads_nowhere_else(tmp_path, out, capsys):
     path = write_rows(tmp_path / "bad.jsonl", [{**row, "segments": "../secret.srt"}])
     status = main(["transcript", "--input", str(path), "--out", str(tmp_path / "b"), *more])
     refused(status, capsys, "bad.jsonl:1", "no transcript", "../secret.srt")
+
+
+JSON = '{"segments": [{"start": 0.5, "end": 2.0, "text": "Good morning."}]}'
+
+
+@pytest.mark.parametrize("given", [JSON, json.loads(JSON), "talk.json"])
+def test_a_recogniser_s_json_may_be_text_a_cell_or_a_file(tmp_path, out, given):
+    talks = tmp_path / "talks"
+    talks.mkdir()
+    (talks / "talk.json").write_text(JSON)
+    row = {"question": "Which greeting?", "answer": "Good morning", "segments": given}
+    (episode,) = build_source(
+        "transcript", tmp_path, out, [row], "--licence", "MIT", "--transcripts", str(talks)
+    )
+    assert (episode.chunks, episode.arrival_seconds) == (("Good morning.",), (2.0,))
+
+
+def test_a_broken_transcript_rejects_its_row_only(tmp_path, out):
+    talks = tmp_path / "talks"
+    talks.mkdir()
+    (talks / "latin.srt").write_bytes("1\n00:00:01 --> 00:00:02\ncaf\u00e9\n".encode("latin-1"))
+    broken = [
+        [{"start": 2.0, "end": 1.0, "text": "Back."}],
+        [{"start": 1, "stop": 2, "text": "Units."}],
+        "1\n00:00:01,000 --> 00:00:0x,000\nHi.\n",
+        "latin.srt",
+        "nowhere.srt",
+        "word " * 100,
+        "a\0b",
+    ]
+    rows = [
+        {"question": "Which greeting?", "answer": "Good morning", "segments": segments}
+        for segments in (*broken, JSON)
+    ]
+    more = ("--licence", "MIT", "--transcripts", str(talks))
+    (episode,) = build_source("transcript", tmp_path, out, rows, *more)
+    assert episode.chunks == ("Good morning.",)
+    assert manifest(out)["rejected"]["total"] == len(broken)
