@@ -5,9 +5,9 @@
 
 A sentence ends at a stop with its closing quotes and brackets before white space and a sentence start, or at a blank
 line. The rules are our choice; a boundary depends only on the text up to the next sentence's first word. Text without any
-capitals so far (speech) may begin sentences in lower case. Stops of Devanagari, Arabic, Urdu, Ethiopic, Armenian, Khmer,
-Burmese, Chinese and Japanese are known; abbreviations are of English, German, French, Spanish, Italian and Dutch. Left
-out: lines without a stop (lists), scripts without stops (Thai, Lao).
+capitals so far (speech) may begin sentences in lower case. Stops are those of Unicode's living scripts, and the Greek
+semicolon; abbreviations are of English, German, French, Spanish, Italian, Portuguese, Dutch, and a few of Russian, Polish
+and Swedish. Left out: lines without a stop (lists), scripts without stops (Thai, Lao).
 """
 
 from __future__ import annotations
@@ -22,19 +22,38 @@ _AHEAD = 16  # characters behind the white space that are looked at
 _COMMON_START = "The"
 
 # Stops of scripts in which they end a sentence whatever follows, with or without white space.
-_WIDE = "。！？｡।॥۔؟።፧։។"
+_WIDE = (
+    "。！？｡‼‽⁇⁈⁉⸮﹖﹗"
+    "\u037e\u0589\u05c3\u061d\u061e\u061f\u06d4"  # Greek, Armenian, Hebrew, Arabic, Urdu
+    "\u0700\u0701\u0702\u07f9\u0964\u0965\u0f0d\u0f0e\u104b"  # Syriac, N'Ko, Indic, Tibetan, Burmese
+    "\u10fb\u1362\u1367\u166e\u17d4\u17d5\u1803\u1809"  # Georgian, Ethiopic, Cree, Khmer, Mongolian
+    "\u1944\u1945\u1b5a\u1b5b\u1b5e\u1b5f\u1c3b\u1c3c\u1c7e\u1c7f"  # Limbu, Balinese, Lepcha, Santali
+    "\ua4ff\ua60e\ua60f\ua6f3\ua6f7\ua876\ua877\ua8ce\ua8cf\ua9c8\ua9c9\uaa5d\uaa5e\uaa5f\uabeb"  # Lisu to Manipuri
+)
 _WIDE_STOPS = frozenset(_WIDE)
 _OPENING = frozenset("([{（【「『《")
 _CLOSING = frozenset(")]}）】」』》")
 _CONTINUES = frozenset(f",;:.!?…%&=/)]}}，、；：،؛{_WIDE}")  # these start no sentence
-_EVENT = re.compile(rf"[.!?…\n{_WIDE}()\[\]{{}}（）【】「」『』《》]")
-_NOT_STOP = re.compile(rf"[^.!?…{_WIDE}\"'”’»*_)\]}}）】」』》]")
+_EVENT = re.compile(rf"[.!?…;\n{_WIDE}()\[\]{{}}（）【】「」『』《》]")
+# Behind a stop, an opening quote closes as in German, and a raised figure is a footnote's.
+_NOT_STOP = re.compile(rf"[^.!?…;{_WIDE}\"'”’»“‘*_)\]}}）】」』》⁰¹²³⁴⁵⁶⁷⁸⁹†‡]")
+_FOOTNOTE = re.compile(r"\[[0-9]{1,3}\]")
+_FOOTNOTE_BEGUN = re.compile(r"\[[0-9]{0,3}")
 _NOT_SPACE = re.compile(r"\S")
 _NEXT = re.compile(r"[\"'“‘«„»(\[{（【「『《¿¡*_]{0,3}+(.)([^\W\d_]*)", re.DOTALL)
 _CLOSED_SPEECH = re.compile("[。！？｡][」』”]")
 # Behind direct speech these go on with its sentence: "he said", "she asked".
 _SAID = re.compile("と(?!ても|ころ)|って|[他她我]?(?:们|們)?(?:说|說|问|問|道|喊|叫|答)")
-_INITIALS = re.compile(r"(?:[^\W\d_]\.)+[^\W\d_]|[A-HJ-Z]")
+_INITIALS = re.compile(r"(?:[^\W\d_]\.)+[^\W\d_]|[A-HJ-ZА-ЯЁΑ-Ω]")
+_GREEK = re.compile("[\u0370-\u03ff\u1f00-\u1fff]")
+# Abbreviations in several parts: "z. B.", "d. h.", "EE. UU."
+_PART = re.compile(r"(?:^|[\s(])(?:[^\W\d_]|([A-Z])\1)$")
+_NEXT_PART = re.compile(r"[^\W\d_]{1,2}\.")
+_NEXT_PART_BEGUN = re.compile(r"[^\W\d_]{1,2}")
+# A time that begins a sentence: "At 5 a.m. Mr. Lee woke."
+_TIME_AHEAD = re.compile(
+    r"(?:at|by|before|after|around|about|until|since|from)\s\S{1,8}\s[ap]\.m", re.IGNORECASE
+)
 
 
 def _words(text: str) -> frozenset[str]:
@@ -55,18 +74,29 @@ _NEVER = _words(
     "Mme Mmes Mlle Mlles MM Mgr chap éd env "
     "Sra Sras Srta Dra Ud Uds núm pág Sig Sig.ra Dott Dott.ssa Avv Ing dhr mevr bijv blz nº "
     "Dr Mr Mrs Ms Mx Prof Sgt Capt Lt Col Gen Rep Sen Gov Rev Hon Mt Ft Fig Figs Eq Eqs "
+    "Dhr Mevr o.a t.a.v i.p.v d.w.z sig dott avv ing Profa Av Exmo Exma Vd Vds p.ex np tj tzn bl.a t.ex m.fl "
+    "ул им стр см рис табл проф акад т.е "
     "vs cf ca approx e.g i.e E.g I.e eg ie viz resp incl"
 )
 # Nor behind these before a digit: "No. 5", "3 ft. 6 in.", "Jan. 4".
-_NUMBERED = _words("no nos vol sec p pp fig ft lb oz jan feb mar apr jun jul aug sep oct nov dec")
+_NUMBERED = _words(
+    "n nr no nos vol sec bls ed eds max min s ok p pp fig ft lb oz jan feb mar apr jun jul aug sep oct nov dec"
+)
 # Behind these, as behind initials, it ends one only before a word that often starts one.
-_MAYBE = _words("al jr sr st inc ltd co corp bros ave blvd rd ph.d univ sp spp subsp")
+_MAYBE = _words(
+    "г д руб коп тыс т.д т.п al jr sr st inc ltd co corp bros ave blvd rd ph.d univ sp spp subsp"
+)
 # Behind a.m. and p.m. it does not end one before these.
-_OF_TIME = _words("monday tuesday wednesday thursday friday saturday sunday et est pt pst gmt utc")
+_OF_TIME = _words(
+    "monday tuesday wednesday thursday friday saturday sunday et est pt pst gmt utc cet bst "
+    "january february march april may june july august september october november december "
+    "jan feb mar apr jun jul aug sep sept oct nov dec"
+)
 _STARTERS = _words(
     "the a an he she it they we i you his her its their our my this that these those there here in on at if of to for "
     "from with by as and but or so then when while after before since because although however thus also finally how "
-    "what who which why where is are was were do does did has have can could all each every both some most no one two"
+    "what who which why where is are was were do does did has have can could all each every both some most no one two "
+    "он она они оно это в на и но а мы вы я все после потом затем если когда сколько"
 )
 
 
@@ -197,10 +227,8 @@ class SentenceStream:
         if end < len(buffer):
             follows = buffer[end]
             is_wide = not _WIDE_STOPS.isdisjoint(self._stops)
-            is_glued = (
-                self._stops in (".", "?", "!")
-                and follows.isupper()
-                and _WORD_END.search(self._before_stop)
+            is_glued = self._stops in (".", "?", "!") and (
+                follows in "¿¡[" or (follows.isupper() and _WORD_END.search(self._before_stop))
             )
             may_end = (follows.isspace() or is_wide or is_glued) and self._depth == 0
             self._step = _Step.GAP if may_end or follows == "\n" else _Step.TEXT
@@ -211,6 +239,8 @@ class SentenceStream:
         self._gap.append(buffer[position:end])
         if end == len(buffer):
             return end
+        if buffer[end] == "[" and not any(self._gap):
+            return self._read_footnote(buffer, end)
         ends: bool | None = self._is_paragraph()
         if not ends and self._stops and not self._depth:
             ends = self._ends_at(buffer[end : end + _AHEAD])
@@ -225,9 +255,22 @@ class SentenceStream:
         self._gap, self._step = [], _Step.TEXT
         return end
 
+    def _read_footnote(self, buffer: str, position: int) -> int:
+        """A mark like "[3]" belongs to the stop before it; any other bracket is text."""
+        if mark := _FOOTNOTE.match(buffer, position):
+            self._take(mark.group())
+            self._step = _Step.STOP
+            return mark.end()
+        if _FOOTNOTE_BEGUN.fullmatch(buffer, position):
+            self._ahead = buffer[position:]
+            return len(buffer)
+        self._gap, self._step = [], _Step.TEXT
+        return position
+
     def _ends_at(self, ahead: str) -> bool | None:
         """Whether the sentence ends at its stop; None while too little of what follows is known."""
-        if not any(self._gap) and _WIDE_STOPS.isdisjoint(self._stops):  # "He left.She came."
+        is_glued = not any(self._gap) and _WIDE_STOPS.isdisjoint(self._stops)
+        if is_glued and ahead[0] not in "¿¡":  # "He left.She came."
             if len(ahead) < _AHEAD and not _GLUED_WORD.search(ahead):
                 return None
             if not _GLUED_START.match(ahead):
@@ -257,6 +300,8 @@ def _ends_sentence(
     closing quotes or brackets, ``ahead`` what follows behind the white space, at most 16 characters. Text without any
     capitals so far is speech, whose sentences begin in lower case.
     """
+    if stops[:1] == ";" and not _GREEK.match(before.rstrip()[-1:]):
+        return False  # a question mark in Greek only
     if ahead[:1] == "»" and (len(ahead) == 1 or not ahead[1].isalnum()):
         return None if len(ahead) == 1 else False  # a French closing quote, with its space before
     match = _NEXT.match(ahead)
@@ -267,23 +312,34 @@ def _ends_sentence(
             return None
         if _SAID.match(ahead):
             return False
-    first, word = match[1], match[1] + match[2]
+    first = match[1]
     is_lower_case = first.islower() and _WIDE_STOPS.isdisjoint(stops)
     if first in _CONTINUES or (is_lower_case and (has_capitals or len(stops) > 1)):
         return False
     if stops != "." or not before.strip():
         return True
-    is_whole = match.end() < len(ahead) or len(ahead) == _AHEAD
-    words = before.strip()
-    if not has_capitals and _is_abbreviation(words.split()[-1]):
+    if not has_capitals and _is_abbreviation(before.split()[-1]):
         return False  # without capitals nothing tells whether a sentence begins behind it
-    return _full_stop_ends(words, word, is_whole=is_whole)
+    return _abbreviated_in_parts(before, ahead, match)
+
+
+def _abbreviated_in_parts(before: str, ahead: str, match: re.Match[str]) -> bool | None:
+    """The same for a single full stop, which "z. B." has two of."""
+    if _PART.search(before):
+        if _NEXT_PART.match(ahead):
+            return False
+        if _NEXT_PART_BEGUN.fullmatch(ahead):
+            return None
+    is_whole = match.end() < len(ahead) or len(ahead) == _AHEAD
+    return _full_stop_ends(before.strip(), match[1] + match[2], is_whole=is_whole)
 
 
 def _full_stop_ends(before: str, following: str, *, is_whole: bool) -> bool | None:
     """The same for a single full stop behind ``before``; ``following`` is the next word, perhaps not whole yet."""
-    if re.fullmatch(r"\d{1,3}|[A-Za-z]|[IVXLC]{1,6}|[ivxlc]{1,6}", before):
+    if re.fullmatch(r"\d{1,3}|[^\W\d_]|[IVXLC]{1,6}|[ivxlc]{1,6}", before):
         return False  # the number of an item
+    if _TIME_AHEAD.fullmatch(before):
+        return False
     *earlier, last = before.split()
     if re.fullmatch(r"\d{1,2}", last) and earlier and earlier[-1].lower() in _BEFORE_ORDINAL:
         return earlier[-2:-1] == ["I"]  # "der 1. Bundesliga", but "I am 1. He"
@@ -299,8 +355,10 @@ def _is_abbreviation(word: str) -> bool:
 
 def _abbreviation_ends(last: str, following: str, *, is_whole: bool) -> bool | None:
     """The same for a full stop behind the word ``last``, where ``following`` starts no lower-case word."""
+    last = re.split("['’]", last)[-1]  # "l'ing."
     lower = last.lower()
-    if last in _NEVER or (following[0].isdigit() and lower in _NUMBERED):
+    is_numbered = lower in _NUMBERED or lower.endswith("str")
+    if last in _NEVER or (following[0].isdigit() and is_numbered):
         return False
     if lower in ("a.m", "p.m"):
         return following.lower() not in _OF_TIME if is_whole else None
