@@ -17,11 +17,11 @@ import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any
 
-from adasr_trl.core.episode import Episode, to_json
+from adasr_trl.core.episode import AnswerType, Episode, to_json
 from adasr_trl.core.files import atomic_writer
 from data_builders.errors import BuildError
 from data_builders.pipeline import manifest as manifests
@@ -65,7 +65,20 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         ("keep-untraced", "keep an episode of a rejected trace, for reinforcement learning"),
     ):
         add_switch(parser, name, what)
+    what = "largest difference of a right number, relative to the gold one (default: 0, exact)"
+    parser.add_argument("--answer-tolerance", type=tolerance, default=0.0, metavar="X", help=what)
     quality.add_options(parser)
+
+
+def tolerance(text: str) -> float:
+    """A relative tolerance as an option's value."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0.0 <= value < 1.0:
+        raise argparse.ArgumentTypeError(f"got {text!r}; expected 0 or more, below 1.")
+    return value
 
 
 def run(
@@ -134,7 +147,7 @@ def _build(
     ):
         for number, row in enumerate(rows.stream, start=1):
             for item in _items(source, row, options, is_first=number == 1):
-                _take(item, tally, lines, outputs)
+                _take(_with_tolerance(item, options.answer_tolerance), tally, lines, outputs)
             if number % PROGRESS_ROWS == 0:
                 progress(number, rows.count, tally.statistics.episodes)
         progress(rows.count, rows.count, tally.statistics.episodes)
@@ -177,7 +190,15 @@ def _take(item: Item, tally: Tally, lines: IO[str], outputs: _Outputs) -> None:
         tally.reject(item)
 
 
+def _with_tolerance(item: Item, tolerance: float) -> Item:
+    if tolerance and isinstance(item, Episode) and item.answer_type is AnswerType.NUMBER:
+        return replace(item, tolerance=tolerance)
+    return item
+
+
 def _refuse_rejected(tally: Tally, options: argparse.Namespace) -> None:
+    if options.answer_tolerance and tally.groups and not tally.statistics.answer_types["number"]:
+        raise BuildError("--answer-tolerance: has no effect here; no answer is a number.")
     if not tally.groups and not tally.listed:
         raise BuildError("the source gave no row; ask for at least one episode.")
     if tally.listed and (options.strict or not tally.groups):

@@ -162,7 +162,8 @@ def read_reply(text: str) -> ParsedReply:
 
 def fault_of_reply(episode: Episode, reply: ParsedReply, bounds: Bounds) -> tuple[str, str] | None:
     """The first fault of a reply as a code and in words, or None."""
-    if not is_right(reply.answer, episode.answer, episode.answer_type):
+    gold, tolerance = episode.answer, episode.tolerance
+    if not is_right(reply.answer, gold, episode.answer_type, tolerance):
         return "wrong_answer", f"answered {reply.answer[:80]!r}, gold is {episode.answer!r}"
     source = episode.source.name
     return fault_of(episode.question, episode.chunks, reply.thoughts, reply.deep, bounds, source)

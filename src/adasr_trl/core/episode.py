@@ -62,6 +62,7 @@ class Episode:
         arrival_seconds: Time of each chunk's complete arrival; None leaves it to the clock. (C)
         thoughts: A teacher's thought for each chunk ("" is a skip), or None. (C)
         deep: A teacher's deep reasoning without the answer ("" for none), or None.
+        tolerance: Largest difference of a right number from the gold one, relative to it; 0 compares exactly.
         tags: Free labels for breaking results down, such as "deep" for episodes with work at the end (our choice).
     """
 
@@ -76,6 +77,7 @@ class Episode:
     thoughts: tuple[str, ...] | None = None
     deep: str | None = None
     tags: tuple[str, ...] = ()
+    tolerance: float = 0.0
 
     def __post_init__(self) -> None:
         """Validate all fields; an EpisodeError names the first wrong one."""
@@ -98,7 +100,17 @@ class Episode:
             raise EpisodeError("arrival_seconds must be finite numbers of seconds.")
         if any(later < earlier for earlier, later in zip((0.0, *seconds), seconds, strict=False)):
             raise EpisodeError("arrival_seconds must start at 0 or later and never decrease.")
+        self._check_tolerance()
         self._check_encodable()
+
+    def _check_tolerance(self) -> None:
+        if not 0.0 <= self.tolerance < 1.0:
+            raise EpisodeError(f"tolerance is {self.tolerance}; expected 0 or more, below 1.")
+        if self.tolerance and self.answer_type is not AnswerType.NUMBER:
+            raise EpisodeError(
+                f"tolerance is {self.tolerance}, but answer_type is "
+                f"{self.answer_type.value}; only numbers have one."
+            )
 
     def _check_encodable(self) -> None:
         try:
@@ -120,6 +132,8 @@ def to_json(episode: Episode) -> str:
     """One line of JSON, without its newline."""
     fields = dict(vars(episode))
     del fields["source"]  # the last key of a line
+    if not episode.tolerance:
+        del fields["tolerance"]  # a file of exact answers needs no such key
     fields |= {"answer_type": episode.answer_type.value, "source": vars(episode.source)}
     return json.dumps({"schema": SCHEMA, **fields}, ensure_ascii=False)
 
@@ -157,6 +171,7 @@ def from_json(line: str) -> Episode:
         thoughts=_list(record, "thoughts", (str,)),
         deep=None if record.get("deep") is None else _get(record, "deep", str),
         tags=_list(record, "tags", (str,)) or (),
+        tolerance=_tolerance(record),
     )
 
 
@@ -224,6 +239,15 @@ def _list(record: dict[str, Any], key: str, kinds: tuple[type, ...]) -> tuple[An
             expected = " or ".join(kind.__name__ for kind in kinds)
             raise EpisodeError(f"{key}[{index}] is {type(value).__name__}, expected {expected}.")
     return tuple(values)
+
+
+def _tolerance(record: dict[str, Any]) -> float:
+    value = record.get("tolerance")
+    if value is None:
+        return 0.0
+    if type(value) not in (int, float):
+        raise EpisodeError(f"tolerance is {type(value).__name__}, expected a number.")
+    return float(value)
 
 
 def _answer_type(record: dict[str, Any]) -> AnswerType:

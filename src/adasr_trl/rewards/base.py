@@ -126,7 +126,7 @@ class Reward:
 def answered_right(rollout: Rollout, episode: Episode) -> bool:
     """Whether the rollout delivered the right answer; only an ANSWERED one delivers any (our choice)."""
     return rollout.ending is Ending.ANSWERED and is_right(
-        rollout.answer, episode.answer, episode.answer_type
+        rollout.answer, episode.answer, episode.answer_type, episode.tolerance
     )
 
 
