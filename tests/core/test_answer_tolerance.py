@@ -7,6 +7,7 @@ import pytest
 
 from adasr_trl.core.episode import AnswerType, Episode, EpisodeError, Source, from_json, to_json
 from adasr_trl.rewards import answered_right
+from adasr_trl.training.episode_rows import as_episodes
 from data_builders.pipeline.quality import Bounds
 from data_builders.tools import teacher
 from support.building import custom, refused, write_rows
@@ -78,3 +79,10 @@ def test_a_build_without_numbers_or_with_another_value_refuses_it(tmp_path, out,
     for value in ("1", "x", "-0.1", "nan"):
         status = custom(path, out, f"--answer-tolerance={value}")
         refused(status, capsys, "--answer-tolerance", "expected 0 or more, below 1")
+
+
+def test_rows_from_python_have_it_too():
+    row = {"question": "How long?", "text": "Tom walks.", "answer": "0.3333333", "tolerance": 0.001}
+    assert as_episodes([row], "train").episodes[0].tolerance == 0.001
+    with pytest.raises(EpisodeError, match="tolerance is 'much'"):
+        as_episodes([{**row, "tolerance": "much"}], "train")

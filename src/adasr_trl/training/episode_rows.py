@@ -5,7 +5,7 @@
     ('Tom has 5 hens.', ' He buys 3.')
 
 Columns: ``question``, ``text`` (cut at its sentences) or ``chunks``, ``answer``; optional are ``answer_type``, ``thoughts``
-and ``deep`` (a trace), ``id``, ``group``, ``arrival_seconds``, ``tags`` and ``source``. Reward functions of TRL's form get
+and ``deep`` (a trace), ``id``, ``group``, ``arrival_seconds``, ``tags``, ``tolerance`` and ``source``. Reward functions of TRL's form get
 every other column, too. Rows of a data set's own form are the business of ``data_builders``.
 """
 
@@ -123,7 +123,14 @@ def _episode(row: Any, kind: AnswerType | None, split: str, index: int) -> Episo
         thoughts=thoughts,
         deep="" if deep is None and thoughts is not None else deep,
         tags=_texts(given, "tags") if "tags" in given else (),
+        tolerance=_share(given.get("tolerance", 0.0)),
     )
+
+
+def _share(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise EpisodeError(f"tolerance is {value!r}; expected 0 or more, below 1.")
+    return float(value)
 
 
 def _check_columns(given: Mapping[str, Any]) -> None:
