@@ -129,7 +129,7 @@ def test_a_file_without_an_episode_is_refused(text: str, tmp_path: Path) -> None
 
 def test_a_missing_file_or_a_folder_is_refused(tmp_path: Path) -> None:
     for path in (tmp_path / "none.jsonl", tmp_path):
-        with pytest.raises(EpisodeError, match=r"no such file; build it with python -m"):
+        with pytest.raises(EpisodeError, match=r"no such file; build it with adasr data"):
             list(read_episodes(path))
 
 

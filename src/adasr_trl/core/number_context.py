@@ -52,7 +52,7 @@ _BEHIND = re.compile(
     | [xyznijabcequvwo](?![A-Za-z]) | \s(?:[xyznij]|pi)(?![A-Za-z']) | [GkK](?![A-Za-z])
     # several values, a correction
     | \s?\(\s?(?:or|to|and)\b | \s?(?:to|through|or|and|versus|vs\.?|nor|&|,|;|\|)\s?(?:about\s|maybe\s|perhaps\s)?[-$£€¥]?[0-9.]*[0-9]
-    | (?:\s[a-z]{{1,12}})?,?\s(?:to|through|or|and|nor|point)\s{NUMBER_WORD}\b | \s{NUMBER_WORD}(?=\s*(?:[.,;!?)}}*]|$|hundred|thousand|million))
+    | (?:\s[a-z]{{1,12}})?,?\s(?:to|through|or|and|nor|point)\s{NUMBER_WORD}\b | \s{NUMBER_WORD}\b(?!\s(?:hours?|days?|weeks?|months?|years?|minutes?|times)\b)
     | [\s,.?!…—-]{{1,4}}(?i:no|sorry|wait|oops|i\smean|rather|actually|hmm|correction)\b[^0-9\n]{{0,20}}[0-9]
     # a bound, a comparison, a rate, a denial
     | (?:\s[a-z]{{1,12}})?\s(?:or|and)\s(?:more|less|fewer|greater|higher|lower|above|over|below|under|up|upwards?|beyond|none|nothing|neither
