@@ -117,7 +117,7 @@ def _find_words(span: Span, text: str) -> Found | None:
     offset = len(text) - len(text.lstrip()) if is_first else 0
     if len(words) > 1 and words[0].group().lower() in _DETERMINERS:
         words = words[1:]
-    if not words:
+    if not words or re.search(r"[¬~]|^\s*!", clause):  # signs of negation
         return None
     spelled = [word.group().lower() for word in words]
     if len(words) > _MAX_WORDS and not is_first:
