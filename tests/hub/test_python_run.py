@@ -203,3 +203,16 @@ def test_a_model_object_brings_its_tokenizer_and_protocol(runs, tmp_path):
     assert trainer.protocol == STREAMING
     assert len(trainer.processing_class) == len(hrpo(str(runs / "sft"), tmp_path).processing_class)
     assert StreamingConfig() != STREAMING
+
+
+def test_an_adapter_that_would_leave_added_markers_untrained_is_refused(tmp_path):
+    import dataclasses
+
+    from peft import LoraConfig
+
+    streaming = dataclasses.replace(
+        STREAMING, markers=dataclasses.replace(STREAMING.markers, add_tokens=True)
+    )
+    scratch = ModelConfig(init="scratch", scratch=ScratchConfig(**workspace.SCRATCH))
+    with pytest.raises(UserError, match="markers' new rows would stay random"):
+        sft(scratch, tmp_path, streaming=streaming, peft_config=LoraConfig(r=2))

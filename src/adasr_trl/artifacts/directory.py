@@ -142,7 +142,7 @@ def why_no_run(path: Path) -> str:
     runs = sorted(str(file.parent) for file in path.glob(f"seed-*/*/{RUN_FILE}"))
     if runs:
         return f"{path} is a comparison; its runs: {', '.join(runs[:RUNS_NAMED])}"
-    return f"{path} is not a finished run of adasr sft, grpo or hrpo"
+    return f"{path} is not a finished run of adasr sft, grpo or hrpo, nor a whole checkpoint"
 
 
 def is_complete(path: Path) -> bool:

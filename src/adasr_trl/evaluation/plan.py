@@ -116,7 +116,7 @@ def plan_suite(models: Mapping[str, ModelConfig], data: DataConfig, config: Eval
     for path in (Path(model.path or "") for model in models.values()):
         if not directory.is_loadable(path):
             raise directory.RunDirectoryError(
-                f"{directory.why_no_run(path)}; evaluate a finished run or a whole checkpoint."
+                f"{directory.why_no_run(path)}; finish it with --resume, or name another one."
             )
     _check_clocks(models, config)
     settings = {run: settings_of(config, config.modes_of(run)) for run in models}

@@ -19,7 +19,7 @@ from transformers import TrainerCallback
 
 from adasr_trl.artifacts import directory
 from adasr_trl.artifacts.saved_config import save_origin, save_streaming
-from adasr_trl.config.sections import ModelConfig
+from adasr_trl.config.sections import ModelConfig, StreamingConfig
 from adasr_trl.core.errors import UserError
 from adasr_trl.models.precision import all_finite
 from adasr_trl.training.callbacks import callbacks
@@ -82,7 +82,9 @@ class HealthyTrainer:
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         """Build TRL's trainer; weights of 16 bits without an exponent to spare are refused."""
+        refuse_untrained_rows(self.protocol, kwargs.get("peft_config"))
         super().__init__(*args, **kwargs)
+        _prepare_head(self.model)
         if any(weight.dtype is torch.float16 for weight in trained_weights(self.model)):
             raise UserError(
                 "model.dtype: got float16, whose range training overflows; use float32, or bfloat16 where it is fast."
@@ -125,6 +127,35 @@ class HealthyTrainer:
     def push_to_hub(self, *_args: Any, **_kwargs: Any) -> None:
         """Refused: TRL's way uploads a pickle of all arguments, tokens included."""
         raise UserError(f"push_to_hub: {PUSH}")
+
+
+def refuse_untrained_rows(streaming: StreamingConfig | None, adapter: Any) -> None:
+    """Refuse an adapter that would leave the rows of added markers as they were drawn (UserError)."""
+    adds = streaming is not None and streaming.markers.add_tokens and adapter is not None
+    if adds and not adapter.trainable_token_indices:
+        raise UserError(
+            "peft_config: got no trainable_token_indices with streaming.markers.add_tokens, so the markers' new rows would "
+            "stay random; name their ids there, or use adasr sft, whose section lora does."
+        )
+
+
+def _prepare_head(model: Any) -> None:
+    """Let TRL's fused head work where rows of the embedding are trained with an adapter.
+
+    It asks the head for a bias, which PEFT 0.21 does not pass on from a wrapped, tied head. An untied head, whose new
+    rows PEFT would not train, is a UserError.
+    """
+    from peft.utils.other import TrainableTokensWrapper
+
+    if not any(isinstance(module, TrainableTokensWrapper) for module in model.modules()):
+        return
+    head = model.get_output_embeddings()
+    if not isinstance(head, TrainableTokensWrapper):
+        raise UserError(
+            "streaming.markers.add_tokens: this model's head is not tied to its embedding, so an adapter would not train "
+            "its new rows; use markers that need no tokens, or train all weights (lora: null)."
+        )
+    head.bias = None
 
 
 def refuse_publishing(args: Any) -> None:

@@ -64,7 +64,6 @@ def train(
         UserError: ``stopped``, given the log history, has a reason not to finish, or the run did not train; it stays
             unfinished.
     """
-    _prepare_head(trainer.model)
     trainer.protocol, trainer.origin, trainer.command_run = streaming, model, run
     trainer.remove_callback(PrinterCallback)  # ProgressLine says it in fewer words
     checkpoint = directory.latest_checkpoint(run)
@@ -96,25 +95,6 @@ def _asked_steps(args: Any, state: Any) -> float:
     if args.max_steps > 0:
         return int(args.max_steps)
     return float(state.max_steps * args.num_train_epochs / max(state.num_train_epochs, 1e-9))
-
-
-def _prepare_head(model: Any) -> None:
-    """Let TRL's fused head work where rows of the embedding are trained with an adapter.
-
-    It asks the head for a bias, which PEFT 0.21 does not pass on from a wrapped, tied head. An untied head, whose new
-    rows PEFT would not train, is a UserError.
-    """
-    from peft.utils.other import TrainableTokensWrapper
-
-    if not any(isinstance(module, TrainableTokensWrapper) for module in model.modules()):
-        return
-    head = model.get_output_embeddings()
-    if not isinstance(head, TrainableTokensWrapper):
-        raise UserError(
-            "streaming.markers.add_tokens: this model's head is not tied to its embedding, so an adapter would not train "
-            "its new rows; use markers that need no tokens, or train all weights (lora: null)."
-        )
-    head.bias = None
 
 
 def _load_final(trainer: Any, checkpoint: Any, state: Any) -> None:
