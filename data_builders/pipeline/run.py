@@ -37,6 +37,7 @@ from data_builders.text import cut
 
 TRACES_FILE = "rejected_traces.jsonl"
 PROGRESS_ROWS = 500
+FIRST_ROWS = 20  # so many rows without a column end the build before the last one is read
 _SPLIT_FIELD = '"split": "'  # the last field of a line
 _OPEN_END = f'{_SPLIT_FIELD}"}}}}\n'
 
@@ -146,8 +147,10 @@ def _build(
         _Outputs(options.out) as outputs,
     ):
         for number, row in enumerate(rows.stream, start=1):
-            for item in _items(source, row, options, is_first=number == 1):
+            for item in _items(source, row, options):
                 _take(_with_tolerance(item, options.answer_tolerance), tally, lines, outputs)
+            if number == FIRST_ROWS:
+                _refuse_start(tally)
             if number % PROGRESS_ROWS == 0:
                 progress(number, rows.count, tally.statistics.episodes)
         progress(rows.count, rows.count, tally.statistics.episodes)
@@ -164,17 +167,17 @@ def _build(
     return manifest
 
 
-def _items(
-    source: SourceModule, row: Row, options: argparse.Namespace, *, is_first: bool
-) -> Iterator[Item]:
-    """The outcomes of one row. An odd row is rejected; a first row without a column names the option that is wrong."""
+def _items(source: SourceModule, row: Row, options: argparse.Namespace) -> Iterator[Item]:
+    """The outcomes of one row; an odd one is rejected."""
+    if row.fault:
+        yield Rejected(row.where, "unreadable", row.fault)
+        return
     try:
         for source_item in source.build_row(row, options):
             yield from assemble(source_item, options)
     except RowError as error:
-        if is_first and isinstance(error, MissingColumnError):
-            raise
-        yield Rejected(row.where, "bad_column", str(error).removeprefix(f"{row.where}: "))
+        reason = "missing_column" if isinstance(error, MissingColumnError) else "bad_column"
+        yield Rejected(row.where, reason, str(error).removeprefix(f"{row.where}: "))
 
 
 def _take(item: Item, tally: Tally, lines: IO[str], outputs: _Outputs) -> None:
@@ -194,6 +197,12 @@ def _with_tolerance(item: Item, tolerance: float) -> Item:
     if tolerance and isinstance(item, Episode) and item.answer_type is AnswerType.NUMBER:
         return replace(item, tolerance=tolerance)
     return item
+
+
+def _refuse_start(tally: Tally) -> None:
+    """Refuse at once where the first rows all lack a column: an option names a wrong one."""
+    if tally.reasons["missing_column"] == FIRST_ROWS:
+        raise BuildError(f"{tally.listed[0].row}: {tally.listed[0].detail}")
 
 
 def _refuse_rejected(tally: Tally, options: argparse.Namespace) -> None:

@@ -1,49 +1,61 @@
-"""Inputs: JSON Lines, JSON, CSV, parquet, a folder of JSON files, a split on the Hub, or a generator's numbers.
+"""Inputs: JSON Lines, JSON, tables, parquet, Arrow, a folder of JSON files, a split on the Hub, or a generator's numbers.
 
     rows = open_input(options)    # --input FILE or --hub ID
     for row in rows.stream: ...
 
-The kind of a file is found in its content, not in its name; gzip is unpacked. Rows are streamed; only a JSON document is
-parsed whole. A broken input (missing file, empty file, invalid JSON) ends the build with file and line: it is never a
-rejected row. ``datasets`` and ``pyarrow`` are imported on use. Nothing is unpickled.
+The kind of a file is found in its content, not in its name; archives are unpacked (``packed``). Rows are streamed; only
+a JSON document is parsed whole. A line that cannot be read is a row with a fault, which is rejected and counted. A broken
+input (missing, empty, of no known kind) ends the build. ``datasets`` and ``pyarrow`` are imported on use. Nothing is
+unpickled.
 """
 
 from __future__ import annotations
 
 import argparse
 import codecs
-import csv
-import gzip
 import hashlib
-import io
 import json
-import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import repeat
+from itertools import islice, repeat
 from pathlib import Path
 from typing import Any
 
+from adasr_trl.core.decoding import UTF_8
 from data_builders.errors import BuildError
-from data_builders.rows.documents import rows_at, rows_of_document
-from data_builders.rows.row import Row, Rows, kind_of
+from data_builders.rows.documents import holds_rows, in_columns, row_of, rows_at, rows_of_document
+from data_builders.rows.json_text import JsonError, parse, parse_several
+from data_builders.rows.packed import opened
+from data_builders.rows.row import Row, Rows
+from data_builders.rows.tables import open_table
 
-_GZIP, _PARQUET = b"\x1f\x8b", b"PAR1"
+_PARQUET, _ARROW = b"PAR1", (b"ARROW1", b"\xff\xff\xff\xff")
 _BOM = codecs.BOM_UTF8
 _LINES = (".jsonl", ".ndjson")
-_SHORT = ("float32", "float16")
+_SHORT = ("float32", "float16", "float", "halffloat")  # of datasets and of Arrow
 _LOOK = 1 << 20  # bytes of a file that tell its kind
+_FIRST_LINES = 20
+# Beginnings of files without rows, and the way to a file with rows.
+_FOREIGN = {
+    b"version https://git-lfs": "a pointer of Git LFS, not the file; fetch it with git lfs pull",
+    b"<": "a web page or XML; download the file itself, or convert it to JSON",
+    b"\x80": "a pickle, which can run code; save its rows as JSON Lines or parquet",
+    b"SQLite": "a database; export its table as CSV",
+    b"{'": "Python's notation; write it with json.dumps",
+    b"[{'": "Python's notation; write it with json.dumps",
+}
 
 
 def open_input(options: argparse.Namespace) -> Rows:
     """The input that ``--input`` or ``--hub`` names; a BuildError for a missing or empty one."""
     rows_path: str | None = options.rows if "rows" in options else None
+    encoding: str = options.encoding if "encoding" in options else UTF_8
     if options.hub:
         rows = _open_hub(options.hub, options.subset, options.split, options.revision)
         return _nested(rows, rows_path)
     path: Path = options.input
     if path.is_dir():
         return _open_folder(path)
-    with _opened(path) as file:
+    with opened(path, encoding) as file:
         start = file.read(_LOOK).removeprefix(_BOM).lstrip()
     if not start:
         raise BuildError(
@@ -51,28 +63,53 @@ def open_input(options: argparse.Namespace) -> Rows:
         )
     if start.startswith(_PARQUET):
         return _nested(_open_parquet(path), rows_path)
-    if path.suffix.lower() in _LINES or _is_lines(start):
-        return _nested(_open_lines(path), rows_path)
+    if start.startswith(_ARROW):
+        return _nested(_open_arrow(path), rows_path)
+    for beginning, kind in _FOREIGN.items():
+        if start.startswith(beginning):
+            raise BuildError(f"{path}: {kind}.")
+    if _is_lines(start, _columns_of(options), is_named_so=path.suffix.lower() in _LINES):
+        return _nested(_open_lines(path, encoding), rows_path)
     if not start.startswith((b"{", b"[")):
-        return _open_table(path)
-    return _open_document(path, rows_path)
+        return _nested(open_table(path, encoding), rows_path)
+    return _open_document(path, encoding, rows_path)
 
 
-def _is_lines(start: bytes) -> bool:
-    """Whether a file is one JSON object a line, whatever its name: its first line is a whole object, and another follows."""
+def _columns_of(options: argparse.Namespace) -> set[str]:
+    """Names of the columns that the options name."""
+    given = [value for name, value in vars(options).items() if name.endswith("_column") and value]
+    return {str(column).partition(".")[0] for column in given}
+
+
+def _is_lines(start: bytes, columns: set[str], *, is_named_so: bool) -> bool:
+    """Whether a file is one JSON object a line.
+
+    Its first line is a whole object, or its name says so and some line is one. A single object is a row if it has the
+    columns that are asked for, else a document where it holds rows.
+    """
     first, _, rest = start.partition(b"\n")
-    try:
-        parsed = json.loads(first)
-    except (ValueError, RecursionError):
+    parsed = _object_in(first)
+    if parsed is not None:
+        is_row = is_named_so or bool(columns and columns <= parsed.keys())
+        return bool(rest.strip()) or not (in_columns(parsed) if is_row else holds_rows(parsed))
+    if not is_named_so or first.strip() in (b"[", b"{"):  # a document's bracket stands alone
         return False
-    return isinstance(parsed, dict) and (bool(rest.strip()) or not _holds_rows(parsed))
+    some = islice(filter(bytes.strip, start.split(b"\n")), _FIRST_LINES)
+    is_cut_or_broken = first.startswith(b'{"')
+    return is_cut_or_broken or any(_object_in(line) is not None for line in some)
 
 
-def _holds_rows(parsed: Mapping[str, object]) -> bool:
-    """Whether an object is a document of rows rather than a row: it holds objects, or lists of them."""
-    values = list(parsed.values())
-    lists = [v for v in values if isinstance(v, list) and v and isinstance(v[0], dict)]
-    return bool(lists) or (bool(values) and all(isinstance(value, dict) for value in values))
+def _object_in(line: bytes) -> dict[str, object] | None:
+    try:
+        value = parse(_without_comma(line))
+    except JsonError:
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def _without_comma(line: bytes) -> bytes:
+    """A line of a list that lost its brackets."""
+    return line.rstrip().removesuffix(b",")
 
 
 def _nested(rows: Rows, rows_path: str | None) -> Rows:
@@ -87,79 +124,67 @@ def numbers(name: str, count: int) -> Rows:
     return Rows(count, _numbered(f"{name}:", repeat({}, count)))
 
 
-def _open_lines(path: Path) -> Rows:
+def _open_lines(path: Path, encoding: str) -> Rows:
     """A JSON Lines file, after one pass that counts lines and parses nothing."""
-    with _opened(path) as lines:
+    with opened(path, encoding) as lines:
         count = sum(1 for _ in lines)
-    return Rows(count, _read_lines(path))
+    return Rows(count, _read_lines(path, encoding))
 
 
-def _read_lines(path: Path) -> Iterator[Row]:
-    with _opened(path) as lines:
+def _read_lines(path: Path, encoding: str) -> Iterator[Row]:
+    with opened(path, encoding) as lines:
         for number, line in enumerate(lines, start=1):
             text = line.removeprefix(_BOM) if number == 1 else line
-            if text.strip():
-                where = f"{path}:{number}"
-                yield Row(where, number, str(number), _object(_parse(text, where), where))
+            if not text.strip():
+                continue
+            where, key = f"{path}:{number}", str(number)
+            try:
+                yield row_of(parse(_without_comma(text)), where, number, key)
+            except JsonError as error:
+                yield Row(where, number, key, {}, str(error))
 
 
-def _open_table(path: Path) -> Rows:
-    """A CSV or TSV file whose first line names its columns."""
-    with _opened(path) as file:
-        count = sum(1 for _ in file) - 1
-    return Rows(max(count, 1), _read_table(path))
-
-
-def _read_table(path: Path) -> Iterator[Row]:
-    csv.field_size_limit(min(sys.maxsize, 2**31 - 1))
-    with _opened(path) as file:
-        lines = io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
-        try:
-            first = lines.readline()
-            delimiter = max(",;\t", key=first.count)
-            columns = next(csv.reader([first], delimiter=delimiter), [])
-            if len(columns) < 2 or len(set(columns)) != len(columns):
-                raise BuildError(
-                    f"{path}: its first line is {first.strip()[:60]!r}; expected JSON, parquet, or the names of a CSV "
-                    f"file's columns."
-                )
-            reader = csv.DictReader(lines, columns, delimiter=delimiter, restkey=None, strict=True)
-            for number, row in enumerate(reader):
-                where = f"{path}:{reader.line_num + 1}"
-                if None in row or None in row.values():
-                    raise BuildError(
-                        f"{where}: has not the {len(columns)} columns of the first line."
-                    )
-                yield Row(where, number, str(number), row)
-        except UnicodeDecodeError as error:
-            raise BuildError(f"{path}: not UTF-8 text (byte {error.start + 1}).") from None
-        except csv.Error as error:
-            raise BuildError(f"{path}: invalid CSV ({error}).") from None
-
-
-def _open_document(path: Path, rows_path: str | None) -> Rows:
-    """A JSON file that is a list of rows, an object of rows by their keys, or an object with a list of rows."""
-    with _opened(path) as file:
-        content = _parse(file.read().removeprefix(_BOM), str(path))
+def _open_document(path: Path, encoding: str, rows_path: str | None) -> Rows:
+    """A JSON file of rows in one of the forms of ``documents``, or of objects one after another."""
+    with opened(path, encoding) as file:
+        data = file.read().removeprefix(_BOM)
+    try:
+        content = parse(data)
+    except JsonError as error:
+        content = _several(data)
+        if content is None:
+            raise BuildError(f"{path}: {error}.") from None
     rows = list(rows_of_document(content, str(path), rows_path))
     if not rows:
         raise BuildError(f"{path}: the file is empty; expected a list or an object of rows.")
     return Rows(len(rows), iter(rows))
 
 
+def _several(data: bytes) -> list[object] | None:
+    try:
+        values = parse_several(data)
+    except JsonError:
+        return None
+    return values if len(values) > 1 or isinstance(values[0], dict) else values[0]
+
+
 def _open_folder(path: Path) -> Rows:
     """A folder of JSON files, one row each."""
     files = sorted(path.glob("*.json"))
     if not files:
-        raise BuildError(f"{path}: holds no .json file; expected one template a file.")
+        held = min((file.name for file in path.iterdir()), default="nothing")
+        raise BuildError(f"{path}: a folder without .json files (it holds {held}); name one file.")
     return Rows(len(files), _read_files(files))
 
 
 def _read_files(files: Sequence[Path]) -> Iterator[Row]:
     for number, path in enumerate(files):
-        with _opened(path) as file:
-            row = _object(_parse(file.read(), str(path)), str(path))
-        yield Row(str(path), number, path.stem, row)
+        with opened(path) as file:
+            data = file.read()
+        try:
+            yield row_of(parse(data), str(path), number, path.stem)
+        except JsonError as error:
+            yield Row(str(path), number, path.stem, {}, str(error))
 
 
 def _open_parquet(path: Path) -> Rows:
@@ -168,17 +193,52 @@ def _open_parquet(path: Path) -> Rows:
 
     try:
         file = pyarrow.parquet.ParquetFile(path)
-    except FileNotFoundError:
-        raise BuildError(f"{path}: no such file.") from None
     except pyarrow.ArrowInvalid as error:
         raise BuildError(f"{path}: not a parquet file ({error}).") from None
-    count = file.metadata.num_rows
+    batches = file.iter_batches(batch_size=256)
+    return _of_batches(path, file.schema_arrow, file.metadata.num_rows, batches)
+
+
+def _open_arrow(path: Path) -> Rows:
+    """A table as ``datasets`` keeps it on disk."""
+    import pyarrow
+    import pyarrow.ipc
+
+    source = pyarrow.memory_map(str(path))
+    try:
+        if source.read(6) == _ARROW[0]:
+            file = pyarrow.ipc.open_file(source)
+            batches = [file.get_batch(number) for number in range(file.num_record_batches)]
+            schema = file.schema
+        else:
+            source.seek(0)
+            stream = pyarrow.ipc.open_stream(source)
+            schema, batches = stream.schema, list(stream)  # mapped, not read
+    except (pyarrow.ArrowInvalid, OSError) as error:
+        raise BuildError(f"{path}: not an Arrow file ({error}).") from None
+    return _of_batches(path, schema, sum(batch.num_rows for batch in batches), batches)
+
+
+def _of_batches(path: Path, schema: Any, count: int, batches: Iterable[Any]) -> Rows:
     if not count:
         raise BuildError(f"{path}: the file is empty; expected at least one row.")
-    short = {f.name for f in file.schema_arrow if f.type in (pyarrow.float32(), pyarrow.float16())}
-    batches = file.iter_batches(batch_size=256)
-    rows = (_shortest(columns, short) for batch in batches for columns in batch.to_pylist())
+    short = {field.name for field in schema if str(field.type) in _SHORT}
+    names = _label_names((schema.metadata or {}).get(b"huggingface", b"{}"))
+    rows = (_as_written(row, short, names) for batch in batches for row in batch.to_pylist())
     return Rows(count, _numbered(f"{path}: row ", rows))
+
+
+def _label_names(metadata: bytes) -> dict[str, list[str]]:
+    """Names of the labels of each column that holds their numbers, as ``datasets`` notes them."""
+    try:
+        features = json.loads(metadata)["info"]["features"]
+        return {
+            column: kind["names"]
+            for column, kind in features.items()
+            if isinstance(kind, dict) and kind.get("_type") == "ClassLabel"
+        }
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return {}
 
 
 def _open_hub(name: str, subset: str | None, split: str, revision: str | None) -> Rows:
@@ -192,21 +252,27 @@ def _open_hub(name: str, subset: str | None, split: str, revision: str | None) -
         raise BuildError(f"--hub {name} --split {split}: {first_line}") from error
     features = getattr(rows, "features", {}).items()
     short = {name for name, kind in features if str(getattr(kind, "dtype", "")) in _SHORT}
-    return Rows(len(rows), _numbered(f"{name}/{split}:", (_shortest(row, short) for row in rows)))
+    names = {name: list(kind.names) for name, kind in features if hasattr(kind, "int2str")}
+    plain = (_as_written(row, short, names) for row in rows)
+    return Rows(len(rows), _numbered(f"{name}/{split}:", plain))
 
 
-def _shortest(columns: Mapping[str, object], short: set[str]) -> Mapping[str, object]:
-    """Numbers of 32 bits as they were written: 0.1, not 0.10000000149011612."""
-    if not short:
+def _as_written(
+    columns: Mapping[str, object], short: set[str], names: Mapping[str, list[str]]
+) -> Mapping[str, object]:
+    """Numbers of 32 bits as they were written (0.1, not 0.10000000149011612), and labels by their names."""
+    if not short and not names:
         return columns
     import numpy
 
-    return {
-        name: float(str(numpy.float32(value)))
-        if name in short and isinstance(value, float)
-        else value
-        for name, value in columns.items()
-    }
+    values = dict(columns)
+    for name, value in columns.items():
+        if name in short and isinstance(value, float):
+            values[name] = float(str(numpy.float32(value)))
+        elif name in names and isinstance(value, int):
+            known = 0 <= value < len(names[name])
+            values[name] = names[name][value] if known else None  # -1: the label is withheld
+    return values
 
 
 def _numbered(where: str, rows: Iterable[Mapping[str, object]]) -> Iterator[Row]:
@@ -219,38 +285,5 @@ def sha256_of(path: Path) -> str:
     if path.is_dir():
         names = "".join(f"{file.name} {sha256_of(file)}\n" for file in sorted(path.glob("*.json")))
         return hashlib.sha256(names.encode()).hexdigest()
-    with _opened(path) as file:
+    with opened(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _opened(path: Path) -> Any:
-    try:
-        file = path.open("rb")
-        is_packed = file.read(2) == _GZIP
-        file.seek(0)
-        return gzip.open(file) if is_packed else file
-    except FileNotFoundError:
-        raise BuildError(f"{path}: no such file.") from None
-    except OSError as error:
-        raise BuildError(f"{path}: cannot be read: {error.strerror}.") from error
-
-
-def _parse(text: bytes, where: str) -> object:
-    try:
-        return json.loads(text.decode("utf-8"))
-    except UnicodeDecodeError as error:
-        raise BuildError(f"{where}: not UTF-8 text (byte {error.start + 1}).") from None
-    except json.JSONDecodeError as error:
-        position = f"column {error.colno}" if error.lineno == 1 else f"line {error.lineno}"
-        reason = f"{error.msg} at {position}"
-    except RecursionError:
-        reason = "nested too deep"
-    except ValueError as error:  # an integer of more digits than Python converts
-        reason = str(error).partition(";")[0]
-    raise BuildError(f"{where}: invalid JSON ({reason}).")
-
-
-def _object(row: object, where: str) -> Mapping[str, object]:
-    if not isinstance(row, dict):
-        raise BuildError(f"{where}: got {kind_of(row)}; expected a JSON object.")
-    return row

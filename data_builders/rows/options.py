@@ -9,20 +9,23 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from adasr_trl.core.decoding import UTF_8
 from data_builders.errors import BuildError
 
 
 def add_input_options(parser: argparse.ArgumentParser, *, licence: str) -> None:
     """The input and its licence."""
     source = parser.add_mutually_exclusive_group(required=True)
-    what = "a file of rows: JSON Lines, JSON, CSV or parquet, plain or gzip"
+    what = "a file of rows: JSON Lines, JSON, CSV, parquet or Arrow, plain or packed"
     source.add_argument("--input", type=Path, metavar="FILE", help=what)
     source.add_argument("--hub", metavar="ID", help="a data set on the Hub, such as openai/gsm8k")
     parser.add_argument(
         "--rows",
         metavar="KEY",
-        help="where rows lie in nested JSON, such as examples or data.paragraphs.qas",
+        help="where rows lie in nested JSON, such as examples, data.paragraphs.qas or questions,answers",
     )
+    what = "encoding of the text, such as latin-1 (default: utf-8; UTF-16 by its mark)"
+    parser.add_argument("--encoding", default=UTF_8, help=what)
     parser.add_argument("--subset", help="the Hub set's configuration, such as main")
     parser.add_argument("--split", default="train", help="the Hub set's split (default: train)")
     parser.add_argument("--revision", help="the source's revision; the commit to load from the Hub")

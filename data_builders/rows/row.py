@@ -9,11 +9,14 @@ File formats are in ``inputs``. Text is cut and shaped in ``text``.
 from __future__ import annotations
 
 import argparse
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 
 from adasr_trl.core.episode import Source
 from data_builders.errors import BuildError
+from data_builders.rows.json_text import Doubled, list_in_text
 
 UNSPLIT = ""  # split of an episode that the hash of its group decides
 
@@ -23,7 +26,11 @@ class RowError(BuildError):
 
 
 class MissingColumnError(RowError):
-    """A row without a column; of the first row it ends the build."""
+    """A row without a column; where the first rows all lack it, the option is wrong and ends the build."""
+
+
+class MissingPartError(RowError):
+    """A column without the part that a dotted name asks for."""
 
 
 @dataclass(frozen=True)
@@ -34,15 +41,27 @@ class Row:
     number: int  # its line (from 1) or index (from 0)
     key: str  # its key, where the input has keys; else its number
     columns: Mapping[str, object]  # values by column name
+    fault: str = ""  # the reason why it is no row, such as invalid JSON
 
     def get(self, column: str) -> object:
         """The value in ``column``, dotted for nested ones ("answers.text.0"); a RowError names the columns that exist."""
         if column in self.columns:
-            return self.columns[column]
-        value: object = self.columns
-        for part in column.split("."):
+            return self._part(self.columns, [column], column)
+        if column.partition(".")[0] not in self.columns:
+            known = ", ".join(self.columns) or "none"
+            raise MissingColumnError(f"{self.where}: no column {column!r}; the row has {known}.")
+        return self._part(self.columns, column.split("."), column)
+
+    def _part(self, value: object, parts: list[str], column: str) -> object:
+        for done, part in enumerate(parts, start=1):
+            if isinstance(value, str):
+                value = list_in_text(value.strip())
+            if isinstance(value, Doubled) and part in value.doubled:
+                raise RowError(f"{self.where}: {part!r} stands twice in one object.")
             if isinstance(value, Mapping) and part in value:
                 value = value[part]
+            elif isinstance(value, list) and part == "*":
+                return [self._part(item, parts[done:], column) for item in value]
             elif isinstance(value, list) and part.isdecimal() and int(part) < len(value):
                 value = value[int(part)]
             elif (
@@ -50,65 +69,90 @@ class Row:
                 and value
                 and all(isinstance(v, Mapping) and part in v for v in value)
             ):
-                value = [item[part] for item in value]
+                value = [self._part(item, [part], column) for item in value]
             else:
-                known = ", ".join(self.columns) or "none"
-                raise MissingColumnError(
-                    f"{self.where}: no column {column!r}; the row has {known}."
+                inside = ".".join(parts[: done - 1])
+                raise MissingPartError(
+                    f"{self.where}: no column {column!r}: {inside!r} is {_contents(value)}."
                 )
         return value
 
     def text(self, column: str) -> str:
-        """The value in ``column`` as text: a number as its digits, true as "true", null as "", a list of one as its text."""
+        """The value in ``column`` as text: a number as its digits, true as "true", null and NaN as "", a list of one as its text."""
         value = self.get(column)
         if isinstance(value, Mapping) and isinstance(value.get("text"), str | list):
-            value = value["text"]  # SQuAD's answers
+            value, column = value["text"], f"{column}.text"  # SQuAD's answers
         if isinstance(value, list) and len({str(item) for item in value}) == 1:
             value = value[0]
-        if value is None:
+        if value is None or (isinstance(value, float) and math.isnan(value)):
             return ""
         if isinstance(value, bool):
             return "true" if value else "false"
-        if not isinstance(value, str | int | float):
-            hint = f"; say {column}.0 for its first" if isinstance(value, list) and value else ""
-            raise self._wrong_type(column, f"text or a number{hint}")
-        return str(value)
+        if not isinstance(value, str | int | float | Decimal):
+            is_nested = isinstance(value, list | Mapping) and value
+            way = f"; say {_way_in(column, value)}" if is_nested else ""
+            raise RowError(
+                f"{self.where}: column {column!r} is {kind_of(value)}, expected text or a number{way}."
+            )
+        return self._whole(str(value), column)
+
+    def _whole(self, text: str, column: str) -> str:
+        """A text without half a surrogate pair, which no file can hold."""
+        try:
+            text.encode()
+        except UnicodeEncodeError as error:
+            character = f"\\u{ord(text[error.start]):x}"
+            raise RowError(
+                f"{self.where}: column {column!r} holds {character}, half a character."
+            ) from None
+        return text
 
     def text_or(self, column: str, default: str) -> str:
         """The text in ``column``, or ``default`` for a missing or empty one."""
         try:
             return self.text(column) or default
-        except MissingColumnError:
+        except (MissingColumnError, MissingPartError):
             return default
 
     def joined(self, column: str) -> str:
-        """The text in ``column``; a list of texts is joined by spaces."""
+        """The text in ``column``; the passages of a list are joined by spaces."""
+        passages = self.passages(column)
+        return self.text(column) if passages is None else " ".join(passages)
+
+    def passages(self, column: str) -> tuple[str, ...] | None:
+        """The texts of a list, also of lists in a list or one that a text spells; blank ones are left out. None for a text."""
         value = self.get(column)
-        return " ".join(self.texts(column)) if isinstance(value, list) else self.text(column)
+        if isinstance(value, str):
+            spelled = list_in_text(value.strip())
+            value = spelled if isinstance(spelled, list) else value
+        if not isinstance(value, list):
+            return None
+        if all(isinstance(item, list) and all(isinstance(t, str) for t in item) for item in value):
+            value = [text for item in value for text in item]
+        return tuple(stripped for text in self._texts(value, column) if (stripped := text.strip()))
 
     def texts(self, column: str) -> tuple[str, ...]:
         """The list of texts in ``column``."""
         value = self.get(column)
-        if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-            odd = (
-                next((item for item in value if not isinstance(item, str)), value)
-                if isinstance(value, list)
-                else value
-            )
-            inside = f", in which one is {kind_of(odd)}" if isinstance(value, list) else ""
-            raise RowError(
-                f"{self.where}: column {column!r} is {kind_of(value)}{inside}, expected a list of texts."
-            )
-        return tuple(value)
+        spelled = list_in_text(value.strip()) if isinstance(value, str) else None
+        return self._texts(value if spelled is None else spelled, column)
+
+    def _texts(self, value: object, column: str) -> tuple[str, ...]:
+        if isinstance(value, list) and all(isinstance(item, str) for item in value):
+            return tuple(self._whole(text, column) for text in value)
+        inside = way = ""
+        if isinstance(value, list):
+            odd = next(item for item in value if not isinstance(item, str))
+            inside = f", in which one is {kind_of(odd)}"
+            way = f"; say {_way_in(f'{column}.*', odd)}" if isinstance(odd, list | Mapping) else ""
+        raise RowError(
+            f"{self.where}: column {column!r} is {kind_of(value)}{inside}, expected a list of texts{way}."
+        )
 
     def nested(self, column: str, columns: object) -> Row:
         """A row for the object inside ``column``; anything but a mapping has no columns."""
         inner = columns if isinstance(columns, Mapping) else {}
         return Row(f"{self.where}: {column}", self.number, self.key, inner)
-
-    def _wrong_type(self, column: str, expected: str) -> RowError:
-        got = kind_of(self.get(column))
-        return RowError(f"{self.where}: column {column!r} is {got}, expected {expected}.")
 
 
 @dataclass(frozen=True)
@@ -140,6 +184,25 @@ class Rows:
 def source_of(name: str, options: argparse.Namespace) -> Source:
     """Provenance of an input's episodes; their split is still open."""
     return Source(name, options.revision_read, options.licence, UNSPLIT)
+
+
+def _contents(value: object) -> str:
+    """The kind of a value and the names or number of its parts."""
+    if isinstance(value, Mapping):
+        return f"an object with {', '.join(map(str, value)) or 'nothing'}"
+    return f"a list of {len(value)}" if isinstance(value, list) else kind_of(value)
+
+
+def _way_in(column: str, value: object) -> str:
+    """A dotted name for the first text inside a list or object."""
+    if isinstance(value, Mapping):
+        return f"{column}.{next(iter(value), 'KEY')}"
+    texts = (
+        [i for i, item in enumerate(value) if isinstance(item, list)]
+        if isinstance(value, list)
+        else []
+    )
+    return f"{column}.{texts[0] if texts else 0}"
 
 
 def kind_of(value: object) -> str:

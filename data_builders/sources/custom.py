@@ -5,22 +5,25 @@ r"""Any question-answering set, by the names of its columns.
     adasr data custom --input rows.jsonl --question-column ask --context-column story \
         --answer-column gold --answer-type text --name boats --licence MIT --out data/boats
 
-A column of numbers is read as text, a context that is a list is joined by spaces. Thoughts are a list of texts, one
-a chunk ("" is a skip). A rationale in lines of sums is aligned. Rows without a trace train by reinforcement only.
+A column of numbers is read as text, a context that is a list is joined by spaces. Options of a multiple-choice question
+(``--choices-column``) are lettered and read out behind the text. Thoughts are a list of texts, one a chunk ("" is a skip). A rationale in lines of sums is aligned. Rows without a trace train by reinforcement only.
 """
 
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import accumulate
 
+from adasr_trl.core.answers import extract
 from adasr_trl.core.episode import AnswerType
 from adasr_trl.core.sentences import sentence_chunks
 from data_builders.errors import BuildError
 from data_builders.rows.inputs import open_input
-from data_builders.rows.row import Rejected, Row, Rows, source_of
+from data_builders.rows.row import Rejected, Row, RowError, Rows, source_of
+from data_builders.sources.choices import Choices, read_choices
 from data_builders.sources.common import add_text_options, require_licence, text_key
 from data_builders.sources.word_problems import Problem, draft_problem
 from data_builders.text import cut
@@ -29,7 +32,9 @@ from data_builders.traces.align import aligned, needed_units
 from data_builders.traces.given import given_tracer
 
 NAME = "custom"
-SUMMARY = "any JSON, JSON Lines, parquet or Hub set, by the names of its columns"
+SUMMARY = "any JSON, JSON Lines, CSV, parquet or Hub set, by the names of its columns"
+_SOLUTION = re.compile(r"####|\\(?:boxed|fbox)\b")  # a worked solution with its answer marked
+_WITHHELD = frozenset({"<unk>", "<hidden>"})  # golds of test splits without answers
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -40,6 +45,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         parser.add_argument(f"--{column}-column", required=is_needed, metavar="COLUMN", help=what)
     what = "question and text in one, in place of both: its asking sentence is found"
     parser.add_argument("--problem-column", metavar="COLUMN", help=what)
+    what = "options of a multiple-choice question, read out behind the text as A) ..., B) ..."
+    parser.add_argument("--choices-column", metavar="COLUMN", help=what)
     what = "other words for answers, such as true=yes,false=no"
     parser.add_argument("--answer-map", type=_answer_map, default={}, metavar="A=B,...", help=what)
     for column, what in (
@@ -64,8 +71,14 @@ def open_rows(options: argparse.Namespace) -> Rows:
     given = (options.question_column, options.context_column)
     if options.problem_column and any(given):
         raise BuildError("--problem-column: is question and text in one; drop the other two.")
-    if not options.problem_column and not all(given):
+    if not options.problem_column and not (
+        options.question_column and (options.context_column or options.choices_column)
+    ):
         raise BuildError("--question-column and --context-column: give both, or --problem-column.")
+    if options.choices_column and options.answer_type != AnswerType.CHOICE.value:
+        raise BuildError(
+            f"--choices-column: its answers are letters; say --answer-type choice, not {options.answer_type}."
+        )
     if given[0] is not None and given[0] == given[1]:
         raise BuildError(
             f"--question-column and --context-column: both are {given[0]!r}, which would put the whole text before its own "
@@ -84,7 +97,7 @@ def build_row(row: Row, options: argparse.Namespace) -> Iterator[Draft | Rejecte
     if not question:
         yield Rejected(row.where, "empty_question", f"column {options.question_column!r} is empty")
         return
-    text = row.joined(options.context_column)
+    text = row.joined(options.context_column) if options.context_column else ""
     if " ".join(text.split()) == " ".join(question.split()):
         yield Rejected(
             row.where, "question_is_text", "the question is the whole text; use --problem-column"
@@ -94,6 +107,13 @@ def build_row(row: Row, options: argparse.Namespace) -> Iterator[Draft | Rejecte
     has_thoughts = bool(options.thoughts_column and row.get(options.thoughts_column) is not None)
     if has_thoughts and options.chunk != cut.SOURCE:
         units = cut.cut(text, options.chunk, options.tokenizer)
+    sections = () if has_thoughts else _sections(row, units, options.context_column)
+    choices = _choices(row, options)
+    read_out = choices.units(after_text=bool(units)) if choices else ()
+    if sections or not units:
+        first = max(sections, default=-1) + 1
+        sections = (*sections, *range(first, first + len(read_out)))
+    units = (*units, *read_out)
     key = row.text(options.id_column) if options.id_column else f"{options.name}-{row.key}"
     rationale = row.text(options.rationale_column) if options.rationale_column else ""
 
@@ -111,10 +131,10 @@ def build_row(row: Row, options: argparse.Namespace) -> Iterator[Draft | Rejecte
         where=row.where,
         question=question,
         units=units,
-        answer=_answer(row, options),
+        answer=_answer(row, options, choices),
         answer_type=AnswerType(options.answer_type),
         source=source_of(options.name, options),
-        sections=() if has_thoughts else _sections(row, units, options.context_column),
+        sections=sections,
         is_cut=has_thoughts,
         needed=needed if rationale else None,
         tracer=tracer,
@@ -127,17 +147,22 @@ def _problem(row: Row, options: argparse.Namespace) -> Iterator[Draft | Rejected
     if not text.strip():
         yield Rejected(row.where, "empty_question", f"column {options.problem_column!r} is empty")
         return
+    choices = _choices(row, options)
     key = row.text(options.id_column) if options.id_column else f"{options.name}-{row.key}"
     problem = Problem(
         key=key,
         group=_group(row, options, text),
         where=row.where,
         text=text,
-        answer=_answer(row, options),
+        answer=_answer(row, options, choices),
         rationale=row.text(options.rationale_column) if options.rationale_column else "",
         plain_sums=True,
     )
     draft = draft_problem(problem, source_of(options.name, options), options)
+    if choices:
+        if draft.asking is None and len(draft.units) == 1:
+            draft = replace(draft, asking=0, question=text.strip())
+        draft = replace(draft, units=(*draft.units, *choices.units(after_text=True)))
     yield replace(draft, answer_type=AnswerType(options.answer_type))
 
 
@@ -150,10 +175,33 @@ def _group(row: Row, options: argparse.Namespace, text: str) -> str:
     )
 
 
-def _answer(row: Row, options: argparse.Namespace) -> str:
-    answer = row.text(options.answer_column)
-    mapped: str = options.answer_map.get(answer.strip(), answer)
-    return mapped
+def _choices(row: Row, options: argparse.Namespace) -> Choices | None:
+    return read_choices(row, options.choices_column) if options.choices_column else None
+
+
+def _answer(row: Row, options: argparse.Namespace, choices: Choices | None) -> str:
+    """The gold answer in the words of ``--answer-map``; of a worked solution what stands behind its marker."""
+    answer = row.text(options.answer_column).strip()
+    mapped = _mapped(answer, options, row)
+    if choices:
+        return choices.letter(mapped)
+    kind = AnswerType(options.answer_type)
+    if mapped in _WITHHELD:
+        raise RowError(f"{row.where}: the answer is withheld ({mapped!r}).")
+    found = extract(mapped, kind) if _SOLUTION.search(mapped) else None
+    return found.value if found else mapped
+
+
+def _mapped(answer: str, options: argparse.Namespace, row: Row) -> str:
+    words: dict[str, str] = options.answer_map
+    if not words or answer in words:
+        return words.get(answer, answer)
+    folded = {old.casefold(): new for old, new in words.items()}
+    if answer.casefold() in folded:
+        return folded[answer.casefold()]
+    if options.answer_type == AnswerType.CHOICE.value and answer not in words.values():
+        raise RowError(f"{row.where}: --answer-map has no word for the answer {answer!r}.")
+    return answer
 
 
 def _answer_map(text: str) -> dict[str, str]:
@@ -163,11 +211,12 @@ def _answer_map(text: str) -> dict[str, str]:
     return {old.strip(): new.strip() for old, _, new in pairs}
 
 
-def _sections(row: Row, units: tuple[str, ...], column: str) -> tuple[int, ...]:
+def _sections(row: Row, units: tuple[str, ...], column: str | None) -> tuple[int, ...]:
     """Index of each sentence's text in a list of texts; 0 for a single text."""
-    if not isinstance(row.get(column), list):
+    passages = row.passages(column) if column else None
+    if passages is None:
         return (0,) * len(units)
-    ends = list(accumulate(len(text) + 1 for text in row.texts(column)))  # + 1: the joining space
+    ends = list(accumulate(len(text) + 1 for text in passages))  # + 1: the joining space
     sections, position = [], 0
     for unit in units:
         position += len(unit)

@@ -15,7 +15,7 @@ import argparse
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from adasr_trl.core.decoding import UTF_8, read_text
+from adasr_trl.core.decoding import read_text
 from adasr_trl.core.episode import AnswerType
 from adasr_trl.core.errors import UserError
 from adasr_trl.core.transcripts import (
@@ -42,8 +42,6 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add_text_options(parser, licence="")
     what = "folder of SRT, WebVTT and JSON files"
     parser.add_argument("--transcripts", type=Path, metavar="DIR", help=what)
-    what = f"encoding of the transcripts (default: {UTF_8})"
-    parser.add_argument("--encoding", default=UTF_8, help=what)
     kinds = [kind.value for kind in AnswerType]
     parser.add_argument("--answer-type", choices=kinds, default="text", help="default: text")
     parser.add_argument("--name", default=NAME, help=f"what the set is called (default: {NAME})")

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from data_builders.__main__ import main
-from support.building import BOAT, TOM, custom, gsm8k, manifest, refused, write_rows
+from support.building import TOM, custom, gsm8k, manifest, refused, write_rows
 
 
 @pytest.fixture
@@ -121,11 +121,11 @@ def test_a_missing_file_is_named(tmp_path, out, capsys):
     [
         ([], ("rows.jsonl", "empty")),
         (["", " "], ("rows.jsonl", "empty")),
-        ([TOM] * 6 + ["{"], ("rows.jsonl:7", "invalid JSON")),
-        ([TOM, "[1]"], ("rows.jsonl:2", "a list")),
-        ([{"question": "Why?"}, TOM], ("rows.jsonl:1", "'answer'", "question")),
+        (['{"question": 1'], ("rows.jsonl:1", "invalid JSON")),
+        (["null", "[]", '"x"'], ("rows.jsonl", "expected JSON")),
+        ([{"question": "Why?"}], ("rows.jsonl:1", "'answer'", "question")),
+        ([{"question": "Why?"}] * 20 + [TOM], ("rows.jsonl:1", "'answer'", "question")),
         ([{**TOM, "question": ["a", "b"]}], ("rows.jsonl:1", "'question'", "a list")),
-        ([TOM, "[" * 100_000], ("rows.jsonl:2", "invalid JSON")),
         ([{**TOM, "question": ""}], ("rows.jsonl:1", "empty_question")),
         ([{**TOM, "answer": "#### soon"}], ("rows.jsonl:1", "bad_gold", "soon")),
     ],
@@ -136,14 +136,31 @@ def test_a_broken_input_is_refused_with_file_and_line(tmp_path, out, capsys, lin
     assert not out.exists()
 
 
-def test_bytes_that_are_no_text_are_refused(tmp_path, out, capsys):
+@pytest.mark.parametrize(
+    ("line", "reason", "words"),
+    [
+        (b"{", "unreadable", "invalid JSON"),
+        (b"[1]", "missing_column", "no column 'question'; the row has 0"),
+        (b"null", "unreadable", "got null"),
+        (b'{"ask": "Why?"}', "missing_column", "no column 'question'; the row has ask"),
+        (b"[" * 100_000, "unreadable", "nested too deep"),
+        (b'{"question": "\xff"}', "unreadable", "not UTF-8 text (byte 15)"),
+        (b'{"question": ' + b"9" * 5000 + b"}", "unreadable", "invalid JSON"),
+    ],
+)
+def test_an_odd_line_is_rejected_with_its_number_and_counted(tmp_path, out, line, reason, words):
     path = tmp_path / "rows.jsonl"
-    path.write_bytes(json.dumps(TOM).encode() + b'\n{"question": "\xff"}\n')
-    refused(gsm8k(path, out), capsys, "rows.jsonl:2", "UTF-8")
+    path.write_bytes(line + b"\n" + json.dumps(TOM).encode() + b"\n" + line)
+    assert gsm8k(path, out) == 0
+    rejected = manifest(out)["rejected"]
+    assert rejected["by_reason"] == {reason: 2}
+    assert rejected["rows"][1]["row"] == f"{path}:3"
+    assert words in rejected["rows"][1]["detail"]
+    assert manifest(out)["files"]["train.jsonl"]["episodes"] == 1
 
 
 def test_a_missing_column_is_named_with_those_that_exist(tmp_path, out, capsys):
-    path = write_rows(tmp_path / "rows.jsonl", [{"ask": "?", "story": "x"}, BOAT])
+    path = write_rows(tmp_path / "rows.jsonl", [{"ask": "?", "story": "x"}] * 2)
     refused(custom(path, out), capsys, "rows.jsonl:1", "'gold'", "ask, story")
 
 

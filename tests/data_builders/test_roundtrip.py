@@ -62,7 +62,7 @@ def test_half_a_surrogate_pair_rejects_its_row_and_no_other(tmp_path):
     assert main(given) == 0
     assert len(list(read_episodes(out / "train.jsonl"))) == 1
     manifest = json.loads((out / "manifest.json").read_text())
-    assert manifest["rejected"]["by_reason"] == {"invalid": 1}
+    assert manifest["rejected"]["by_reason"] == {"bad_column": 1}
 
 
 def test_an_integer_of_many_digits_is_an_error_of_its_line(tmp_path, capsys):

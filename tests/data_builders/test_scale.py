@@ -99,12 +99,15 @@ def test_a_killed_build_shows_no_half_file_and_the_same_command_starts_anew(rows
     assert main(command) == 0
 
 
-def test_an_error_in_a_late_row_is_named_and_nothing_is_left(rows, tmp_path, capsys):
+def test_a_cut_off_last_line_is_counted_and_an_error_under_strict(rows, tmp_path, capsys):
     with rows.open("a") as file:
         file.write("{\n")
-    assert run(rows, tmp_path / "out") == 2
-    assert "rows.jsonl:232: invalid JSON" in capsys.readouterr().err
-    assert not (tmp_path / "out").exists()
+    assert run(rows, tmp_path / "out") == 0
+    by_reason = manifest(tmp_path / "out")["rejected"]["by_reason"]
+    assert by_reason == {"bad_gold": 5, "unreadable": 1}
+    assert run(rows, tmp_path / "strict", "--strict") == 2
+    assert "drop --strict to leave it out" in capsys.readouterr().err
+    assert not (tmp_path / "strict").exists()
 
 
 def test_an_id_that_occurs_twice_is_counted_once(tmp_path):

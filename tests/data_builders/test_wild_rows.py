@@ -2,30 +2,18 @@
 
 from __future__ import annotations
 
-import gzip
 import json
+import re
+import shlex
 from pathlib import Path
 
 import pytest
 
-from adasr_trl.core.episode import read_episodes
 from data_builders.__main__ import main
+from support.building import manifest
+from support.wild import COLUMNS, build, built, lines, refusal, row
 
 CASES = Path(__file__).parent / "cases" / "rows"
-COLUMNS = ("--question-column", "q", "--context-column", "c", "--answer-column", "a")
-COMMON = ("--name", "x", "--licence", "MIT")
-
-
-def build(path, out, *flags):
-    given = ["custom", "--input", str(path), *COMMON, *flags, "--out", str(out)]
-    if "--answer-type" not in flags:
-        given += ["--answer-type", "number"]
-    return main(given)
-
-
-def built(out):
-    paths = [out / f"{split}.jsonl" for split in ("train", "test")]
-    return [list(read_episodes(path)) if path.is_file() else [] for path in paths]
 
 
 @pytest.mark.parametrize(
@@ -45,74 +33,134 @@ def test_files_made_by_others_are_built_and_every_row_is_accounted_for(
 ):
     assert build(CASES / name, tmp_path / "out", *COLUMNS) == 0
     train, test = built(tmp_path / "out")
-    manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
     assert len(train) + len(test) == episodes
-    assert manifest["rejected"]["total"] == rejected
+    assert manifest(tmp_path / "out")["rejected"]["total"] == rejected
     texts = [{(e.question, e.text) for e in split} for split in (train, test)]
     assert not texts[0] & texts[1]  # no test question stands in train
 
 
-FORMS = {
-    "bbh": (
+FORMS = {  # in the form of each set of docs/DATA.md, which has its options: type of answer, question, text, answer
+    "BIG-Bench-Hard": (
         {"canary": "x", "examples": [{"input": "Tom has 5. He eats 1. How many?", "target": "4"}]},
-        ("--problem-column", "input", "--answer-column", "target"),
-        ("How many?", "4"),
+        ("number", "How many?", "Tom has 5. He eats 1.", "4"),
     ),
-    "squad": (
-        {
-            "data": [
-                {
-                    "title": "T",
-                    "paragraphs": [
-                        {
-                            "context": "Tom lives in Oslo. He sails.",
-                            "qas": [{"id": "a", "question": "Where?", "answers": [{"text": "Oslo"}]}],
-                        }
-                    ],
-                }
-            ]
-        },
-        ("--rows", "data.paragraphs.qas", "--question-column", "question", "--context-column",
-         "context", "--answer-column", "answers.text", "--answer-type", "text"),
-        ("Where?", "Oslo"),
+    "SQuAD": (
+        {"version": "2", "data": [{"title": "T", "paragraphs": [{"context": "Tom lives in Oslo. He sails.", "qas": [
+            {"id": "b", "question": "Why?", "answers": [], "is_impossible": True},
+            {"id": "a", "question": "Where?", "answers": [{"text": "Oslo"}, {"text": "in Oslo"}]}]}]}]},
+        ("text", "Where?", "Tom lives in Oslo. He sails.", "Oslo"),
     ),
-    "drop": (
+    "SQuAD of the Hub": (
+        {"question": "Where?", "context": "Tom lives in Oslo. He sails.", "answers": {"text": ["Oslo", "in Oslo"], "answer_start": [1, 2]}},
+        ("text", "Where?", "Tom lives in Oslo. He sails.", "Oslo"),
+    ),
+    "DROP": (
         {"p1": {"passage": "Tom ran 5. Ann ran 7.", "qa_pairs": [{"question": "How far?", "answer": {"number": "7"}}]}},
-        ("--rows", "*.qa_pairs", "--question-column", "question", "--context-column", "passage",
-         "--answer-column", "answer.number"),
-        ("How far?", "7"),
+        ("number", "How far?", "Tom ran 5. Ann ran 7.", "7"),
     ),
-    "boolq": (
+    "BoolQ": (
         {"question": "is it wet", "passage": "Water is wet. Fire is not.", "answer": True},
-        ("--question-column", "question", "--context-column", "passage", "--answer-column",
-         "answer", "--answer-type", "choice", "--answer-map", "true=yes,false=no"),
-        ("is it wet", "yes"),
+        ("choice", "is it wet", "Water is wet. Fire is not.", "yes"),
     ),
-    "csqa": (
-        {"question": {"stem": "Where is a bird?"}, "story": "A bird flies.", "answerKey": "A"},
-        ("--question-column", "question.stem", "--context-column", "story", "--answer-column",
-         "answerKey", "--answer-type", "choice"),
-        ("Where is a bird?", "A"),
+    "CommonsenseQA": (
+        {"question": {"stem": "Where is a bird?", "choices": [{"label": "A", "text": "nest"}, {"label": "B", "text": "sea"}]}, "answerKey": "A"},
+        ("choice", "Where is a bird?", "A) nest B) sea", "A"),
+    ),
+    "OpenBookQA": (
+        {"question": {"stem": "A bird?", "choices": [{"text": "flies", "label": "A"}, {"text": "swims", "label": "B"}]}, "fact1": "Birds fly.", "answerKey": "A"},
+        ("choice", "A bird?", "Birds fly. A) flies B) swims", "A"),
+    ),
+    "ARC": (
+        {"question": "Which?", "choices": {"text": ["Rock.", "Tree."], "label": ["1", "2"]}, "answerKey": "2"},
+        ("choice", "Which?", "A) Rock. B) Tree.", "B"),
+    ),
+    "MMLU": (
+        {"question": "Which?", "choices": ["rock", "tree"], "answer": 1},
+        ("choice", "Which?", "A) rock B) tree", "B"),
+    ),
+    "AQuA": (
+        {"question": "Tom has 5. He eats 1. How many?", "options": ["A)4", "B)5"], "rationale": "x", "correct": "A"},
+        ("choice", "How many?", "Tom has 5. He eats 1. A) 4 B) 5", "A"),
+    ),
+    "LogiQA": (
+        {"query": "Who is tall?", "context": "All are tall. Tom is one.", "options": ["Tom", "none"], "correct_option": 0},
+        ("choice", "Who is tall?", "All are tall. Tom is one. A) Tom B) none", "A"),
+    ),
+    "RACE": (
+        {"article": "Tom is in Oslo. He naps.", "questions": ["Where?"], "options": [["Oslo", "Rome"]], "answers": ["A"], "id": "1"},
+        ("choice", "Where?", "Tom is in Oslo. He naps. A) Oslo B) Rome", "A"),
+    ),
+    "HotpotQA": (
+        [{"question": "Whose?", "answer": "Ann", "context": [["Boat", ["It is Ann's.", " Bob rows."]], ["Hut", ["It is old."]]]}],
+        ("text", "Whose?", "It is Ann's. Bob rows. It is old.", "Ann"),
+    ),
+    "HotpotQA of the Hub": (
+        {"question": "Whose?", "answer": "Ann", "context": {"title": ["Boat", "Hut"], "sentences": [["It is Ann's.", " Bob rows."], ["It is old."]]}},
+        ("text", "Whose?", "It is Ann's. Bob rows. It is old.", "Ann"),
+    ),
+    "TriviaQA": (
+        {"Data": [{"Question": "Who won?", "Answer": {"Value": "Ann", "Aliases": ["Ann", "Annie"]}, "SearchResults": [{"Description": "Ann won."}, {"Description": "Rain fell."}]}], "Domain": "Web"},
+        ("text", "Who won?", "Ann won. Rain fell.", "Ann"),
+    ),
+    "StrategyQA": (
+        [{"question": "Is it wet?", "answer": True, "facts": ["Water is wet.", "It is water."], "evidence": [[[["a-1"]]]]}],
+        ("choice", "Is it wet?", "Water is wet. It is water.", "yes"),
+    ),
+    "CoQA": (
+        {"data": [{"story": "Tom naps. He is old.", "questions": [{"input_text": "Who?"}], "answers": [{"input_text": "Tom"}]}]},
+        ("text", "Who?", "Tom naps. He is old.", "Tom"),
+    ),
+    "MRQA": (
+        b'{"header": {"dataset": "X"}}\n{"context": "Tom naps. He is old.", "qas": [{"question": "Who?", "answers": ["Tom"]}]}',
+        ("text", "Who?", "Tom naps. He is old.", "Tom"),
+    ),
+    "MATH": (
+        {"problem": "Let $x=1$. Find $x+1$.", "level": "Level 1", "solution": "It is $\\boxed{2}$."},
+        ("number", "Find $x+1$.", "Let $x=1$.", "2"),
+    ),
+    "MultiArith": (
+        [{"sQuestion": " Tom has 5 hens. He buys 2. How many has he? ", "lEquations": ["X=5+2"], "lSolutions": [7.0]}],
+        ("number", "How many has he?", "Tom has 5 hens. He buys 2.", "7.0"),
+    ),
+    "Alpaca": (
+        [{"instruction": "How many?", "input": "Tom has 5. He eats 1.", "output": "4"}, {"instruction": "Say 7.", "input": "", "output": "7"}],
+        ("number", "How many?", "Tom has 5. He eats 1.", "4"),
+    ),
+    "ShareGPT": (
+        [{"conversations": [{"from": "human", "value": "Tom has 5. He eats 1. How many?"}, {"from": "gpt", "value": "4"}]}],
+        ("number", "How many?", "Tom has 5. He eats 1.", "4"),
+    ),
+    "chat messages": (
+        {"messages": [{"role": "user", "content": "Tom has 5. He eats 1. How many?"}, {"role": "assistant", "content": "5-1=4\n#### 4"}]},
+        ("number", "How many?", "Tom has 5. He eats 1.", "4"),
     ),
 }  # fmt: skip
+DATA = (Path(__file__).parents[2] / "docs" / "DATA.md").read_text()
+OPTIONS = dict(re.findall(r"^\| ([\w -]+) \| `(--[^`]+-column [^`]+)` \|$", DATA, re.MULTILINE))
 
 
-@pytest.mark.parametrize("packed", [False, True], ids=["plain", "gzip"])
+def test_each_public_form_of_the_docs_is_tried():
+    assert OPTIONS.keys() == FORMS.keys()
+
+
 @pytest.mark.parametrize("form", FORMS)
-def test_the_native_forms_of_public_sets_are_read_with_one_command(tmp_path, form, packed):
-    content, flags, (question, answer) = FORMS[form]
-    data = json.dumps(content).encode()
+def test_the_native_forms_of_public_sets_are_read_with_the_command_of_the_docs(tmp_path, form):
+    content, (kind, *expected) = FORMS[form]
     path = tmp_path / "data.bin"  # the kind is in the content
-    path.write_bytes(gzip.compress(data) if packed else data)
+    path.write_bytes(content if isinstance(content, bytes) else json.dumps(content).encode())
+    flags = (*shlex.split(OPTIONS[form]), "--answer-type", kind)
     assert build(path, tmp_path / "out", *flags) == 0
     (episode,) = built(tmp_path / "out")[0]
-    assert (episode.question, episode.answer) == (question, answer)
+    text = " ".join(episode.text.split())
+    assert [episode.question.strip(), text, episode.answer] == expected
 
 
-def refusal(capsys, path, out, *flags):
-    assert build(path, out, *flags) == 2
-    (line,) = capsys.readouterr().err.strip().splitlines()
-    return line
+def test_a_list_of_conversations_has_positions_for_columns(tmp_path):
+    talk = [[{"value": "Tom has 5. He eats 1. How many?"}, {"value": "4"}]]
+    (tmp_path / "x").write_text(json.dumps(talk))
+    flags = ("--problem-column", "0.value", "--answer-column", "1.value")
+    assert build(tmp_path / "x", tmp_path / "out", *flags) == 0
+    assert built(tmp_path / "out")[0][0].answer == "4"
 
 
 def test_an_object_with_several_lists_asks_for_the_one_that_is_meant(tmp_path, capsys):
@@ -130,27 +178,6 @@ def test_a_wrong_column_of_the_first_row_ends_the_build_and_names_the_columns(tm
     flags = ("--question-column", "qq", "--context-column", "c", "--answer-column", "a")
     line = refusal(capsys, CASES / "bom.jsonl", tmp_path / "out", *flags)
     assert "no column 'qq'; the row has q, c, a" in line
-
-
-def test_a_row_of_a_table_with_another_number_of_columns_is_named(tmp_path, capsys):
-    (tmp_path / "x.csv").write_text('q,c,a\nHow many?,"Tom has 5, and 3. Ok.",8\nHow?,x\n')
-    line = refusal(capsys, tmp_path / "x.csv", tmp_path / "out", *COLUMNS)
-    assert "x.csv:3: has not the 3 columns" in line
-
-
-def test_numbers_of_32_bits_are_read_as_they_were_written(tmp_path):
-    import pyarrow.parquet
-
-    table = pyarrow.table(
-        {
-            "q": ["How much?"],
-            "c": ["Tom has some. He eats."],
-            "a": pyarrow.array([0.1], pyarrow.float32()),
-        }
-    )
-    pyarrow.parquet.write_table(table, tmp_path / "rows")
-    assert build(tmp_path / "rows", tmp_path / "out", *COLUMNS) == 0
-    assert built(tmp_path / "out")[0][0].answer == "0.1"
 
 
 def test_a_set_of_one_chunk_episodes_is_warned_of(tmp_path, capsys):
@@ -171,3 +198,82 @@ def test_speech_without_punctuation_is_cut_at_its_segments(tmp_path):
     (episode,) = built(tmp_path / "out")[0]
     assert [chunk.strip() for chunk in episode.chunks] == [s["text"] for s in segments]
     assert episode.arrival_seconds == (1.0, 2.0, 3.0, 4.0)
+
+
+ODD = {  # beside a good row: its reason in the manifest
+    "nan": (b'{"q": "How?", "c": "A. B.", "a": NaN}', "bad_gold"),
+    "nan-question": (b'{"q": NaN, "c": "A. B.", "a": 1}', "empty_question"),
+    "nan-context": (b'{"q": "How?", "c": NaN, "a": 1}', "no_chunks"),
+    "key-twice": (b'{"q": "How?", "c": "A. B.", "a": 1, "a": 2}', "bad_column"),
+    "half-a-character": (b'{"q": "How \\ud83d?", "c": "A. B.", "a": 1}', "bad_column"),
+    "list": (b'["How?", "A. B.", 1]', "missing_column"),
+    "header": (b'{"header": {"split": "train"}}', "missing_column"),
+    "cut-off": (b'{"q": "How', "unreadable"),
+    "no-answers": (b'{"q": "How?", "c": "A. B.", "a": []}', "bad_column"),
+    "two-answers": (b'{"q": "How?", "c": "A. B.", "a": ["4", "5"]}', "bad_column"),
+    "withheld": (b'{"q": "How?", "c": "A. B.", "a": "<unk>"}', "bad_column"),
+}
+
+
+@pytest.mark.parametrize("answer_type", ["number", "text"])
+@pytest.mark.parametrize("name", ODD)
+@pytest.mark.parametrize("is_first", [True, False], ids=["first", "last"])
+def test_one_odd_row_is_rejected_and_never_ends_a_build(tmp_path, name, answer_type, is_first):
+    line, reason = ODD[name]
+    both = (line + b"\n" + lines(row(1))) if is_first else lines(row(1)) + line
+    (tmp_path / "x.jsonl").write_bytes(both)
+    given = (*COLUMNS, "--answer-type", answer_type)
+    assert build(tmp_path / "x.jsonl", tmp_path / "out", *given) == 0
+    assert len(built(tmp_path / "out")[0]) == 1
+    assert manifest(tmp_path / "out")["rejected"]["by_reason"] == {reason: 1}
+
+
+CHOICES = {
+    "mmlu": ({"q": "2+2?", "o": ["3", "4"], "a": 1}, ("--answer-map", "0=A,1=B")),
+    "numbered": ({"q": "2+2?", "o": {"text": ["3", "4"], "label": ["1", "2"]}, "a": "2"}, ()),
+    "objects": ({"q": "2+2?", "o": [{"label": "A", "text": "3"}, {"label": "B", "text": 4}], "a": "B"}, ()),
+    "lettered": ({"q": "2+2?", "o": ["A)3", "B)4"], "a": "B"}, ()),
+    "by-letter": ({"q": "2+2?", "o": {"A": "3", "B": "4"}, "a": "(b)"}, ()),
+    "spelled": ({"q": "2+2?", "o": "['3', '4']", "a": "B"}, ()),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CHOICES)
+def test_options_are_lettered_and_read_out_behind_the_text(tmp_path, name):
+    given, flags = CHOICES[name]
+    (tmp_path / "x").write_bytes(lines(given))
+    columns = ("--question-column", "q", "--choices-column", "o", "--answer-column", "a")
+    kind = ("--answer-type", "choice")
+    assert build(tmp_path / "x", tmp_path / "out", *columns, *kind, *flags) == 0
+    (episode,) = built(tmp_path / "out")[0]
+    assert (episode.question, episode.chunks, episode.answer) == ("2+2?", ("A) 3", " B) 4"), "B")
+
+
+def test_a_bare_position_is_no_answer_because_sets_count_from_0_or_from_1(tmp_path, capsys):
+    (tmp_path / "x").write_bytes(lines({"q": "2+2?", "o": ["3", "4", "1"], "a": 1}))
+    flags = ("--question-column", "q", "--choices-column", "o", "--answer-column", "a")
+    line = refusal(capsys, tmp_path / "x", tmp_path / "out", *flags, "--answer-type", "choice")
+    assert "'1' is none of A, B, C" in line
+    assert "--answer-map, such as 0=A,1=B" in line
+    assert "--answer-type choice" in refusal(capsys, tmp_path / "x", tmp_path / "out", *flags)
+
+
+def test_an_answer_map_without_a_word_for_an_answer_rejects_it(tmp_path, capsys):
+    (tmp_path / "x").write_bytes(lines(row(1, a=True)))
+    kind = ("--answer-type", "choice")
+    wrong = (*COLUMNS, *kind, "--answer-map", "Yes=yes,No=no")
+    assert "no word for the answer 'true'" in refusal(
+        capsys, tmp_path / "x", tmp_path / "out", *wrong
+    )
+    right = (*COLUMNS, *kind, "--answer-map", "True=yes,False=no")
+    assert build(tmp_path / "x", tmp_path / "out", *right) == 0
+    assert built(tmp_path / "out")[0][0].answer == "yes"
+
+
+def test_a_worked_solution_gives_the_answer_behind_its_marker(tmp_path):
+    for number, (solution, answer) in enumerate(
+        ((r"So we get $\boxed{4}$.", "4"), ("5-1=<<5-1=4>>4\n#### 4", "4"))
+    ):
+        (tmp_path / "x").write_bytes(lines(row(1, a=solution)))
+        assert build(tmp_path / "x", tmp_path / f"out{number}", *COLUMNS) == 0
+        assert built(tmp_path / f"out{number}")[0][0].answer == answer

@@ -1,0 +1,131 @@
+"""Files as UTF-8 bytes, whatever packs or encodes them: gzip, bzip2, xz, zip, Zstandard; UTF-16 and UTF-32 by their mark.
+
+    with opened(Path("rows.jsonl.zst")) as file: ...
+
+The kind is found in the content. A damaged archive ends the build in one line. A zip archive holds one file.
+"""
+
+from __future__ import annotations
+
+import bz2
+import codecs
+import gzip
+import lzma
+import tempfile
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+from adasr_trl.core.decoding import UTF_8
+from data_builders.errors import BuildError
+
+_GZIP, _BZIP2, _XZ, _ZIP = b"\x1f\x8b", b"BZh", b"\xfd7zXZ\x00", b"PK\x03\x04"
+_ZSTD = b"\x28\xb5\x2f\xfd"
+# UTF-32's mark in little-endian order begins with UTF-16's, so it comes first.
+_MARKS = (
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+_BLOCK = 1 << 20  # characters
+
+
+@contextmanager
+def opened(path: Path, encoding: str = UTF_8) -> Iterator[Any]:
+    """A file's content, unpacked and as UTF-8; a BuildError for a missing or damaged one."""
+    with ExitStack() as stack:
+        try:
+            file = _unpacked(path, stack)
+            yield _as_utf8(file, path, encoding, stack)
+        except FileNotFoundError:
+            raise BuildError(f"{path}: no such file.") from None
+        except (EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile) as error:
+            raise BuildError(f"{path}: a damaged archive ({error}); fetch it again.") from None
+        except OSError as error:
+            reason = error.strerror or str(error)
+            raise BuildError(f"{path}: cannot be read: {reason}.") from error
+
+
+def _unpacked(path: Path, stack: ExitStack) -> Any:
+    file = stack.enter_context(path.open("rb"))
+    start = file.read(8)
+    file.seek(0)
+    if start.startswith(_ZIP):
+        return _only_member(path, stack)
+    if start.startswith(_ZSTD):
+        import pyarrow
+
+        return stack.enter_context(pyarrow.CompressedInputStream(file, "zstd"))
+    for mark, module in ((_GZIP, gzip), (_BZIP2, bz2), (_XZ, lzma)):
+        if start.startswith(mark):
+            return stack.enter_context(module.open(file))
+    return file
+
+
+def _only_member(path: Path, stack: ExitStack) -> Any:
+    archive = stack.enter_context(zipfile.ZipFile(path))
+    names = [entry.filename for entry in archive.infolist() if not entry.is_dir()]
+    if "[Content_Types].xml" in names:
+        raise BuildError(f"{path}: a workbook; save its sheet as CSV.")
+    if len(names) != 1:
+        raise BuildError(
+            f"{path}: an archive of {len(names)} files ({', '.join(names[:3])}, ...); unpack it and give one."
+        )
+    return stack.enter_context(archive.open(names[0]))
+
+
+def _as_utf8(file: Any, path: Path, encoding: str, stack: ExitStack) -> Any:
+    start = file.read(4)
+    named = next((name for mark, name in _MARKS if start.startswith(mark)), encoding)
+    try:
+        codec = codecs.lookup(named).name
+    except LookupError:
+        raise BuildError(f"--encoding {named}: unknown; such as latin-1 or utf-16-le.") from None
+    rest = _Joined(start, file)
+    if codec == UTF_8:
+        return _rewound(file, rest, stack)
+    decoder = codecs.getincrementaldecoder(named)()
+    copy = _temporary(stack)
+    position = 0
+    try:
+        while block := rest.read(_BLOCK):
+            copy.write(decoder.decode(block).encode())
+            position += len(block)
+        copy.write(decoder.decode(b"", final=True).encode())
+    except UnicodeError as error:
+        at = position + getattr(error, "start", 0) + 1
+        raise BuildError(f"{path}: not {named} text (byte {at}); say --encoding.") from None
+    copy.seek(0)
+    return copy
+
+
+def _rewound(file: Any, rest: _Joined, stack: ExitStack) -> Any:
+    """The file from its start; a stream that cannot go back is copied."""
+    if file.seekable():
+        file.seek(0)
+        return file
+    copy = _temporary(stack)
+    while block := rest.read(_BLOCK):
+        copy.write(block)
+    copy.seek(0)
+    return copy
+
+
+def _temporary(stack: ExitStack) -> Any:
+    return stack.enter_context(tempfile.TemporaryFile())
+
+
+class _Joined:
+    """The bytes that were looked at, then the rest of a stream."""
+
+    def __init__(self, start: bytes, file: Any) -> None:
+        self._start, self._file = start, file
+
+    def read(self, size: int) -> bytes:
+        """The next bytes."""
+        start, self._start = self._start, b""
+        return start or bytes(self._file.read(size))
