@@ -134,7 +134,7 @@ def _open_lines(path: Path, encoding: str) -> Rows:
 def _read_lines(path: Path, encoding: str) -> Iterator[Row]:
     with opened(path, encoding) as lines:
         for number, line in enumerate(lines, start=1):
-            text = line.removeprefix(_BOM) if number == 1 else line
+            text = line.removeprefix(_BOM)  # also inside, where files were joined
             if not text.strip():
                 continue
             where, key = f"{path}:{number}", str(number)

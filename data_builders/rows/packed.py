@@ -19,7 +19,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from adasr_trl.core.decoding import UTF_8
+from adasr_trl.core.decoding import UTF_8, Decoder
 from data_builders.errors import BuildError
 
 _GZIP, _BZIP2, _XZ, _ZIP = b"\x1f\x8b", b"BZh", b"\xfd7zXZ\x00", b"PK\x03\x04"
@@ -31,7 +31,7 @@ _MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
-_BLOCK = 1 << 20  # characters
+_BLOCK = 1 << 20  # bytes
 
 
 @contextmanager
@@ -81,24 +81,14 @@ def _only_member(path: Path, stack: ExitStack) -> Any:
 def _as_utf8(file: Any, path: Path, encoding: str, stack: ExitStack) -> Any:
     start = file.read(4)
     named = next((name for mark, name in _MARKS if start.startswith(mark)), encoding)
-    try:
-        codec = codecs.lookup(named).name
-    except LookupError:
-        raise BuildError(f"--encoding {named}: unknown; such as latin-1 or utf-16-le.") from None
     rest = _Joined(start, file)
-    if codec == UTF_8:
+    decoder = Decoder(str(path), named)
+    if named.lower() == UTF_8:
         return _rewound(file, rest, stack)
-    decoder = codecs.getincrementaldecoder(named)()
     copy = _temporary(stack)
-    position = 0
-    try:
-        while block := rest.read(_BLOCK):
-            copy.write(decoder.decode(block).encode())
-            position += len(block)
-        copy.write(decoder.decode(b"", final=True).encode())
-    except UnicodeError as error:
-        at = position + getattr(error, "start", 0) + 1
-        raise BuildError(f"{path}: not {named} text (byte {at}); say --encoding.") from None
+    while block := rest.read(_BLOCK):
+        copy.write(decoder.decode(block).encode())
+    copy.write(decoder.decode(b"", final=True).encode())
     copy.seek(0)
     return copy
 

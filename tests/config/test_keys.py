@@ -74,6 +74,10 @@ WRONG = [  # command, key, value, a word of the message
     ("hrpo", "epsilon", "0", "more than 0"),
     ("hrpo", "num_iterations", "0", "1 or more"),
     ("hrpo", "max_steps", "0", "1 or more"),
+    ("sft", "max_steps", "-5", "-1 for epochs"),
+    ("sft", "fsdp_config", "{min_num_params: 1}", "only with fsdp"),
+    ("sft", "ddp_backend", "foo", "one of nccl"),
+    ("sft", "seed", "99999999999999999999", "0 to 4294967295"),
     ("hrpo", "num_train_epochs", "-2", "more than 0"),
     ("hrpo", "per_device_train_batch_size", "0", "1 or more"),
     ("sft", "gradient_accumulation_steps", "0", "1 or more"),
@@ -101,6 +105,47 @@ WRONG = [  # command, key, value, a word of the message
     ("sft", "learning_rat", "1", "did you mean learning_rate"),
     ("sft", "model.dtype", "float8", "model.dtype"),
     ("sft", "streaming.max_thought_tokens", "0", "max_thought_tokens"),
+    ("sft", "warmup_ratio", "0.1", "a share of the steps"),
+    ("sft", "warmup_steps", "50", "of max_steps 6"),
+    ("hrpo", "warmup_steps", "4", "of max_steps 4"),
+    ("sft", "evaluation_strategy", "steps", "set eval_strategy"),
+    ("sft", "overwrite_output_dir", "true", "--overwrite"),
+    ("sft", "no_cuda", "true", "use_cpu"),
+    ("sft", "group_by_length", "true", "train_sampling_strategy"),
+    ("sft", "mixed_precision", "fp16", "bf16"),
+    ("sft", "wandb_api_key", "0123456789abcdef", "WANDB_API_KEY"),
+    ("sft", "token", "hf_abcdefgh", "HF_TOKEN"),
+    ("hrpo", "rollout_n", "8", "num_generations"),
+    ("sft", "metric_for_best_model", "accuracy", "eval_loss"),
+    ("hrpo", "metric_for_best_model", "eval_f1", "eval_rewards"),
+    ("sft", "learning_rate", ".inf", "more than 0"),
+    ("sft", "max_grad_norm", "nan", "0 or more"),
+    ("sft", "weight_decay", "nan", "0 or more"),
+    ("hrpo", "temperature", ".inf", "more than 0"),
+    ("sft", "optim_args", "foo=1", "no effect on adamw"),
+    ("sft", "optim_args", "betas", "optim"),
+    ("sft", "optim_target_modules", "[q_proj]", "galore_adamw"),
+    ("sft", "lr_scheduler_kwargs", "{foo: 1}", "lr_scheduler_type"),
+    ("sft", "save_strategy", "epoch", "requires the save and eval strategy to match"),
+    ("sft", "lora.target_modules", "[q_proj, c_attn]", "no layer 'c_attn'"),
+    ("sft", "lora.target_modules", "q_proj,v_proj", "no layer 'q_proj,v_proj'"),
+    ("sft", "lora.target_modules", ".*[", "no pattern"),
+    ("sft", "torch_compile_mode", "foo", "one of default"),
+    ("sft", "use_liger_kernel", "true", "liger-kernel"),
+    ("sft", "neftune_noise_alpha", "-1", "more than 0"),
+    ("sft", "dataloader_persistent_workers", "true", "dataloader_num_workers"),
+    ("sft", "dataloader_prefetch_factor", "2", "dataloader_num_workers"),
+    ("sft", "dataloader_multiprocessing_context", "foo", "one of fork"),
+    ("sft", "debug", "foo", "underflow_overflow"),
+    ("hrpo", "log_level", "loud", "one of detail"),
+    ("sft", "accelerator_config", "{foo: 1}", "accelerator_config"),
+    ("sft", "accelerator_config", "no.json", "accelerator_config"),
+    ("sft", "adam_beta2", "1", "optim"),
+    ("sft", "trackio_space_id", "me/x", "only with report_to"),
+    ("hrpo", "model.path", "/usr", "no config.json"),
+    ("hrpo", "sync_ref_model", "true", "only with beta"),
+    ("hrpo", "delta", "0.1", "more than 1.2"),
+    ("hrpo", "top_entropy_quantile", "0", "more than 0"),
 ]
 
 
@@ -116,6 +161,22 @@ def test_a_wrong_setting_is_one_line_with_its_flag(root, capsys, command, key, v
     assert word in lines[0]
     assert "hf_abcdefgh" not in lines[0]
     assert not (root / "never").exists()
+
+
+def test_a_wrong_stage_of_a_launcher_is_one_line(root, monkeypatch, capsys):
+    monkeypatch.setenv("ACCELERATE_USE_DEEPSPEED", "true")
+    monkeypatch.setenv("ACCELERATE_DEEPSPEED_ZERO_STAGE", "three")
+    assert adasr(["sft", "--config", str(root / "sft.yaml")]) == 2
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    assert "ACCELERATE_DEEPSPEED_ZERO_STAGE: got 'three'" in line
+
+
+def test_a_path_in_the_home_directory_is_one_path(root, monkeypatch, tmp_path):
+    from adasr_trl.config.loading import load_config
+
+    monkeypatch.setenv("HOME", str(tmp_path))
+    loaded = load_config(root / "sft.yaml", ["--output_dir", "~/runs/x"], {})
+    assert loaded.flat["output_dir"] == str(tmp_path / "runs" / "x")
 
 
 def test_a_bare_flag_is_true(root):

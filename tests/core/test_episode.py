@@ -89,6 +89,7 @@ def test_optional_keys_may_be_missing() -> None:
         (changed(arrival_seconds=[1, float("inf")]), "arrival_seconds must be finite"),
         (changed(thinking="no"), "unknown key 'thinking'; known are answer, answer_type"),
         (changed(answer="\ud800"), "text is not Unicode"),
+        (changed()[:-1] + ', "answer": "9"}', "the key 'answer' stands twice; remove one."),
     ],
 )
 def test_a_bad_line_is_refused_with_its_file_line_and_reason(
@@ -101,6 +102,15 @@ def test_a_bad_line_is_refused_with_its_file_line_and_reason(
         list(read_episodes(path))
     assert str(caught.value).startswith(f"{path}:7: ")
     assert message in str(caught.value)
+
+
+def test_a_byte_order_mark_is_no_part_of_an_episode(tmp_path: Path) -> None:
+    path = tmp_path / "train.jsonl"
+    lines = [to_json(TOM), to_json(dataclasses.replace(TOM, id="8"))]
+    path.write_text(
+        "".join(f"\ufeff{line}\r\n" for line in lines), encoding="utf-8"
+    )  # two files joined
+    assert [episode.id for episode in read_episodes(path)] == [TOM.id, "8"]
 
 
 def test_an_id_used_twice_names_both_lines_counting_blank_ones(tmp_path: Path) -> None:

@@ -139,7 +139,7 @@ def test_a_broken_input_is_refused_with_file_and_line(tmp_path, out, capsys, lin
 @pytest.mark.parametrize(
     ("line", "reason", "words"),
     [
-        (b"{", "unreadable", "invalid JSON"),
+        (b'{"', "unreadable", "invalid JSON"),
         (b"[1]", "missing_column", "no column 'question'; the row has 0"),
         (b"null", "unreadable", "got null"),
         (b'{"ask": "Why?"}', "missing_column", "no column 'question'; the row has ask"),

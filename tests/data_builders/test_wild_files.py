@@ -81,7 +81,7 @@ REFUSED = {  # a file without rows: words of the refusal
     "several-members": (zipped(a=TWO, b=TWO), "archive of 2 files (a, b"),
     "workbook": (zipped(**{"[Content_Types].xml": b"", "b": b""}), "save its sheet as CSV"),
     "latin-1": ("q,c,a\nWho?,José. He naps.,1\n".encode("latin-1"), "say --encoding"),
-    "half-utf-16": (TWO.decode().encode("utf-16")[:-1], "say --encoding"),
+    "half-utf-16": (TWO.decode().encode("utf-16")[:-1], "--encoding latin-1"),
     "names-only": (b"q,c,a\n", "no row"),
     "name-twice": (b"q,c,a,a\nHow?,A. B.,1,2\n", "two columns are named 'a'"),
     "open-quote": (b'q,c,a\nHow?,"A. B.,1\n', "double quotes"),
@@ -102,7 +102,7 @@ def test_another_encoding_is_named(tmp_path, capsys):
     assert build(tmp_path / "x.csv", tmp_path / "out", *given) == 0
     assert built(tmp_path / "out")[0][0].chunks[0] == "José."
     wrong = (*COLUMNS, "--encoding", "latin-99")
-    assert "latin-99: unknown" in refusal(capsys, tmp_path / "x.csv", tmp_path / "new", *wrong)
+    assert "latin-99: is unknown" in refusal(capsys, tmp_path / "x.csv", tmp_path / "new", *wrong)
 
 
 def test_numbers_keep_their_digits(tmp_path):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 
@@ -55,6 +57,28 @@ def test_the_first_number_that_is_not_finite_stops_the_run_with_its_step(
     assert not directory.is_complete(root / "sft")
     assert sorted(path.name for path in (root / "sft").glob("checkpoint-*")) == ["checkpoint-2"]
     assert not list((root / "sft").glob("*.safetensors"))
+
+
+class Plain:
+    """A trainer of one weight under a launcher's precision."""
+
+    def __init__(self, precision):
+        self.model = torch.nn.Linear(1, 1)
+        self.accelerator = SimpleNamespace(mixed_precision=precision)
+        self.args = SimpleNamespace(output_dir="x")
+        self.callbacks = []
+        self.add_callback = self.callbacks.append
+
+
+class Healthy(HealthyTrainer, Plain):
+    """The same, checked."""
+
+
+def test_float16_of_a_launcher_is_refused_like_float16_of_a_file():
+    assert Healthy("no").callbacks
+    assert Healthy("bf16").callbacks
+    with pytest.raises(UserError, match="ACCELERATE_MIXED_PRECISION: got fp16"):
+        Healthy("fp16")
 
 
 def test_tensors_are_finite_or_not():

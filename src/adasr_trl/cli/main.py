@@ -89,7 +89,8 @@ def _main(argv: Sequence[str]) -> int:
         raise  # the reader of our output has gone
     except OSError as error:
         name = error.filename or "input or output"
-        print(f"error: {name}: {error.strerror or error}", file=sys.stderr)
+        words = " ".join((error.strerror or str(error)).split())  # transformers' have several lines
+        print(f"error: {name}: {words}", file=sys.stderr)
         return 2
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)

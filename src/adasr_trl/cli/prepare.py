@@ -30,6 +30,7 @@ from adasr_trl.config.sections import (
     StreamingConfig,
 )
 from adasr_trl.config.values import ConfigError
+from adasr_trl.core.errors import UserError
 from adasr_trl.core.protocol import Mode
 from adasr_trl.rewards import Reward, RewardError, build_rewards
 
@@ -72,20 +73,23 @@ class Prepared:
     def args(self) -> Any:
         """TRL's training arguments (``StreamingSFTConfig`` or ``HRPOConfig``), with sharding set up before."""
         from adasr_trl.training.distributed import begin_processes
-        from adasr_trl.training.preflight import check_optimizer
+        from adasr_trl.training.preflight import check_loading, check_optimizer
 
         begin_processes(self.loaded.flat)
         if self.command == "sft":
             from adasr_trl.training.sft import StreamingSFTConfig
 
             args: Any = parse_trl(self.loaded, StreamingSFTConfig)
-            check_optimizer(args)
+            with located(self.loaded, UserError):
+                check_loading(args)
+                check_optimizer(args)
             return args
         from adasr_trl.hrpo import HRPOConfig
 
         args = parse_trl(self.loaded, HRPOConfig)
-        check_optimizer(args)
-        with _located(self.loaded, ValueError):
+        with located(self.loaded, ValueError):
+            check_loading(args)
+            check_optimizer(args)
             args.check_rewards(self.rewards)
             args.check_layout(self.streaming.layout)
         return args
@@ -100,7 +104,7 @@ class Prepared:
         traced = {"traced_with": self.streaming.markers} if self.command == "sft" else {}
         data = load_data(self.loaded.section("data"), **traced)
         mode = Mode(self.args.mode) if self.command == "sft" else None
-        with _located(self.loaded, MarkerError, ThinkingError):
+        with located(self.loaded, MarkerError, ThinkingError):
             return load_texts(
                 self.model_config,
                 data,
@@ -162,7 +166,7 @@ def _rewards(loaded: LoadedConfig, *, flat: bool) -> tuple[Reward, ...]:
 
 
 @contextmanager
-def _located(loaded: LoadedConfig, *kinds: type[ValueError]) -> Iterator[None]:
+def located(loaded: LoadedConfig, *kinds: type[ValueError]) -> Iterator[None]:
     """Give its line to an error whose message opens with the name of a setting."""
     try:
         yield

@@ -122,6 +122,15 @@ def _check_model(loaded: LoadedConfig, model: ModelConfig) -> None:
         raise loaded.error(
             "model.path", f"no directory {model.path!r}; train it first, or name a Hub id."
         )
+    if path.is_dir() and model.revision:
+        raise loaded.error(
+            "model.revision", f"has no effect on the directory {model.path}; remove it."
+        )
+    if path.is_dir() and not any(path.glob("*config.json")) and not model.gguf_file:
+        raise loaded.error(
+            "model.path",
+            f"{model.path} holds no config.json: {directory.why_no_run(path)}.",
+        )
     if (path / RUN_FILE).is_file() and not directory.is_complete(path):
         raise loaded.error(
             "model.path", f"the run {model.path} is not finished; finish it with --resume."

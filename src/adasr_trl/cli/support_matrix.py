@@ -20,6 +20,7 @@ from adasr_trl.artifacts.names import ADAPTER_CONFIG
 from adasr_trl.artifacts.saved_config import load_origin
 from adasr_trl.config.loading import LoadedConfig
 from adasr_trl.config.sections import ModelConfig, StreamingConfig
+from adasr_trl.core.errors import UserError
 from adasr_trl.engines.registry import DEFAULT_ENGINE, ENGINES, EngineInfo
 
 logger = logging.getLogger(__name__)
@@ -191,7 +192,10 @@ def _sharding(flat: Mapping[str, object], environment: Mapping[str, str]) -> Sha
     zero = config.get("zero_optimization", {}) if isinstance(config, dict) else {}
     stage = zero.get("stage", 0) if isinstance(zero, dict) else 0
     if environment.get("ACCELERATE_USE_DEEPSPEED", "").lower() == "true":
-        stage = int(environment.get("ACCELERATE_DEEPSPEED_ZERO_STAGE", "2"))
+        given = environment.get("ACCELERATE_DEEPSPEED_ZERO_STAGE", "2")
+        if not given.isdecimal():
+            raise UserError(f"ACCELERATE_DEEPSPEED_ZERO_STAGE: got {given!r}; expected 0 to 3.")
+        stage = int(given)
     offload = isinstance(zero, dict) and {"offload_optimizer", "offload_param"} & set(zero)
     if stage == 3:
         return Sharding.ZERO3_OFFLOAD if offload else Sharding.ZERO3

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from adasr_trl.artifacts.directory import Existing
 from adasr_trl.cli.arguments import add_config, add_existing
+from adasr_trl.core.errors import UserError
 
 if TYPE_CHECKING:
     from adasr_trl.cli.prepare import Prepared
@@ -45,18 +46,22 @@ def train(command: str, config: str, overrides: Sequence[str], existing: Existin
     from adasr_trl.training import loop
     from adasr_trl.training.preflight import one_line
 
-    data = prepared.texts.data
+    with one_line(f"{prepared.loaded.line_of('model.path')}: model.path"):
+        data = prepared.texts.data
     plan.take((command, "--config", config, *overrides), data.train, data.held_out)
     if command == "sft":
         with one_line(config):
             trainer = _sft_trainer(prepared)
         _warn_if_slow(trainer.model)
-        loop.train(trainer, plan.run, prepared.streaming, prepared.model_config)
+        with one_line(config, trainer):
+            loop.train(trainer, plan.run, prepared.streaming, prepared.model_config)
         return plan.run
     with one_line(config):
         trainer, alarms = _rl_trainer(prepared)
     _warn_if_slow(trainer.model)
-    loop.train(trainer, plan.run, prepared.streaming, prepared.model_config, stopped=alarms.verdict)
+    parts = (plan.run, prepared.streaming, prepared.model_config)
+    with one_line(config, trainer):
+        loop.train(trainer, *parts, stopped=alarms.verdict)
     return plan.run
 
 
@@ -73,7 +78,7 @@ def _sft_trainer(prepared: Prepared) -> Any:
 
     texts = prepared.texts
     lora = lora_config(prepared.loaded.section("lora"), texts.codec)
-    return StreamingSFTTrainer(prepared.load_model(), prepared.args, texts, peft_config=lora)
+    return StreamingSFTTrainer(_model(prepared), prepared.args, texts, peft_config=lora)
 
 
 def _rl_trainer(prepared: Prepared) -> tuple[Any, CollapseAlarms]:
@@ -83,7 +88,7 @@ def _rl_trainer(prepared: Prepared) -> tuple[Any, CollapseAlarms]:
     loaded, texts = prepared.loaded, prepared.texts
     alarms = CollapseAlarms(loaded.section("alarms"))
     trainer = HRPOTrainer(
-        prepared.load_model(),
+        _model(prepared),
         prepared.rewards,
         prepared.args,
         texts,
@@ -92,3 +97,15 @@ def _rl_trainer(prepared: Prepared) -> tuple[Any, CollapseAlarms]:
         callbacks=[alarms],
     )
     return trainer, alarms
+
+
+def _model(prepared: Prepared) -> Any:
+    """The model at the start, with the layers that an adapter is asked for."""
+    from adasr_trl.cli.prepare import located
+    from adasr_trl.training.preflight import check_targets
+
+    model, lora = prepared.load_model(), prepared.loaded.section("lora")
+    if lora is not None:
+        with located(prepared.loaded, UserError):
+            check_targets(model, lora.target_modules)
+    return model

@@ -12,12 +12,20 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from adasr_trl.config.keys import VLLM, elsewhere, refusal
+from adasr_trl.config.keys import OBEYED, VLLM, elsewhere, refusal
 from adasr_trl.config.loading import LoadedConfig
 
 _LOSSES = {
     "sft": ("nll", "dft"),
     "rl": ("grpo", "bnpo", "dr_grpo", "dapo", "luspo", "cispo", "sapo", "vespo"),
+}
+# What an evaluation logs, up to the first slash, as in eval_rewards/accuracy_global/mean.
+_METRICS = {
+    "sft": ("loss", "entropy", "mean_token_accuracy"),
+    "rl": (
+        *("loss", "reward", "rewards", "accuracy", "answer_latency_seconds", "backlog_seconds"),
+        *("streaming", "deep", "ending", "groups", "flat", "entropy", "kl", "completions"),
+    ),
 }
 _CHOICES: Mapping[str, tuple[str, ...]] = {
     "importance_sampling_level": ("token", "sequence"),
@@ -28,6 +36,16 @@ _CHOICES: Mapping[str, tuple[str, ...]] = {
     "eval_strategy": ("no", "steps", "epoch"),
     "logging_strategy": ("no", "steps", "epoch"),
     "vllm_mode": ("colocate", "server"),
+    "torch_compile_mode": (
+        *("default", "lite", "reduce-overhead", "max-autotune", "max-autotune-no-cudagraphs"),
+    ),
+    "dataloader_multiprocessing_context": ("fork", "spawn", "forkserver"),
+    "ddp_backend": ("nccl", "gloo", "mpi", "ccl", "xccl", "hccl", "cncl", "mccl"),
+    "debug": ("", "underflow_overflow", "tpu_metrics_debug"),
+    **dict.fromkeys(
+        ("log_level", "log_level_replica"),
+        ("detail", "debug", "info", "warning", "error", "critical", "passive"),
+    ),
 }
 
 
@@ -40,8 +58,12 @@ class Range:
     is_open: bool = False
 
     def holds(self, value: float) -> bool:
-        """Whether a number lies in the range."""
-        return (self.low < value if self.is_open else self.low <= value) and value <= self.high
+        """Whether a number lies in the range; one that is not finite lies in none."""
+        return (
+            math.isfinite(value)
+            and (self.low < value if self.is_open else self.low <= value)
+            and value <= self.high
+        )
 
     def __str__(self) -> str:
         """The range in words."""
@@ -57,7 +79,7 @@ _RANGES: Mapping[str, Range] = {
     ),
     **dict.fromkeys(("epsilon", "epsilon_high", "delta", "logging_steps", "save_steps"), _POSITIVE),
     **dict.fromkeys(("eval_steps", "vllm_server_timeout"), _POSITIVE),
-    **dict.fromkeys(("weight_decay", "beta", "max_grad_norm", "warmup_steps", "seed"), _FROM_0),
+    **dict.fromkeys(("weight_decay", "beta", "max_grad_norm", "warmup_steps"), _FROM_0),
     **dict.fromkeys(("top_k", "eval_delay", "dataloader_num_workers", "sample_steps"), _FROM_0),
     **dict.fromkeys(("per_device_train_batch_size", "per_device_eval_batch_size"), _FROM_1),
     **dict.fromkeys(("gradient_accumulation_steps", "num_iterations"), _FROM_1),
@@ -68,7 +90,10 @@ _RANGES: Mapping[str, Range] = {
     **dict.fromkeys(("adam_beta1", "adam_beta2", "min_p", "ref_model_mixup_alpha"), _SHARE),
     **dict.fromkeys(("label_smoothing_factor", "vllm_gpu_memory_utilization"), _SHARE),
     "top_p": Range(0, 1, is_open=True),
-    "top_entropy_quantile": Range(0, 1),
+    "top_entropy_quantile": Range(0, 1, is_open=True),
+    **dict.fromkeys(("sapo_temperature_neg", "sapo_temperature_pos"), _POSITIVE),
+    "neftune_noise_alpha": _POSITIVE,
+    "seed": Range(0, 2**32 - 1),
     "num_generations": Range(2),
     "num_generations_eval": Range(1),
 }
@@ -89,6 +114,11 @@ _NEEDS: Mapping[str, tuple[str, tuple[object, ...]]] = {
     ),
     "num_generations_eval": ("eval_strategy", ("steps", "epoch")),
     "local_weight_schedule": ("local_weight_end", ()),
+    "fsdp_config": ("fsdp", ()),
+    **dict.fromkeys(
+        ("trackio_space_id", "trackio_bucket_id", "trackio_static_space_id"),
+        ("report_to", ("trackio",)),
+    ),
     "gradient_checkpointing_kwargs": ("gradient_checkpointing", (True, None)),
 }
 
@@ -109,21 +139,62 @@ def check_keys(loaded: LoadedConfig, command: str) -> None:
             "loss_type",
             "dr_grpo divides the loss by max_completion_length; set it to the most tokens that a rollout may write.",
         )
-    if loaded.flat.get("max_steps") == 0:
-        raise loaded.error("max_steps", "got 0; expected 1 or more.")
+    steps = _number(loaded.flat.get("max_steps"))
+    if steps is not None and steps < 1 and steps != -1:
+        raise loaded.error("max_steps", f"got {steps:g}; expected 1 or more, or -1 for epochs.")
+    _refuse_endless_warmup(loaded)
+    _refuse_idle_reference(loaded)
+    _refuse_unknown_metric(loaded, command)
+
+
+def _refuse_endless_warmup(loaded: LoadedConfig) -> None:
+    """Refuse a warmup that outlasts the run, whose learning rate would never be reached."""
+    warmup, steps = (_number(loaded.flat.get(key)) for key in ("warmup_steps", "max_steps"))
+    if warmup is not None and steps is not None and 1 <= steps <= warmup:
+        raise loaded.error(
+            "warmup_steps",
+            f"got {warmup:g} of max_steps {steps:g}; expected fewer, or a share below 1, else learning_rate is never "
+            f"reached.",
+        )
+
+
+def _refuse_idle_reference(loaded: LoadedConfig) -> None:
+    """Refuse a reference without a weight, and a bound on the ratio that lies inside its clipping."""
+    if loaded.flat.get("sync_ref_model") and not _number(loaded.flat.get("beta") or 0):
+        raise loaded.error("sync_ref_model", "has an effect only with beta: more than 0.")
+    delta, epsilon = (_number(loaded.flat.get(key)) for key in ("delta", "epsilon"))
+    lowest = 1 + (0.2 if epsilon is None else epsilon)  # TRL's default
+    if delta is not None and delta <= lowest:
+        raise loaded.error(
+            "delta",
+            f"got {delta:g}; expected more than {lowest:g} (1 + epsilon), else every ratio is clipped.",
+        )
+
+
+def _refuse_unknown_metric(loaded: LoadedConfig, command: str) -> None:
+    """Refuse a metric that no evaluation gives: transformers finds it missing only after the first one."""
+    metric = loaded.flat.get("metric_for_best_model")
+    if metric is None:
+        return
+    name, known = str(metric).removeprefix("eval_"), _METRICS["sft" if command == "sft" else "rl"]
+    if name.partition("/")[0] not in known:
+        words = ", ".join(f"eval_{name}" for name in known)
+        raise loaded.error("metric_for_best_model", f"got {metric!r}; expected one of {words}.")
 
 
 def _no_effect(key: str, value: object, flat: Mapping[str, object], command: str) -> str | None:
     """The reason to refuse a key; false and null ask for nothing."""
-    if key in _NEEDS and command != "sft":
-        other, values = _NEEDS[key]
-        has_effect = flat.get(other) in values if values else flat.get(other) is not None
-        wanted = " or ".join(map(str, values)) or "a value"
-        return None if has_effect else f"has an effect only with {other}: {wanted}."
     if (ours := elsewhere(key)) is not None:
         return f"is not a key here; set {ours}."
     if value in (False, None):
         return None
+    if key in _NEEDS and (command != "sft" or key in OBEYED["sft"]):
+        other, values = _NEEDS[key]
+        found = flat.get(other)
+        given = found if isinstance(found, list) else [found]
+        has_effect = any(item in values for item in given) if values else found is not None
+        wanted = " or ".join(map(str, values)) or "a value"
+        return None if has_effect else f"has an effect only with {other}: {wanted}."
     return refusal(key, command)
 
 

@@ -13,8 +13,10 @@ loads torch but ``parse_trl``.
 
 from __future__ import annotations
 
+import argparse
 import dataclasses
 import re
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -97,6 +99,7 @@ def load_config(
     root = read_yaml(Path(path))
     for flag, text in split_overrides(overrides):
         _override(root, flag, text)
+    _expand_home(root)
     mapping = cast(dict[str, Entry], root.value)
     if isinstance(named := mapping.get("deepspeed"), Entry) and isinstance(named.value, str):
         mapping["deepspeed"] = _read_named(named)
@@ -120,12 +123,15 @@ def parse_trl(loaded: LoadedConfig, config_class: type[T]) -> T:
     fields = dataclasses.fields(cast(Any, config_class))
     loaded.refuse_unknown(field.name for field in fields if field.init)
     values = field_values(Entry(loaded._flat_entries(), loaded.path), config_class)
-    parser = TrlParser((config_class,))
+    parser = TrlParser((config_class,), exit_on_error=False)
     parser.set_defaults_with_config(**values)
     try:
-        (config,) = parser.parse_args_into_dataclasses(args=[], look_for_args_file=False)
-    except (ValueError, TypeError) as error:
-        raise ConfigError(f"{_named_in(str(error), loaded)}: {error}") from error
+        with warnings.catch_warnings():  # of names that transformers will drop; both are obeyed
+            warnings.simplefilter("ignore", FutureWarning)
+            (config,) = parser.parse_args_into_dataclasses(args=[], look_for_args_file=False)
+    except (ValueError, TypeError, OSError, argparse.ArgumentError) as error:
+        words = " ".join(str(error).split())
+        raise ConfigError(f"{_named_in(words, loaded)}: {words}") from error
     return cast(T, config)
 
 
@@ -173,6 +179,18 @@ def split_overrides(arguments: Sequence[str]) -> list[tuple[str, str]]:
             text = "true" if is_bare else rest.pop(0)  # as --bf16 of other tools
         pairs.append((name[2:].replace("-", "_"), text))
     return pairs
+
+
+def _expand_home(entry: Entry) -> None:
+    """Paths under ``~``: transformers expands its own, so that parts of a run would lie in two places."""
+    if isinstance(entry.value, dict):
+        for child in entry.value.values():
+            _expand_home(child)
+    elif isinstance(entry.value, list):
+        for child in entry.value:
+            _expand_home(child)
+    elif isinstance(entry.value, str) and entry.value.startswith("~/"):
+        entry.value = entry.text = str(Path(entry.value).expanduser())
 
 
 def _override(root: Entry, flag: str, text: str) -> None:

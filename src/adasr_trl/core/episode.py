@@ -141,7 +141,7 @@ def to_json(episode: Episode) -> str:
 def from_json(line: str) -> Episode:
     """The episode on one line of JSON; an EpisodeError names the wrong key or value."""
     try:
-        record = json.loads(line)
+        record = json.loads(line.removeprefix("\ufeff"), object_pairs_hook=_unique)
     except json.JSONDecodeError as error:
         raise EpisodeError(f"invalid JSON ({error.msg} at column {error.colno}).") from None
     if not isinstance(record, dict):
@@ -173,6 +173,16 @@ def from_json(line: str) -> Episode:
         tags=_list(record, "tags", (str,)) or (),
         tolerance=_tolerance(record),
     )
+
+
+def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """An object whose keys stand once; of two values none is meant."""
+    record = dict(pairs)
+    if len(record) < len(pairs):
+        names = [name for name, _ in pairs]
+        double = next(name for name in record if names.count(name) > 1)
+        raise EpisodeError(f"the key {double!r} stands twice; remove one.")
+    return record
 
 
 def read_episodes(

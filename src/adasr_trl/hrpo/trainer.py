@@ -79,6 +79,7 @@ class HRPOTrainer(StreamingAttentionTrainer):
             **kwargs,
         )
         warn_of_criterion(group_filter)
+        self.mask_truncated_completions = False  # trl_batch masks them
         self._codec, self._layout = texts.codec, texts.layout
         self._cache_budget = CacheBudget(self.protocol.decode_batch)
         parts = (self._codec, self._layout, self.protocol, self._cache_budget)
@@ -101,16 +102,15 @@ class HRPOTrainer(StreamingAttentionTrainer):
         with self._with_rows(visibility_BT, trl_batch.padded_written(rollouts)):
             output: dict[str, Any] = super()._generate_and_score_completions(prompts)
         output |= {} if visibility_BT is None else {"visibility": visibility_BT}
-        metrics = self._metrics[self._mode]
         if not self.args.is_flat:
             ids_BT = output["completion_ids"]
             tokens = trl_batch.padded_tokens(rollouts, ids_BT, self._codec, settings.granularity)
             scopes = scopes_of(batch.scores, self.rewards, settings)
             output["advantages"] = advantages.hierarchical(scopes, tokens, settings, rows)  # (B, T)
-            log_scopes(metrics, scopes, settings)
+            log_scopes(self._metrics[self._mode], scopes, settings)
         more = credit_metrics(batch, self.rewards, settings, rows)
         more |= {name: (value, 1) for name, value in self._cache_budget.report().items()}
-        log_batch(metrics, batch, self.protocol.clock, more, self.accelerator)
+        log_batch(self._metrics[self._mode], batch, self.protocol.clock, more, self.accelerator)
         return output
 
     def _generate_batch(self, episodes: Sequence[Episode]) -> GenerationBatch:
@@ -131,7 +131,8 @@ class HRPOTrainer(StreamingAttentionTrainer):
         """TRL's ``rollout_func``: the rollouts sampled before, with their scores for the reward functions."""
         rollouts = [scored.rollout for scored in self.generation_batch.rollouts]
         rewards_BR = self.generation_batch.scores.rewards_BR[self._local_rows(len(rollouts))]
-        return {**trl_batch.trl_rollouts(rollouts), "scores": rewards_BR.tolist()}
+        columns = trl_batch.trl_rollouts(rollouts, self.args.mask_truncated_completions)
+        return {**columns, "scores": rewards_BR.tolist()}
 
     def _settings(self) -> advantages.AdvantageSettings:
         size = self.num_generations if self._mode == "train" else self.num_generations_eval

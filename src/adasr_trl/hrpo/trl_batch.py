@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from adasr_trl.core.episode import Episode
-from adasr_trl.core.protocol import Phase
+from adasr_trl.core.protocol import Ending, Phase
 from adasr_trl.core.rollout import Rollout
 from adasr_trl.hrpo.advantages import Granularity, Tokens
 from adasr_trl.hrpo.boundary_tokens import boundary_tokens
@@ -45,8 +45,13 @@ def _column(reward: Reward, index: int) -> Callable[..., list[float]]:
     return scored
 
 
-def trl_rollouts(rollouts: Sequence[Rollout]) -> dict[str, list[list[object]]]:
-    """The columns of a ``rollout_func`` of TRL; given tokens are masked."""
+def trl_rollouts(
+    rollouts: Sequence[Rollout], mask_truncated: bool = False
+) -> dict[str, list[list[object]]]:
+    """The columns of a ``rollout_func`` of TRL; given tokens are masked, and all of a truncated rollout if asked.
+
+    TRL takes every completion without its end token for truncated, also one in a wrong format, which has to be learnt from.
+    """
     columns: dict[str, list[list[object]]] = {
         key: [] for key in ("prompt_ids", "completion_ids", "logprobs", "env_mask")
     }
@@ -55,7 +60,9 @@ def trl_rollouts(rollouts: Sequence[Rollout]) -> dict[str, list[list[object]]]:
         columns["prompt_ids"].append(list(rollout.token_ids[:cut]))
         columns["completion_ids"].append(list(rollout.token_ids[cut:]))
         columns["logprobs"].append(list((rollout.logprobs or ())[cut:]))
-        columns["env_mask"].append([int(phase is not Phase.READ) for phase in rollout.phases[cut:]])
+        is_masked = mask_truncated and rollout.ending is Ending.OUT_OF_TOKENS
+        written = [phase is not Phase.READ and not is_masked for phase in rollout.phases[cut:]]
+        columns["env_mask"].append([int(is_counted) for is_counted in written])
     return columns
 
 

@@ -89,6 +89,12 @@ class HealthyTrainer:
             raise UserError(
                 "model.dtype: got float16, whose range training overflows; use float32, or bfloat16 where it is fast."
             )
+        precision = self.accelerator.mixed_precision  # also a launcher's; fp16: true is refused before
+        if precision == "fp16":
+            raise UserError(
+                "ACCELERATE_MIXED_PRECISION: got fp16, whose range training overflows; launch with --mixed_precision no or "
+                "bf16."
+            )
         for callback in (FiniteSteps(), *callbacks(Path(self.args.output_dir))):
             self.add_callback(callback)
 
