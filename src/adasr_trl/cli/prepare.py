@@ -29,9 +29,10 @@ from adasr_trl.config.sections import (
     RewardConfig,
     StreamingConfig,
 )
-from adasr_trl.config.values import ConfigError
+from adasr_trl.config.values import ConfigError, Entry
 from adasr_trl.core.errors import UserError
 from adasr_trl.core.protocol import Mode
+from adasr_trl.hub.secret_scan import kind_of_secret
 from adasr_trl.rewards import Reward, RewardError, build_rewards
 
 if TYPE_CHECKING:
@@ -152,9 +153,23 @@ def prepare(config: str, overrides: Sequence[str], command: str) -> Prepared:
         form = ("--advantages", "flat" if command == "grpo" else "hierarchical")
         loaded = load_config(config, (*form, *overrides), RL_SECTIONS)
         rewards = _rewards(loaded, flat=command == "grpo")
+    _refuse_secrets(loaded.root, "")
     check_keys(loaded, command)
     check(loaded, command)
     return Prepared(command, loaded, rewards)
+
+
+def _refuse_secrets(entry: Entry, key: str) -> None:
+    """Refuse a value that looks like a secret, since a run writes its configuration into files."""
+    if isinstance(entry.value, dict | list):
+        pairs = entry.value.items() if isinstance(entry.value, dict) else enumerate(entry.value)
+        for name, child in pairs:
+            _refuse_secrets(child, f"{key}.{name}" if key else str(name))
+    elif isinstance(entry.value, str) and (kind := kind_of_secret(f"{key}: {entry.value}")):
+        raise ConfigError(
+            f"{entry.where}: {key}: looks like a secret ({kind}), and a run writes its configuration into files; set it in "
+            f"the environment."
+        )
 
 
 def _rewards(loaded: LoadedConfig, *, flat: bool) -> tuple[Reward, ...]:

@@ -69,7 +69,8 @@ class Range:
         """The range in words."""
         if math.isinf(self.high):
             return f"more than {self.low:g}" if self.is_open else f"{self.low:g} or more"
-        return f"{'more than ' if self.is_open else ''}{self.low:g} to {self.high:g}"
+        high = f"{self.high:.0f}" if self.high == int(self.high) else f"{self.high:g}"
+        return f"{'more than ' if self.is_open else ''}{self.low:g} to {high}"
 
 
 _POSITIVE, _FROM_0, _FROM_1, _SHARE = Range(0, is_open=True), Range(0), Range(1), Range(0, 1)

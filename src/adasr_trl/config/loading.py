@@ -146,9 +146,16 @@ def _read_named(entry: Entry) -> Entry:
 
 
 def _named_in(message: str, loaded: LoadedConfig) -> str:
-    """The place of the first key in an error message."""
-    keys = [word for word in re.findall(r"\w+", message) if word in loaded.flat]
-    return loaded.line_of(keys[0]) if keys else loaded.path
+    """The place of the first key in an error message, or of the key whose class or value it names."""
+    words = re.findall(r"\w+", message)
+    for word in words:
+        if word in loaded.flat:
+            return loaded.line_of(word)
+    names = {word.lower().replace("_", "") for word in words}  # AcceleratorConfig
+    for key, value in loaded.flat.items():
+        if key.replace("_", "") in names or (isinstance(value, str) and f"'{value}'" in message):
+            return f"{loaded.line_of(key)}: {key}"
+    return loaded.path
 
 
 def _as_plain(value: object) -> object:

@@ -79,9 +79,8 @@ class HRPOTrainer(StreamingAttentionTrainer):
             **kwargs,
         )
         warn_of_criterion(group_filter)
-        self.mask_truncated_completions = False  # trl_batch masks them
-        self._codec, self._layout = texts.codec, texts.layout
-        self._cache_budget = CacheBudget(self.protocol.decode_batch)
+        self._codec, self.mask_truncated_completions = texts.codec, False  # trl_batch masks them
+        self._layout, self._cache_budget = texts.layout, CacheBudget(self.protocol.decode_batch)
         parts = (self._codec, self._layout, self.protocol, self._cache_budget)
         generate = ENGINES[given.args.engine].for_training(self, *parts)
         rest = (self.rewards, generate, Mode(given.args.mode), given.args.is_flat)

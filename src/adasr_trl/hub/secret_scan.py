@@ -44,14 +44,15 @@ def find_secret(path: Path) -> Secret | None:
     if path.suffix in _TEXT:
         with path.open(encoding="utf-8", errors="replace") as lines:
             for number, line in enumerate(lines, start=1):
-                if kind := _kind(line):
+                if kind := kind_of_secret(line):
                     return Secret(number, kind)
         return None
     with path.open("rb") as file:
         length = int.from_bytes(file.read(8), "little") if path.suffix == ".safetensors" else 2**20
-        kind = _kind(file.read(length).decode("utf-8", errors="replace"))
+        kind = kind_of_secret(file.read(length).decode("utf-8", errors="replace"))
     return Secret(0, kind) if kind else None
 
 
-def _kind(text: str) -> str | None:
+def kind_of_secret(text: str) -> str | None:
+    """The kind of secret in a text, or None."""
     return next((kind for kind, pattern in _PATTERNS.items() if pattern.search(text)), None)

@@ -89,8 +89,7 @@ class HealthyTrainer:
             raise UserError(
                 "model.dtype: got float16, whose range training overflows; use float32, or bfloat16 where it is fast."
             )
-        precision = self.accelerator.mixed_precision  # also a launcher's; fp16: true is refused before
-        if precision == "fp16":
+        if self.accelerator.mixed_precision == "fp16":  # a launcher's
             raise UserError(
                 "ACCELERATE_MIXED_PRECISION: got fp16, whose range training overflows; launch with --mixed_precision no or "
                 "bf16."
