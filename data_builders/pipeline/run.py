@@ -178,6 +178,8 @@ def _items(source: SourceModule, row: Row, options: argparse.Namespace) -> Itera
     except RowError as error:
         reason = "missing_column" if isinstance(error, MissingColumnError) else "bad_column"
         yield Rejected(row.where, reason, str(error).removeprefix(f"{row.where}: "))
+    except UnicodeEncodeError:  # in a key, say; columns are checked as they are read
+        yield Rejected(row.where, "invalid", "holds half of a surrogate pair, which is no text")
 
 
 def _take(item: Item, tally: Tally, lines: IO[str], outputs: _Outputs) -> None:
