@@ -6,6 +6,9 @@ Three tables. **Reading speed**: words arrive one by one, streams begin at diffe
 stream's last word to its answer. **As fast as possible**: all text is there at once, and the pool is compared with the same
 streams served one after another. **Tokens**: against a system that answers at each sentence's end for all text so far,
 and throws that away when more arrives, as voice assistants do.
+
+Seconds are CPU seconds of one thread: the words' clock moves on by the time that each step took, and jumps where there is
+nothing to do. So the figures are those of a machine of its own, even on one that is busy.
 """
 
 from __future__ import annotations
@@ -28,10 +31,24 @@ from adasr_trl.engines import HFEngine, Request, Sampling
 from adasr_trl.engines.registry import local_engine
 from adasr_trl.live.pool import StreamPool
 from adasr_trl.live.reasoner import StreamingReasoner
-from adasr_trl.live.stream import Event, EventKind, LiveStream
+from adasr_trl.live.stream import LiveStream
 from adasr_trl.models.loading import load_policy
 
-IDLE_SECONDS = 0.0005  # nap of a loop without anything to do
+
+class Clock:
+    """Seconds of a machine of one's own; see the module."""
+
+    def __init__(self) -> None:
+        self.now = self.busy = 0.0
+
+    def step(self, pool: StreamPool) -> bool:
+        """A step, and its time."""
+        before = time.thread_time()
+        moved = pool.step()
+        spent = time.thread_time() - before
+        self.now += spent
+        self.busy += spent
+        return moved
 
 
 @dataclasses.dataclass
@@ -40,7 +57,7 @@ class Load:
 
     Attributes:
         latencies: Seconds from the end of each stream's text to its answer.
-        seconds: Wall clock of all.
+        seconds: Time of all.
         written: Tokens written.
         steps: Forwards.
         busy: Share of the time in forwards.
@@ -66,76 +83,74 @@ class Load:
 class Timed:
     """A stream of a pool that notes when its text ended and when it was answered."""
 
-    def __init__(self, pool: StreamPool, episode: Episode) -> None:
-        self.stream: LiveStream = pool.open(episode.question, on_event=self._take)
+    def __init__(self, pool: StreamPool, episode: Episode, clock: Clock) -> None:
+        self.stream: LiveStream = pool.open(episode.question)
+        self._clock = clock
         self.ended = self.answered = 0.0
 
     def finish(self) -> None:
         """End of the text."""
-        self.ended = time.monotonic()
+        self.ended = self._clock.now
         self.stream.finish()
 
-    def _take(self, event: Event) -> None:
-        if event.kind is EventKind.ANSWER:
-            self.answered = event.at
+    def look(self) -> bool:
+        """Whether the stream is answered; called behind each step."""
+        if self.stream.answered and not self.answered:
+            self.answered = self._clock.now
+        return bool(self.answered)
 
 
 def at_reading_speed(
     reasoner: StreamingReasoner, episodes: Sequence[Episode], streams: int, words_per_minute: float
 ) -> Load:
     """``streams`` at a time, one episode each, word by word; all begin within one sentence's time."""
-    pool = reasoner.pool(streams)
+    pool, clock = reasoner.pool(streams), Clock()
     pause = 60.0 / words_per_minute
-    started = time.monotonic()
     arrivals: list[tuple[float, int, list[str]]] = []  # time of the next word, stream, words left
     timed = []
     for number, episode in enumerate(episodes[:streams]):
-        timed.append(Timed(pool, episode))
+        timed.append(Timed(pool, episode, clock))
         words = "".join(episode.chunks).split(" ")[::-1]
-        first = started + number * 10 * pause / streams
-        heapq.heappush(arrivals, (first, number, words))
-    busy = 0.0
-    while arrivals or not all(each.stream.answered for each in timed):
-        while arrivals and arrivals[0][0] <= time.monotonic():
+        heapq.heappush(arrivals, (number * 10 * pause / streams, number, words))
+    while arrivals or not all(each.look() for each in timed):
+        while arrivals and arrivals[0][0] <= clock.now:
             due, number, words = heapq.heappop(arrivals)
             timed[number].stream.feed(words.pop() + (" " if words else ""))
             if words:
                 heapq.heappush(arrivals, (due + pause, number, words))
             else:
                 timed[number].finish()
-        before = time.monotonic()
-        if pool.step():
-            busy += time.monotonic() - before
-        else:
-            time.sleep(IDLE_SECONDS)
-    return _load(pool, timed, started, busy)
+        if not clock.step(pool) and arrivals:
+            clock.now = max(clock.now, arrivals[0][0])
+        for each in timed:
+            each.look()
+    return _load(pool, timed, clock)
 
 
 def at_once(reasoner: StreamingReasoner, episodes: Sequence[Episode], together: int) -> Load:
     """All text at once, ``together`` streams at a time."""
-    pool = reasoner.pool(together)
-    started, timed = time.monotonic(), []
+    pool, clock, timed = reasoner.pool(together), Clock(), list[Timed]()
     waiting, running = list(episodes)[::-1], list[Timed]()
     while waiting or running:
         while waiting and len(running) < together:
             episode = waiting.pop()
-            one = Timed(pool, episode)
+            one = Timed(pool, episode, clock)
             one.stream.feed("".join(episode.chunks))
             one.finish()
             running.append(one)
-        pool.step()
-        for one in [each for each in running if each.stream.answered]:
+        clock.step(pool)
+        for one in [each for each in running if each.look()]:
             running.remove(one)
             timed.append(one)
             pool.close(one.stream)
-    return _load(pool, timed, started, 0.0)
+    return _load(pool, timed, clock)
 
 
-def _load(pool: StreamPool, timed: Sequence[Timed], started: float, busy: float) -> Load:
-    seconds = time.monotonic() - started
+def _load(pool: StreamPool, timed: Sequence[Timed], clock: Clock) -> Load:
     latencies = [each.answered - each.ended for each in timed]
     counts = pool.engine.counts
-    return Load(latencies, seconds, counts.written_tokens, counts.steps, busy / seconds)
+    share = clock.busy / clock.now
+    return Load(latencies, clock.now, counts.written_tokens, counts.steps, share)
 
 
 @dataclasses.dataclass

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import runpy
 import shutil
 import subprocess
 from pathlib import Path
@@ -16,6 +17,7 @@ from support.serving import serving
 from support.settings import STREAMING
 from support.tiny_model import small_model
 
+EXAMPLES = Path(__file__).parent.parent.parent / "examples"
 AGENTS = os.environ.get("ADASR_TEST_AGENTS", "")  # a folder with node_modules/@openai/agents
 
 
@@ -94,6 +96,20 @@ def test_the_openai_package_gets_completions_and_its_errors(served, reasoner):
     assert [each.id for each in client.models.list()] == ["tiny"]
     with pytest.raises(openai.AuthenticationError):
         openai.OpenAI(api_key="wrong", base_url=f"{served.http}/v1").models.list()
+
+
+def test_the_example_client_prints_thoughts_and_the_answer(
+    served, reasoner, tmp_path, monkeypatch, capsys
+):
+    (tmp_path / "story.txt").write_text(TEXT)
+    monkeypatch.setenv("ADASR_URL", f"{served.http}/v1")
+    monkeypatch.setenv("ADASR_KEY", "secret-key")
+    monkeypatch.setenv("ADASR_SECONDS_A_WORD", "0")
+    example = runpy.run_path(str(EXAMPLES / "live_client.py"))
+    asyncio.run(example["main"](str(tmp_path / "story.txt"), QUESTION))
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[1] for line in lines if " read " in line] == ["read"] * 3
+    assert lines[-1].split("answer")[-1].strip() == answer(reasoner)
 
 
 @pytest.mark.slow
