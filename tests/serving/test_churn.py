@@ -11,10 +11,8 @@ from concurrent.futures import ThreadPoolExecutor
 import psutil
 import pytest
 
-from support.live_use import QUESTION, pieces, reasoner_of, threads_left
+from support.live_use import QUESTION, pieces, threads_left
 from support.serving import send, serving, until
-from support.settings import STREAMING
-from support.tiny_model import small_model
 
 
 def one_session(served, number: int, texts: dict[str, list[str]]) -> str | None:
@@ -55,10 +53,7 @@ def churn(served, numbers, texts) -> list[str]:
 @pytest.mark.parametrize(
     "count", [pytest.param(30, id="some"), pytest.param(1000, id="all", marks=pytest.mark.slow)]
 )
-def test_sessions_dropped_at_random_points_leave_nothing_behind(tokenizer, taught_weights, count):
-    model = small_model(tokenizer)
-    model.load_state_dict(taught_weights)
-    reasoner = reasoner_of(model.eval(), tokenizer, STREAMING)
+def test_sessions_dropped_at_random_points_leave_nothing_behind(reasoner, count):
     texts = {}
     for n in range(2, 10):
         text = f"Tom has {n} coins. He sings. Ann finds {n + 1} pens. Tom finds 3 coins."

@@ -12,20 +12,11 @@ from pathlib import Path
 import openai
 import pytest
 
-from support.live_use import QUESTION, TEXT, pieces, reasoner_of
+from support.live_use import QUESTION, TEXT, pieces
 from support.serving import serving
-from support.settings import STREAMING
-from support.tiny_model import small_model
 
 EXAMPLES = Path(__file__).parent.parent.parent / "examples"
 AGENTS = os.environ.get("ADASR_TEST_AGENTS", "")  # a folder with node_modules/@openai/agents
-
-
-@pytest.fixture(scope="module")
-def reasoner(tokenizer, taught_weights):
-    model = small_model(tokenizer)
-    model.load_state_dict(taught_weights)
-    return reasoner_of(model.eval(), tokenizer, STREAMING)
 
 
 @pytest.fixture(scope="module")
@@ -66,6 +57,7 @@ def test_the_openai_package_completes_a_realtime_session(served, reasoner):
     deltas = [each.delta for each in events if each.type == "response.output_text.delta"]
     assert "".join(deltas) == answer(reasoner)
     response = events[-1].response
+    assert response.status == "completed"
     assert response.output[0].content[0].text == answer(reasoner)
     assert response.usage.input_token_details.cached_tokens >= 0
     assert [each.text for each in events if each.type == "response.thought.done"]

@@ -8,30 +8,28 @@ from pathlib import Path
 
 import pytest
 
-from support.live_use import QUESTION, TEXT, reasoner_of
+from support.live_use import QUESTION, TEXT
 from support.serving import serving
-from support.settings import STREAMING
 
 pytestmark = pytest.mark.slow
 EXAMPLE = Path(__file__).parent.parent.parent / "examples" / "pipecat_service.py"
 
 
-def test_transcripts_become_thoughts_and_an_answer(taught, tokenizer):
+def test_transcripts_become_thoughts_and_an_answer(reasoner):
     pytest.importorskip("pipecat", reason="needs pipecat-ai in an environment of its own")
     from pipecat.frames.frames import TranscriptionFrame, UserStoppedSpeakingFrame
     from pipecat.tests.utils import SleepFrame, run_test
 
-    reasoner = reasoner_of(taught, tokenizer, STREAMING)
     stream = reasoner.start(QUESTION)
     expected = stream.feed(TEXT) + stream.finish()
     service = runpy.run_path(str(EXAMPLE))["AdasrService"]
     with serving(reasoner.pool(2)) as served:
         heard = [
             *(TranscriptionFrame(text, "user", "") for text in ("Tom has 5 coins.", "He sings.")),
-            SleepFrame(sleep=0.5),
+            SleepFrame(sleep=2.0),
             TranscriptionFrame("Tom finds 3 coins.", "user", ""),
             UserStoppedSpeakingFrame(),
-            SleepFrame(sleep=1.0),
+            SleepFrame(sleep=4.0),
         ]
         down, _ = asyncio.run(run_test(service(QUESTION, served.socket), frames_to_send=heard))
     names = [type(frame).__name__ for frame in down]

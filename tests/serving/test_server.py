@@ -12,18 +12,13 @@ import urllib.request
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
+from adasr_trl.artifacts.saved_config import save_streaming
+from adasr_trl.live.reasoner import StreamingReasoner
 from adasr_trl.serving.limits import Limits
 from support.live_use import QUESTION, TEXT, pieces, reasoner_of, threads_left
+from support.loopback_completions import CompletionServer
 from support.serving import send, serving, until
 from support.settings import STREAMING
-from support.tiny_model import small_model
-
-
-@pytest.fixture(scope="module")
-def reasoner(tokenizer, taught_weights):
-    model = small_model(tokenizer)
-    model.load_state_dict(taught_weights)
-    return reasoner_of(model.eval(), tokenizer, STREAMING)
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +62,7 @@ def test_a_session_over_a_socket_thinks_while_text_arrives_and_answers(served, r
 
 
 def test_many_sessions_at_once_get_their_own_answers(served, reasoner):
-    texts = [f"Tom has {n} coins. Tom finds 3 coins." for n in range(2, 8)]
+    texts = [f"Tom has {n} coins. He sings. Tom finds 3 coins." for n in range(2, 8)]
     found = {}
 
     def one(text):
@@ -243,3 +238,26 @@ def test_malformed_frames_are_errors_and_nothing_breaks(served, reasoner, count)
             socket.send(frame)
             assert until(socket, "error")[-1]["error"]["code"]
         assert ask(socket)[-1]["response"]["output"][0]["content"][0]["text"] == answer(reasoner)
+
+
+def test_with_a_backend_many_sessions_are_requests_in_flight(tokenizer, answering, tmp_path):
+    answering.save_pretrained(tmp_path)
+    tokenizer.save_pretrained(tmp_path)
+    save_streaming(tmp_path, STREAMING)
+    texts = (TEXT, "Tom has 2 coins. Tom finds 3 coins.")
+    local = reasoner_of(answering, tokenizer, STREAMING)
+    answers = [answer(local, text) for text in texts]
+    with CompletionServer(answering, tokenizer, tells_ids=True) as backend:
+        pool = StreamingReasoner.from_server(backend.url, tmp_path).pool(3)
+        with serving(pool) as served, served.connect() as first, served.connect() as second:
+            for socket, text, expected in zip((first, second), texts, answers, strict=True):
+                answered = ask(socket, text)[-1]["response"]
+                assert answered["output"][0]["content"][0]["text"] == expected
+                assert answered["usage"]["output_tokens"] > 0
+            backend.breaks = True
+            send(first, "response.create")
+            events = until(first, "response.done")
+            assert [e["error"]["code"] for e in events if e["type"] == "error"] == ["failed"]
+            assert events[-1]["response"]["status"] == "failed"
+    left = [each.name for each in threading.enumerate() if each.name.startswith("adasr-request")]
+    assert left == []

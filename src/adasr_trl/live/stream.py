@@ -189,6 +189,7 @@ class LiveStream:
         self.cancel()
         self.ended_early = reason
         self._emit(Event(EventKind.FAILED, reason, chunk=len(self.chunks), at=time.monotonic()))
+        self.settle()
 
     @property
     def rollout(self) -> Rollout:
