@@ -1,6 +1,6 @@
 """Makes the tables of docs/PERFORMANCE.md anew.
 
-    python -m benchmarks               # all of them, one after the other: about an hour on one core
+    python -m benchmarks               # all of them, one after the other: some hours on one core
     python -m benchmarks rollout step  # these
     python -m benchmarks --list
 
@@ -22,7 +22,7 @@ from pathlib import Path
 
 from adasr_trl.core.files import put_between
 
-NAMES = ("rollout", "growth", "step", "sft", "memory", "builders", "startup")
+NAMES = ("rollout", "growth", "step", "shared_prefix", "sft", "memory", "builders", "startup")
 PAGE = Path(__file__).parent.parent / "docs" / "PERFORMANCE.md"
 
 

@@ -6,12 +6,13 @@
 One step is one group of G rollouts of one episode: a source of S tokens in 8 chunks, T written tokens (half of them in
 thoughts), each rollout other ones. Equal rollouts write the same number; ragged ones skip 30 % of the chunks. All three
 trainers get the same token ids, and time everything from the batch of episodes to the optimizer's step, but for the
-rollouts. The share of distinct tokens is the bound of a step whose cost is in its tokens.
+rollouts. Beside each ratio stand the share of distinct tokens, and that of multiplications, computed from the shapes.
 """
 
 from __future__ import annotations
 
 import argparse
+import gc
 import itertools
 import random
 import statistics
@@ -21,6 +22,8 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import torch
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 from transformers import Qwen3ForCausalLM
 
 from adasr_trl.config.sections import StreamingConfig
@@ -44,14 +47,16 @@ class Case:
     written: int
     group: int
     ragged: bool
+    model: Qwen3ForCausalLM | None = None  # by default a new random one
 
     @cached_property
     def work(self) -> Work:
         """The model and the requests."""
+        model = self.model or parts.model_of(VOCABULARY, HIDDEN, LAYERS)
         words = parts.LONG_SENTENCE.split()
         count = (self.source - PROMPT) // CHUNKS
         sentence = "".join(f" {word}" for word in itertools.islice(itertools.cycle(words), count))
-        return Work(model_of(), CHUNKS, self._lengths(), self.group, sentence, self.written // 2)
+        return Work(model, CHUNKS, self._lengths(), self.group, sentence, self.written // 2)
 
     @cached_property
     def streaming(self) -> StreamingConfig:
@@ -74,19 +79,44 @@ class Case:
             found.append(state.rollout())
         return found
 
-    def distinct(self) -> float:
-        """Share of distinct tokens."""
+    def rows(self) -> tuple[Tensor, Tensor]:
+        """Token ids and visibility of the rollouts, (G, L) each."""
         layout = build_layout(self.streaming, self.work.codec)
-        rows = [torch.tensor(rollout.token_ids) for rollout in self.rollouts]
-        views = [
+        ids = [torch.tensor(rollout.token_ids) for rollout in self.rollouts]
+        visibility = [
             torch.tensor(layout.visibility(rollout) or range(1, len(rollout.token_ids) + 1))
             for rollout in self.rollouts
         ]
-        padded = [torch.nn.utils.rnn.pad_sequence(part, batch_first=True) for part in (rows, views)]
-        return len(prefix_tree(*padded).ids_N) / sum(map(len, rows))
+        return pad_sequence(ids, batch_first=True), pad_sequence(visibility, batch_first=True)
+
+    def shares(self) -> tuple[float, float]:
+        """Shares of distinct tokens, and of multiplications; TRL computes the head for all tokens."""
+        ids, visibility = self.rows()
+        tree, config = prefix_tree(ids, visibility), self.work.model.config
+        in_layers = sum(weight.numel() for weight in self.work.model.model.layers.parameters())
+        width = config.num_attention_heads * config.head_dim
+        attended = 2 * config.num_hidden_layers * width  # of a query and a key
+        head = config.vocab_size * config.hidden_size * 4 / 3  # logits again for their gradient
+        pairs = sum(
+            size * sum(tree.segment_sizes[key] for key in part.keys)
+            for size, part in zip(tree.segment_sizes, tree.attention, strict=True)
+        )
+        nodes, (rows, length) = len(tree.ids_N), ids.shape
+        shared = nodes * in_layers + pairs * attended + self.work.written * head
+        padded = rows * length * (in_layers + length * attended + head)
+        return nodes / int((visibility != 0).sum()), shared / padded
+
+    def cells(self) -> list[str]:
+        """The cells of the table that need no measurement."""
+        return [
+            *(self.layout, "ragged" if self.ragged else "equal"),
+            *map(str, (self.source, self.written, self.group)),
+            *(f"{share:.2f}" for share in self.shares()),
+        ]
 
     def steps(self, form: str, count: int) -> list[float]:
-        """CPU seconds of ``count`` steps of one form."""
+        """CPU seconds of ``count`` steps of one form, behind one that prepares."""
+        gc.collect()
         with tempfile.TemporaryDirectory() as folder:
             if form == "TRL":
                 return trl_steps(self.work, self.rollouts, folder, max_steps=count + 1)
@@ -108,26 +138,18 @@ class Case:
         return tuple((*(length() for _ in range(CHUNKS)), deep) for _ in range(self.group))
 
 
-def model_of() -> Qwen3ForCausalLM:
-    """The random model."""
-    return parts.model_of(VOCABULARY, HIDDEN, LAYERS)
-
-
 def memory(case: Case, form: str) -> None:
-    """Print the growth of this process' peak memory over a step, in MiB."""
+    """Print the growth of this process' peak memory over one step, in MiB."""
     _ = case.rollouts
     parts.restart_peak()
     before = parts.kibibytes("VmRSS")
-    case.steps(form, 1)
+    case.steps(form, 0)
     print(f"peak {(parts.kibibytes('VmHWM') - before) / 1024:.0f}")
 
 
-def line_of(case: Case, repeats: int, *, with_memory: bool) -> list[str]:
-    """One row of the table."""
-    seconds: dict[str, list[float]] = {form: [] for form in FORMS}
-    for _ in range(repeats):
-        for form in FORMS:
-            seconds[form].append(statistics.median(case.steps(form, 1)))
+def measured(case: Case, repeats: int, *, with_memory: bool) -> list[str]:
+    """The measured cells of a row of the table."""
+    seconds = {form: case.steps(form, repeats) for form in FORMS}
     peaks = ["-"] * len(FORMS)
     if with_memory:
         flags = [
@@ -138,9 +160,6 @@ def line_of(case: Case, repeats: int, *, with_memory: bool) -> list[str]:
             parts.printed("benchmarks.shared_prefix", ["--memory", form, *flags]) for form in FORMS
         ]
     return [
-        *(case.layout, "ragged" if case.ragged else "equal"),
-        *map(str, (case.source, case.written, case.group)),
-        f"{case.distinct():.2f}",
         *(f"{statistics.median(seconds[form]):.1f}" for form in FORMS),
         parts.ratio(seconds["shared"], seconds["TRL"]),
         parts.ratio(seconds["shared"], seconds["padded"]),
@@ -149,7 +168,18 @@ def line_of(case: Case, repeats: int, *, with_memory: bool) -> list[str]:
 
 
 HEADER = (
-    *("layout", "rollouts", "S", "T", "G", "distinct tokens", "TRL, s", "padded, s", "shared, s"),
+    *(
+        "layout",
+        "rollouts",
+        "S",
+        "T",
+        "G",
+        "distinct tokens",
+        "multiplications",
+        "TRL, s",
+        "padded, s",
+        "shared, s",
+    ),
     *("shared / TRL", "shared / padded", "peak memory, shared / TRL"),
 )
 
@@ -169,6 +199,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--repeats", type=int, default=parts.REPEATS)
     parser.add_argument("--shapes", default="equal,ragged")
     parser.add_argument("--no-memory", action="store_true")
+    parser.add_argument("--shares", action="store_true", help="compute shares, measure nothing")
     parser.add_argument("--memory", metavar="FORM", help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)
@@ -183,13 +214,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if options.memory:
         memory(cases[0], options.memory)
         return
-    for line in [HEADER, ["---"] * len(HEADER)]:
+    header = HEADER[:7] if options.shares else HEADER
+    for line in [header, ["---"] * len(header)]:
         print(f"| {' | '.join(line)} |")
     for case in cases:
-        print(
-            f"| {' | '.join(line_of(case, options.repeats, with_memory=not options.no_memory))} |",
-            flush=True,
-        )
+        cells = case.cells()
+        if not options.shares:
+            cells += measured(case, options.repeats, with_memory=not options.no_memory)
+        print(f"| {' | '.join(cells)} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from unittest.mock import patch
 
 import torch
 
 from adasr_trl.cli.main import main as adasr
 from adasr_trl.cli.support_matrix import Combination, Sharding, Status, Weights, decide
+from adasr_trl.training import shared_prefix
 from tools.support_table import every_row
 
 CONFIGS = Path(__file__).parents[2] / "configs" / "deepspeed"
@@ -50,9 +52,11 @@ def train(root, sharding, command, layout, weights):
 
 def main(root, sharding):
     torch.set_num_threads(1)
-    for row in rows_of(sharding):
-        status = train(root, sharding, *row)
-        assert status == 0, row
+    # Sharing must not give way to padded rows, which it would say.
+    with patch.object(shared_prefix.logger, "warning", side_effect=AssertionError):
+        for row in rows_of(sharding):
+            status = train(root, sharding, *row)
+            assert status == 0, row
     if torch.distributed.is_initialized():
         torch.distributed.destroy_process_group()
 

@@ -23,7 +23,7 @@ from transformers import TrainerCallback
 from adasr_trl.artifacts import directory
 from adasr_trl.artifacts.names import RUN_FILE
 from adasr_trl.cli.main import main as adasr
-from adasr_trl.training import callbacks, distributed, sft
+from adasr_trl.training import callbacks, distributed, health
 
 CONFIGS = Path(__file__).parents[2] / "configs" / "deepspeed"
 
@@ -82,7 +82,7 @@ def run(root, kind, out, extra, *more):
     command = ["sft", "--config", str(root / "sft.yaml"), "--output_dir", str(out), *sharding]
     resume = ["--resume"] if "resume" in more else []
     watching = [each for each in more if each != "resume"]
-    with patch.object(sft, "callbacks", lambda path: [*plain(path), *watching]):
+    with patch.object(health, "callbacks", lambda path: [*plain(path), *watching]):
         return adasr([*command, *resume, *extra])
 
 

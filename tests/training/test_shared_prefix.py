@@ -9,8 +9,10 @@ import torch
 from peft import LoraConfig, get_peft_model
 from trl.trainer.utils import add_fused_lm_head
 
+from adasr_trl.config.sections import ModelConfig, QuantizationSection
 from adasr_trl.hrpo.streaming_attention import kept_by_group
 from adasr_trl.layouts.visibility import StreamingForward
+from adasr_trl.models.loading import load_model
 from adasr_trl.training import shared_attention, shared_prefix
 from adasr_trl.training.shared_forward import IGNORED, SharedForward
 from support.families import BAD, GOOD, build
@@ -88,6 +90,19 @@ def test_adapters_and_checkpointed_layers_have_the_gradients_of_whole_rows(
         adapted.enable_input_require_grads()
     both = apart(adapted, model, two_streams=two_streams, runs_again=checkpointing)
     assert max(both) < 1e-5
+
+
+@pytest.mark.parametrize("two_streams", [False, True])
+def test_an_adapter_on_weights_of_4_bits_has_the_gradients_of_whole_rows(
+    tmp_path, tokenizer, two_streams
+):
+    shape = GOOD["qwen3"][1] | {"hidden_size": 128, "intermediate_size": 128, "head_dim": 64}
+    build((GOOD["qwen3"][0], shape), len(tokenizer), scale=2.0).save_pretrained(tmp_path)
+    four_bits = QuantizationSection(compute_dtype="float32")
+    model = load_model(ModelConfig(path=str(tmp_path), quantization=four_bits), tokenizer, 0)
+    config = LoraConfig(r=4, target_modules="all-linear", init_lora_weights=False)
+    adapted = get_peft_model(fused(model), config)
+    assert max(apart(adapted, model, two_streams=two_streams)) < 1e-5
 
 
 def test_the_load_of_experts_is_that_of_whole_rows():

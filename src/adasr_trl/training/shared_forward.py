@@ -58,18 +58,16 @@ class SharedForward:
         if self.written_BT is not None:
             is_label &= self.written_BT.bool()
         is_label[:, 0] = False  # nothing predicts a first token
-        # A node is predicted once, whichever rows have it. A model without any label gets one, which is not used.
+        # A node is predicted once, whichever rows have it. Without labels one is made up, and not read.
         nodes_M, back = torch.unique(tree.node_BT[is_label], return_inverse=True)
         if not len(nodes_M):
-            nodes_M = torch.ones(1, dtype=torch.long, device=input_ids.device)
+            nodes_M = torch.zeros(1, dtype=torch.long, device=input_ids.device)
         outputs = self._packed(tree, nodes_M, inputs)
         fields = {
             name: _scattered(getattr(outputs, name), back, is_label[:, 1:])
             for name in ("log_probs", "entropy", "is_top1")
         }
-        return FusedCausalLMOutput(
-            **fields, label_mask=is_label[:, 1:], aux_loss=getattr(outputs, "aux_loss", None)
-        )
+        return FusedCausalLMOutput(**fields, label_mask=is_label[:, 1:], aux_loss=outputs.aux_loss)
 
     def _packed(self, tree: PrefixTree, nodes_M: Tensor, options: dict[str, Any]) -> Any:
         """One forward of all nodes; outputs (1, M) for the labels that are the nodes M."""

@@ -37,6 +37,7 @@ class SharedPrefixTrainer:
     args: Any
     accelerator: Any
     model: Any
+    is_fsdp_enabled: bool = False  # set by transformers
     _shares: bool | None = None  # unknown before the first forward
 
     def training_step(self, *args: Any, **kwargs: Any) -> Any:
@@ -70,7 +71,7 @@ class SharedPrefixTrainer:
 
     def _refusal(self, model: Any, inner: Any, *, two_streams: bool) -> str | None:
         """The reason to compute whole rows, agreed upon by all processes."""
-        if getattr(self, "is_fsdp_enabled", False):
+        if self.is_fsdp_enabled:
             return "FSDP has not been tried with it"
         if self.args.torch_compile:
             return "torch_compile would compile again for every batch"
