@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from benchmarks import gpu
 
 PAGE = Path(__file__).parents[2] / "docs" / "PERFORMANCE.md"
 
 
+@pytest.mark.slow
 def test_it_writes_a_table_whose_gradients_agree(tmp_path):
     page = tmp_path / "page.md"
     page.write_text(PAGE.read_text(encoding="utf-8"), encoding="utf-8")
