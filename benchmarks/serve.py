@@ -101,17 +101,17 @@ class Timed:
 
 
 def at_reading_speed(
-    reasoner: StreamingReasoner, episodes: Sequence[Episode], streams: int, words_per_minute: float
+    reasoner: StreamingReasoner, episodes: Sequence[Episode], words_per_minute: float
 ) -> Load:
-    """``streams`` at a time, one episode each, word by word; all begin within one sentence's time."""
-    pool, clock = reasoner.pool(streams), Clock()
+    """A stream for each episode, word by word; all begin within one sentence's time."""
+    pool, clock = reasoner.pool(len(episodes)), Clock()
     pause = 60.0 / words_per_minute
     arrivals: list[tuple[float, int, list[str]]] = []  # time of the next word, stream, words left
     timed = []
-    for number, episode in enumerate(episodes[:streams]):
+    for number, episode in enumerate(episodes):
         timed.append(Timed(pool, episode, clock))
         words = "".join(episode.chunks).split(" ")[::-1]
-        heapq.heappush(arrivals, (number * 10 * pause / streams, number, words))
+        heapq.heappush(arrivals, (number * 10 * pause / len(episodes), number, words))
     while arrivals or not all(each.look() for each in timed):
         while arrivals and arrivals[0][0] <= clock.now:
             due, number, words = heapq.heappop(arrivals)
@@ -191,20 +191,18 @@ def main() -> None:
     parser.add_argument("--episodes", required=True, help="JSON Lines of episodes")
     parser.add_argument("--streams", type=int, nargs="+", default=[1, 4, 16, 32, 64])
     parser.add_argument("--wpm", type=float, default=150.0, help="words a minute (150)")
-    parser.add_argument("--count", type=int, default=64, help="episodes of the other tables (64)")
+    parser.add_argument("--count", type=int, default=64, help="episodes (64)")
     parser.add_argument("--threads", type=int, default=1, help="threads of torch (1)")
-    parser.add_argument("--rounds", type=int, default=3, help="of the first stream count (3)")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     policy = load_policy(ModelConfig(path=options.run))
     engine = local_engine(policy)
     reasoner = StreamingReasoner(engine, policy.layout)
-    episodes = list(read_episodes(Path(options.episodes)))[: max(options.count, *options.streams)]
+    episodes = list(read_episodes(Path(options.episodes)))[: options.count]
     at_once(reasoner, episodes[:4], 4)  # the first forwards are slow
     _print_reading(reasoner, episodes, options)
-    few = episodes[: options.count]
-    _print_throughput(reasoner, few, options.streams)
-    _print_tokens(engine, few)
+    _print_throughput(reasoner, episodes, options.streams)
+    _print_tokens(engine, episodes)
 
 
 def _print_reading(
@@ -215,9 +213,9 @@ def _print_reading(
     )
     print("|---|---|---|---|---|")
     for streams in options.streams:
-        loads = [  # few streams say little about a 95th percentile
-            at_reading_speed(reasoner, [*episodes[n * streams :], *episodes], streams, options.wpm)
-            for n in range(max(1, options.rounds * 4 // streams))
+        loads = [  # each row has all episodes, so that rows compare
+            at_reading_speed(reasoner, episodes[first : first + streams], options.wpm)
+            for first in range(0, len(episodes), streams)
         ]
         latencies = [second for load in loads for second in load.latencies]
         load = Load(latencies, sum(each.seconds for each in loads), 0, 0)

@@ -28,6 +28,7 @@ from pipecat.frames.frames import (
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 from websockets.asyncio.client import connect
 
+PATIENCE = 0.3  # seconds; a transcript may come behind the silence that ends it
 URL = "ws://127.0.0.1:8080/v1/realtime"
 
 
@@ -52,9 +53,10 @@ class AdasrService(FrameProcessor):
             item = {"type": "message", "role": "user", "content": content}
             await self._send("conversation.item.create", item=item)
         elif isinstance(frame, UserStoppedSpeakingFrame):
-            await self._send("response.create")
+            self._is_responding = True
+            self._asking = self.create_task(self._ask())
         elif isinstance(frame, InterruptionFrame) and self._is_responding:
-            await self._send("response.cancel")
+            await self._send("response.cancel")  # refused, without harm, before it has begun
         elif isinstance(frame, EndFrame | CancelFrame):
             while self._is_responding and isinstance(frame, EndFrame):
                 await asyncio.sleep(0.01)
@@ -63,8 +65,11 @@ class AdasrService(FrameProcessor):
         await self.push_frame(frame, direction)
 
     async def _send(self, kind: str, **fields: object) -> None:
-        self._is_responding = self._is_responding or kind == "response.create"
         await self._socket.send(json.dumps({"type": kind, **fields}))
+
+    async def _ask(self) -> None:
+        await asyncio.sleep(PATIENCE)
+        await self._send("response.create")
 
     async def _hear(self) -> None:
         async for message in self._socket:

@@ -38,7 +38,7 @@ def browser():
         found.close()
 
 
-@pytest.fixture(params=[(1200, "light"), (1200, "dark"), (360, "light")], ids=str)
+@pytest.fixture
 def page(request, browser, served):
     width, scheme = request.param
     context = browser.new_context(viewport={"width": width, "height": 800}, color_scheme=scheme)
@@ -55,6 +55,7 @@ def page(request, browser, served):
     assert all(url.startswith((served.http, "data:")) for url in asked)
 
 
+@pytest.mark.parametrize("page", [(1200, "light"), (1200, "dark"), (360, "light")], indirect=True)
 def test_two_streams_are_typed_side_by_side_and_answered(page):
     first, second = page.locator("section").all()
     first.locator("textarea").press_sequentially(TEXT[:24])
@@ -71,6 +72,7 @@ def test_two_streams_are_typed_side_by_side_and_answered(page):
     assert page.evaluate(OVERFLOW) <= 0
 
 
+@pytest.mark.parametrize("page", [(1200, "light")], indirect=True)
 def test_text_is_never_markup_and_a_change_starts_anew(page):
     stream = page.locator("section").first
     area = stream.locator("textarea")
@@ -86,6 +88,7 @@ def test_text_is_never_markup_and_a_change_starts_anew(page):
     assert area.input_value() == ""
 
 
+@pytest.mark.parametrize("page", [(360, "dark")], indirect=True)
 def test_streams_are_added_removed_and_played(page):
     page.locator("#add").click()
     assert page.locator("section").count() == 3
