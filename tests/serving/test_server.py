@@ -14,7 +14,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from adasr_trl.artifacts.saved_config import save_streaming
 from adasr_trl.live.reasoner import StreamingReasoner
-from adasr_trl.serving.limits import Limits
+from adasr_trl.serving.limits import Limits, RefusalError
 from support.live_use import QUESTION, TEXT, pieces, reasoner_of, threads_left
 from support.loopback_completions import CompletionServer
 from support.serving import send, serving, until
@@ -175,6 +175,18 @@ def test_limits_are_refusals_with_a_code(reasoner):
         ]
         with pytest.raises(ConnectionClosed):
             socket.recv(timeout=60)
+
+
+def test_a_client_that_reads_too_slowly_is_closed(reasoner):
+    limits = Limits(max_unsent_events=4)
+    with serving(reasoner.pool(1), limits=limits) as served, served.connect() as socket:
+        until(socket, "session.created")
+        (session,) = [each.session for each in served.service.sessions]
+        error = RefusalError("test", "many events at once")
+        served.service.thread.post(lambda: [session.refuse(error) for _ in range(9)])
+        with pytest.raises(ConnectionClosed) as closed:
+            until(socket, "never")
+        assert closed.value.rcvd.code == 1013
 
 
 def test_sigterm_finishes_the_response_in_progress_and_refuses_what_is_new(reasoner):

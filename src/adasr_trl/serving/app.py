@@ -147,7 +147,7 @@ class Service:
             raise RefusalError("server_draining", "the server is stopping.", status=503)
         asked = completions.read_request(messages.parse_object(await self._body(request)))
         outbox: asyncio.Queue[tuple[str, Any]] = asyncio.Queue()
-        send, pool = self.thread.sender(outbox), self.thread.pool
+        send, pool = self.thread.sender(outbox.put_nowait), self.thread.pool
         started = time.monotonic()
         stream = await self.thread.ask(
             lambda: completions.ChatStream(pool, asked, self.limits, send)

@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import logging
 import os
+import socket
 from pathlib import Path
 from types import FrameType
 
@@ -28,6 +29,13 @@ class DrainingServer(uvicorn.Server):
         super().__init__(config)
         self._service = service
         self._draining: asyncio.Task[None] | None = None
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Say where the page is, once it is there."""
+        await super().startup(sockets)
+        if self.started:
+            host, port = self.servers[0].sockets[0].getsockname()[:2]
+            logger.info("page: http://%s/", f"[{host}]:{port}" if ":" in host else f"{host}:{port}")
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Drain at the first signal."""
@@ -62,7 +70,6 @@ def run(options: argparse.Namespace) -> int:
     name = options.model_name or Path(str(options.run)).name
     service = Service(PoolThread(pool), name, access, limits)
     server = DrainingServer(config(service, options.host, options.port), service)
-    logger.info("page: http://%s:%d/", options.host, options.port)
     server.run()
     return 0 if server.started else 1
 

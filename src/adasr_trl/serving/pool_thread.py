@@ -36,7 +36,7 @@ class PoolThread:
         pool.engine.on_ready = lambda: self.post(lambda: None)
         self.on_failure: Callable[[str], None] = lambda _: None
         self._calls: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
-        self._outgoing: list[tuple[asyncio.Queue[Any], Any]] = []
+        self._outgoing: list[tuple[Callable[[Any], None], Any]] = []
         self._loop: asyncio.AbstractEventLoop | None = None
         self._closed = False
         self._thread = threading.Thread(target=self._work, name="adasr-pool", daemon=True)
@@ -61,10 +61,10 @@ class PoolThread:
         self.post(run)
         return await asyncio.shield(asyncio.wrap_future(answer))
 
-    def sender(self, outbox: asyncio.Queue[Any]) -> Callable[[Any], None]:
-        """A function for the thread that puts into a queue of the running event loop."""
+    def sender(self, put: Callable[[Any], None]) -> Callable[[Any], None]:
+        """A function for the thread; what it gets is put in the running event loop."""
         self._loop = asyncio.get_running_loop()
-        return lambda item: self._outgoing.append((outbox, item))
+        return lambda item: self._outgoing.append((put, item))
 
     def close(self) -> None:
         """End the thread behind the calls that were posted."""
@@ -103,6 +103,6 @@ class PoolThread:
             self._loop.call_soon_threadsafe(_deliver, outgoing)
 
 
-def _deliver(outgoing: list[tuple[asyncio.Queue[Any], Any]]) -> None:
-    for outbox, item in outgoing:
-        outbox.put_nowait(item)
+def _deliver(outgoing: list[tuple[Callable[[Any], None], Any]]) -> None:
+    for put, item in outgoing:
+        put(item)

@@ -20,6 +20,7 @@ from adasr_trl.serving.session import RealtimeSession
 
 NORMAL, GOING_AWAY, POLICY, TOO_BUSY = 1000, 1001, 1008, 1013  # close codes of RFC 6455
 DRAIN_SECONDS = 0.05  # between looks at a response in progress
+CLOSE_SECONDS = 5.0  # longest wait for a client that reads nothing
 _END = None  # the last thing in an outbox
 
 
@@ -33,9 +34,9 @@ class SessionSocket:
     def __init__(self, websocket: WebSocket, thread: PoolThread, limits: Limits) -> None:
         self._websocket, self._thread, self._limits = websocket, thread, limits
         self._outbox: asyncio.Queue[dict[str, Any] | None] = asyncio.Queue()
-        self._send = thread.sender(self._outbox)
+        self._send = thread.sender(self._put)
         self._close_code = NORMAL
-        self._is_draining = asyncio.Event()
+        self._is_draining, self._is_too_slow = asyncio.Event(), asyncio.Event()
         self.session: RealtimeSession | None = None
 
     async def run(self, start: Callable[[Callable[[Any], None]], RealtimeSession]) -> None:
@@ -44,10 +45,11 @@ class SessionSocket:
         writing = asyncio.create_task(self._write())
         reading = asyncio.create_task(self._read(session))
         draining = asyncio.create_task(self._drain(session))
-        tasks = (writing, reading, draining)
+        slow = asyncio.create_task(self._is_too_slow.wait())
+        tasks = (writing, reading, draining, slow)
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            if not writing.done():  # what was said already is still sent
+            if not (writing.done() or slow.done()):  # what was said already is still sent
                 self._outbox.put_nowait(_END)
                 await asyncio.wait({writing}, timeout=self._limits.drain_seconds)
         finally:
@@ -93,11 +95,15 @@ class SessionSocket:
             raise RefusalError("frame_too_large", most)
         return messages.parse(text)
 
+    def _put(self, event: dict[str, Any]) -> None:
+        if self._outbox.qsize() < self._limits.max_unsent_events:
+            self._outbox.put_nowait(event)
+        else:  # the client reads too slowly
+            self._close_code = TOO_BUSY
+            self._is_too_slow.set()
+
     async def _write(self) -> None:
         while (event := await self._outbox.get()) is not _END:
-            if self._outbox.qsize() > self._limits.max_unsent_events:
-                self._close_code = TOO_BUSY  # it reads too slowly
-                return
             try:
                 await self._websocket.send_text(json.dumps(event, ensure_ascii=False))
             except (WebSocketDisconnect, RuntimeError):  # it has gone
@@ -115,5 +121,5 @@ class SessionSocket:
 
     async def _close(self) -> None:
         if self._websocket.client_state is WebSocketState.CONNECTED:
-            with suppress(RuntimeError, WebSocketDisconnect):
-                await self._websocket.close(self._close_code)
+            with suppress(RuntimeError, WebSocketDisconnect, TimeoutError):
+                await asyncio.wait_for(self._websocket.close(self._close_code), CLOSE_SECONDS)
