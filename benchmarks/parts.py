@@ -17,7 +17,7 @@ from pathlib import Path
 import torch
 from transformers import Qwen3Config, Qwen3ForCausalLM
 
-from adasr_trl.config.sections import StreamingConfig
+from adasr_trl.config.sections import ScratchConfig, StreamingConfig
 from adasr_trl.core.episode import AnswerType, Episode, Source
 from adasr_trl.layouts.codec import Codec
 from adasr_trl.models.loading import train_tokenizer
@@ -67,7 +67,9 @@ def episode_of(chunks: Sequence[str], name: str) -> Episode:
 def codec_of(streaming: StreamingConfig) -> Codec:
     """A tokenizer whose words and markers are single tokens."""
     texts = [SENTENCE, LONG_SENTENCE, QUESTION, streaming.instruction]
-    return Codec(train_tokenizer(texts, 400, streaming.markers), streaming.markers)
+    return Codec(
+        train_tokenizer(texts, ScratchConfig(vocab_size=400), streaming.markers), streaming.markers
+    )
 
 
 def end_ids(codec: Codec) -> list[int]:

@@ -2,44 +2,56 @@
 
     adasr data ledger --train-count 20000 --test-count 500 --seed 0 --out data/tiny
 
-    Follow Tom's coins, then do what the last sentence asks.
-    Tom has 5 coins. Ann finds 3 more coins. Tom buys 3 more coins.
-    How many coins would Tom have now with 2 less?
+    How many coins does Tom have now?
+    Tom has 5 coins. Ann finds three coins. He buys 3 more at the market. Sorry, it was 2, not 3.
 
-One seed decides everything, and no story is told twice. Distractors (other people, the weather) need no thought. In a
-share of the episodes (``--deep-share``) only the last sentence says what to do with the count, so they need deep work. A
-share of the events (``--corrections``) has a wrong number, corrected by a later sentence ("Tom finds 2 coins, not 3.").
+One seed decides everything, and no story is told twice. Distractors (other people, other things, the weather) need no
+thought. In a share of the episodes (``--deep-share``) a last sentence says what to do with the count, so they need deep
+work. A share of the events (``--corrections``) has a wrong number, corrected by a later sentence. Stories told untidily
+(``--untidy``) lack capitals, stops or line breaks. Where nobody can know the count (``--unknown``: "some coins", a verb
+that does not exist, things that the story never tells of) the thought and the answer are ``unknown``. Half of the test
+stories have a person whose name no training story has (tag ``new name``).
 
-Traces come in three styles, so that reinforcement learning has something to learn: eager (each event is worked out at
-once), lazy (events are only noted, the deep part does the work) and redundant (eager, and the deep part does all of it
-again). With ``--chatter`` some distractors get a redundant thought. ``--wording turned`` is another word order, for tests.
+Traces come in three styles: eager (each event is worked out at once), lazy (events are only noted, the deep part does the
+work) and redundant (eager, and the deep part does all of it again). With ``--chatter`` some distractors get a redundant
+thought. A style that is common and invisible in the input makes the deep part's first token a coin toss, which greedy
+decoding turns into a rule; so redundant is rare by default. ``--wording turned`` is another word order, for tests.
 """
 
 from __future__ import annotations
 
 import argparse
-import random
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
 
 from adasr_trl.core.episode import AnswerType, Episode, Source
+from adasr_trl.core.sentences import sentence_chunks
 from data_builders.errors import BuildError
 from data_builders.rows.inputs import numbers
 from data_builders.rows.options import add_number, check_number
 from data_builders.rows.row import Row, Rows
-from data_builders.sources.common import joined_units
+from data_builders.sources.ledger_story import NO_CHANGE, UNKNOWN, Sentence, Story, draw_story
 
 NAME = "ledger"
 SUMMARY = "stories in which things change hands, procedural, with exact traces"
 LICENCE = "Apache-2.0"
-REVISION = "2"
+REVISION = "3"
 
-PEOPLE = ("Tom", "Ann", "Bob", "Eva", "Max", "Ida")
-THINGS = ("apples", "coins", "books", "cards")
-FILLERS = ("It rains a lot", "{other} wears a red hat", "{other} sings a song", "The days are long")
-GAINS = ("buys", "finds", "gets")
-LOSSES = ("loses", "sells", "drops")
 STYLES = ("eager", "lazy", "redundant")
+_LOOSE_ENDS = (
+    ", ",
+    "; ",
+    " and ",
+    "! ",
+    "!\n",
+    ".\n",
+    ".\n\n",
+    ".  ",
+    " - ",
+    "... ",
+    "\n",
+    ", then ",
+    " , ",
+)
 
 _COUNTS = (  # name, default, lowest value, help
     ("train_count", 20000, 1, "training episodes"),
@@ -56,51 +68,9 @@ _SHARES = (  # name, default, help
     ("corrections", 0.0, "share of events whose number is corrected later"),
     ("chatter", 0.0, "share of distractors with a redundant thought"),
     ("deep_share", 0.4, "share that needs deep work"),
+    ("untidy", 0.3, "share told without capitals, stops or in lines"),
+    ("unknown", 0.08, "share in which nobody can know the count"),
 )
-
-
-@dataclass(frozen=True)
-class _Sentence:
-    """A sentence with the thoughts that traces may have about it."""
-
-    text: str  # the sentence
-    note: str = ""  # the event alone, such as "Tom + 3"
-    step: str = ""  # the event worked out, such as "Tom 5 + 3 = 8"
-    redundant: str = ""  # a thought without use, on a distractor
-
-
-@dataclass
-class _Story:
-    """A story in the making."""
-
-    rng: random.Random  # decides the story
-    trace_rng: random.Random  # decides its thoughts, so that these never change the story
-    options: argparse.Namespace  # the knobs
-    person: str  # whose things are counted
-    other: str  # the person of the distractors
-    things: str  # such as "coins"
-    count: int  # things so far
-    sentences: list[_Sentence] = field(default_factory=list)  # the story so far
-    # Verbs and changes of the wrong events.
-    to_correct: list[tuple[str, int]] = field(default_factory=list)
-
-    def add_event(self, event: str, note: str, step: str) -> None:
-        note, step = f"{self.person} {note}", f"{self.person} {step}"
-        self.sentences.append(_Sentence(f"{event}.", note, step))
-
-    def add_distractor(self, text: str) -> None:
-        has_thought = self.trace_rng.random() < self.options.chatter
-        thought = f"no change for {self.person} , this does not matter" if has_thought else ""
-        self.sentences.append(_Sentence(f"{text}.", redundant=thought))
-
-    def worded(self, person: str, verb: str, amount: str) -> str:
-        """An event in the family's order of words."""
-        turned = self.options.wording == "turned"
-        return f"{amount} {person} {verb}" if turned else f"{person} {verb} {amount}"
-
-    def amount_of(self, amount: int, *, more: bool = False) -> str:
-        things = self.things if amount != 1 else self.things[:-1]
-        return f"{amount} more {things}" if more else f"{amount} {things}"
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -110,7 +80,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     for name, share, what in _SHARES:
         add_number(parser, name, share, what)
     parser.add_argument("--wording", default="plain", help="plain, or turned: another word order")
-    styles = "eager:2,lazy:1,redundant:3"
+    styles = "eager:8,lazy:1,redundant:1"
     parser.add_argument("--styles", default=styles, help="weights of the trace styles")
     add_number(parser, "seed", 0, "seed of everything that is drawn")
 
@@ -155,111 +125,71 @@ def _check(options: argparse.Namespace) -> None:
 
 
 def _episode(key: str, options: argparse.Namespace, name: str, split: str) -> Episode:
-    story = _draw_story(key, options)
-    question = f"How many {story.things} does {story.person} have at the end?"
-    deep, needs_deep = "", story.rng.random() < options.deep_share
-    if needs_deep:
-        question = f"Follow {story.person}'s {story.things}, then do what the last sentence asks."
-        deep = _ask_last(story, options.max_deep_steps)
+    story = draw_story(key, options, split)
     weights = _weights(options.styles)
     style = story.trace_rng.choices(list(weights), list(weights.values()))[0]
-    thoughts, deep = _trace(story, style, deep)
+    thoughts, deep = _trace(story, style)
+    chunks, groups = _chunked(story)
+    is_known = story.count is not None
     return Episode(
         id=name,
         group=name,
-        question=question,
-        chunks=joined_units([sentence.text for sentence in story.sentences]),
-        answer=str(story.count),
-        answer_type=AnswerType.NUMBER,
+        question=_asked(story),
+        chunks=chunks,
+        answer=str(story.count) if is_known else UNKNOWN,
+        answer_type=AnswerType.NUMBER if is_known else AnswerType.CHOICE,
         source=Source(NAME, REVISION, LICENCE, split),
-        thoughts=thoughts,
+        thoughts=tuple(_joined(thoughts[n] for n in group) for group in groups),
         deep=deep,
-        tags=("deep",) if needs_deep else ("shallow",),
+        tags=story.tags,
     )
 
 
-def _draw_story(key: str, options: argparse.Namespace) -> _Story:
-    rng, trace_rng = random.Random(key), random.Random(f"{key}/trace")
-    person, other = rng.sample(PEOPLE, 2)
-    things, count = rng.choice(THINGS), rng.randint(2, min(9, options.max_count))
-    story = _Story(rng, trace_rng, options, person, other, things, count)
-    story.add_event(f"{person} has {story.amount_of(count)}", str(count), str(count))
-    kinds = [_add_event] * rng.randint(options.min_events, options.max_events)
-    kinds += [_add_distractor] * rng.randint(options.min_others, options.max_others)
-    rng.shuffle(kinds)
-    for add_sentence in kinds:
-        add_sentence(story)
-        if story.to_correct and rng.random() < 0.5:
-            _correct_oldest(story)
-    while story.to_correct:
-        _correct_oldest(story)
-    return story
+def _chunked(story: Story) -> tuple[tuple[str, ...], list[list[int]]]:
+    """The text cut as a live one, and the sentences of each chunk: one without its stop joins the next."""
+    text, ends = _text(story)
+    chunks = sentence_chunks(text)
+    groups: list[list[int]] = [[] for _ in chunks]
+    number, end = 0, len(chunks[0])
+    for sentence, sentence_end in enumerate(ends):
+        while sentence_end > end:
+            number += 1
+            end += len(chunks[number])
+        groups[number].append(sentence)
+    return chunks, groups
 
 
-def _add_event(story: _Story) -> None:
-    change = _draw_change(story)
-    verb = story.rng.choice(GAINS if change > 0 else LOSSES)
-    amount = story.amount_of(abs(change), more=change > 0)
-    event = story.worded(story.person, verb, amount)
-    story.add_event(event, _signed(change), _apply(story, change))
-    if story.rng.random() < story.options.corrections:
-        story.to_correct.append((verb, change))
+def _text(story: Story) -> tuple[str, list[int]]:
+    """The story's text, and where in it each sentence ends."""
+    rng, text, ends = story.rng, "", []
+    is_untidy = rng.random() < story.options.untidy
+    is_joined = False
+    for number, sentence in enumerate(story.sentences):
+        is_last = number == len(story.sentences) - 1
+        is_asked_next = number == len(story.sentences) - 2 and "deep" in story.tags
+        stop = "" if sentence.text.endswith("?") else "."
+        text += sentence.text if is_joined else _capital(sentence.text)
+        ends.append(len(text))
+        gap = f"{stop} "
+        if is_last:
+            gap = rng.choice(("", stop)) if is_untidy else stop
+        elif is_untidy and not is_joined and not is_asked_next and rng.random() < 0.5:
+            gap = rng.choice(_LOOSE_ENDS)
+        is_joined = gap[:1] not in (".", "!", "?", "") and gap != " "
+        text += gap
+    return (text.lower() if is_untidy and rng.random() < 0.5 else text), ends
 
 
-def _correct_oldest(story: _Story) -> None:
-    """Correct the oldest wrong event to another amount, if any keeps the count in its bounds."""
-    verb, change = story.to_correct.pop(0)
-    sign = 1 if change > 0 else -1
-    others = [n * sign for n in range(1, story.options.max_change + 1) if n * sign != change]
-    fitting = [new for new in others if 0 <= story.count - change + new <= story.options.max_count]
-    if not fitting:
-        return
-    new = story.rng.choice(fitting)
-    amount = f"{story.amount_of(abs(new))}, not {abs(change)}"
-    before, story.count = story.count, story.count - change + new
-    work = f"{_signed(-change)} {_signed(new)}"  # the wrong change is taken back first
-    event = story.worded(story.person, verb, amount)
-    story.add_event(event, work, f"{before} {work} = {story.count}")
+def _asked(story: Story) -> str:
+    """The question, without its sign or capitals now and then."""
+    question = _capital(story.question)
+    if story.rng.random() < story.options.untidy:
+        return question.lower().rstrip("?") if story.rng.random() < 0.5 else question.lower()
+    return question
 
 
-def _add_distractor(story: _Story) -> None:
-    rng = story.rng
-    if rng.random() < 0.5:
-        verb = rng.choice(GAINS + LOSSES)
-        amount = story.amount_of(rng.randint(1, story.options.max_change), more=verb in GAINS)
-        story.add_distractor(story.worded(story.other, verb, amount))
-    else:
-        story.add_distractor(rng.choice(FILLERS).format(other=story.other))
-
-
-def _ask_last(story: _Story, max_steps: int) -> str:
-    """Add a last sentence that alone says what to do with the count; return the steps."""
-    steps, wishes = [], []
-    for _ in range(story.rng.randint(1, max_steps)):
-        change = _draw_change(story)
-        wishes.append(f"{abs(change)} {'more' if change > 0 else 'less'}")
-        steps.append(f"{story.person} {_apply(story, change)}")
-    asked = f"How many {story.things} would {story.person} have now with {' and '.join(wishes)}?"
-    story.sentences.append(_Sentence(asked))
-    return " , ".join(steps)
-
-
-def _draw_change(story: _Story) -> int:
-    """A gain or loss that keeps the count in its bounds."""
-    while True:
-        change = story.rng.randint(1, story.options.max_change) * story.rng.choice((-1, 1))
-        if 0 <= story.count + change <= story.options.max_count:
-            return change
-
-
-def _apply(story: _Story, change: int) -> str:
-    """Change the count; return the step."""
-    before, story.count = story.count, story.count + change
-    return f"{before} {_signed(change)} = {story.count}"
-
-
-def _signed(change: int) -> str:
-    return f"{'+' if change > 0 else '-'} {abs(change)}"
+def _capital(text: str) -> str:
+    return text[0].upper() + text[1:]
 
 
 def _weights(styles: str) -> dict[str, float]:
@@ -275,11 +205,21 @@ def _weights(styles: str) -> dict[str, float]:
     return weights
 
 
-def _trace(story: _Story, style: str, deep: str) -> tuple[tuple[str, ...], str]:
+def _trace(story: Story, style: str) -> tuple[list[str], str]:
     """Thoughts and deep reasoning in one style."""
-    sentences = story.sentences
-    all_steps = " , ".join(filter(None, [*(sentence.step for sentence in sentences), deep]))
+    sentences, deep = story.sentences, _joined(story.deep)
+    all_steps = _joined([*(step for sentence in sentences for step in sentence.steps), deep])
     if style == "lazy":
-        return tuple(sentence.note or sentence.redundant for sentence in sentences), all_steps
-    thoughts = tuple(sentence.step or sentence.redundant for sentence in sentences)
+        return [_thought(sentence, sentence.notes) for sentence in sentences], all_steps
+    thoughts = [_thought(sentence, sentence.steps) for sentence in sentences]
     return thoughts, all_steps if style == "redundant" else deep
+
+
+def _thought(sentence: Sentence, parts: tuple[str, ...]) -> str:
+    return _joined(parts) or sentence.redundant
+
+
+def _joined(parts: Iterable[str]) -> str:
+    """Steps in their order; an unknown count is said once, and no redundant thought beside a step."""
+    said = list(dict.fromkeys(filter(None, parts)))
+    return " ; ".join([part for part in said if part != NO_CHANGE] or said)

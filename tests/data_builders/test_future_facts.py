@@ -73,7 +73,9 @@ def plant(thoughts, kind, rng):
 def ledger_episodes(*flags):
     parser = argparse.ArgumentParser()
     ledger.add_options(parser)
-    given = parser.parse_args(["--train-count", "200", "--test-count", "1", *flags])
+    given = parser.parse_args(
+        ["--train-count", "200", "--test-count", "1", "--unknown", "0", *flags]
+    )
     return [e for e in ledger.build(given) if e.source.split == "train"]
 
 

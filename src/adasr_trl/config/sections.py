@@ -85,11 +85,14 @@ class ScratchConfig:
     num_key_value_heads: int = 4  # key and value heads; divides the query heads
     head_dim: int = 32  # width of one head
     vocab_size: int = 1024  # size of the tokenizer trained on the episodes
+    # Whether the tokenizer reads all text in lower case and all white space as one space: "Tom" and "tom" are one token.
+    lower_case: bool = False
     max_position_embeddings: int = 1024  # longest sequence
 
     def __post_init__(self) -> None:
         """Refuse sizes below 1 and heads that cannot be shared."""
-        refuse_below("model.scratch", 1, **vars(self))
+        sizes = {name: size for name, size in vars(self).items() if name != "lower_case"}
+        refuse_below("model.scratch", 1, **sizes)
         if self.num_attention_heads % self.num_key_value_heads:
             raise ValueError(
                 f"model.scratch.num_key_value_heads: got {self.num_key_value_heads}; expected a divisor "

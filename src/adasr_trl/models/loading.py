@@ -60,7 +60,7 @@ def load_tokenizer(
 ) -> PreTrainedTokenizerBase:
     """The tokenizer of a pretrained model, or one trained on the episodes."""
     if config.init == "scratch":
-        return train_tokenizer(_texts(episodes), config.scratch.vocab_size, markers)
+        return train_tokenizer(_texts(episodes), config.scratch, markers)
     tokenizer = AutoTokenizer.from_pretrained(config.path, **_source(config))
     if markers.add_tokens:
         known = tokenizer.get_vocab()
@@ -160,15 +160,20 @@ def load_policy(config: ModelConfig, layout: LayoutName | None = None) -> Policy
 
 
 def train_tokenizer(
-    texts: Iterable[str], vocab_size: int, markers: Markers
+    texts: Iterable[str], scratch: ScratchConfig, markers: Markers
 ) -> PreTrainedTokenizerFast:
     """A byte-level BPE tokenizer for any text, which never merges over the borders of words and numbers.
 
     Text without a space at its start gets one, so that a word is the same token everywhere.
     """
     tokenizer = Tokenizer(models.BPE())
+    spelling = [normalizers.Lowercase(), normalizers.Replace(Regex(r"\s+"), " ")]
     tokenizer.normalizer = normalizers.Sequence(
-        [normalizers.Prepend(" "), normalizers.Replace(Regex(r"\A  "), " ")]
+        [
+            *(spelling if scratch.lower_case else []),
+            normalizers.Prepend(" "),
+            normalizers.Replace(Regex(r"\A  "), " "),
+        ]
     )
     words = pre_tokenizers.Split(Regex(r" ?[A-Za-z]+| ?\d+| ?[^\sA-Za-z\d]+|\s+"), "isolated")
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
@@ -177,7 +182,7 @@ def train_tokenizer(
     tokenizer.decoder = decoders.ByteLevel()
     special = [END, USER, ASSISTANT, *markers.all()]
     trainer = trainers.BpeTrainer(
-        vocab_size=vocab_size,
+        vocab_size=scratch.vocab_size,
         special_tokens=special,
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
@@ -213,8 +218,10 @@ def _base_of(config: ModelConfig) -> ModelConfig:
 
 
 def _qwen3(scratch: ScratchConfig, tokenizer: PreTrainedTokenizerBase) -> Qwen3Config:
+    shape = dataclasses.asdict(scratch)
+    del shape["lower_case"]  # the tokenizer's
     return Qwen3Config(
-        **{**dataclasses.asdict(scratch), "vocab_size": len(tokenizer)},
+        **{**shape, "vocab_size": len(tokenizer)},
         tie_word_embeddings=True,
         bos_token_id=None,
         eos_token_id=tokenizer.eos_token_id,

@@ -28,6 +28,7 @@ from adasr_trl.layouts.visibility import StreamingForward, attention_implementat
 from adasr_trl.training.data_order import EpochSeeded
 from adasr_trl.training.health import HealthyTrainer, refuse_publishing
 from adasr_trl.training.loop import KeepsAdapterPrecision
+from adasr_trl.training.muon import muon_of
 from adasr_trl.training.shared_forward import IGNORED
 from adasr_trl.training.shared_prefix import SharedPrefixTrainer
 from adasr_trl.training.trainer_inputs import trainer_inputs
@@ -35,7 +36,7 @@ from adasr_trl.training.trainer_inputs import trainer_inputs
 
 @dataclass
 class StreamingSFTConfig(SFTConfig):
-    """TRL's SFTConfig and the mode."""
+    """TRL's SFTConfig, the mode, and two ways to compute less."""
 
     mode: str = field(
         default="streaming", metadata={"help": "streaming, or read_then_think (the baseline)."}
@@ -44,6 +45,10 @@ class StreamingSFTConfig(SFTConfig):
         default=True,
         metadata={"help": "Compute shared tokens once, without padding; false turns it off."},
     )
+    muon_learning_rate: float | None = field(
+        default=None,
+        metadata={"help": "Learning rate of Muon for matrices; none: the optimizer of optim for all."},
+    )
 
     def __post_init__(self) -> None:
         """Refuse an unknown mode; tokenized episodes need no preparation by TRL."""
@@ -51,6 +56,10 @@ class StreamingSFTConfig(SFTConfig):
         refuse_publishing(self)
         if self.mode not in [mode.value for mode in TAUGHT_MODES]:
             raise ValueError(f"mode: got {self.mode!r}; expected streaming or read_then_think.")
+        if self.muon_learning_rate is not None and self.deepspeed:
+            raise ValueError(
+                "muon_learning_rate: got a rate with deepspeed, which has its own optimizers; remove one of them."
+            )
         self.dataset_kwargs = {"skip_prepare_dataset": True}
         self.max_length = None
 
@@ -113,6 +122,7 @@ class StreamingSFTTrainer(HealthyTrainer, KeepsAdapterPrecision, SharedPrefixTra
         pad_id = texts.tokenizer.pad_token_id  # padding is masked, so any token will do
         if pad_id is None:
             pad_id = texts.codec.eos_id
+        kwargs.setdefault("optimizer_cls_and_kwargs", muon_of(args))
         self.protocol, self.origin, self.data = texts.streaming, inputs.origin, texts.data
         super().__init__(
             inputs.model,

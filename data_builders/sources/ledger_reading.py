@@ -1,0 +1,416 @@
+"""Sentences of the ledger read back, clause by clause: subject, verb, amount, receiver.
+
+    >>> [change.after for change in read_changes("How many nuts has Tom?", ("Tom has 5 nuts.", " He eats 2."))]
+    [5, 3]
+
+It knows the word lists and the rules of reference, nothing of the writer; so it checks answers and traces.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from data_builders.sources import ledger_words as words
+from data_builders.sources.ledger_words import Tense
+from data_builders.traces.future_facts import Texts
+
+_NOT = re.compile(r", not (\w+)")
+_CLAUSE_END = re.compile(r"[.!?;:\n]+|, | - | , |,$|\b(?:and|but|then|if)\b")
+_HYPOTHETICAL = re.compile(r"(?:what if|and if|and what if|suppose|how many)\b")
+_HAVE = ("have", "have got", "own", "start with", "begin with", "hold")
+_LINKS = ("to", "from", "for")
+_ADVERBS = {tail.split()[0] for tail in (*words.TAILS, *words.SOURCES, *words.LEADS)} - {"a", "one"}
+_BEFORE = sorted(
+    map(str.lower, (*words.LEADS, *words.FIXES, *words.OPENINGS)), key=len, reverse=True
+)
+_BE = ("is", "are", "was", "were")
+_PLACE = re.compile(
+    rf"(?:\bin )?((?:(?!(?:in|are|is|was|were) )\S+ ){{0,2}}\S+(?:'s|(?<=\bmy)|(?<=\bhis)|(?<=\bher))) (?:{'|'.join(words.CONTAINERS)})\b"
+)
+_WEATHER = {sentence.lower() for sentence in words.WEATHER}
+_ROLES = {role.lower() for roles in words.ROLES.values() for role in roles}
+_AMOUNTS = sorted({*words.AMOUNT_OF, *words.VAGUE}, key=lambda a: -len(a.split()))
+
+
+@dataclass
+class CountChange:
+    """A change of the count.
+
+    Attributes:
+        chunk: Where it is told.
+        before: The count before it; None where nobody can know it.
+        changes: Added numbers; two for a correction, which first takes the wrong one back. Empty: nobody knows.
+        after: The count behind it, or None.
+        is_asked: Whether it is told as a wish or condition, for the deep part.
+        is_taken: Whether a step of the trace accounts for it.
+    """
+
+    chunk: int
+    before: int | None
+    changes: tuple[int, ...]
+    after: int | None
+    is_asked: bool = False
+    is_taken: bool = False
+
+
+@dataclass
+class _Clause:
+    """A clause taken apart."""
+
+    subject: str = ""
+    verb: str = ""  # its base form; "" for none that is known
+    amount: int | None = None  # None: vague
+    has_amount: bool = False
+    is_counted: bool = False  # whether the amount is of the counted things
+    of_owner: bool = False  # "of them", "of his coins"
+    receiver: str = ""
+    words: int = 0  # of the amount and its noun
+    link: str = ""  # to, from, for, or "" for a receiver before the amount
+
+
+def _verb_forms() -> dict[str, str]:
+    lists = (
+        words.GAINS,
+        words.LOSSES,
+        words.GIVES,
+        words.GETS_FROM,
+        words.TAKES_OF,
+        words.GETS_FOR,
+        words.GOES,
+    )
+    verbs = {*words.COMES, *words.KEEPS, *words.IDLES, *_HAVE}.union(*lists)
+    tenses: tuple[Tense, ...] = ("base", "present", "past")
+    return {words.form(verb, tense): verb for tense in tenses for verb in sorted(verbs)}
+
+
+_VERBS = _verb_forms()
+_LONGEST = max(len(phrase.split()) for phrase in _VERBS)
+
+
+def read_changes(question: str, chunks: Texts) -> Iterator[CountChange]:
+    """All changes of the asked person's things, read from the sentences."""
+    reader = _Reader(*_asked(question))
+    for number, chunk in enumerate(chunks):
+        for changes, is_asked in reader.read(chunk.strip()):
+            if is_asked and not reader.has_started:
+                continue
+            before = reader.count
+            is_known = bool(changes) and (before is not None or not reader.has_started)
+            reader.has_started = True
+            reader.count = (before or 0) + sum(changes) if is_known else None
+            yield CountChange(number, before, changes, reader.count, is_asked)
+
+
+def _asked(question: str) -> tuple[str, str]:
+    """Person and things of a question; "" for a person that it does not name."""
+    text = question.lower().rstrip("?.")
+    text = re.sub(r" (?:now|left|at the end|in the end|in total)$", "", text)
+    owned = re.match(
+        r"(?:count|what is the number of|follow) (.+?)(?:'s|(?<=my)) (\w+)(?:,|$)", text
+    )
+    owned = owned or re.match(r"(.+?)(?:'s|(?<=my)) (\w+): how many$", text)
+    if owned:
+        return owned[1], owned[2]
+    contained = re.match(r"how many (\w+) are in (.+?)(?:'s|(?<=my)) \w+$", text)
+    if contained:
+        return contained[2], contained[1]
+    have = re.match(r"how many (\w+) (?:does|do|did|will|has|have) (.+?)(?: have| got)*$", text)
+    if have:
+        return have[2], have[1]
+    return "", text.split()[2]
+
+
+@dataclass
+class _Reader:
+    """Reads chunk by chunk."""
+
+    person: str
+    things: str
+    count: int | None = None
+    has_started: bool = False
+    topic: str = ""
+    topic_before: str = ""  # the topic before the clause at hand
+    last: _Clause = field(default_factory=_Clause)
+    last_thing: str = ""
+    events: list[int] = field(default_factory=list)  # the changes so far
+
+    def __post_init__(self) -> None:
+        """Both numbers of the noun."""
+        known = [thing for thing in words.THINGS if words.plural(thing) == self.things]
+        stems = (self.things[:-1], self.things[:-2], f"{self.things[:-3]}y")
+        self.names = {self.things, *known, *(s for s in stems if words.plural(s) == self.things)}
+        self.person = {"my": "i"}.get(self.person, self.person)
+
+    def read(self, text: str) -> Iterator[tuple[tuple[int, ...], bool]]:
+        """Added numbers of each change in a chunk, and whether it is only asked about."""
+        asked = None
+        pieces = re.split(r"(?<=[.!?;\n]) |\n", f"{text.lower()}")
+        for piece in filter(None, map(str.strip, pieces)):
+            asked = asked or _HYPOTHETICAL.match(piece)
+            if subject := re.search(r"would (.+?) have\b", piece):
+                self._subject(subject[1].split())
+            if (
+                asked
+                and (wishes := re.findall(r"(\w+) (more|less)\b(?! \w+ing)", piece))
+                and " with " in piece
+            ):
+                for amount, direction in wishes:
+                    yield ((1 if direction == "more" else -1) * _number(amount),), True
+                continue
+            if asked:
+                piece = re.sub(
+                    r"^(?:and )?(?:what )?if |^suppose |^how many .*? if |: how many then",
+                    "",
+                    piece,
+                )
+            for part in _parts(piece):
+                old = _NOT.search(part)
+                words_left = _without_leads(_NOT.sub("", part).strip(" ,"))
+                for changes in self._changes(words_left, old and _number(old[1])):
+                    yield changes, bool(asked)
+
+    def _changes(self, text: str, old: int | None) -> Iterator[tuple[int, ...]]:
+        if _PLACE.search(text):
+            if start := self._contained(text):
+                yield start
+            return
+        if text in _WEATHER:
+            return
+        clause = self._clause(text.split(), is_correction=old is not None)
+        sign = self._sign(clause)
+        if old is not None and clause.has_amount:
+            if not clause.verb and self.events:
+                sign = 1 if self.events[-1] > 0 else -1
+            if sign and clause.amount is not None:
+                yield (-sign * old, sign * clause.amount)
+        elif sign is None:
+            yield ()
+        elif sign and clause.has_amount and clause.is_counted:
+            if clause.amount is None:
+                yield ()
+            else:
+                self.events.append(sign * clause.amount)
+                yield (sign * clause.amount,)
+
+    def _sign(self, clause: _Clause) -> int | None:
+        """+1 and -1 for a gain and a loss of the person, 0 for neither, None for what nobody knows."""
+        verb, is_person = clause.verb, clause.subject == self.person
+        if not clause.has_amount or not clause.is_counted:
+            return 0
+        if verb in _HAVE:
+            self.person = self.person or clause.subject
+            is_person = clause.subject == self.person
+            return 1 if is_person and not self.has_started else 0
+        if not verb:
+            return None if is_person else 0
+        if clause.subject == "":
+            return (
+                {True: 1, False: -1}[verb in words.COMES]
+                if verb in (*words.COMES, *words.GOES)
+                else 0
+            )
+        return self._own_sign(clause) if is_person else self._other_sign(clause)
+
+    def _own_sign(self, clause: _Clause) -> int:
+        verb, has_receiver = clause.verb, bool(clause.receiver) and clause.link != "from"
+        if has_receiver and verb in words.GIVES and clause.link != "for":
+            return -1
+        if has_receiver and verb in words.GETS_FOR:
+            return 0
+        return 1 if verb in (*words.GAINS, *words.GETS_FROM) else -1 if verb in words.LOSSES else 0
+
+    def _other_sign(self, clause: _Clause) -> int:
+        verb, link, is_receiver = clause.verb, clause.link, clause.receiver == self.person
+        if is_receiver and link in ("", "to") and verb in words.GIVES:
+            return 1
+        if is_receiver and link in ("", "for") and verb in words.GETS_FOR:
+            return 1
+        if is_receiver and link == "from" and verb in words.GETS_FROM:
+            return -1
+        return -1 if clause.of_owner and verb in words.TAKES_OF and link != "from" else 0
+
+    def _clause(self, parts: Sequence[str], *, is_correction: bool) -> _Clause:
+        """Take a clause apart; subject and verb of the last one stand for missing ones."""
+        if "not" in parts:
+            self._read_denied(parts, parts.index("not"))
+            return _Clause()
+        start, length, verb = _find_verb(parts)
+        if not verb:
+            return self._without_verb(parts, is_correction=is_correction)
+        clause = _Clause(verb=verb)
+        before, behind = parts[:start], parts[start + length :]
+        if before and _amount_at(before, 0) and behind[:1] != ["to"]:
+            turned = self._read_amount(before, clause)
+            if turned < len(before):  # "3 coins Tom finds"
+                clause.subject = self._subject(before[turned:])
+        else:
+            self.topic_before = self.topic
+            clause.subject = self._subject(before) if before else self.last.subject
+            self._read_rest(behind, clause)
+        self.last = clause
+        return clause
+
+    def _read_denied(self, parts: Sequence[str], place: int) -> None:
+        """Topic and noun of "Tom does not buy any coins"."""
+        self._subject(parts[: place - 1])
+        told = ["some" if part == "any" else part for part in parts]
+        start = next((n for n in range(place, len(told)) if _amount_at(told, n)), None)
+        if start is not None:
+            self._read_amount(told[start:], _Clause())
+
+    def _without_verb(self, parts: Sequence[str], *, is_correction: bool) -> _Clause:
+        """``3 to his friend``, a corrected amount, or a verb that nobody knows."""
+        clause = _Clause()
+        start = next((n for n in range(len(parts)) if _amount_at(parts, n)), None)
+        if start is None or (parts[0] in ("it", "that") and not is_correction):
+            return clause
+        before = [part for part in parts[:start] if part not in ("it", "that", "was")]
+        self._read_rest(parts[start:], clause)
+        behind = parts[start + clause.words :]
+        if len(behind) > 1 and not (
+            before or clause.link or behind[0] in _ADVERBS
+        ):  # "3 coins Tom zorbs"
+            clause.subject = self._subject(behind[:-1])
+        elif not before and clause.link:
+            clause.subject, clause.verb = self.last.subject, self.last.verb
+        elif not before and self.last.verb == "have":
+            return _Clause()
+        elif before:
+            clause.subject = self._subject(before[:-1])
+        return clause
+
+    def _read_rest(self, parts: Sequence[str], clause: _Clause) -> None:
+        """Receiver, amount, noun and link behind a verb."""
+        start = next((n for n in range(len(parts)) if _amount_at(parts, n)), None)
+        if start is None:
+            return
+        clause.receiver = self._person(parts[:start])
+        end = start + self._read_amount(parts[start:], clause)
+        is_link = end < len(parts) and parts[end] in _LINKS
+        if is_link and " ".join(parts[end:]) not in words.TAILS:  # "for lunch"
+            clause.link, clause.receiver = parts[end], self._person(parts[end + 1 :])
+
+    def _read_amount(self, parts: Sequence[str], clause: _Clause) -> int:
+        """Read an amount with its noun; return the number of words."""
+        amount = _amount_at(parts, 0)
+        end = len(amount.split())
+        clause.has_amount = True
+        is_all = amount == "all"
+        clause.amount = (
+            (self.count or 0) if is_all else None if amount in words.VAGUE else _number(amount)
+        )
+        rest = list(parts[end:])
+        end += (skipped := int(rest[:1] == ["more"]))
+        rest = rest[skipped:]
+        owner = ""
+        if rest[:1] == ["of"]:
+            owner, rest, end = "of", rest[1:], end + 1
+        if rest and rest[0] != "them" and (owner or is_all):  # "of his coins", "of old man's coins"
+            ends = [n for n, word in enumerate(rest) if word in (*_LINKS, *_ADVERBS) and n]
+            counted = [n + 1 for n, word in enumerate(rest) if word in self.names]
+            found = min((*counted, *ends, len(rest))) - 1
+            owner = (
+                self.topic_before if rest[:1] in (["his"], ["her"]) else self._owner(rest[:found])
+            )
+            rest, end = rest[found:], end + found
+        clause.of_owner = owner == self.person or (
+            rest[:1] == ["them"] and self.topic_before == self.person
+        )
+        noun = rest[0] if rest else ""
+        is_noun = bool(noun) and noun not in _LINKS and noun not in _ADVERBS
+        if noun in ("one", "them"):
+            clause.is_counted = self.last_thing in self.names
+        elif is_noun and not self._is_subject(rest):
+            clause.is_counted = noun in self.names
+            self.last_thing = noun
+        else:
+            clause.is_counted, is_noun = self.last_thing in self.names, False
+        clause.words = end + int(is_noun)
+        return clause.words
+
+    def _is_subject(self, parts: Sequence[str]) -> bool:
+        """Whether a name follows, not a noun: "3 Tom finds"."""
+        text = " ".join(parts)
+        is_person = bool(self.person) and text.startswith(self.person)
+        return is_person or (parts[0] in ("he", "she") and len(parts) == 1)
+
+    def _subject(self, parts: Sequence[str]) -> str:
+        """Who does it; a name becomes the topic."""
+        name = self._person(parts)
+        if not name.startswith("kin of"):
+            self.topic = name
+        return name
+
+    def _person(self, parts: Sequence[str]) -> str:
+        """A mention in full: a name, or what a pronoun stands for."""
+        while parts and parts[0] in _ADVERBS and " ".join(parts) not in _ROLES:
+            parts = parts[1:]
+        text = " ".join(parts)
+        if text in ("he", "she", "him", "her"):
+            return self.topic
+        if text in ("me", "i"):
+            return "i"
+        is_kin = len(parts) > 1 and parts[-1] in words.KIN and text not in _ROLES
+        if is_kin or (text in _ROLES and text.startswith("my ") and self.person == "i"):
+            return f"kin of {self._owner(parts[:-1])}"
+        return text
+
+    def _owner(self, parts: Sequence[str]) -> str:
+        text = " ".join(parts)
+        if text in ("his", "her"):
+            return self.topic
+        return "i" if text == "my" else text.removesuffix("'s")
+
+    def _contained(self, text: str) -> tuple[int, ...]:
+        """The first count of things in somebody's basket, () for any other clause."""
+        place = _PLACE.search(text)
+        if place is None:
+            return ()
+        owner = self._owner(place[1].split())
+        self.topic = owner
+        rest = [*text[: place.start()].split(), *text[place.end() :].split()]
+        rest = [word for word in rest if word not in ("there", *_BE, "in", "holds", "held")]
+        clause = _Clause()
+        if rest and _amount_at(rest, 0):
+            self._read_amount(rest, clause)
+        self.person = self.person or owner
+        is_start = owner == self.person and clause.is_counted and not self.has_started
+        return (clause.amount or 0,) if is_start else ()
+
+
+def _parts(sentence: str) -> list[str]:
+    """Clauses of a sentence."""
+    kept = _NOT.sub(lambda match: f" not-{match[1]}", sentence)
+    return [
+        re.sub(r" not-(\w+)", r", not \1", part) for part in _CLAUSE_END.split(kept) if part.strip()
+    ]
+
+
+def _without_leads(text: str) -> str:
+    while lead := next((lead for lead in _BEFORE if f"{text} ".startswith(f"{lead} ")), None):
+        text = text[len(lead) :].strip(" ,")
+    return text
+
+
+def _find_verb(parts: Sequence[str]) -> tuple[int, int, str]:
+    """Place, length and base form of the first known verb, the longest there; "" for none."""
+    for start in range(len(parts)):
+        for length in range(min(_LONGEST, len(parts) - start), 0, -1):
+            verb = _VERBS.get(" ".join(parts[start : start + length]))
+            if verb:
+                return start, length, verb
+    return 0, 0, ""
+
+
+def _amount_at(parts: Sequence[str], place: int) -> str:
+    """The words of an amount at a place, "" for none."""
+    if parts[place].isdecimal() or parts[place] == "all":
+        return parts[place]
+    here = " ".join(parts[place : place + 4]) + " "
+    return next((amount for amount in _AMOUNTS if here.startswith(f"{amount} ")), "")
+
+
+def _number(word: str) -> int:
+    return int(word) if word.isdecimal() else words.AMOUNT_OF[word]
