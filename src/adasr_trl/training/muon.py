@@ -79,7 +79,7 @@ class MuonFactory:
 
 
 def muon_of(args: Any) -> tuple[type[MuonFactory], dict[str, Any]] | None:
-    """transformers' ``optimizer_cls_and_kwargs`` for ``muon_learning_rate``; None leaves the choice to ``optim``."""
+    """Transformers' ``optimizer_cls_and_kwargs`` for ``muon_learning_rate``; None leaves the choice to ``optim``."""
     if args.muon_learning_rate is None:
         return None
     return MuonFactory, {

@@ -47,7 +47,9 @@ class StreamingSFTConfig(SFTConfig):
     )
     muon_learning_rate: float | None = field(
         default=None,
-        metadata={"help": "Learning rate of Muon for matrices; none: the optimizer of optim for all."},
+        metadata={
+            "help": "Learning rate of Muon for matrices; none: the optimizer of optim for all."
+        },
     )
 
     def __post_init__(self) -> None:
