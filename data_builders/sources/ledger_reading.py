@@ -13,25 +13,27 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from data_builders.sources import ledger_words as words
-from data_builders.sources.ledger_words import Tense
+from data_builders.sources.ledger_clauses import (
+    CORRECTED,
+    HAVE,
+    amount_at,
+    asked_for,
+    clauses_of,
+    find_verb,
+    number_of,
+    without_leads,
+)
 from data_builders.traces.future_facts import Texts
 
-_NOT = re.compile(r", not (\w+)")
-_CLAUSE_END = re.compile(r"[.!?;:\n]+|, | - | , |,$|\b(?:and|but|then|if)\b")
 _HYPOTHETICAL = re.compile(r"(?:what if|and if|and what if|suppose|how many)\b")
-_HAVE = ("have", "have got", "own", "start with", "begin with", "hold")
 _LINKS = ("to", "from", "for")
 _ADVERBS = {tail.split()[0] for tail in (*words.TAILS, *words.SOURCES, *words.LEADS)} - {"a", "one"}
-_BEFORE = sorted(
-    map(str.lower, (*words.LEADS, *words.FIXES, *words.OPENINGS)), key=len, reverse=True
-)
 _BE = ("is", "are", "was", "were")
 _PLACE = re.compile(
     rf"(?:\bin )?((?:(?!(?:in|are|is|was|were) )\S+ ){{0,2}}\S+(?:'s|(?<=\bmy)|(?<=\bhis)|(?<=\bher))) (?:{'|'.join(words.CONTAINERS)})\b"
 )
 _WEATHER = {sentence.lower() for sentence in words.WEATHER}
 _ROLES = {role.lower() for roles in words.ROLES.values() for role in roles}
-_AMOUNTS = sorted({*words.AMOUNT_OF, *words.VAGUE}, key=lambda a: -len(a.split()))
 
 
 @dataclass
@@ -70,28 +72,9 @@ class _Clause:
     link: str = ""  # to, from, for, or "" for a receiver before the amount
 
 
-def _verb_forms() -> dict[str, str]:
-    lists = (
-        words.GAINS,
-        words.LOSSES,
-        words.GIVES,
-        words.GETS_FROM,
-        words.TAKES_OF,
-        words.GETS_FOR,
-        words.GOES,
-    )
-    verbs = {*words.COMES, *words.KEEPS, *words.IDLES, *_HAVE}.union(*lists)
-    tenses: tuple[Tense, ...] = ("base", "present", "past")
-    return {words.form(verb, tense): verb for tense in tenses for verb in sorted(verbs)}
-
-
-_VERBS = _verb_forms()
-_LONGEST = max(len(phrase.split()) for phrase in _VERBS)
-
-
 def read_changes(question: str, chunks: Texts) -> Iterator[CountChange]:
     """All changes of the asked person's things, read from the sentences."""
-    reader = _Reader(*_asked(question))
+    reader = _Reader(*asked_for(question))
     for number, chunk in enumerate(chunks):
         for changes, is_asked in reader.read(chunk.strip()):
             if is_asked and not reader.has_started:
@@ -101,25 +84,6 @@ def read_changes(question: str, chunks: Texts) -> Iterator[CountChange]:
             reader.has_started = True
             reader.count = (before or 0) + sum(changes) if is_known else None
             yield CountChange(number, before, changes, reader.count, is_asked)
-
-
-def _asked(question: str) -> tuple[str, str]:
-    """Person and things of a question; "" for a person that it does not name."""
-    text = question.lower().rstrip("?.")
-    text = re.sub(r" (?:now|left|at the end|in the end|in total)$", "", text)
-    owned = re.match(
-        r"(?:count|what is the number of|follow) (.+?)(?:'s|(?<=my)) (\w+)(?:,|$)", text
-    )
-    owned = owned or re.match(r"(.+?)(?:'s|(?<=my)) (\w+): how many$", text)
-    if owned:
-        return owned[1], owned[2]
-    contained = re.match(r"how many (\w+) are in (.+?)(?:'s|(?<=my)) \w+$", text)
-    if contained:
-        return contained[2], contained[1]
-    have = re.match(r"how many (\w+) (?:does|do|did|will|has|have) (.+?)(?: have| got)*$", text)
-    if have:
-        return have[2], have[1]
-    return "", text.split()[2]
 
 
 @dataclass
@@ -157,7 +121,7 @@ class _Reader:
                 and " with " in piece
             ):
                 for amount, direction in wishes:
-                    yield ((1 if direction == "more" else -1) * _number(amount),), True
+                    yield ((1 if direction == "more" else -1) * number_of(amount),), True
                 continue
             if asked:
                 piece = re.sub(
@@ -165,10 +129,10 @@ class _Reader:
                     "",
                     piece,
                 )
-            for part in _parts(piece):
-                old = _NOT.search(part)
-                words_left = _without_leads(_NOT.sub("", part).strip(" ,"))
-                for changes in self._changes(words_left, old and _number(old[1])):
+            for part in clauses_of(piece):
+                old = CORRECTED.search(part)
+                words_left = without_leads(CORRECTED.sub("", part).strip(" ,"))
+                for changes in self._changes(words_left, old and number_of(old[1])):
                     yield changes, bool(asked)
 
     def _changes(self, text: str, old: int | None) -> Iterator[tuple[int, ...]]:
@@ -199,7 +163,7 @@ class _Reader:
         verb, is_person = clause.verb, clause.subject == self.person
         if not clause.has_amount or not clause.is_counted:
             return 0
-        if verb in _HAVE:
+        if verb in HAVE:
             self.person = self.person or clause.subject
             is_person = clause.subject == self.person
             return 1 if is_person and not self.has_started else 0
@@ -236,12 +200,12 @@ class _Reader:
         if "not" in parts:
             self._read_denied(parts, parts.index("not"))
             return _Clause()
-        start, length, verb = _find_verb(parts)
+        start, length, verb = find_verb(parts)
         if not verb:
             return self._without_verb(parts, is_correction=is_correction)
         clause = _Clause(verb=verb)
         before, behind = parts[:start], parts[start + length :]
-        if before and _amount_at(before, 0) and behind[:1] != ["to"]:
+        if before and amount_at(before, 0) and behind[:1] != ["to"]:
             turned = self._read_amount(before, clause)
             if turned < len(before):  # "3 coins Tom finds"
                 clause.subject = self._subject(before[turned:])
@@ -256,14 +220,14 @@ class _Reader:
         """Topic and noun of "Tom does not buy any coins"."""
         self._subject(parts[: place - 1])
         told = ["some" if part == "any" else part for part in parts]
-        start = next((n for n in range(place, len(told)) if _amount_at(told, n)), None)
+        start = next((n for n in range(place, len(told)) if amount_at(told, n)), None)
         if start is not None:
             self._read_amount(told[start:], _Clause())
 
     def _without_verb(self, parts: Sequence[str], *, is_correction: bool) -> _Clause:
         """``3 to his friend``, a corrected amount, or a verb that nobody knows."""
         clause = _Clause()
-        start = next((n for n in range(len(parts)) if _amount_at(parts, n)), None)
+        start = next((n for n in range(len(parts)) if amount_at(parts, n)), None)
         if start is None or (parts[0] in ("it", "that") and not is_correction):
             return clause
         before = [part for part in parts[:start] if part not in ("it", "that", "was")]
@@ -283,7 +247,7 @@ class _Reader:
 
     def _read_rest(self, parts: Sequence[str], clause: _Clause) -> None:
         """Receiver, amount, noun and link behind a verb."""
-        start = next((n for n in range(len(parts)) if _amount_at(parts, n)), None)
+        start = next((n for n in range(len(parts)) if amount_at(parts, n)), None)
         if start is None:
             return
         clause.receiver = self._person(parts[:start])
@@ -294,12 +258,12 @@ class _Reader:
 
     def _read_amount(self, parts: Sequence[str], clause: _Clause) -> int:
         """Read an amount with its noun; return the number of words."""
-        amount = _amount_at(parts, 0)
+        amount = amount_at(parts, 0)
         end = len(amount.split())
         clause.has_amount = True
         is_all = amount == "all"
         clause.amount = (
-            (self.count or 0) if is_all else None if amount in words.VAGUE else _number(amount)
+            (self.count or 0) if is_all else None if amount in words.VAGUE else number_of(amount)
         )
         rest = list(parts[end:])
         end += (skipped := int(rest[:1] == ["more"]))
@@ -373,44 +337,8 @@ class _Reader:
         rest = [*text[: place.start()].split(), *text[place.end() :].split()]
         rest = [word for word in rest if word not in ("there", *_BE, "in", "holds", "held")]
         clause = _Clause()
-        if rest and _amount_at(rest, 0):
+        if rest and amount_at(rest, 0):
             self._read_amount(rest, clause)
         self.person = self.person or owner
         is_start = owner == self.person and clause.is_counted and not self.has_started
         return (clause.amount or 0,) if is_start else ()
-
-
-def _parts(sentence: str) -> list[str]:
-    """Clauses of a sentence."""
-    kept = _NOT.sub(lambda match: f" not-{match[1]}", sentence)
-    return [
-        re.sub(r" not-(\w+)", r", not \1", part) for part in _CLAUSE_END.split(kept) if part.strip()
-    ]
-
-
-def _without_leads(text: str) -> str:
-    while lead := next((lead for lead in _BEFORE if f"{text} ".startswith(f"{lead} ")), None):
-        text = text[len(lead) :].strip(" ,")
-    return text
-
-
-def _find_verb(parts: Sequence[str]) -> tuple[int, int, str]:
-    """Place, length and base form of the first known verb, the longest there; "" for none."""
-    for start in range(len(parts)):
-        for length in range(min(_LONGEST, len(parts) - start), 0, -1):
-            verb = _VERBS.get(" ".join(parts[start : start + length]))
-            if verb:
-                return start, length, verb
-    return 0, 0, ""
-
-
-def _amount_at(parts: Sequence[str], place: int) -> str:
-    """The words of an amount at a place, "" for none."""
-    if parts[place].isdecimal() or parts[place] == "all":
-        return parts[place]
-    here = " ".join(parts[place : place + 4]) + " "
-    return next((amount for amount in _AMOUNTS if here.startswith(f"{amount} ")), "")
-
-
-def _number(word: str) -> int:
-    return int(word) if word.isdecimal() else words.AMOUNT_OF[word]
