@@ -46,7 +46,7 @@ layout = $(if $(LAYOUT),--layout $(LAYOUT))
 quick = $(if $(QUICK),--quick)
 
 .DEFAULT_GOAL := help
-.PHONY: help install data data-docs sft grpo hrpo compare ablate eval report show push bench test test-all lint format check clean distclean
+.PHONY: help install data data-docs sft grpo hrpo compare ablate eval report show push demo bench test test-all lint format check clean distclean
 
 help:  ## print this help
 	@echo 'usage: make TARGET [MODEL=$(MODEL)] [CONFIG=FILE] [ARGS="--key value"] [QUICK=1]'
@@ -148,6 +148,12 @@ show: install  ## print rollouts of RUN=, coloured by phase
 
 push: install  ## publish RUN= as REPO= on the Hub (ARGS=--dry-run shows what)
 	@$(ADASR) push $(RUN) --repo $(REPO) $(ARGS)
+
+demo: install  ## train the model in the package again (40 minutes)
+	@$(BIN)/python -m data_builders --config configs/demo/data.yaml
+	@$(ADASR) sft --config configs/demo/sft.yaml --refresh
+	@$(ADASR) hrpo --config configs/demo/hrpo.yaml --refresh
+	@$(BIN)/python -m tools.demo_model runs/demo/hrpo
 
 # ---- development
 

@@ -246,7 +246,7 @@ def _distractor(story: Story) -> str:
     verb = rng.choice(words.GAINS if gains else words.LOSSES)
     act = Event(Kind.ACT, verb, count if gains else -count)
     kinds = ("act", "has", "own", "idle", "weather", "keep", "denied", "passed", "for")
-    kind = rng.choices(kinds, (6, 3, 4, 4, 3, 3, 1, 1, 1))[0]
+    kind = rng.choices(kinds, (8, 3, 7, 2, 2, 2, 1, 2, 1))[0]
     if kind == "act":
         return teller.act(other, act, thing)
     if kind == "has":

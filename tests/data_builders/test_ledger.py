@@ -59,7 +59,7 @@ def test_chunks_are_those_of_a_live_text():
 def test_the_untidy_ones_lack_capitals_stops_and_spaces():
     texts = [story.text for story in built("--untidy", "1")]
     assert sum(text == text.lower() for text in texts) > 50
-    assert sum(not text.endswith((".", "?")) for text in texts) > 50
+    assert sum(not text.endswith((".", "?")) for text in texts) > 30
     assert sum("\n" in text for text in texts) > 50
 
 

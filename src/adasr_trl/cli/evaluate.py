@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from adasr_trl.config.eval_section import EvalConfig
 from adasr_trl.config.loading import LoadedConfig, load_config
 from adasr_trl.config.sections import DataConfig, ModelConfig
 from adasr_trl.config.values import ConfigError
+from adasr_trl.core.demo import results_directory
 
 SECTIONS: Mapping[str, Any] = {"model": ModelConfig, "data": DataConfig, "eval": EvalConfig}
 
@@ -36,10 +38,15 @@ def _execute(options: argparse.Namespace) -> int:
                     f"{config.line_of('data.' + key)}: data.{key}: has no effect here; every question is asked."
                 )
         check(config, "eval")
-    models = {name: config.section("model") for name, config in loaded.items()}
+    models = {name: _own_records(config.section("model")) for name, config in loaded.items()}
     first = next(iter(loaded.values()))
     print(evaluate(models, first.section("data"), first.section("eval"), options.existing))
     return 0
+
+
+def _own_records(model: ModelConfig) -> ModelConfig:
+    """The model in the package as a copy, which takes its records."""
+    return dataclasses.replace(model, path=str(results_directory(model.path or "")))
 
 
 def configs_by_run(config: str, overrides: Sequence[str]) -> dict[str, LoadedConfig]:

@@ -13,7 +13,8 @@ def add_stream(parser: argparse.ArgumentParser) -> None:
     parser.epilog = "Exit status 0: answered; 1: out of tokens or positions, or a malformed answer; 2: an error."
     _add_model(parser)
     parser.add_argument(
-        "--question", required=True, help="the question, which the model sees first"
+        "--question",
+        help="the question, which the model sees first (demo: else a story of its own)",
     )
     source = parser.add_mutually_exclusive_group()
     source.add_argument("--replay", metavar="FILE", help="a text file, played at --wpm")
@@ -69,7 +70,7 @@ def add_replay(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_model(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("run", help="a finished run, an adapter's directory, or OWNER/NAME")
+    parser.add_argument("run", help="demo, a finished run, an adapter's directory, or OWNER/NAME")
     add_layout(parser, "expected layout; a run that was taught the other one is refused")
     parser.add_argument(
         "--temperature", type=_not_negative, default=0.0, help="sampling temperature; 0 is greedy"

@@ -28,6 +28,7 @@ from adasr_trl.artifacts.names import EVAL_FOLDER
 from adasr_trl.artifacts.samples import Sample, read_samples
 from adasr_trl.artifacts.saved_config import load_streaming
 from adasr_trl.core.clock import Clock, arrivals, timeline
+from adasr_trl.core.demo import results_directory
 from adasr_trl.core.episode import Episode
 from adasr_trl.core.errors import UserError
 from adasr_trl.core.protocol import Markers, thought_text
@@ -51,7 +52,7 @@ MARKERS = Markers()
 
 def add_show(parser: argparse.ArgumentParser) -> None:
     """Arguments of the command."""
-    parser.add_argument("run", help="a run that was evaluated")
+    parser.add_argument("run", type=results_directory, help="a run that was evaluated")
     parser.add_argument("--count", type=int, default=3, help="how many rollouts")
     parser.add_argument("--filter", choices=("all", "right", "wrong"), default="all")
     parser.add_argument("--file", help="which records under RUN/eval (else the first)")

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from adasr_trl.core.clock import Clock
+from adasr_trl.core.demo import DEMO, run_directory
 from adasr_trl.core.protocol import Markers
 
 LayoutName = Literal["interleaved", "parallel"]
@@ -116,7 +117,7 @@ class QuantizationSection:
 class ModelConfig:
     """The model that a run starts from."""
 
-    # Hub id or directory (of a model or an adapter); none for ``init: scratch``.
+    # Hub id or directory (of a model or an adapter), or demo, the model in the package; none for ``init: scratch``.
     path: str | None = None
     # Weights of ``path``, or new ones of the shape ``scratch``.
     init: Literal["pretrained", "scratch"] = "pretrained"
@@ -134,6 +135,8 @@ class ModelConfig:
 
     def __post_init__(self) -> None:
         """Refuse a pretrained model without a path, a new one with a path, and 4 bits without safetensors to load."""
+        if self.path == DEMO:
+            object.__setattr__(self, "path", str(run_directory(DEMO)))  # a frozen section
         if self.init == "pretrained" and not self.path:
             raise ValueError(
                 "model.path: got none; expected a Hub id or a directory. Set it, or init: scratch."

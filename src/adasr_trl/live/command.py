@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from adasr_trl.core.decoding import read_text
+from adasr_trl.core.demo import DEMO, QUESTION, STORY
 from adasr_trl.core.errors import UserError
 from adasr_trl.core.protocol import Mode
 from adasr_trl.live.sources import TextSource, replayed, transcribed, typed
@@ -87,6 +88,7 @@ def _check_device(device: str | None) -> None:
 
 
 def _stream(options: argparse.Namespace) -> int:
+    _choose_story(options)
     if not options.question.strip():
         raise UserError("--question: got nothing; expected the question.")
     source = _source(options)
@@ -123,11 +125,24 @@ def _stream(options: argparse.Namespace) -> int:
     return 0 if summary.failure is None else 1
 
 
+def _choose_story(options: argparse.Namespace) -> None:
+    """Without a question the demo reads a story of its own."""
+    options.story = None
+    if options.question is not None:
+        return
+    if options.run != DEMO or options.replay or options.transcript:
+        raise UserError("--question: is missing; name the question, which the model sees first.")
+    options.question, options.story = QUESTION, STORY
+    logger.info("a story of the demo's own; for yours: adasr stream demo --question '...'")
+
+
 def _is_typed_by_hand(options: argparse.Namespace) -> bool:
-    return not (options.replay or options.transcript) and sys.stdin.isatty()
+    return not (options.story or options.replay or options.transcript) and sys.stdin.isatty()
 
 
 def _source(options: argparse.Namespace) -> TextSource:
+    if options.story:
+        return replayed(DEMO, options.story, options.wpm, options.speed)
     if path := options.replay or options.transcript:
         text = read_text(Path(path), options.encoding)
         if options.transcript:

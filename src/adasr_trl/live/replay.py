@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 
 from adasr_trl.artifacts.names import EPISODES_FILE, EVAL_FOLDER
 from adasr_trl.core.clock import Clock, arrivals, first_answer_seconds, timeline
+from adasr_trl.core.demo import results_directory, run_directory
 from adasr_trl.core.episode import Episode, read_episodes
 from adasr_trl.core.errors import UserError
 from adasr_trl.live.sources import InputPiece, on_time
@@ -90,7 +91,7 @@ def replay(
     profile = measure_reasoner(reasoner, device_name(options.device))
     logger.info("%s", _rates(layout, profile))
     if options.dtype == "float32" and options.device is None:
-        save_profile(Path(options.run), profile)
+        save_profile(results_directory(options.run), profile)
     questions: list[tuple[float, ReplayedQuestion]] = []  # with words a minute
     try:
         for words_per_minute in options.wpm:
@@ -180,7 +181,7 @@ def _with_progress(episodes: Sequence[Episode], clock: Clock) -> Iterator[Episod
 
 
 def _episodes(options: argparse.Namespace) -> list[Episode]:
-    path = Path(options.episodes or Path(options.run) / EVAL_FOLDER / EPISODES_FILE)
+    path = Path(options.episodes or run_directory(options.run) / EVAL_FOLDER / EPISODES_FILE)
     if not path.is_file():
         raise UserError(
             f"{path}: no such file of episodes; name one with --episodes FILE (adasr eval leaves one in RUN/eval)."

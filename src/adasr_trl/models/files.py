@@ -26,6 +26,7 @@ from adasr_trl.artifacts.names import (
     VERIFY_FILE,
     is_hub_id,
 )
+from adasr_trl.core.demo import run_directory
 from adasr_trl.core.errors import UserError
 
 ADAPTER_FILES = (
@@ -49,13 +50,13 @@ MODEL_FILES = (*ADAPTER_FILES, *WEIGHT_FILES, *TOKENIZER_FILES, *OWN_FILES)
 
 
 def located(path: str | Path, revision: str | None = None) -> Path:
-    """A model's directory: ``path`` itself, or its files of the Hub, downloaded if they are not in the cache.
+    """A model's directory: ``path`` itself, ``demo``, or its files of the Hub, downloaded if they are not in the cache.
 
     Raises:
         UserError: ``path`` is neither, or the Hub cannot be reached.
     """
-    if Path(path).is_dir():
-        return Path(path)
+    if run_directory(path).is_dir():
+        return run_directory(path)
     if not is_hub_id(path):
         raise UserError(f"{path}: no such directory, and no Hub id (OWNER/NAME); name one of them.")
     with hub_errors(f"{path}: cannot be loaded from the Hub"):

@@ -1,0 +1,40 @@
+"""The model in the package: ``demo`` is a name wherever a run's directory is expected.
+
+    >>> run_directory("demo")
+    PosixPath('.../adasr_trl/demo')
+    >>> run_directory("runs/tiny/seed-0/hrpo")
+    PosixPath('runs/tiny/seed-0/hrpo')
+
+It counts one person's things in short English stories (``demo/README.md``). Its files are never written to: records of an
+evaluation go into a copy.
+"""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+DEMO = "demo"
+FOLDER = Path(__file__).parent.parent / DEMO
+COPY = Path("runs") / "demo-copy"  # for results
+QUESTION = "How many marbles does Nina have now?"
+STORY = (
+    "Nina has 7 marbles. Her brother gives her five more. It starts to rain. She loses 2 marbles on the way home. "
+    "Oh wait, she loses 3 marbles, not 2. Paul buys 4 marbles."
+)
+
+
+def run_directory(name: str | Path) -> Path:
+    """A run's directory by its name; a directory called ``demo`` comes before the model in the package."""
+    path = Path(name)
+    return FOLDER if path == Path(DEMO) and not path.is_dir() else path
+
+
+def results_directory(name: str | Path) -> Path:
+    """The same for results: a copy of the model in the package, made when it is first needed."""
+    path = run_directory(name)
+    if path != FOLDER:
+        return path
+    if not COPY.exists():
+        shutil.copytree(FOLDER, COPY)
+    return COPY

@@ -1,0 +1,66 @@
+"""The model in the package: loaded by its name, right on its own story, small, and never written to."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from adasr_trl.core.demo import COPY, FOLDER, QUESTION, STORY, results_directory, run_directory
+
+MAX_BYTES = 3_000_000
+
+
+@pytest.fixture(scope="module")
+def reasoner():
+    import torch
+
+    from adasr_trl import StreamingReasoner
+
+    torch.set_num_threads(1)
+    return StreamingReasoner.from_pretrained("demo", device="cpu")
+
+
+def answer(reasoner, text: str) -> str:
+    stream = reasoner.start(QUESTION)
+    stream.feed(text)
+    return stream.finish()[-1].text
+
+
+def test_it_answers_its_own_story(reasoner):
+    assert answer(reasoner, STORY) == "9"
+
+
+def test_a_line_break_behind_each_sentence_changes_nothing(reasoner):
+    stream = reasoner.start(QUESTION)
+    for sentence in re.split(r"(?<=\.) ", STORY):
+        stream.feed(f"{sentence}\n")
+        stream.pause()
+    assert stream.finish()[-1].text == "9"
+
+
+def test_it_is_small_and_has_a_card():
+    files = [path for path in FOLDER.rglob("*") if path.is_file()]
+    assert sum(path.stat().st_size for path in files) <= MAX_BYTES
+    assert "make demo" in (FOLDER / "README.md").read_text(encoding="utf-8")
+
+
+def test_a_directory_of_that_name_comes_first(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert run_directory("demo") == FOLDER
+    Path("demo").mkdir()
+    assert run_directory("demo") == Path("demo")
+
+
+def test_results_go_into_a_copy(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert results_directory("runs/mine") == Path("runs/mine")
+    assert results_directory("demo") == COPY
+    assert (COPY / "streaming.json").is_file()
+
+
+def test_a_model_section_takes_the_name():
+    from adasr_trl.config.sections import ModelConfig
+
+    assert ModelConfig(path="demo").path == str(FOLDER)

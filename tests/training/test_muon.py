@@ -1,0 +1,82 @@
+"""Muon beside AdamW: which weights are whose, and a resume that repeats the steps."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from adasr_trl.training.muon import MuonFactory, muon_of
+
+SETTINGS = {
+    "muon_learning_rate": 0.02,
+    "learning_rate": 3e-3,
+    "betas": (0.9, 0.95),
+    "weight_decay": 0.01,
+}
+
+
+class Small(torch.nn.Module):
+    """An embedding, a matrix and a norm."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.embed_tokens = torch.nn.Embedding(5, 4)
+        self.matrix = torch.nn.Linear(4, 4, bias=False)
+        self.norm = torch.nn.LayerNorm(4)
+
+    def forward(self):
+        return self.norm(self.matrix(self.embed_tokens(torch.arange(5)))).square().sum()
+
+
+def step(model, optimizer):
+    optimizer.zero_grad()
+    (model() - 3 * model.matrix.weight.sum()).backward()
+    optimizer.step()
+
+
+def test_matrices_are_muons_and_all_other_weights_adamws():
+    model = Small()
+    muon, adamw = MuonFactory()(model, **SETTINGS).param_groups
+    assert [p.shape for p in muon["params"]] == [(4, 4)]
+    assert {tuple(p.shape) for p in adamw["params"]} == {(5, 4), (4,)}
+    assert (muon["lr"], adamw["lr"]) == (0.02, 3e-3)
+
+
+def test_a_schedule_moves_both_rates():
+    model = Small()
+    optimizer = MuonFactory()(model, **SETTINGS)
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 0.0 if step else 0.5)
+    assert [group["lr"] for group in optimizer.param_groups] == [0.01, 1.5e-3]
+    before = [p.detach().clone() for p in model.parameters()]
+    schedule.step()
+    step(model, optimizer)
+    assert all(torch.equal(a, b) for a, b in zip(before, model.parameters(), strict=True))
+
+
+def test_a_resumed_optimizer_repeats_the_steps():
+    model, other = Small(), Small()
+    optimizer, resumed = MuonFactory()(model, **SETTINGS), MuonFactory()(other, **SETTINGS)
+    for _ in range(3):
+        step(model, optimizer)
+    other.load_state_dict(model.state_dict())
+    resumed.load_state_dict(optimizer.state_dict())
+    for _ in range(2):
+        step(model, optimizer)
+        step(other, resumed)
+    assert torch.equal(model.matrix.weight, other.matrix.weight)
+    assert torch.equal(model.norm.weight, other.norm.weight)
+
+
+@pytest.mark.parametrize("rate", [None, 0.02])
+def test_without_a_rate_the_choice_is_left_to_optim(rate):
+    args = SimpleNamespace(
+        muon_learning_rate=rate,
+        learning_rate=1e-3,
+        adam_beta1=0.9,
+        adam_beta2=0.99,
+        weight_decay=0.0,
+    )
+    assert (muon_of(args) is None) == (rate is None)
