@@ -60,9 +60,12 @@ def _execute(options: argparse.Namespace) -> int:
         raise UserError(
             f"adasr serve: {', '.join(missing)} not installed; pip install 'adasr-trl[serve]'"
         )
+    from adasr_trl.serving.access import read_key
+
+    key = read_key(options.api_key_env, options.host)  # before anything slow is loaded
     from adasr_trl.serving.command import run
 
-    return run(options)
+    return run(options, key)
 
 
 def _port(text: str) -> int:

@@ -3,15 +3,33 @@
 from __future__ import annotations
 
 import hmac
+import os
 from urllib.parse import urlsplit
 
 from starlette.requests import HTTPConnection
 
+from adasr_trl.core.errors import UserError
 from adasr_trl.serving.limits import RefusalError
 
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 REALTIME = "realtime"  # OpenAI's subprotocol, and the one that carries a browser's key
 KEY_PROTOCOL = "openai-insecure-api-key."
+
+
+def read_key(name: str | None, host: str) -> str | None:
+    """The key in an environment variable, or None without one.
+
+    Raises:
+        UserError: The variable is blank, or a host that other machines reach has no key.
+    """
+    key = os.environ.get(name, "").strip() if name else None
+    if name and not key:
+        raise UserError(f"--api-key-env {name}: the variable is not set, or is blank.")
+    if key is None and host not in LOOPBACK:
+        raise UserError(
+            f"--host {host}: other machines reach it; name the variable that holds a key with --api-key-env."
+        )
+    return key
 
 
 class Access:

@@ -5,14 +5,12 @@ from __future__ import annotations
 import argparse
 import asyncio
 import logging
-import os
 import socket
 from pathlib import Path
 from types import FrameType
 
 import uvicorn
 
-from adasr_trl.core.errors import UserError
 from adasr_trl.live.command import load
 from adasr_trl.serving.access import LOOPBACK, Access
 from adasr_trl.serving.app import Service, build_app
@@ -55,18 +53,12 @@ class DrainingServer(uvicorn.Server):
         self.should_exit = True
 
 
-def run(options: argparse.Namespace) -> int:
+def run(options: argparse.Namespace, key: str | None) -> int:
     """Serve until a signal ends it; returns the exit status."""
-    is_loopback = options.host in LOOPBACK
-    key = _key(options.api_key_env)
-    if key is None and not is_loopback:
-        raise UserError(
-            f"--host {options.host}: other machines reach it; name the variable that holds a key with --api-key-env."
-        )
     reasoner = load(options)
     pool = reasoner.pool(options.max_streams, options.max_cache_gib)
     limits = Limits(idle_seconds=options.idle_seconds, drain_seconds=options.drain_seconds)
-    access = Access(key, is_loopback=is_loopback)
+    access = Access(key, is_loopback=options.host in LOOPBACK)
     name = options.model_name or Path(str(options.run)).name
     service = Service(PoolThread(pool), name, access, limits)
     server = DrainingServer(config(service, options.host, options.port), service)
@@ -87,12 +79,3 @@ def config(service: Service, host: str, port: int) -> uvicorn.Config:
         access_log=False,
         log_level="warning",
     )
-
-
-def _key(name: str | None) -> str | None:
-    if name is None:
-        return None
-    key = os.environ.get(name, "").strip()
-    if not key:
-        raise UserError(f"--api-key-env {name}: the variable is not set, or is blank.")
-    return key
