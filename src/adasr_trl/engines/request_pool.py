@@ -143,15 +143,16 @@ class RequestPool:
 
     def _take_in(self, ticket: Ticket) -> UserError | None:
         assert ticket.future is not None
-        error, future = ticket.future.exception(), ticket.future
+        future, state = ticket.future, ticket.state
         ticket.future = ticket.asked = None
-        if error:
-            ticket.state.cancel()
+        before = state.sampled_tokens
+        try:
+            token_ids = self._writer.token_ids(future.result())
+            state.accept_segment(token_ids, [None] * len(token_ids))
+        except Exception as error:  # of one stream: the others go on
+            state.cancel()
             return error if isinstance(error, UserError) else UserError(f"the server: {error}")
-        before = ticket.state.sampled_tokens
-        token_ids = self._writer.token_ids(future.result())
-        ticket.state.accept_segment(token_ids, [None] * len(token_ids))
-        self.counts.written_tokens += ticket.state.sampled_tokens - before
+        self.counts.written_tokens += state.sampled_tokens - before
         return None
 
     def _cancel(self, ticket: Ticket) -> None:
