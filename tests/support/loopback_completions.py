@@ -19,7 +19,7 @@ class CompletionServer:
     Attributes:
         tells_ids: Whether answers carry token ids, as vLLM's do on demand.
         strict: Whether fields that OpenAI does not know are refused.
-        breaks: Whether answers end in the middle.
+        breaks: Whether answers end before they are complete.
         asked: The bodies of all requests that were served.
     """
 
@@ -69,6 +69,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _write(self, body: dict[str, Any]) -> None:
         state = self.server_state
+        if state.breaks:  # before a token, since a first one may end a segment
+            return
         ids, said = list(body["prompt"]), ""
         written: list[int] = []
         for n in range(body["max_tokens"]):
@@ -85,10 +87,9 @@ class _Handler(BaseHTTPRequestHandler):
                 choice["token_ids"] = [token]
             said = text
             self.wfile.write(f"data: {json.dumps({'choices': [choice]})}\n\n".encode())
-            if reason or state.breaks:
+            if reason:
                 break
-        if not state.breaks:
-            self.wfile.write(b"data: [DONE]\n\n")
+        self.wfile.write(b"data: [DONE]\n\n")
 
     def _send(self, value: object, status: int = 200) -> None:
         self.send_response(status)
