@@ -1,6 +1,6 @@
 """A text at reading speed into ``adasr serve``, and the thoughts and the answer as they come back.
 
-    adasr serve runs/tiny/seed-0/hrpo
+    adasr serve demo
     python examples/live_client.py story.txt "How many coins does Tom have?"
 
 It needs the ``openai`` package, version 3; ADASR_URL and ADASR_KEY name another server and its key.
