@@ -18,7 +18,6 @@ import dataclasses
 import itertools
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 from accelerate import Accelerator
@@ -27,73 +26,64 @@ from torch import Tensor
 from adasr_trl.cli.prepare import RL_SECTIONS
 from adasr_trl.config.loading import load_config
 from adasr_trl.config.sections import ModelConfig
-from adasr_trl.core.episode import Episode, read_episodes
+from adasr_trl.core.episode import read_episodes
 from adasr_trl.core.protocol import Phase
 from adasr_trl.core.rollout import Rollout
-from adasr_trl.engines import HFEngine, Request, Sampling
+from adasr_trl.engines import Request, Sampling
 from adasr_trl.engines.registry import local_engine
-from adasr_trl.engines.rollout_state import SequenceState
 from adasr_trl.hrpo import HRPOConfig
 from adasr_trl.hrpo.advantages import AdvantageSettings, Tokens, hierarchical, relative
 from adasr_trl.hrpo.scoring import scopes_of, score, score_rollout
+from adasr_trl.hrpo.stream_values import StreamValuer, branch_values, plain_valuer
 from adasr_trl.models.loading import load_policy
-from adasr_trl.rewards import answered_right, build_rewards
+from adasr_trl.rewards import Reward, Scope, answered_right, build_rewards
+from adasr_trl.rewards.stream_gain import BranchValue
 from benchmarks import parts
 
 CLEAR = 0.25  # of the answers, by which a phase must be better or worse than its group
 
 
-class BranchingEngine(HFEngine):
-    """Goes on from the streams of recorded rollouts; the seed of a request says from which."""
-
-    streams: Sequence[Rollout] = ()
-    branches = 1
-
-    def _state(self, request: Request, *args: Any) -> SequenceState:
-        state = super()._state(request, *args)
-        recorded = self.streams[request.seed // self.branches]
-        written = zip(recorded.token_ids, recorded.phases, strict=True)
-        for token_id in (t for t, phase in written if phase is Phase.STREAM):
-            state.accept(token_id, 0.0)
-        return state
-
-
 def worth_of_streams(
-    engine: BranchingEngine, rollouts: Sequence[Rollout], episodes: Sequence[Episode], branches: int
+    valuer: StreamValuer, rollouts: Sequence[Rollout], requests: Sequence[Request], branches: int
 ) -> Tensor:
     """The share of right answers behind each rollout's stream, (B)."""
-    engine.streams, engine.branches = rollouts, branches
-    requests = [
-        Request(episode, row * branches + k)
-        for row, episode in enumerate(episodes)
-        for k in range(branches)
-    ]
-    found = engine.rollout(requests, Sampling(1.0))
-    pairs = zip(found, requests, strict=True)
-    right = [float(answered_right(rollout, request.episode)) for rollout, request in pairs]
-    return torch.tensor(right).view(-1, branches).mean(dim=1)
+    chunks = max(len(request.episode.chunks) for request in requests)
+    rule = BranchValue(continuations=branches, every=chunks + 1)  # cut at both ends only
+    values = branch_values(rollouts, requests, rule, valuer.generate, Sampling(1.0))
+    return torch.tensor([of_rollout[-1] for of_rollout in values])
 
 
 def advantages_of(
     rollouts: Sequence[Rollout],
-    episodes: Sequence[Episode],
-    rewards: Any,
+    requests: Sequence[Request],
+    rewards: Sequence[Reward],
     settings: AdvantageSettings,
+    valuer: StreamValuer,
 ) -> dict[str, Tensor]:
-    """Each form's advantage of the streaming and of the deep tokens of every rollout, (B, 2)."""
+    """Each form's advantage of the streaming and of the deep tokens of every rollout, (B, 2); each local reward's alone."""
+    values = valuer.values_of(rollouts, requests, Sampling(1.0))
     rows = [
-        score_rollout(rollout, episode, rewards)
-        for rollout, episode in zip(rollouts, episodes, strict=True)
+        score_rollout(rollout, request.episode, rewards, of_stream)
+        for rollout, request, of_stream in zip(rollouts, requests, values, strict=True)
     ]
     scores = score(rows, rewards, Accelerator(cpu=True), settings, 0.0)
     flat = scopes_of(scores, rewards, settings, flat=True)
     scopes = scopes_of(scores, rewards, settings)
     phases = torch.tensor([[Phase.STREAM, Phase.DEEP]]).expand(len(rollouts), 2)
     tokens = Tokens(phases, torch.zeros_like(phases), torch.zeros_like(phases, dtype=torch.bool))
+    alone = {}
+    for reward, reward_B in zip(rewards, scores.rewards_BR.unbind(dim=1), strict=True):
+        if reward.scope is not Scope.GLOBAL:
+            own_B1 = relative(reward_B.unsqueeze(1), settings)
+            of_phase_2 = torch.tensor([reward.scope is Scope.STREAMING, reward.scope is Scope.DEEP])
+            alone[f"{reward.name} alone"] = torch.where(of_phase_2, own_B1, 0.0) + alone.get(
+                f"{reward.name} alone", 0.0
+            )
     return {
         "flat, all rewards": relative(flat.global_B.unsqueeze(1), settings).expand(-1, 2),
         "flat, accuracy only": relative(scopes.global_B.unsqueeze(1), settings).expand(-1, 2),
         "HRPO, stage": hierarchical(scopes, tokens, settings),
+        **alone,
     }
 
 
@@ -107,6 +97,8 @@ def lines_of(
         weights_B = tokens_B2[:, column].float() * clear_B
         share = weights_B.sum() / tokens_B2[:, column].sum()
         for name, advantages_B2 in found.items():
+            if not advantages_B2[:, column].any():
+                continue  # a reward of the other phase
             wrong_B = (advantages_B2[:, column] * deserved_B2[:, column]) < 0
             per_N = (weights_B * wrong_B).view(-1, group_size).sum(dim=1)
             of_N = weights_B.view(-1, group_size).sum(dim=1)
@@ -141,16 +133,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
     episodes = [episode for episode in training for _ in range(options.group)]
     requests = [Request(episode, seed) for seed, episode in enumerate(episodes)]
     rollouts = engine.rollout(requests, Sampling(1.0))
-    branching = BranchingEngine(policy.model, policy.codec, policy.layout, policy.streaming)
-    worth_B = worth_of_streams(branching, rollouts, episodes, options.branches)
+    rewards = build_rewards(loaded.section("rewards"), policy.streaming)
+    valuer = plain_valuer(policy.model, rewards, engine.rollout, policy.layout, policy.codec)
+    worth_B = worth_of_streams(valuer, rollouts, requests, options.branches)
     right = [float(answered_right(r, e)) for r, e in zip(rollouts, episodes, strict=True)]
     mean_B = worth_B.view(-1, options.group).mean(dim=1).repeat_interleave(options.group)
     deserved_B2 = torch.stack([worth_B - mean_B, torch.tensor(right) - worth_B], dim=1)
     tokens_B2 = torch.tensor(
         [[r.tokens_in(phase) for phase in (Phase.STREAM, Phase.DEEP)] for r in rollouts]
     )
-    rewards = build_rewards(loaded.section("rewards"), policy.streaming)
-    found = advantages_of(rollouts, episodes, rewards, AdvantageSettings(options.group))
+    settings = AdvantageSettings(options.group)
+    found = advantages_of(rollouts, requests, rewards, settings, valuer)
     lines = lines_of(deserved_B2, tokens_B2, found, options.group)
     print(parts.table(("phase", "advantage", "tokens judged", "wrong sign"), lines))
 

@@ -28,6 +28,19 @@ def test_adaptive_thinking_pays_a_right_answer_by_its_cost_within_the_group():
     assert found.tolist() == pytest.approx([1.25, 1.0, 0.75, 0.0])
 
 
+def test_below_a_bar_of_accuracy_a_right_answer_is_worth_one_whatever_it_cost():
+    """Two of four right, then one of four; the bar is a half."""
+    cost = torch.tensor([10.0, 30.0, 5.0, NAN, 10.0, 30.0, 5.0, 1.0])
+    right = torch.tensor([True, True, False, False, True, False, False, False])
+    found = within_group(AdaptiveThinking(0.5, when_accuracy=0.5), cost, right)
+    assert found[:3].tolist() == pytest.approx([1.25, 0.75, 0.0])
+    assert found[3].isnan()
+    assert found[4:].tolist() == [1.0, 0.0, 0.0, 0.0]
+    hard = within_group(AdaptiveThinking(0.5, when_accuracy=0.75), cost, right)
+    assert hard[:3].tolist() == [1.0, 1.0, 0.0]
+    assert hard[3].isnan()
+
+
 @given(
     st.lists(st.tuples(st.floats(0, 1e4), st.booleans()), min_size=4, max_size=4),
     st.floats(0, 100),

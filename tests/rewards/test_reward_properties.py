@@ -12,12 +12,14 @@ from adasr_trl.config.sections import RewardConfig
 from adasr_trl.hrpo.advantages import AdvantageSettings, Granularity, Normalisation
 from adasr_trl.hrpo.scoring import scopes_of, score, score_rollout
 from adasr_trl.rewards import BUILT_IN, RewardError, build_rewards
+from adasr_trl.rewards.stream_gain import BranchValue, GoldGain
 from support.group_scoring import ALONE, EPISODE
 from support.scripted import write
 from support.settings import STREAMING
 
 WRONG = "9"
-EXEMPT = {"trace_values"}  # judges the stream alone: rollouts of equal streams keep the order
+# Judge the stream alone: rollouts of equal streams keep the order.
+EXEMPT = {"trace_values", "gold_gain", "branch_value"}
 SETTINGS = {
     "format": [{}, {"partial_credit": True}],
     "adaptive_thinking": [{}, {"strength": 9.0}],
@@ -51,11 +53,18 @@ def built(configs, flat=False, args=None):
     return chosen
 
 
+def stream_values(rollout):
+    """Values of streams for the rules that need them: any function of the thoughts, between 0 and 1."""
+    lengths = [len(" ".join(rollout.thoughts[:n])) for n in range(len(rollout.thoughts) + 1)]
+    values = tuple(length % 7 / 7 for length in lengths)
+    return {GoldGain(): values, BranchValue(): values}
+
+
 def of_group(
     rollouts, chosen, granularity, normalisation=Normalisation.GROUP, progress=0.3, flat=False
 ):
     """The scopes' sums for one group."""
-    rows = [score_rollout(rollout, EPISODE, chosen) for rollout in rollouts]
+    rows = [score_rollout(r, EPISODE, chosen, stream_values(r)) for r in rollouts]
     setting = AdvantageSettings(len(rows), granularity=granularity, normalisation=normalisation)
     scores = score(rows, chosen, ALONE, setting, progress)
     found = scopes_of(scores, chosen, setting, flat=flat)

@@ -136,6 +136,7 @@ def _generate(prepared: Prepared, model: Any, budget: Any) -> GenerationBatch:
     from adasr_trl.engines import Sampling
     from adasr_trl.engines.registry import local_engine
     from adasr_trl.hrpo.rollouts import RolloutSampler, SamplingContext
+    from adasr_trl.hrpo.stream_values import plain_valuer
     from adasr_trl.models.loading import Policy
 
     args, texts = prepared.args, prepared.texts
@@ -144,7 +145,9 @@ def _generate(prepared: Prepared, model: Any, budget: Any) -> GenerationBatch:
     engine = local_engine(policy, budget)
     train, size = texts.data.train, args.num_generations
     episodes = train[:: max(1, len(train) // GROUPS)][:GROUPS]
-    sampler = RolloutSampler(train, prepared.rewards, engine.rollout, Mode(args.mode), args.is_flat)
+    rewards, mode = prepared.rewards, Mode(args.mode)
+    valuer = plain_valuer(model, rewards, engine.rollout, texts.layout, texts.codec)
+    sampler = RolloutSampler(train, rewards, engine.rollout, mode, args.is_flat, valuer)
     sampling = Sampling(args.temperature, args.top_p, max(args.top_k, 0), args.min_p or 0.0)
     context = SamplingContext("doctor", 0, args.settings(size, 0.0), 0.0, sampling, None)
     repeated = [episode for episode in episodes for _ in range(size)]

@@ -47,7 +47,7 @@ RL = (
     TRAINING
     | VLLM
     | _names(
-        "advantages granularity mixing local_weight local_weight_end local_weight_schedule local_min_std mode engine "
+        "advantages granularity mixing local_weight local_weight_end local_weight_schedule local_min_std difficulty_weight mode engine "
         "sample_steps sample_rollouts num_generations num_generations_eval disable_dropout cast_lm_head_to_fp32 ds3_gather_for_generation shuffle_dataset generation_batch_size "
         "steps_per_generation temperature top_p top_k min_p beta num_iterations epsilon delta epsilon_high "
         "sapo_temperature_neg sapo_temperature_pos vespo_k_pos vespo_lambda_pos vespo_k_neg vespo_lambda_neg "

@@ -14,7 +14,7 @@ import logging
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import torch
@@ -76,7 +76,7 @@ class HFEngine:
         started = time.monotonic()
         states = [self._state(request) for request in requests]
         waiting = deque(states)
-        with self._evaluating():
+        with evaluating(self._model):
             while waiting:
                 running: list[SequenceState] = []
                 try:
@@ -89,7 +89,9 @@ class HFEngine:
                     for state in running:
                         state.rewind()
         self._budget.seconds += time.monotonic() - started
-        self._budget.tokens += sum(state.sampled_tokens for state in states)
+        self._budget.tokens += sum(
+            state.sampled_tokens - len(state.request.written) for state in states
+        )
         return [state.rollout() for state in states]
 
     @torch.inference_mode()
@@ -99,7 +101,7 @@ class HFEngine:
         """A sequence of a stream that is still arriving, and its cache; its first turns are read at once."""
         state = self._state(request, turns)
         cache = self._cache(1)
-        with self._evaluating():
+        with evaluating(self._model):
             while state.fed_tokens < state.prefix_length:
                 inputs = state.take(min(LIVE_BLOCK, state.prefix_length - state.fed_tokens))
                 self._runner.forward([(0, inputs)], [], cache)
@@ -109,7 +111,7 @@ class HFEngine:
     def advance(self, state: SequenceState, cache: SlotCache, sampling: Sampling) -> None:
         """Read and write in one live sequence until it waits for more of its stream, or is done."""
         cache.truncate(0, state.fed_tokens)
-        with self._evaluating():
+        with evaluating(self._model):
             while not (state.waiting or state.done):
                 self._step([(0, state)], cache, sampling, LIVE_BLOCK)
 
@@ -184,17 +186,18 @@ class HFEngine:
     def _cache(self, slots: int) -> SlotCache:
         return SlotCache(self._config.num_hidden_layers, slots, self._model.device)
 
-    @contextmanager
-    def _evaluating(self) -> Iterator[None]:
-        """Evaluation mode for now, without dropout."""
-        if not self._model.training:  # live use comes here for every chunk
-            yield
-            return
-        self._model.eval()
-        try:
-            yield
-        finally:
-            self._model.train()
+
+@contextmanager
+def evaluating(model: PreTrainedModel) -> Iterator[None]:
+    """Evaluation mode for now, without dropout."""
+    if not model.training:  # live use comes here for every chunk
+        yield
+        return
+    model.eval()
+    try:
+        yield
+    finally:
+        model.train()
 
 
 def check_attention(model: PreTrainedModel) -> None:
@@ -211,21 +214,26 @@ def for_training(
     trainer: Any, codec: Codec, layout: Layout, streaming: StreamingConfig, budget: CacheBudget
 ) -> Generate:
     """Rollouts with the trainer's own model, for ``engine: hf``."""
-    from trl.models import unwrap_model_for_generation
-
     why = "the default; each rollout is repeatable from its seed"
     if streaming.layout == "parallel":
         why = "the parallel layout has an attention of its own"
     logger.info("rollouts: transformers (engine: hf): %s", why)
 
     def generate(requests: Sequence[Request], sampling: Sampling) -> list[Rollout]:
-        unwrapped = unwrap_model_for_generation(
-            trainer.model_wrapped,
-            trainer.accelerator,
-            gather_deepspeed3_params=trainer.args.ds3_gather_for_generation,
-            gradient_checkpointing_kwargs=trainer.args.gradient_checkpointing_kwargs,
-        )
-        with unwrapped as model:
+        with unwrapped(trainer) as model:
             return HFEngine(model, codec, layout, streaming, budget).rollout(requests, sampling)
 
     return generate
+
+
+def unwrapped(trainer: Any) -> AbstractContextManager[Any]:
+    """The trainer's model of the moment, whole on every process; all of them must enter."""
+    from trl.models import unwrap_model_for_generation
+
+    context: AbstractContextManager[Any] = unwrap_model_for_generation(
+        trainer.model_wrapped,
+        trainer.accelerator,
+        gather_deepspeed3_params=trainer.args.ds3_gather_for_generation,
+        gradient_checkpointing_kwargs=trainer.args.gradient_checkpointing_kwargs,
+    )
+    return context

@@ -28,8 +28,16 @@ class Sampling:
 
 @dataclass(frozen=True)
 class Request:
-    """One rollout to be made: an episode, the seed of its random numbers, and the mode."""
+    """One rollout to be made.
+
+    Attributes:
+        episode: Question and chunks.
+        seed: Seed of its random numbers.
+        mode: Streaming, or another mode of measuring.
+        written: Token ids of thoughts that it begins with, as if sampled: whole thoughts on its first chunks.
+    """
 
     episode: Episode
     seed: int
     mode: Mode = Mode.STREAMING
+    written: tuple[int, ...] = ()

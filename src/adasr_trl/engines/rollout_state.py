@@ -40,7 +40,7 @@ class SequenceState:
         waiting: Whether a stream that is still arriving has no further turn yet.
         fed_tokens: Tokens that the model has seen.
         sampled_tokens: Tokens sampled, the counter of the request's random numbers.
-        prefix_length: Leading tokens that every rollout of the episode shares.
+        prefix_length: Leading tokens that every rollout of the episode, with the same ``written``, shares.
         on_token: Called after every sampled token, for live use.
         max_tokens: Tokens that its engine has room for; None for no bound.
     """
@@ -88,12 +88,14 @@ class SequenceState:
         self._next_turn = 0
         self.turn: Turn = self._turns[0]
         self._read_on()
-        self.prefix_length = self.pending - 1  # each rollout needs the logits of the last token
         if self._is_full():
             raise UserError(
                 f"episode {request.episode.id!r}: its first {len(self._log.token_ids)} tokens leave no "
                 f"room to think within the model's {max_positions} positions; drop the episode."
             )
+        for token_id in request.written:
+            self.accept(token_id, 0.0)
+        self.prefix_length = self.pending - 1  # each rollout needs the logits of the last token
 
     # ---- reading
 

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 import torch
@@ -41,10 +41,17 @@ class Granularity(Enum):
 
 
 class Mixing(Enum):
-    """CONVEX: lambda * local + (1 - lambda) * global. ADDITIVE: global + lambda * local."""
+    """Local and global terms in one advantage.
+
+    CONVEX: lambda * local + (1 - lambda) * global. ADDITIVE: global + lambda * local.
+    ZONE_SUM: the rewards themselves are summed, global + lambda * local, and then normalised: one baseline a phase.
+    It is DSS-GRPO's form (arXiv 2603.07598), whose lambda is 1. A local difference counts as much as its rewards do;
+    the other forms scale it to unit size first.
+    """
 
     CONVEX = "convex"
     ADDITIVE = "additive"
+    ZONE_SUM = "zone_sum"
 
 
 class Normalisation(Enum):
@@ -72,6 +79,8 @@ class AdvantageSettings:
     normalisation: Normalisation = Normalisation.GROUP
     # Least divisor of local terms: else a group that differs by one token gets advantages of full size. Our choice.
     local_min_std: float = 0.0
+    # With ZONE_SUM: positive advantages of thoughts, times 1 + weight * share of wrong answers in the group.
+    difficulty_weight: float = 0.0  # DSS-GRPO's is 1
 
 
 @dataclass(frozen=True)
@@ -81,6 +90,7 @@ class Scopes:
     streaming_BC: Tensor  # of each thought for sentence granularity; else of all together, C = 1
     deep_B: Tensor
     global_B: Tensor
+    right_B: Tensor | None = None  # whether the answers are right, for the difficulty weight
 
 
 @dataclass(frozen=True)
@@ -190,18 +200,64 @@ def hierarchical(
     written_BT = tokens.phase_BT != Phase.READ
     if settings.local_weight == 0.0:
         return torch.where(written_BT, global_B1, 0.0)
+    if settings.mixing is Mixing.ZONE_SUM:
+        scopes = zone_sums(scopes, settings)
     min_std = settings.local_min_std
     deep_B1 = relative(scopes.deep_B.unsqueeze(1), settings, min_std)[rows]  # (B, 1)
     # Sentence-level advantages: each thought against the group's thoughts on the same chunk.
-    streaming_BC = relative(scopes.streaming_BC, settings, min_std)[rows]
+    streaming_BC = relative(scopes.streaming_BC, settings, min_std)
+    streaming_BC = _weighted_by_difficulty(streaming_BC, scopes, settings)[rows]
     column_BT = tokens.chunk_BT.clamp(0, streaming_BC.size(1) - 1)  # all 0 where thoughts share one
     streaming_BT = streaming_BC.gather(1, column_BT)  # (B, C) -> (B, T)
     local_BT = torch.where(tokens.phase_BT == Phase.STREAM, streaming_BT, deep_B1)
+    is_local_BT = written_BT
     if settings.granularity is Granularity.BOUNDARY:
-        local_BT = torch.where(tokens.boundary_BT, local_BT, 0.0)
-    global_share = 1.0 - settings.local_weight if settings.mixing is Mixing.CONVEX else 1.0
-    mixed_BT = settings.local_weight * local_BT + global_share * global_B1
+        is_local_BT = tokens.boundary_BT
+    mixed_BT = _mixed(local_BT, global_B1, is_local_BT, settings)
     return torch.where(written_BT, mixed_BT, 0.0)
+
+
+def zone_sums(scopes: Scopes, settings: AdvantageSettings) -> Scopes:
+    """The sums of ``Mixing.ZONE_SUM`` in the local scopes' places: global + lambda * local.
+
+    A scope that scores nothing in a whole group adds 0 there. Elsewhere an unknown term makes the sum unknown: such a
+    thought (never begun) or rollout is left out of the baseline and gets 0, as in the other forms.
+    """
+    size, weight = settings.group_size, settings.local_weight
+    global_B1 = _known(scopes.global_B.unsqueeze(1), size)  # (B, 1)
+    deep_B1 = global_B1 + weight * _known(scopes.deep_B.unsqueeze(1), size)
+    streaming_BC = global_B1 + weight * _known(scopes.streaming_BC, size)
+    return replace(scopes, streaming_BC=streaming_BC, deep_B=deep_B1.squeeze(1))
+
+
+def _known(rewards_BC: Tensor, group_size: int) -> Tensor:
+    """The rewards, 0 in groups in which none of them could score. (B, C)."""
+    is_scored_BC = ~torch.isnan(rewards_BC)
+    in_group_N = is_scored_BC.reshape(-1, group_size * rewards_BC.size(1)).any(dim=1)  # (N)
+    in_group_B1 = in_group_N.repeat_interleave(group_size).unsqueeze(1)
+    return torch.where(in_group_B1, rewards_BC, 0.0)
+
+
+def _weighted_by_difficulty(
+    streaming_BC: Tensor, scopes: Scopes, settings: AdvantageSettings
+) -> Tensor:
+    """Positive advantages of thoughts count more in groups with wrong answers. (B, C)."""
+    if settings.difficulty_weight == 0.0 or scopes.right_B is None:
+        return streaming_BC
+    wrong_share_B = 1.0 - _group_mean(scopes.right_B.to(streaming_BC.dtype), settings.group_size)
+    factor_B1 = (1.0 + settings.difficulty_weight * wrong_share_B).unsqueeze(1)  # (B, 1)
+    return torch.where(streaming_BC > 0.0, factor_B1 * streaming_BC, streaming_BC)
+
+
+def _mixed(
+    local_BT: Tensor, global_B1: Tensor, is_local_BT: Tensor, settings: AdvantageSettings
+) -> Tensor:
+    """Both terms by the form of mixing; tokens without a local term have the global one alone. (B, T)."""
+    if settings.mixing is Mixing.ZONE_SUM:
+        return torch.where(is_local_BT, local_BT, global_B1)
+    global_share = 1.0 - settings.local_weight if settings.mixing is Mixing.CONVEX else 1.0
+    local_BT = torch.where(is_local_BT, local_BT, 0.0)
+    return settings.local_weight * local_BT + global_share * global_B1
 
 
 def by_column(function: Callable[[Tensor], Tensor], values_BC: Tensor) -> Tensor:

@@ -62,11 +62,15 @@ class HRPOConfig(GRPOConfig):
     )
     mixing: str = _option(
         "convex",
-        "convex: lambda * local + (1 - lambda) * global; additive: global + lambda * local.",
+        "convex: lambda * local + (1 - lambda) * global; additive: global + lambda * local; "
+        "zone_sum: rewards summed like that before they are normalised.",
     )
     local_weight: float = _option(0.5, "lambda: share of the local terms; 0 leaves them out.")
     local_weight_end: float | None = _option(None, "lambda at the end; None keeps local_weight.")
     local_weight_schedule: str = _option("linear", "Way to local_weight_end: linear or cosine.")
+    difficulty_weight: float = _option(
+        0.0, "With zone_sum: thoughts' positive advantages times 1 + this * share of wrong answers."
+    )
     local_min_std: float = _option(0.0, "Least standard deviation of a local term; 0 is off.")
     mode: str = _option(
         "streaming", "streaming, or read_then_think: the baseline that thinks after the input."
@@ -109,6 +113,7 @@ class HRPOConfig(GRPOConfig):
             granularity=Granularity(self.granularity),
             normalisation=self._normalisation,
             local_min_std=self.local_min_std,
+            difficulty_weight=self.difficulty_weight,
         )
 
     def check_layout(self, layout: str) -> None:
@@ -153,9 +158,23 @@ class HRPOConfig(GRPOConfig):
                 yield f"{name}: got {weight}; {self.mixing} mixing expects 0 to {upper:g}."
         if not (self.local_min_std >= 0.0 and math.isfinite(self.local_min_std)):
             yield f"local_min_std: got {self.local_min_std}; expected 0 or more."
+        if not (self.difficulty_weight >= 0.0 and math.isfinite(self.difficulty_weight)):
+            yield f"difficulty_weight: got {self.difficulty_weight}; expected 0 or more."
+        yield from self._zone_faults()
         unfit = (Normalisation.NONE, Normalisation.NORMALIZE_THEN_SUM)
         if self.local_min_std > 0.0 and self._normalisation in unfit:
             yield f"local_min_std: got {self.local_min_std}, but {self._normalisation.value} has no local divisor; use 0."
+
+    def _zone_faults(self) -> Iterator[str]:
+        """Settings of ``mixing: zone_sum`` without effect."""
+        if self.mixing != Mixing.ZONE_SUM.value:
+            if self.difficulty_weight > 0.0:
+                yield f"difficulty_weight: got {self.difficulty_weight:g}, but mixing is {self.mixing}; use zone_sum, or 0."
+            return
+        if self.local_weight == 0.0 and not self.local_weight_end:
+            yield "mixing: got zone_sum, but local_weight is 0, so no local reward is added; raise it, or use convex."
+        if self._normalisation is Normalisation.NONE:
+            yield "mixing: got zone_sum, which equals additive with scale_rewards none; use additive, or another scale."
 
     def _rollout_faults(self) -> Iterator[str]:
         """Settings that streaming rollouts contradict, or do not use."""

@@ -16,7 +16,7 @@ from accelerate.logging import get_logger
 from torch import Tensor
 
 from adasr_trl.config.sections import GroupFilter
-from adasr_trl.hrpo.advantages import AdvantageSettings, Mixing, Scopes
+from adasr_trl.hrpo.advantages import AdvantageSettings, Granularity, Mixing, Scopes, zone_sums
 from adasr_trl.hrpo.scoring import RewardedRollout, Scores
 
 logger = get_logger(__name__)  # logs on the main process only
@@ -69,7 +69,11 @@ def verdicts(scores: Scores, sums_BK: Tensor, group_size: int) -> Verdicts:
 def sums(scopes: Scopes, settings: AdvantageSettings) -> Tensor:
     """The sums of rewards that enter an advantage, side by side; not normalised. (B, K)."""
     terms = []
-    if settings.mixing is Mixing.ADDITIVE or settings.local_weight != 1.0:
+    has_global = settings.mixing is Mixing.ADDITIVE or settings.local_weight != 1.0
+    if settings.mixing is Mixing.ZONE_SUM and settings.local_weight != 0.0:
+        scopes = zone_sums(scopes, settings)
+        has_global = settings.granularity is Granularity.BOUNDARY
+    if has_global:
         terms.append(scopes.global_B.unsqueeze(1))  # (B, 1)
     if settings.local_weight != 0.0:
         terms += [scopes.streaming_BC, scopes.deep_B.unsqueeze(1)]

@@ -1,7 +1,6 @@
 """Rollouts for the trainer: sampled for this process' rows, scored over all, groups without signal sampled again.
 
->>> generate = ENGINES["hf"].for_training(trainer, codec, layout, streaming, budget)
->>> sampler = RolloutSampler(train_episodes, rewards, generate, Mode.STREAMING, is_flat=False)
+>>> sampler = rollout_sampler(trainer, args, texts, budget)
 >>> batch = sampler.generate_batch(episodes, context, accelerator)
 """
 
@@ -15,12 +14,16 @@ from typing import Any
 from adasr_trl.config.sections import GroupFilter
 from adasr_trl.core.episode import Episode
 from adasr_trl.core.protocol import Mode
-from adasr_trl.engines import Request, Sampling
+from adasr_trl.engines import CacheBudget, Request, Sampling
 from adasr_trl.engines.base import Generate
+from adasr_trl.engines.registry import ENGINES
 from adasr_trl.hrpo.advantages import AdvantageSettings, Normalisation
+from adasr_trl.hrpo.config import HRPOConfig
 from adasr_trl.hrpo.group_filter import GenerationBatch, Verdicts, sample_batch, sums, verdicts
 from adasr_trl.hrpo.scoring import RewardedRollout, Scores, scopes_of, score, score_rollout
+from adasr_trl.hrpo.stream_values import StreamValuer, stream_valuer
 from adasr_trl.rewards import Reward
+from adasr_trl.training.data import Texts
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,7 @@ class RolloutSampler:
     generate: Generate  # the engine's rollouts
     mode: Mode
     is_flat: bool  # whether all rewards are one sum
+    valuer: StreamValuer
 
     def generate_batch(
         self, episodes: Sequence[Episode], context: SamplingContext, accelerator: Any
@@ -62,8 +66,12 @@ class RolloutSampler:
                 Request(asked[row], row_seed(key, first + row, asked[row]), self.mode)
                 for row in rows
             ]
-            pairs = zip(self.generate(requests, context.sampling), requests, strict=True)
-            return [score_rollout(rollout, req.episode, self.rewards) for rollout, req in pairs]
+            rollouts = self.generate(requests, context.sampling)
+            values = self.valuer.values_of(rollouts, requests, context.sampling)
+            return [
+                score_rollout(rollout, request.episode, self.rewards, of_stream)
+                for rollout, request, of_stream in zip(rollouts, requests, values, strict=True)
+            ]
 
         def judge(rollouts: Sequence[RewardedRollout]) -> tuple[Scores, Verdicts]:
             settings = context.settings
@@ -73,6 +81,18 @@ class RolloutSampler:
             return scores, verdicts(scores, sums(scopes, settings), settings.group_size)
 
         return sample_batch(sample, judge, groups, rule)
+
+
+def rollout_sampler(
+    trainer: Any, args: HRPOConfig, texts: Texts, budget: CacheBudget
+) -> RolloutSampler:
+    """The sampler of a trainer, on its weights of the moment."""
+    codec, layout, rewards = texts.codec, texts.layout, trainer.rewards
+    engine = ENGINES[args.engine]
+    generate = engine.for_training(trainer, codec, layout, texts.streaming, budget)
+    valuer = stream_valuer(trainer, rewards, generate, layout, codec)
+    mode = Mode(args.mode)
+    return RolloutSampler(texts.data.train, rewards, generate, mode, args.is_flat, valuer)
 
 
 def row_seed(key: str, row: int, episode: Episode) -> int:

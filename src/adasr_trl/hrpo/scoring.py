@@ -7,8 +7,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -19,7 +19,7 @@ from adasr_trl.core.errors import UserError
 from adasr_trl.core.protocol import Ending
 from adasr_trl.core.rollout import Rollout
 from adasr_trl.hrpo.advantages import AdvantageSettings, Granularity, Scopes, scoped
-from adasr_trl.rewards import Reward, RewardValue, ScoredRollout, answered_right
+from adasr_trl.rewards import Reward, RewardValue, Rule, ScoredRollout, answered_right
 
 
 @dataclass(frozen=True)
@@ -39,12 +39,17 @@ class Scores:
     streaming_BCR: Tensor  # of each thought for sentence granularity; else C = 1, as rewards_BR
 
 
-def score_rollout(rollout: Rollout, episode: Episode, rewards: Sequence[Reward]) -> RewardedRollout:
-    """Judge one rollout, and measure it with every reward."""
-    right = answered_right(rollout, episode)
-    scored = ScoredRollout(rollout, episode, right)
+def score_rollout(
+    rollout: Rollout,
+    episode: Episode,
+    rewards: Sequence[Reward],
+    stream_values: Mapping[Rule, Sequence[float | None]] | None = None,
+) -> RewardedRollout:
+    """Judge one rollout, and measure it with every reward; ``stream_values`` as in ``ScoredRollout``."""
+    right, known = answered_right(rollout, episode), stream_values or {}
+    scored = ScoredRollout(rollout, episode, right, stream_values=known)
     values = tuple(reward.measure(scored) for reward in rewards)
-    return RewardedRollout(rollout, episode, right, values)
+    return RewardedRollout(rollout, episode, right, values, stream_values=known)
 
 
 def score(
@@ -86,7 +91,8 @@ def scopes_of(
     """The sum of each scope's weighted rewards; of all of them as the global scope if ``flat``."""
     weights_R = torch.tensor([reward.weight for reward in rewards])
     names = ["global" if flat else reward.scope.value for reward in rewards]
-    return scoped(scores.rewards_BR, scores.streaming_BCR, weights_R, names, settings)
+    summed = scoped(scores.rewards_BR, scores.streaming_BCR, weights_R, names, settings)
+    return replace(summed, right_B=scores.right_B)
 
 
 def _make_relative(

@@ -98,6 +98,29 @@ class StreamingAttentionTrainer(
             None if aux_losses[0] is None else torch.stack(aux_losses).mean(),
         )
 
+    @torch.no_grad()
+    def token_logps(
+        self, model: Any, ids_BT: Tensor, visibility_BT: Tensor, counted_BT: Tensor
+    ) -> Tensor:
+        """Log-probabilities of the counted tokens, 0 elsewhere, (B, T); tokens that rows share are computed once.
+
+        Args:
+            model: The model, or the trainer's own wrapped.
+            ids_BT: Whole sequences, each token behind all that it sees, padded at the end.
+            visibility_BT: Visibility of the source (``layouts.visibility``), 0 for padding.
+            counted_BT: Tokens to compute, bool; never a first one.
+        """
+        device = self.accelerator.device
+        ids_BT, visibility_BT = ids_BT.to(device), visibility_BT.to(device)
+        counted_BT = counted_BT.to(device)
+        has_target = bool((visibility_BT < 0).any())  # else the layout has one stream
+        rows = (visibility_BT[:, 1:] if has_target else None, counted_BT[:, 1:])
+        with self._with_rows(*rows):
+            logps_BT, _, _ = self._get_per_token_logps_and_entropies(
+                model, ids_BT, (visibility_BT != 0).long(), ids_BT.size(1) - 1
+            )
+        return torch.nn.functional.pad(logps_BT, (1, 0)) * counted_BT  # (B, T - 1) -> (B, T)
+
     def _written(self, input_ids: Tensor, completion_width: int) -> Tensor:
         """Whether the model wrote each token, as far as is known; true elsewhere. (B, P + T)."""
         written_BL = torch.ones_like(input_ids)

@@ -19,14 +19,12 @@ from typing import Any, cast
 from adasr_trl.artifacts.names import SAMPLES_FILE
 from adasr_trl.config.sections import GroupFilter, StreamingConfig
 from adasr_trl.core.episode import Episode
-from adasr_trl.core.protocol import Mode
 from adasr_trl.engines import CacheBudget, Sampling
-from adasr_trl.engines.registry import ENGINES
 from adasr_trl.hrpo import advantages, trl_batch
 from adasr_trl.hrpo.config import HRPOConfig
 from adasr_trl.hrpo.group_filter import GenerationBatch, warn_of_criterion
 from adasr_trl.hrpo.metrics import credit_metrics, log_batch, log_scopes
-from adasr_trl.hrpo.rollouts import RolloutSampler, SamplingContext
+from adasr_trl.hrpo.rollouts import SamplingContext, rollout_sampler
 from adasr_trl.hrpo.sample_callback import KeepSamples
 from adasr_trl.hrpo.scoring import scopes_of
 from adasr_trl.hrpo.streaming_attention import StreamingAttentionTrainer
@@ -81,10 +79,7 @@ class HRPOTrainer(StreamingAttentionTrainer):
         warn_of_criterion(group_filter)
         self._codec, self.mask_truncated_completions = texts.codec, False  # trl_batch masks them
         self._layout, self._cache_budget = texts.layout, CacheBudget(self.protocol.decode_batch)
-        parts = (self._codec, self._layout, self.protocol, self._cache_budget)
-        generate = ENGINES[given.args.engine].for_training(self, *parts)
-        rest = (self.rewards, generate, Mode(given.args.mode), given.args.is_flat)
-        self._rollout_sampler = RolloutSampler(texts.data.train, *rest)
+        self._rollout_sampler = rollout_sampler(self, given.args, texts, self._cache_budget)
         self.add_callback(KeepSamples(self, Path(given.args.output_dir) / SAMPLES_FILE))
 
     def _get_train_sampler(self, dataset: Any = None) -> Any:

@@ -14,6 +14,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
+from typing import Any
 
 from adasr_trl.config.sections import LayoutName, StreamingConfig
 from adasr_trl.core.episode import Episode
@@ -147,6 +148,36 @@ class Layout(ABC):
             chunks += [turn.chunk] * (len(turn.token_ids) + len(written))
         length = self.prompt_length(turns)
         return Encoded(tuple(token_ids), tuple(phases), tuple(chunks), length)
+
+    def ended_after(self, trajectory: Trajectory, count: int, deep: tuple[int, ...]) -> Encoded:
+        """A trajectory as if its stream had ended after ``count`` chunks and their thoughts; all else is given.
+
+        Args:
+            trajectory: A rollout, or an encoded trace.
+            count: Number of chunks that stay.
+            deep: Token ids of the deep part.
+        """
+        *source_end, opening = self.closing(count, 0)
+        ended = tuple(token_id for turn in source_end for token_id in turn.token_ids)
+        chunks, cut = trajectory.chunk_of_token, trajectory.prompt_length
+        before = [i for i in range(cut) if chunks[i] < count]
+        behind = [i for i in range(cut, len(chunks)) if chunks[i] < count]
+        given = opening.token_ids + deep
+
+        def joined(column: Sequence[Any], of_ended: Sequence[Any], of_given: Sequence[Any]) -> Any:
+            return (
+                *(column[i] for i in before),
+                *of_ended,
+                *(column[i] for i in behind),
+                *of_given,
+            )
+
+        return Encoded(
+            token_ids=joined(trajectory.token_ids, ended, given),
+            phases=joined(trajectory.phases, [Phase.READ] * len(ended), [Phase.READ] * len(given)),
+            chunk_of_token=joined(chunks, [count] * len(ended), [count] * len(given)),
+            prompt_length=len(before) + len(ended),
+        )
 
     def forced_end(self, phase: Phase) -> tuple[int, ...]:
         """The marker that an engine gives (READ) behind a segment without one of its own."""

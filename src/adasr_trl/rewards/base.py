@@ -13,7 +13,7 @@ import math
 import statistics
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, ClassVar
 
@@ -42,6 +42,8 @@ class ScoredRollout:
     rollout: Rollout
     episode: Episode
     right: bool
+    # For each rule of ``stream_gain``: values of the stream before its first thought and behind each begun one, (C + 1).
+    stream_values: Mapping[Rule, Sequence[float | None]] = field(default_factory=dict, kw_only=True)
 
     def padded(self, values: Sequence[float | None]) -> tuple[float | None, ...]:
         """Values of the thoughts that were begun, with None for those that were not. (C)."""

@@ -9,7 +9,14 @@ from typing import cast
 
 from adasr_trl.config.sections import RewardConfig, StreamingConfig
 from adasr_trl.config.values import convert, entry_of
-from adasr_trl.rewards import accuracy_format, follows_trace, length, repetition, skipping
+from adasr_trl.rewards import (
+    accuracy_format,
+    follows_trace,
+    length,
+    repetition,
+    skipping,
+    stream_gain,
+)
 from adasr_trl.rewards.base import Reward, Rule, Scope
 from adasr_trl.rewards.forms import Formula, RewardForm, as_configs
 from adasr_trl.rewards.user import Columns, TRLFunction, UserFunction, is_trl_function, load
@@ -28,6 +35,8 @@ BUILT_IN: Mapping[str, type[Rule]] = {
     "repetition": repetition.Repetition,
     "trace_values": follows_trace.TraceValues,
     "follows_stream": follows_trace.FollowsStream,
+    "gold_gain": stream_gain.GoldGain,
+    "branch_value": stream_gain.BranchValue,
 }
 
 

@@ -43,21 +43,28 @@ class AdaptiveThinking(Rule):
         strength: The worth of a relative saving.
         min_cost: Savings are relative to the mean cost, or to this where the mean is below it; in tokens or seconds.
         cost: ``tokens``, or for the deep scope ``latency``: the clock's seconds to the answer, backlog included.
+        when_accuracy: Least share of right answers in a group at which cost counts; below it a right answer is worth 1.
+            After HPO of simultaneous translation (arXiv 2604.21045), where a bar of quality gates the latency reward.
     """
 
-    BOUNDS: ClassVar = {"strength": _NOT_NEGATIVE}
+    BOUNDS: ClassVar = {"strength": _NOT_NEGATIVE, "when_accuracy": (0.0, 1.0)}
     margin: ClassVar[float] = 0.5  # 1/2 against 0
     strength: float = 1.0
     min_cost: float = 1.0
     cost: Literal["tokens", "latency"] = "tokens"
+    when_accuracy: float = 0.0
 
     def check(self, scope: Scope, _streaming: StreamingConfig) -> None:
-        """Latency is a cost of the deep part: thoughts overlap the input."""
+        """Latency is a cost of the deep part: thoughts overlap the input. A bar needs a cost to hold back."""
         if not self.min_cost > 0.0:
             raise ValueError(f"min_cost: got {self.min_cost:g}; expected above 0.")
         if self.cost == "latency" and scope is not Scope.DEEP:
             raise ValueError(
                 f"cost: got latency in scope {scope.value}; expected tokens, or scope deep."
+            )
+        if self.when_accuracy > 0.0 and self.strength == 0.0:
+            raise ValueError(
+                f"when_accuracy: got {self.when_accuracy:g}, but strength is 0, so cost never counts; raise strength."
             )
 
     def measure(
@@ -76,6 +83,9 @@ class AdaptiveThinking(Rule):
         count_N1 = counted_NG.sum(dim=1, keepdim=True).clamp(min=1)
         mean_N1 = values_NG.masked_fill(~counted_NG, 0.0).sum(dim=1, keepdim=True) / count_N1
         saving_NG = -self.strength * (values_NG - mean_N1) / mean_N1.clamp(min=self.min_cost)
+        accuracy_N1 = right_NG.to(values_NG.dtype).mean(dim=1, keepdim=True)
+        # An unknown cost stays unknown below the bar.
+        saving_NG = saving_NG.where(accuracy_N1 >= self.when_accuracy, 0.0 * saving_NG)
         reward_NG = 1.0 + saving_NG.clamp(-0.5, 0.5)
         return reward_NG.masked_fill(~right_NG & ~values_NG.isnan(), 0.0)
 
