@@ -71,14 +71,13 @@ def advantages_of(
     scopes = scopes_of(scores, rewards, settings)
     phases = torch.tensor([[Phase.STREAM, Phase.DEEP]]).expand(len(rollouts), 2)
     tokens = Tokens(phases, torch.zeros_like(phases), torch.zeros_like(phases, dtype=torch.bool))
-    alone = {}
+    alone: dict[str, Tensor] = {}
     for reward, reward_B in zip(rewards, scores.rewards_BR.unbind(dim=1), strict=True):
         if reward.scope is not Scope.GLOBAL:
             own_B1 = relative(reward_B.unsqueeze(1), settings)
             of_phase_2 = torch.tensor([reward.scope is Scope.STREAMING, reward.scope is Scope.DEEP])
-            alone[f"{reward.name} alone"] = torch.where(of_phase_2, own_B1, 0.0) + alone.get(
-                f"{reward.name} alone", 0.0
-            )
+            name, own_B2 = f"{reward.name} alone", torch.where(of_phase_2, own_B1, 0.0)
+            alone[name] = alone.get(name, torch.zeros_like(own_B2)) + own_B2
     return {
         "flat, all rewards": relative(flat.global_B.unsqueeze(1), settings).expand(-1, 2),
         "flat, accuracy only": relative(scopes.global_B.unsqueeze(1), settings).expand(-1, 2),

@@ -6,7 +6,7 @@ import dataclasses
 
 import pytest
 
-from adasr_trl.core.protocol import Mode, Phase
+from adasr_trl.core.protocol import Ending, Mode, Phase
 from adasr_trl.engines import HFEngine, Request, Sampling
 from adasr_trl.hrpo.stream_values import branch_values
 from adasr_trl.layouts import build_layout
@@ -111,3 +111,14 @@ def test_a_rollout_that_begins_with_its_own_thoughts_goes_on_as_it_did(
     expected = {rollout.episode_id: rollout.token_ids for rollout in rollouts}
     assert all(rollout.token_ids == expected[rollout.episode_id] for rollout in found)
     assert {request.mode for request in again} == {Mode.STREAMING}
+
+
+def test_a_stream_that_was_stopped_is_worth_nothing(taught, tokenizer, episodes):
+    """Its last thought was malformed, and such a stream is not read on."""
+    streaming = dataclasses.replace(STREAMING, on_malformed="stop")
+    codec = Codec(tokenizer, streaming.markers)
+    engine = HFEngine(taught, codec, build_layout(streaming, codec), streaming)
+    broken = codec.encode_text("Tom") + codec.marker("skip")
+    found = engine.rollout([Request(episodes[0], 0, written=broken)] * 2, Sampling(1.0))
+    assert [rollout.ending for rollout in found] == [Ending.MALFORMED] * 2
+    assert found[0].answer is None

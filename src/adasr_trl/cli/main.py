@@ -49,6 +49,10 @@ COMMANDS = {
     "keys": ("keys:add_keys", "the keys that a command obeys: type, default, meaning"),
     "show": ("show:add_show", "recorded rollouts, coloured by phase"),
     "report": ("report:add_report", "one page: verdict, every rollout on a time line, charts"),
+    "sweep": (
+        "report:add_sweep",
+        "accuracy over latency by arrival speed and deep budget, from records",
+    ),
     "stream": ("live:add_stream", "a finished run on text as it arrives: its thoughts and answer"),
     "replay": (
         "live:add_replay",

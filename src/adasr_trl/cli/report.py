@@ -1,17 +1,52 @@
-"""``adasr report``: evaluated runs on one self-contained page."""
+"""``adasr report`` and ``adasr sweep``: evaluated runs on one self-contained page, and by arrival speed."""
 
 from __future__ import annotations
 
 import argparse
+import math
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+from adasr_trl.core.errors import UserError
+
+if TYPE_CHECKING:
+    from adasr_trl.report import Wanted
 
 
 def add_report(parser: argparse.ArgumentParser) -> None:
-    """Arguments of the command."""
+    """Arguments of ``adasr report``."""
+    parser.add_argument("--out", default="report.html", metavar="FILE", help="the page")
+    _add_records(parser)
+    parser.add_argument("--reference", default=None, help="the run that others are compared with")
+    parser.add_argument(
+        "--questions", type=int, default=2000, help="how many questions the viewer holds at most"
+    )
+    parser.add_argument("--title", help="of the page (else the verdict)")
+    parser.set_defaults(execute=_execute)
+
+
+def add_sweep(parser: argparse.ArgumentParser) -> None:
+    """Arguments of ``adasr sweep``."""
+    parser.add_argument("--out", default="sweep.md", metavar="FILE", help="the page")
+    _add_records(parser)
+    parser.add_argument(
+        "--speeds",
+        type=_positive,
+        nargs="+",
+        metavar="WPM",
+        help="words a minute of the input; inf: all at once (default: 75 150 300 600 inf)",
+    )
+    parser.add_argument(
+        "--budgets", type=int, nargs="+", default=[], metavar="TOKENS", help="caps of the deep part"
+    )
+    parser.set_defaults(execute=_sweep)
+
+
+def _add_records(parser: argparse.ArgumentParser) -> None:
+    """Runs and their records."""
     parser.add_argument(
         "runs", nargs="+", metavar="RUN", help="evaluated runs, NAME=RUN, or a comparison's folder"
     )
-    parser.add_argument("--out", default="report.html", metavar="FILE", help="the page")
     parser.add_argument(
         "--temperature", type=float, default=None, help="of the records (else the lowest recorded)"
     )
@@ -25,18 +60,45 @@ def add_report(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--name", default=None, help="of the evaluation, for records in RUN/eval-NAME (eval.name)"
     )
-    parser.add_argument("--reference", default=None, help="the run that others are compared with")
-    parser.add_argument(
-        "--questions", type=int, default=2000, help="how many questions the viewer holds at most"
-    )
-    parser.add_argument("--title", help="of the page (else the verdict)")
-    parser.set_defaults(execute=_execute)
 
 
 def _execute(options: argparse.Namespace) -> int:
-    from adasr_trl.report import Options, Wanted, write_report
+    from adasr_trl.report import Options, write_report
 
-    wanted = Wanted(tuple(options.setting), options.temperature, options.name)
-    how = Options(wanted, options.reference, options.questions, options.title)
+    how = Options(_wanted(options), options.reference, options.questions, options.title)
     print(write_report(options.runs, Path(options.out), how))
     return 0
+
+
+def _sweep(options: argparse.Namespace) -> int:
+    from adasr_trl.config.sections import ModelConfig
+    from adasr_trl.core.files import write_text
+    from adasr_trl.models.loading import load_policy
+    from adasr_trl.report.gathering import gather
+    from adasr_trl.report.sweep import SPEEDS, markdown_of, sweep
+
+    if low := [budget for budget in options.budgets if budget < 1]:
+        raise UserError(f"--budgets: got {low[0]}; expected 1 or more.")
+    methods = gather(options.runs, _wanted(options))
+    points = sweep(
+        methods,
+        options.speeds or SPEEDS,
+        (None, *options.budgets),
+        lambda run: load_policy(ModelConfig(path=str(run))).codec,
+    )
+    write_text(Path(options.out), markdown_of(points))
+    print(options.out)
+    return 0
+
+
+def _wanted(options: argparse.Namespace) -> Wanted:
+    from adasr_trl.report import Wanted
+
+    return Wanted(tuple(options.setting), options.temperature, options.name)
+
+
+def _positive(text: str) -> float:
+    value = float(text)
+    if math.isnan(value) or value <= 0:
+        raise argparse.ArgumentTypeError(f"got {text}; expected above 0, or inf")
+    return value

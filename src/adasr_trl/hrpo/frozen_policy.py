@@ -9,7 +9,7 @@ Only trained weights are copied: an adapter's, or all. TRL keeps a reference mod
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
@@ -40,19 +40,21 @@ class AskedPolicy:
     def under(self, weights: str) -> Iterator[TokenLogps]:
         """The log-probabilities under ``policy`` or ``reference``, at the trainer's temperature; every process must enter."""
         with unwrapped(self._trainer) as model, evaluating(model):
-            own = {}
-            if weights == "reference":
-                own = {name: parameter.data for name, parameter in model.named_parameters()}
+            token_logps = partial(self._trainer.token_logps, model)
+            if weights == "policy":
+                yield token_logps
+                return
+            own = {name: parameter.data for name, parameter in model.named_parameters()}
             try:
-                _set(model, {name: self._frozen.get(name, data) for name, data in own.items()})
-                yield partial(self._trainer.token_logps, model)
+                _set(model, own | self._frozen)
+                yield token_logps
             finally:
                 _set(model, own)
 
 
-def _set(model: Any, weights: dict[str, Tensor]) -> None:
+def _set(model: Any, weights: Mapping[str, Tensor]) -> None:
     for name, parameter in model.named_parameters():
-        parameter.data = weights.get(name, parameter.data)
+        parameter.data = weights[name]
 
 
 def _refuse_sharding(trainer: Any) -> None:

@@ -1,0 +1,147 @@
+"""Arrival speed and deep budget swept over recorded rollouts: accuracy, and both latencies, without a model.
+
+    >>> methods = gather(["runs/tiny"], Wanted())
+    >>> print(markdown_of(sweep(methods, SPEEDS, (None, 32), codec_of)))
+
+Speed changes no token, so any is read from the same records. A smaller budget of the deep part is exact, too: each token
+depends on those before it alone, so a rollout that needs more would have been cut off there. A budget of thoughts is not:
+a thought that is cut off changes what follows; evaluate with another ``streaming.max_thought_tokens``.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean
+
+from adasr_trl.artifacts.saved_config import load_streaming
+from adasr_trl.core.protocol import Ending, Phase
+from adasr_trl.core.rollout import Rollout
+from adasr_trl.evaluation.clocks import Pace, PacedClock, Times
+from adasr_trl.evaluation.intervals import Interval, clustered_bootstrap
+from adasr_trl.evaluation.outcome import Judge, Latencies, Outcome
+from adasr_trl.evaluation.records import load_rollouts
+from adasr_trl.evaluation.summary import summarise_seeds
+from adasr_trl.evaluation.tables import Column, table
+from adasr_trl.layouts.codec import Codec
+from adasr_trl.report.gathering import RESAMPLES, Method
+
+SPEEDS = (75.0, 150.0, 300.0, 600.0, math.inf)  # words a minute; inf: all of the input at once
+
+
+@dataclass(frozen=True)
+class Point:
+    """One method at one speed and one budget; means over all rollouts, wrong ones included, with 95 % intervals."""
+
+    method: str
+    words_per_minute: float
+    deep_budget: int | None  # None: as recorded
+    accuracy: Interval
+    first_seconds: (
+        Interval  # from the last chunk's arrival to the answer's first token, the paper's latency
+    )
+    answer_seconds: Interval  # to the last token of the answer's value
+    backlog_seconds: float  # thinking left at the last chunk's arrival
+
+
+POINT_COLUMNS = (
+    Column[Point]("accuracy", lambda p: p.accuracy, ".3f"),
+    Column[Point]("first answer token, s", lambda p: p.first_seconds, ".2f"),
+    Column[Point]("answer latency, s", lambda p: p.answer_seconds, ".2f"),
+    Column[Point]("backlog, s", lambda p: p.backlog_seconds, ".2f"),
+)
+
+
+def sweep(
+    methods: Sequence[Method],
+    speeds: Sequence[float],
+    budgets: Sequence[int | None],
+    codec_of: Callable[[Path], Codec],
+) -> list[Point]:
+    """The points of every method, budget and speed, in this order; ``codec_of`` gives a run's codec."""
+    return [
+        point
+        for method in methods
+        for budget in budgets
+        for point in _points(method, speeds, budget, codec_of)
+    ]
+
+
+def _points(
+    method: Method,
+    speeds: Sequence[float],
+    budget: int | None,
+    codec_of: Callable[[Path], Codec],
+) -> Iterable[Point]:
+    outcomes = [_outcomes(run, method, speeds, budget, codec_of(run)) for run in method.runs]
+    accuracy = summarise_seeds(outcomes).accuracy
+    for n, speed in enumerate(speeds):
+        latencies = [[outcome.latencies[n] for outcome in seed] for seed in outcomes]
+        yield Point(
+            method=method.name,
+            words_per_minute=speed,
+            deep_budget=budget,
+            accuracy=accuracy,
+            first_seconds=_mean(latencies, lambda by: by.first_seconds or 0.0),
+            answer_seconds=_mean(latencies, lambda by: by.answer_latency_seconds),
+            backlog_seconds=fmean(by.backlog_seconds for seed in latencies for by in seed),
+        )
+
+
+def _outcomes(
+    run: Path, method: Method, speeds: Sequence[float], budget: int | None, codec: Codec
+) -> list[Outcome]:
+    clock = load_streaming(run).clock
+    by_speed = [dataclasses.replace(clock, words_per_minute=speed) for speed in speeds]
+    judge = Judge([PacedClock(each, Pace(Times.WORDS)) for each in by_speed], codec)
+    return [
+        judge(with_deep_budget(rollout, budget, codec), episode, method.setting.mode)
+        for rollout, episode in load_rollouts(run / method.folder, method.setting)
+    ]
+
+
+def with_deep_budget(rollout: Rollout, budget: int | None, codec: Codec) -> Rollout:
+    """The rollout that a cap of so many deep tokens would have given; one that fits stays as it is."""
+    deep = [i for i, phase in enumerate(rollout.phases) if phase is Phase.DEEP]
+    if budget is None or len(deep) <= budget:
+        return rollout
+    end = deep[budget]
+    return dataclasses.replace(
+        rollout,
+        token_ids=rollout.token_ids[:end],
+        phases=rollout.phases[:end],
+        chunk_of_token=rollout.chunk_of_token[:end],
+        logprobs=rollout.logprobs and rollout.logprobs[:end],
+        ending=Ending.OUT_OF_TOKENS,
+        deep=codec.decode([rollout.token_ids[i] for i in deep[:budget]]),
+        answer=None,
+        answer_tokens=budget,
+    )
+
+
+def _mean(runs: Sequence[Sequence[Latencies]], value: Callable[[Latencies], float]) -> Interval:
+    return clustered_bootstrap([list(map(value, run)) for run in runs], resamples=RESAMPLES)
+
+
+def markdown_of(points: Sequence[Point]) -> str:
+    """The page: a table of all points."""
+    names = ("method", "words a minute", "deep budget")
+    rows = [((p.method, _speed(p), _budget(p)), p) for p in points]
+    lines = [
+        "# Accuracy over latency, by arrival speed and deep budget",
+        "From recorded rollouts. Means over all rollouts, wrong and unfinished ones included, 95 % intervals. Latencies count "
+        "from the last chunk's arrival by each run's own token rates.",
+        table(names, rows, POINT_COLUMNS).markdown(),
+    ]
+    return "\n\n".join(lines) + "\n"
+
+
+def _speed(point: Point) -> str:
+    return "instant" if math.isinf(point.words_per_minute) else f"{point.words_per_minute:g}"
+
+
+def _budget(point: Point) -> str:
+    return "as recorded" if point.deep_budget is None else str(point.deep_budget)
