@@ -26,31 +26,39 @@ from torch import Tensor
 from adasr_trl.cli.prepare import RL_SECTIONS
 from adasr_trl.config.loading import load_config
 from adasr_trl.config.sections import ModelConfig
-from adasr_trl.core.episode import read_episodes
+from adasr_trl.core.episode import Episode, read_episodes
 from adasr_trl.core.protocol import Phase
 from adasr_trl.core.rollout import Rollout
-from adasr_trl.engines import Request, Sampling
+from adasr_trl.engines import HFEngine, Request, Sampling
 from adasr_trl.engines.registry import local_engine
 from adasr_trl.hrpo import HRPOConfig
 from adasr_trl.hrpo.advantages import AdvantageSettings, Tokens, hierarchical, relative
 from adasr_trl.hrpo.scoring import scopes_of, score, score_rollout
-from adasr_trl.hrpo.stream_values import StreamValuer, branch_values, plain_valuer
+from adasr_trl.hrpo.stream_values import StreamValuer, plain_valuer
 from adasr_trl.models.loading import load_policy
 from adasr_trl.rewards import Reward, Scope, answered_right, build_rewards
-from adasr_trl.rewards.stream_gain import BranchValue
 from benchmarks import parts
 
 CLEAR = 0.25  # of the answers, by which a phase must be better or worse than its group
 
 
 def worth_of_streams(
-    valuer: StreamValuer, rollouts: Sequence[Rollout], requests: Sequence[Request], branches: int
+    engine: HFEngine, rollouts: Sequence[Rollout], episodes: Sequence[Episode], branches: int
 ) -> Tensor:
-    """The share of right answers behind each rollout's stream, (B)."""
-    chunks = max(len(request.episode.chunks) for request in requests)
-    rule = BranchValue(continuations=branches, every=chunks + 1)  # cut at both ends only
-    values = branch_values(rollouts, requests, rule, valuer.generate, Sampling(1.0))
-    return torch.tensor([of_rollout[-1] for of_rollout in values])
+    """The share of right answers behind each rollout's stream, (B); other random numbers than ``branch_value``'s."""
+    streams = [
+        tuple(t for t, phase in zip(r.token_ids, r.phases, strict=True) if phase is Phase.STREAM)
+        for r in rollouts
+    ]
+    requests = [
+        Request(episode, row * branches + k, written=stream)
+        for row, (episode, stream) in enumerate(zip(episodes, streams, strict=True))
+        for k in range(branches)
+    ]
+    found = engine.rollout(requests, Sampling(1.0))
+    pairs = zip(found, requests, strict=True)
+    right = [float(answered_right(rollout, request.episode)) for rollout, request in pairs]
+    return torch.tensor(right).view(-1, branches).mean(dim=1)
 
 
 def advantages_of(
@@ -134,7 +142,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     rollouts = engine.rollout(requests, Sampling(1.0))
     rewards = build_rewards(loaded.section("rewards"), policy.streaming)
     valuer = plain_valuer(policy.model, rewards, engine.rollout, policy.layout, policy.codec)
-    worth_B = worth_of_streams(valuer, rollouts, requests, options.branches)
+    worth_B = worth_of_streams(engine, rollouts, episodes, options.branches)
     right = [float(answered_right(r, e)) for r, e in zip(rollouts, episodes, strict=True)]
     mean_B = worth_B.view(-1, options.group).mean(dim=1).repeat_interleave(options.group)
     deserved_B2 = torch.stack([worth_B - mean_B, torch.tensor(right) - worth_B], dim=1)
