@@ -26,7 +26,6 @@ def test_latency_grows_with_speed_and_accuracy_stays(methods, parts):
     assert latencies == sorted(latencies)
     assert latencies[-1] > latencies[0]  # instant: no thought is hidden
     assert len({point.accuracy for point in points}) == 1
-    assert all(point.first_seconds.mean <= point.answer_seconds.mean for point in points)
 
 
 def test_instant_input_hides_nothing():
