@@ -69,3 +69,19 @@ def make_base(root, episodes):
         streaming = {**config["streaming"], "markers": {**markers, "add_tokens": True}}
         changes = {"streaming": streaming, "max_steps": 2, "learning_rate": 0.01}
         workspace.save(root, name, config | changes)
+
+
+def byte_fallback_tokenizer():
+    """A tokenizer in the manner of SentencePiece: a mark for spaces, bytes for unknown characters, Llama 2's control tokens."""
+    alphabet = ["<unk>", *(f"<0x{byte:02X}>" for byte in range(256)), "▁"]
+    letters = sorted(set("Tomhascoins.Hwmany?0123456789"))
+    vocabulary = {token: n for n, token in enumerate((*alphabet, *letters))}
+    made = Tokenizer(models.BPE(vocabulary, [], unk_token="<unk>", byte_fallback=True))
+    made.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="never", split=False)
+    made.decoder = decoders.Sequence(
+        [decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse()]
+    )
+    wrapped = PreTrainedTokenizerFast(tokenizer_object=made)
+    wrapped.add_special_tokens({"bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>"})
+    wrapped.add_tokens(["[INST]", "[/INST]", "<<SYS>>"], special_tokens=False)
+    return wrapped

@@ -158,7 +158,10 @@ def _display(
     )
     chunks = zip(episode.chunks, played.start_seconds, strict=True)
     read = [DisplayLine("read", chunk.strip(), seconds) for chunk, seconds in chunks]
-    written = [written_line("think", *thought) for thought in thoughts]
+    written = [
+        written_line("think", thought_text(text, markers), ending, tokens, seconds)
+        for text, ending, tokens, seconds in thoughts
+    ]
     deep, answer = (thought_text(text or "", markers) for text in (rollout.deep, rollout.answer))
     label, mark = ("right", "✓") if judged.right else ("wrong", "✗")
     end = played.arrival_seconds[-1] + played.answer_latency_seconds

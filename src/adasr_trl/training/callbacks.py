@@ -77,7 +77,9 @@ class MetricsFile(StepFile):
     def on_log(self, _args: Any, state: Any, *_: Any, logs: dict[str, Any], **_kwargs: Any) -> None:
         """Append one line."""
         if state.is_world_process_zero and logs:
-            self.lines.append(state.global_step, logs)
+            # transformers' mean loss at the end is wrong in a resumed run: earlier steps count as 0.
+            kept = {name: value for name, value in logs.items() if name != "train_loss"}
+            self.lines.append(state.global_step, kept)
 
 
 class ProgressLine(TrainerCallback):  # type: ignore[misc]  # transformers is untyped

@@ -84,6 +84,7 @@ class StreamingSFTTrainer(HealthyTrainer, KeepsAdapterPrecision, SharedPrefixTra
     """TRL's SFTTrainer under the layout's attention; a resume repeats the order of batches of similar lengths."""
 
     method = "sft"
+    _total_train_tokens: int  # TRL's, not typed there
 
     def __init__(
         self,
@@ -148,7 +149,11 @@ class StreamingSFTTrainer(HealthyTrainer, KeepsAdapterPrecision, SharedPrefixTra
             visibility_BT = inputs["attention_mask"].cumsum(dim=1) * inputs["attention_mask"]
         if visibility_BT is not None and self.shares(model, two_streams=two_streams):
             forward = self.shared_forward(model, forward, visibility_BT)
-        return super().compute_loss(forward, inputs, *args, **kwargs)
+        # TRL counts tokens from 0 in a resumed run; the state is saved with each checkpoint.
+        self._total_train_tokens = max(self._total_train_tokens, self.state.num_input_tokens_seen)
+        loss = super().compute_loss(forward, inputs, *args, **kwargs)
+        self.state.num_input_tokens_seen = self._total_train_tokens
+        return loss
 
     def _set_signature_columns_if_needed(self) -> None:
         super()._set_signature_columns_if_needed()
