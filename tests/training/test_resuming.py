@@ -7,6 +7,7 @@ import pytest
 from adasr_trl.artifacts import directory
 from adasr_trl.cli.main import main as adasr
 from support import workspace
+from support.json_lines import json_lines
 from support.runs import assert_equal, kill_at, run
 
 
@@ -24,6 +25,10 @@ def test_a_complete_run_trains_on_when_more_steps_are_asked_for(root, capsys):
     assert run("sft", root, *CONSTANT, "--max_steps", "4") == 0
     assert run("sft", root, *CONSTANT, "--max_steps", "8", "--resume") == 0
     assert_equal(root / "sft", root / "eight")
+    seen = [
+        json_lines(root / name / "metrics.jsonl")[-2]["num_tokens"] for name in ("sft", "eight")
+    ]
+    assert seen[0] == seen[1]
     assert run("sft", root, *CONSTANT, "--max_steps", "6", "--resume") == 2
     assert "config.max_steps differs" in capsys.readouterr().err
     assert run("sft", root, *CONSTANT, "--max_steps", "8", "--resume") == 0  # does nothing
