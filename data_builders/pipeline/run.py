@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from adasr_trl.core.episode import AnswerType, Episode, to_json
-from adasr_trl.core.files import atomic_writer
+from adasr_trl.core.files import atomic_writer, is_partial
 from data_builders.errors import BuildError
 from data_builders.pipeline import manifest as manifests
 from data_builders.pipeline import quality
@@ -120,7 +120,7 @@ def _refuse_foreign(
     """Refuse an output that holds anything but an older build of this source."""
     if out.exists() and not out.is_dir():
         raise BuildError(f"--out {out}: is a file, expected a directory.")
-    held = [path for path in out.iterdir() if not _is_partial(path)] if out.is_dir() else []
+    held = [path for path in out.iterdir() if not is_partial(path)] if out.is_dir() else []
     if not held or options.overwrite:
         return
     if old is None:
@@ -266,10 +266,5 @@ def _clean(out: Path, manifest: Mapping[str, Any]) -> None:
     """Remove the rests of killed builds, and files of an older build that this one does not have."""
     written = {f"{split}.jsonl" for split in SPLITS} | {TRACES_FILE}
     for path in out.iterdir():
-        if _is_partial(path) or (path.name in written and path.name not in manifest["files"]):
+        if is_partial(path) or (path.name in written and path.name not in manifest["files"]):
             path.unlink()
-
-
-def _is_partial(path: Path) -> bool:
-    """Whether a killed build left this file."""
-    return path.name.startswith(".") and path.suffix == ".partial"

@@ -21,7 +21,7 @@ from typing import IO, Any
 
 from adasr_trl.artifacts.names import CHECKPOINT_MARK, LOCK_FILE, RUN_FILE, STREAMING_FILE
 from adasr_trl.core.errors import UserError
-from adasr_trl.core.files import write_text
+from adasr_trl.core.files import is_partial, write_text
 
 _LOCKS: dict[Path, IO[str]] = {}  # runs that this process is working on
 
@@ -60,8 +60,7 @@ def look(path: Path, identity: Mapping[str, object], existing: Existing) -> Stat
     Raises:
         RunDirectoryError: The directory holds other files, or a run that ``existing`` forbids to touch.
     """
-    files = list(path.iterdir()) if path.exists() else []
-    if existing is Existing.OVERWRITE or not any(file.name != LOCK_FILE for file in files):
+    if existing is Existing.OVERWRITE or not _holds_something(path):
         return State.FRESH
     record = _read(path)
     if record is None:
@@ -93,7 +92,7 @@ def take(path: Path, identity: Mapping[str, object], existing: Existing) -> Stat
     state = look(path, identity, existing)
     if state is not State.COMPLETE:
         _lock(path)
-    if state is State.FRESH and any(file.name != LOCK_FILE for file in path.iterdir()):
+    if state is State.FRESH and _holds_something(path):
         _unlock(path)
         _set_aside(path)
         _lock(path)
@@ -219,8 +218,14 @@ def _sizes(folder: Path) -> dict[str, int]:
     return {path.relative_to(folder).as_posix(): path.stat().st_size for path in files}
 
 
+def _holds_something(path: Path) -> bool:
+    """Whether a directory holds more than a kill in its first moments leaves."""
+    files = path.iterdir() if path.exists() else ()
+    return any(file.name != LOCK_FILE and not is_partial(file) for file in files)
+
+
 def _lock(path: Path) -> None:
-    """Hold ``path`` against other processes, for this one's life."""
+    """Hold ``path`` against other processes, for this one's life; a killed one's temporary files go."""
     if path in _LOCKS:
         return
     path.mkdir(parents=True, exist_ok=True)
@@ -233,6 +238,8 @@ def _lock(path: Path) -> None:
             f"{path}: another process is working on this run; wait for it or stop it."
         ) from None
     _LOCKS[path] = lock
+    for file in filter(is_partial, path.iterdir()):
+        file.unlink(missing_ok=True)
 
 
 def _unlock(path: Path) -> None:

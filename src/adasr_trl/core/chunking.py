@@ -17,7 +17,7 @@ import re
 from collections.abc import Sequence
 from itertools import accumulate, pairwise
 
-from adasr_trl.core.sentences import sentence_chunks
+from adasr_trl.core.sentences import line_breaks, sentence_chunks
 
 _HAN = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
 _KANA = "\u3040-\u30ff\u31f0-\u31ff"
@@ -25,6 +25,13 @@ _WIDE_LETTER = re.compile(f"[{_HAN}{_KANA}]")
 _KANA_LETTER = re.compile(f"[{_KANA}]")
 # A word, or one Chinese or Japanese character, with the marks behind it.
 _WORD = re.compile(rf"\s*(?:[{_HAN}{_KANA}][^\s\w]*|[^\s{_HAN}{_KANA}]+)")
+_ODD_SPACE = re.compile(r"\s{2,}|[^\S ]")  # all but a single space
+# Chinese and Japanese with their marks and full-width forms, Hangul apart.
+_WIDE_RANGES = f"{_HAN}{_KANA}\u3001-\u303f\u3100-\u312f\uff01-\uff9f\U00020000-\U0003ffff"
+_WIDE = re.compile(f"[{_WIDE_RANGES}]")
+# And Thai, Lao, Burmese, Khmer.
+_UNSPACED = re.compile(f"[{_WIDE_RANGES}\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff]")
+_QUOTES = frozenset("\u2018\u2019\u201c\u201d\u2026\u2014\u00b7")  # of these scripts and of others
 CHINESE_WORD = 0.6  # of a word to speak a character: 250 a minute at 150 words a minute
 JAPANESE_WORD = 0.5  # 300 a minute
 
@@ -32,14 +39,39 @@ JAPANESE_WORD = 0.5  # 300 a minute
 def chunk_as_read(chunk: str, *, is_first: bool) -> str:
     r"""A chunk as models read it: one space for the white space before it, none before the first or behind any.
 
-    So a line break, an indentation or a trailing newline at a border never changes the tokens: data, pipes, terminals,
-    transcripts and ``feed`` give the same ones. White space inside a chunk stays.
+    So a line break, an indentation or a trailing newline never changes the tokens: data, pipes, terminals, transcripts and
+    ``feed`` give the same ones. White space inside follows ``text_as_read``; Chinese and Japanese begin without a space.
 
-        >>> chunk_as_read("\n\n Tom finds 3.\n", is_first=False)
+        >>> chunk_as_read("\n\n Tom finds\n3.\n", is_first=False)
         ' Tom finds 3.'
     """
-    text = chunk.strip()
-    return text if is_first or not chunk[:1].isspace() else f" {text}"
+    text = text_as_read(chunk)
+    is_spaced = chunk[:1].isspace() and not _WIDE.match(text)
+    return f" {text}" if is_spaced and not is_first else text
+
+
+def text_as_read(text: str) -> str:
+    r"""A text as models read it: stripped, and each run of white space inside is one space.
+
+    A line that is wrapped between letters of scripts without spaces goes on without one, as in CSS Text 3. Blank lines
+    stay, as bare newlines.
+
+        >>> text_as_read("Tom has\r\n5\u00a0 hens.\n"), text_as_read("\u5c0f\u660e\n\u6709")
+        ('Tom has 5 hens.', '\u5c0f\u660e\u6709')
+    """
+    return _ODD_SPACE.sub(_space_as_read, text.strip())
+
+
+def _space_as_read(run: re.Match[str]) -> str:
+    breaks = line_breaks(run.group())
+    if breaks > 1:
+        return "\n" * breaks
+    before, after = run.string[run.start() - 1], run.string[run.end()]
+    is_wrapped = breaks == 1 and all(
+        _UNSPACED.match(here) or (here in _QUOTES and _UNSPACED.match(there))
+        for here, there in ((before, after), (after, before))
+    )
+    return "" if is_wrapped else " "
 
 
 def word_chunks(text: str, words: int) -> tuple[str, ...]:

@@ -3,7 +3,8 @@ r"""Atomic files: written beside their name, then moved over it.
     >>> with atomic_writer(Path("records.jsonl")) as out:
     ...     out.write("{}\n")
 
-A full disk, an error or a kill leaves the old file (or none).
+A full disk, an error or a kill leaves the old file (or none). After SIGKILL the temporary file stays, until its folder's
+next run or build removes it.
 """
 
 from __future__ import annotations
@@ -31,6 +32,11 @@ def atomic_writer(path: Path) -> Iterator[IO[str]]:
     except BaseException:
         partial.unlink(missing_ok=True)
         raise
+
+
+def is_partial(path: Path) -> bool:
+    """Whether a killed process may have left this temporary file."""
+    return path.name.startswith(".") and path.suffix == ".partial"
 
 
 def write_text(path: Path, text: str) -> None:

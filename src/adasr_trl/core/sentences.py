@@ -19,7 +19,7 @@ from enum import Enum
 OPEN_BRACKET_REACH = 400  # characters after which a bracket that never closes is forgotten
 _CONTEXT = 32  # characters before a stop that are looked at
 _AHEAD = 16  # characters behind the white space that are looked at
-_COMMON_START = "The"
+_COMMON_STARTS = ("The", "Monday", "5")
 
 # Stops of scripts in which they end a sentence whatever follows, with or without white space.
 _WIDE = (
@@ -33,13 +33,18 @@ _WIDE = (
 _WIDE_STOPS = frozenset(_WIDE)
 _OPENING = frozenset("([{（【「『《")
 _CLOSING = frozenset(")]}）】」』》")
+_WIDE_CLOSING = frozenset("）】」』》”")
 _CONTINUES = frozenset(f",;:.!?…%&=/)]}}，、；：،؛{_WIDE}")  # these start no sentence
-_EVENT = re.compile(rf"[.!?…;\n{_WIDE}()\[\]{{}}（）【】「」『』《》]")
+_LINE_BREAKS = "\n\r\x85\u2028\u2029"
+_LINE_BREAK = re.compile(rf"\r\n|[{_LINE_BREAKS}]")
+_PARAGRAPH_SEPARATOR = "\u2029"
+_EVENT = re.compile(rf"[.!?…;{_LINE_BREAKS}{_WIDE}()\[\]{{}}（）【】「」『』《》]")
 # Behind a stop, an opening quote closes as in German, and a raised figure is a footnote's.
 _NOT_STOP = re.compile(rf"[^.!?…;{_WIDE}\"'”’»“‘*_)\]}}）】」』》⁰¹²³⁴⁵⁶⁷⁸⁹†‡]")
 _FOOTNOTE = re.compile(r"\[[0-9]{1,3}\]")
 _FOOTNOTE_BEGUN = re.compile(r"\[[0-9]{0,3}")
 _NOT_SPACE = re.compile(r"\S")
+_SPACE = re.compile(r"\s+")
 _NEXT = re.compile(r"[\"'“‘«„»(\[{（【「『《¿¡*_]{0,3}+(.)([^\W\d_]*)", re.DOTALL)
 _CLOSED_SPEECH = re.compile("[。！？｡][」』”]")
 # Behind direct speech these go on with its sentence: "he said", "she asked".
@@ -131,7 +136,7 @@ class SentenceStream:
         self._before_stop = ""
         self._stops = ""  # the first characters of the run of stops and what closes behind them
         self._depth = 0  # open brackets
-        self._since_open = 0  # characters since the outermost one
+        self._since_open = 0  # characters since the outermost one; white space counts once
         self._has_capitals = False  # speech without any begins its sentences in lower case
 
     def feed(self, text: str) -> tuple[str, ...]:
@@ -151,16 +156,16 @@ class SentenceStream:
     def pause(self) -> tuple[str, ...]:
         """Nothing more comes for now: return the open sentence if it stands at its stop, else nothing.
 
-        It is taken for ended if any common next word would end it; white space belongs to what follows, as ever.
+        It is taken for ended if a common word, a name and a number would each end it: no line that breaks behind an
+        abbreviation does. White space belongs to what follows, as ever.
         """
         if self._step is _Step.TEXT or self._ahead:
             return ()
         is_at_stop = self._stops and not self._depth
-        if not self._is_paragraph() and not (
-            is_at_stop and _ends_sentence(self._before_stop, self._stops, f"{_COMMON_START} ")
-        ):
-            return ()
-        return self.cut()
+        ends = is_at_stop and all(
+            _ends_sentence(self._before_stop, self._stops, f"{start} ") for start in _COMMON_STARTS
+        )
+        return self.cut() if ends or self._is_paragraph() else ()
 
     def cut(self) -> tuple[str, ...]:
         """A chunk ends here, whatever its words: return the open sentence, nothing if it is blank."""
@@ -178,7 +183,7 @@ class SentenceStream:
 
     def _is_paragraph(self) -> bool:
         """Whether a blank line follows the open sentence."""
-        return "".join(self._gap).count("\n") > 1
+        return line_breaks("".join(self._gap)) > 1
 
     def _end_sentence(self, done: list[str]) -> None:
         """Hand the open sentence on; the white space behind it belongs to the next one."""
@@ -194,8 +199,10 @@ class SentenceStream:
 
     def _take(self, piece: str) -> None:
         self._body.append(piece)
-        self._recent = (self._recent + piece[-_CONTEXT:])[-_CONTEXT:]
-        self._since_open += len(piece)
+        last = self._recent[-1:]
+        read = _SPACE.sub(" ", last + piece)[len(last) :]  # wide gaps move no boundary
+        self._recent = (self._recent + read)[-_CONTEXT:]
+        self._since_open += len(read)
         self._has_capitals = self._has_capitals or any(map(str.isupper, piece))
         if self._since_open > OPEN_BRACKET_REACH:
             self._depth = 0
@@ -209,7 +216,7 @@ class SentenceStream:
             self._depth += 1
         elif character in _CLOSING:
             self._depth = max(0, self._depth - 1)
-        elif character == "\n":  # a blank line may follow
+        elif character and character in _LINE_BREAKS:  # a blank line may follow
             self._step, self._stops = _Step.GAP, ""
             return end
         elif character:
@@ -231,7 +238,7 @@ class SentenceStream:
                 follows in "¿¡[" or (follows.isupper() and _WORD_END.search(self._before_stop))
             )
             may_end = (follows.isspace() or is_wide or is_glued) and self._depth == 0
-            self._step = _Step.GAP if may_end or follows == "\n" else _Step.TEXT
+            self._step = _Step.GAP if may_end or follows in _LINE_BREAKS else _Step.TEXT
         return end
 
     def _read_gap(self, buffer: str, position: int, done: list[str]) -> int:
@@ -242,7 +249,9 @@ class SentenceStream:
         if buffer[end] == "[" and not any(self._gap):
             return self._read_footnote(buffer, end)
         ends: bool | None = self._is_paragraph()
-        if not ends and self._stops and not self._depth:
+        # A line may break between a wide stop and the quote that closes behind it.
+        closes = buffer[end] in _WIDE_CLOSING and not _WIDE_STOPS.isdisjoint(self._stops)
+        if not ends and not closes and self._stops and not self._depth:
             ends = self._ends_at(buffer[end : end + _AHEAD])
         if ends is None:
             self._ahead = buffer[end:]
@@ -252,7 +261,7 @@ class SentenceStream:
             return end
         for piece in self._gap:
             self._take(piece)
-        self._gap, self._step = [], _Step.TEXT
+        self._gap, self._step = [], _Step.STOP if closes else _Step.TEXT
         return end
 
     def _read_footnote(self, buffer: str, position: int) -> int:
@@ -286,6 +295,11 @@ def sentence_chunks(text: str) -> tuple[str, ...]:
     return stream.feed(text) + stream.finish()
 
 
+def line_breaks(text: str) -> int:
+    r"""Number of line breaks of any kind: ``\r\n`` is one, a paragraph separator counts two."""
+    return len(_LINE_BREAK.findall(text)) + text.count(_PARAGRAPH_SEPARATOR)
+
+
 def _find(pattern: re.Pattern[str], text: str, position: int) -> int:
     found = pattern.search(text, position)
     return len(text) if found is None else found.start()
@@ -308,9 +322,10 @@ def _ends_sentence(
     if match is None:
         return None
     if _CLOSED_SPEECH.match(stops):
-        if len(ahead) < 3:
+        following = "".join(ahead.split())  # a line may break in it
+        if len(following) < 3 and len(ahead) < _AHEAD:
             return None
-        if _SAID.match(ahead):
+        if _SAID.match(following):
             return False
     first = match[1]
     is_lower_case = first.islower() and _WIDE_STOPS.isdisjoint(stops)

@@ -15,7 +15,7 @@ from functools import cached_property
 
 from transformers import PreTrainedTokenizerBase
 
-from adasr_trl.core.chunking import chunk_as_read
+from adasr_trl.core.chunking import chunk_as_read, text_as_read
 from adasr_trl.core.errors import UserError
 from adasr_trl.core.protocol import ROLES, Ending, Markers, deep_ending, thought_ending
 
@@ -82,7 +82,7 @@ class Codec:
         raise ValueError(f"the tokenizer turns data into control tokens: {text[:80]!r}")
 
     def encode_chunk(self, chunk: str, k: int) -> tuple[int, ...]:
-        """The k-th chunk of an input as data, with its end marker; white space at its borders by ``chunk_as_read``."""
+        """The k-th chunk of an input as data, with its end marker; white space by ``chunk_as_read``."""
         return self.encode_data(chunk_as_read(chunk, is_first=k == 0)) + self.marker("chunk_end")
 
     def encode_text(self, text: str) -> tuple[int, ...]:
@@ -143,7 +143,8 @@ class Codec:
     ) -> tuple[tuple[int, ...], tuple[int, ...]]:
         """The prompt in two: ids up to the question's end, and those that open the model's own turn."""
         before, after = self._template
-        words = f"{instruction}\n{question}" if instruction else question
+        asked = text_as_read(question)
+        words = f"{instruction}\n{asked}" if instruction else asked
         return before + self.encode_data(words), after
 
     @cached_property

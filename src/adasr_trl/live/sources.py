@@ -24,6 +24,7 @@ from adasr_trl.core.errors import UserError
 from adasr_trl.core.sentences import sentence_chunks
 
 POLL_SECONDS = 0.1  # longest delay between a stop and its effect
+PASTE_SECONDS = 0.05  # longest gap between two lines of a pasted text
 READ_BYTES = 65_536
 REMEDY = "pipe some in, type it and end with Ctrl-D, or name a file with --replay"
 
@@ -90,6 +91,8 @@ def typed(
 ) -> TextSource:
     """Text from a file descriptor: a pipe, or a terminal with a pause behind every line (``by_line``).
 
+    A line that another one follows at once is pasted text, which may break anywhere: no pause is behind it.
+
     The source raises a UserError for bytes that are no text, and for an input without text.
     """
 
@@ -97,8 +100,7 @@ def typed(
         reader, any_text = Decoder(name, encoding), False
         text_at: float | None = None  # of the last text; None in a silence
         while not stop.is_set():
-            ready, _, _ = select.select([descriptor], [], [], min(POLL_SECONDS, pause_seconds))
-            if not ready:
+            if not _is_ready(descriptor, min(POLL_SECONDS, pause_seconds)):
                 if text_at is not None and time.monotonic() - text_at >= pause_seconds:
                     text_at = None
                     yield InputPiece("", pause=True)
@@ -109,7 +111,8 @@ def typed(
             text = reader.decode(data, final=not data)
             any_text = any_text or bool(text.strip())
             if text:
-                yield InputPiece(text, pause=by_line and text.endswith("\n"))
+                is_line = by_line and text.endswith("\n")
+                yield InputPiece(text, pause=is_line and not _is_ready(descriptor, PASTE_SECONDS))
             if not data:
                 if not any_text:
                     raise UserError(f"{name}: ended without any text; {REMEDY}.")
@@ -118,6 +121,11 @@ def typed(
             text_at = time.monotonic()
 
     return pieces
+
+
+def _is_ready(descriptor: int, seconds: float) -> bool:
+    """Whether there is something to read within so many seconds; the end of the input is."""
+    return bool(select.select([descriptor], [], [], seconds)[0])
 
 
 def on_time(
