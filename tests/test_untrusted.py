@@ -90,7 +90,8 @@ def test_no_control_token_comes_from_text_and_no_character_is_lost(tokenizer, co
 def test_live_use_reads_every_character_and_writes_no_control_of_it(
     taught, tokenizer, streaming, count
 ):
-    reasoner = reasoner_of(taught, tokenizer, streaming)
+    short = dataclasses.replace(streaming, max_thought_tokens=2, max_deep_tokens=4)
+    reasoner = reasoner_of(taught, tokenizer, short)
     for seed, text in texts(count).items():
         dice, start = random.Random(seed), 0
         stream = reasoner.start("What is it?", seed=seed)

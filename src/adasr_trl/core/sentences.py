@@ -183,7 +183,8 @@ class SentenceStream:
 
     def _is_paragraph(self) -> bool:
         """Whether a blank line follows the open sentence."""
-        return line_breaks("".join(self._gap)) > 1
+        gap = "".join(self._gap)
+        return gap != " " and line_breaks(gap) > 1
 
     def _end_sentence(self, done: list[str]) -> None:
         """Hand the open sentence on; the white space behind it belongs to the next one."""
@@ -200,8 +201,12 @@ class SentenceStream:
     def _take(self, piece: str) -> None:
         self._body.append(piece)
         last = self._recent[-1:]
-        read = _SPACE.sub(" ", last + piece)[len(last) :]  # wide gaps move no boundary
-        self._recent = (self._recent + read)[-_CONTEXT:]
+        read = last + piece
+        # Odd white space moves no boundary; a plain space needs no pattern.
+        if "  " in read or not read.isprintable():
+            read = _SPACE.sub(" ", read)
+        read = read[len(last) :]
+        self._recent = (self._recent + read[-_CONTEXT:])[-_CONTEXT:]
         self._since_open += len(read)
         self._has_capitals = self._has_capitals or any(map(str.isupper, piece))
         if self._since_open > OPEN_BRACKET_REACH:
