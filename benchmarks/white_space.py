@@ -198,6 +198,10 @@ def _anywhere(sentences: Sequence[str]) -> list[str]:
     return [" ".join(words[n : n + CUE_WORDS]) for n in range(0, len(words), CUE_WORDS)]
 
 
+def _lines(sentences: Sequence[str]) -> list[str]:
+    return textwrap.wrap(" ".join(sentences), 40)
+
+
 FORMS: dict[str, Form] = {
     "chunks as built": as_built,
     "feed, random pieces": pieces,
@@ -218,7 +222,11 @@ FORMS: dict[str, Form] = {
     "WebVTT, a sentence a cue": transcript("WEBVTT\n\n", list, "."),
     "WebVTT, cues end anywhere": transcript("WEBVTT\n\n", _anywhere, "."),
     "replay, two spaces between words": file(lambda s: "  ".join(" ".join(s).split())),
-    "replay, lines of 40 columns": file(lambda s: textwrap.fill(" ".join(s), 40)),
+    "replay, tabs between words": file(lambda s: "\t".join(" ".join(s).split())),
+    "replay, no-break spaces between words": file(lambda s: "\u00a0".join(" ".join(s).split())),
+    "replay, lines of 40 columns": file(lambda s: "\n".join(_lines(s))),
+    "pipe, CRLF lines of 40 columns": piped(lambda s: [f"{e}\r\n" for e in _lines(s)]),
+    "terminal, lines of 40 columns": terminal(lambda s: [f"{e}\n" for e in _lines(s)]),
 }
 
 
