@@ -23,6 +23,7 @@ import pytest
 import yaml
 from safetensors.torch import load_file
 
+from adasr_trl.artifacts.names import VERIFY_FILE
 from support import forked_commands, workspace
 
 pytestmark = pytest.mark.slow
@@ -103,7 +104,7 @@ def read(path: Path) -> object:
     """The content of a file that a repetition must give again: times are left out."""
     if path.name in STAMPED:
         return sorted(json.loads(path.read_text()))
-    if path.name == "verify.safetensors":  # the order of its entries varies
+    if path.name == VERIFY_FILE:  # the order of its entries varies
         return {name: tensor.tolist() for name, tensor in load_file(path).items()}
     if path.name == "README.md":  # so does that of TRL's tags
         return sorted(path.read_text().splitlines())

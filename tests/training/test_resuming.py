@@ -59,3 +59,13 @@ def test_a_whole_checkpoint_can_be_evaluated(root, monkeypatch, capsys):
     (checkpoint / "model.safetensors").unlink()
     assert adasr(["eval", *flags, "--model.path", str(checkpoint), "--overwrite"]) == 2
     assert "nor a whole checkpoint" in capsys.readouterr().err
+
+
+def test_the_temporary_files_of_a_killed_run_go_and_are_no_run_of_others(tmp_path):
+    path = tmp_path / "run"
+    path.mkdir()
+    (path / ".run.json.123.partial").write_text("{")
+    (path / ".lock").touch()
+    assert directory.take(path, {"a": 1}, directory.Existing.RESUME) is directory.State.FRESH
+    assert sorted(file.name for file in path.iterdir()) == [".lock", "run.json"]
+    directory.finish(path)
