@@ -151,6 +151,7 @@ push: install  ## publish RUN= as REPO= on the Hub (ARGS=--dry-run shows what)
 
 demo: install  ## train the model in the package again (40 minutes)
 	@$(BIN)/python -m data_builders --config configs/demo/data.yaml
+	@$(ADASR) sft --config configs/demo/pretrain.yaml --refresh
 	@$(ADASR) sft --config configs/demo/sft.yaml --refresh
 	@$(ADASR) hrpo --config configs/demo/hrpo.yaml --refresh
 	@$(BIN)/python -m tools.demo_model runs/demo/hrpo

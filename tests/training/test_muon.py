@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from types import SimpleNamespace
 
 import pytest
@@ -62,7 +63,7 @@ def test_a_resumed_optimizer_repeats_the_steps():
     for _ in range(3):
         step(model, optimizer)
     other.load_state_dict(model.state_dict())
-    resumed.load_state_dict(optimizer.state_dict())
+    resumed.load_state_dict(copy.deepcopy(optimizer.state_dict()))
     for _ in range(2):
         step(model, optimizer)
         step(other, resumed)

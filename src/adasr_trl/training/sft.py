@@ -36,7 +36,7 @@ from adasr_trl.training.trainer_inputs import trainer_inputs
 
 @dataclass
 class StreamingSFTConfig(SFTConfig):
-    """TRL's SFTConfig, the mode, and two ways to compute less."""
+    """TRL's SFTConfig, the mode, and three ways to learn with less."""
 
     mode: str = field(
         default="streaming", metadata={"help": "streaming, or read_then_think (the baseline)."}
@@ -51,6 +51,12 @@ class StreamingSFTConfig(SFTConfig):
             "help": "Learning rate of Muon for matrices; none: the optimizer of optim for all."
         },
     )
+    read_loss_steps: int = field(
+        default=0,
+        metadata={
+            "help": "First steps whose loss is on READ tokens too: language modelling, for new models."
+        },
+    )
 
     def __post_init__(self) -> None:
         """Refuse an unknown mode; tokenized episodes need no preparation by TRL."""
@@ -61,6 +67,10 @@ class StreamingSFTConfig(SFTConfig):
         if self.muon_learning_rate is not None and self.deepspeed:
             raise ValueError(
                 "muon_learning_rate: got a rate with deepspeed, which has its own optimizers; remove one of them."
+            )
+        if self.read_loss_steps and (self.packing or self.padding_free):
+            raise ValueError(
+                "read_loss_steps: got a number with packing or padding_free; remove these: shared_prefix packs without padding."
             )
         self.dataset_kwargs = {"skip_prepare_dataset": True}
         self.max_length = None
@@ -154,6 +164,16 @@ class StreamingSFTTrainer(HealthyTrainer, KeepsAdapterPrecision, SharedPrefixTra
         loss = super().compute_loss(forward, inputs, *args, **kwargs)
         self.state.num_input_tokens_seen = self._total_train_tokens
         return loss
+
+    def get_batch_samples(self, *args: Any, **kwargs: Any) -> tuple[list[dict[str, Any]], Any]:
+        """The batches of a step and their number of labels; READ tokens are labels for ``read_loss_steps``."""
+        samples, labels = super().get_batch_samples(*args, **kwargs)
+        if self.state.global_step >= self.args.read_loss_steps:
+            return samples, labels
+        for sample in samples:
+            is_padding_BT = sample["attention_mask"] == 0  # (B, T)
+            sample["labels"] = sample["input_ids"].masked_fill(is_padding_BT, IGNORED)
+        return samples, self._get_num_items_in_batch(samples, self.args.device)
 
     def _set_signature_columns_if_needed(self) -> None:
         super()._set_signature_columns_if_needed()
