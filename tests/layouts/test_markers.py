@@ -175,14 +175,13 @@ def test_a_bad_marker_is_named_with_its_line(base, capsys):
     assert not (base / "bad").exists()
 
 
-def test_markers_in_the_data_are_text_and_said(base, caplog):
+def test_markers_in_the_data_are_text_and_said(base, episodes, caplog):
+    word = episodes[0].question.split()[1]
     flags = ("--model", f"{{path: {base}/base}}", "--output_dir", str(base / "said"))
-    markers = (
-        "{chunk_end: ';;', thought_end: '>>', skip: '~~', stream_end: '##', reasoning_end: coins}"
-    )
+    markers = f"{{chunk_end: ';;', thought_end: '>>', skip: '~~', stream_end: '##', reasoning_end: {word}}}"
     assert run("sft", base, *flags, "--streaming.markers", markers) in (0, 2)
     said = [r.message for r in caplog.records if "streaming.markers" in r.message]
-    assert any("'coins' stands in the question or input of" in message for message in said)
+    assert any(f"{word!r} stands in the question or input of" in message for message in said)
 
 
 def test_markers_of_the_scratch_tokenizer_pass(tokenizer):

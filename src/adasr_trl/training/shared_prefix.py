@@ -91,7 +91,7 @@ class SharedPrefixTrainer:
 def check_sharing(model: Any, inner: Any, *, two_streams: bool) -> str | None:
     """How log-probabilities over distinct tokens differ from those of whole rows, None if they do not."""
     device, was_training = inner.device, inner.training
-    vocabulary = inner.get_input_embeddings().num_embeddings
+    vocabulary = inner.config.get_text_config().vocab_size
     generator = torch.Generator().manual_seed(0)  # leaves the run's random numbers alone
     visibility_BT = torch.tensor([_VISIBILITY[two_streams]] * 3, device=device)
     ids_BT = torch.randint(vocabulary, visibility_BT.shape, generator=generator).to(device)
