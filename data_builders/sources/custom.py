@@ -51,7 +51,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--answer-map", type=_answer_map, default={}, metavar="A=B,...", help=what)
     for column, what in (
         ("thoughts", "a list, one text a chunk"),
-        ("deep", "reasoning behind the last thought"),
+        ("deep", "reasoning behind the last thought (default: none)"),
         ("rationale", "lines of sums to be laid along the text"),
         ("group", "rows that share it stay in one split"),
         ("id", "unique (default: the line)"),
@@ -64,8 +64,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def open_rows(options: argparse.Namespace) -> Rows:
     """The file or the Hub's split."""
-    if bool(options.thoughts_column) != bool(options.deep_column):
-        raise BuildError("--thoughts-column and --deep-column are one trace: give both or neither.")
+    if options.deep_column and not options.thoughts_column:
+        raise BuildError("--deep-column: is the end of a trace; give --thoughts-column, too.")
     if options.thoughts_column and options.rationale_column:
         raise BuildError("--thoughts-column and --rationale-column both give a trace: drop one.")
     given = (options.question_column, options.context_column)
@@ -120,7 +120,8 @@ def build_row(row: Row, options: argparse.Namespace) -> Iterator[Draft | Rejecte
     tracer = aligned(rationale, options, plain_sums=True) if rationale else None
     if has_thoughts:
         thoughts = [thought.strip() for thought in row.texts(options.thoughts_column)]
-        tracer = given_tracer(thoughts, row.text(options.deep_column).strip())
+        deep = row.text(options.deep_column).strip() if options.deep_column else ""
+        tracer = given_tracer(thoughts, deep)
 
     def needed() -> frozenset[int]:
         return needed_units(rationale, question, units, plain_sums=True)

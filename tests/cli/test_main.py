@@ -72,3 +72,11 @@ def test_data_is_the_builders_command_line(tmp_path, capsys) -> None:
     assert main.main(["data", "inspect", str(tmp_path / "built")]) == 0
     assert main.main(["data", "nothing", "--out", str(tmp_path / "none")]) == 2
     assert "unknown source 'nothing'; known are" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("argv", [[], ["help"]])
+def test_no_command_and_the_word_help_list_the_commands(argv, capsys) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main.main(argv)
+    assert ended.value.code == 0
+    assert "a finished run on text as it arrives" in capsys.readouterr().out

@@ -65,7 +65,7 @@ def test_optional_keys_may_be_missing() -> None:
     [
         ('{"schema": 1,', "invalid JSON (Expecting property name enclosed in double quotes"),
         ("[1]", "got a JSON list; expected an object."),
-        (changed(schema=2), "schema is 2, expected 1; build the file with data_builders."),
+        (changed(schema=2), "schema is 2, expected 1; build the file with adasr data"),
         (changed(schema=...), "schema is None, expected 1"),
         (changed(question=...), "question is missing; expected str."),
         (changed(source=...), "source is missing; expected dict."),

@@ -130,9 +130,12 @@ def test_every_row_that_cannot_be_used_is_counted_by_its_reason(tmp_path, out):
     }
 
 
-def test_a_trace_needs_both_of_its_columns(tmp_path, out, capsys):
-    path = write_rows(tmp_path / "rows.jsonl", [BOAT])
-    refused(custom(path, out, "--deep-column", "end"), capsys, "--thoughts-column", "neither")
+def test_thoughts_alone_are_a_trace_and_a_deep_part_alone_is_none(tmp_path, out, capsys):
+    path = write_rows(tmp_path / "rows.jsonl", [{**BOAT, "notes": ["Ann's", ""]}])
+    refused(custom(path, out, "--deep-column", "end"), capsys, "give --thoughts-column")
+    assert custom(path, out, "--thoughts-column", "notes", "--test-share", "0") == 0
+    (episode,) = read_episodes(out / "train.jsonl")
+    assert (episode.thoughts, episode.deep) == (("Ann's", ""), "")
 
 
 def test_a_set_of_the_hub_is_loaded_by_its_names(out, monkeypatch):

@@ -39,6 +39,23 @@ def test_a_pipe_is_read_thought_about_and_answered(run, capsys):
     assert status in (0, 1)
 
 
+def test_text_for_the_demo_without_a_question_is_not_passed_over(tmp_path, monkeypatch, capsys):
+    path = tmp_path / "story.txt"
+    path.write_text(TEXT)
+    with path.open() as text:
+        monkeypatch.setattr(sys, "stdin", text)
+        assert adasr(["stream", "demo", "--device", "cpu"]) == 2
+    assert "--question: is missing" in capsys.readouterr().err
+
+
+def test_a_question_inside_the_text_is_pointed_out(run, caplog):
+    stream(run, data=f"{TEXT}\n{QUESTION.upper()}\n".encode())
+    assert "asks the question again" in caplog.text
+    caplog.clear()
+    stream(run, data=TEXT.encode())
+    assert "asks the question again" not in caplog.text
+
+
 def times_in(lines: list[str]) -> list[float]:
     return [float(found[1]) for line in lines if (found := re.match(r" *(\d+\.\d\d) s ", line))]
 

@@ -46,10 +46,13 @@ def test_it_is_small_and_has_a_card():
     assert "make demo" in (FOLDER / "README.md").read_text(encoding="utf-8")
 
 
-def test_a_directory_of_that_name_comes_first(tmp_path, monkeypatch):
+def test_a_model_in_a_directory_of_that_name_comes_first_and_any_other_directory_does_not(
+    tmp_path, monkeypatch
+):
     monkeypatch.chdir(tmp_path)
-    assert run_directory("demo") == FOLDER
     Path("demo").mkdir()
+    assert run_directory("demo") == FOLDER
+    Path("demo", "streaming.json").touch()
     assert run_directory("demo") == Path("demo")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from datasets import Dataset
+from datasets import Dataset, DatasetDict
 
 from adasr_trl.core.episode import AnswerType, Episode, EpisodeError, Source, write_episodes
 from adasr_trl.training.episode_rows import as_episodes
@@ -84,7 +84,9 @@ def test_further_columns_stay_with_the_row():
 @pytest.mark.parametrize(
     ("row", "message"),
     [
-        ({"prompt": "Tom has 5 hens."}, "row 0: has a prompt, which would arrive all at once"),
+        ({"prompt": "Tom has 5 hens."}, "row 0: has prompt, which would arrive all at once"),
+        ({"messages": []}, "row 0: has messages, which would arrive all at once"),
+        ({"prompt": "p", "completion": "c"}, "has prompt, which would arrive all at once"),
         (
             {"question": "q", "answer": "8", "context": "t"},
             r"has no text or chunks; got question, answer, context. Rename .*rename_columns",
@@ -108,6 +110,20 @@ def test_a_row_that_is_no_episode_is_named_with_what_to_do(row, message):
 def test_other_forms_of_a_data_set_are_refused(rows):
     with pytest.raises(EpisodeError, match=r"train_dataset: .* expected a datasets\.Dataset"):
         as_episodes(rows, "train")
+
+
+@pytest.mark.parametrize(
+    ("make", "remedy"),
+    [
+        (lambda rows: DatasetDict(train=Dataset.from_list(rows)), r'dataset\["train"\]'),
+        (lambda rows: Dataset.from_list(rows).to_iterable_dataset(), r"list\(dataset\.take"),
+        (lambda rows: (row for row in rows), r"list\(rows\)"),
+        (lambda rows: Dataset.from_list(rows).to_pandas(), r"Dataset\.from_pandas"),
+    ],
+)
+def test_a_data_set_without_rows_at_hand_is_refused_with_the_way_to_rows(make, remedy):
+    with pytest.raises(EpisodeError, match=remedy):
+        as_episodes(make([ROW]), "train")
 
 
 def test_one_id_for_two_rows_is_refused():

@@ -278,11 +278,9 @@ def test_eager_attention_is_refused_before_it_trains_on_a_wrong_mask(
 
 
 @pytest.mark.parametrize("key", ["packing", "padding_free"])
-def test_packing_is_refused_with_what_to_use_instead(model, tokenizer, episodes, tmp_path, key):
-    args = settings_for(tmp_path)
-    setattr(args, key, True)
-    with pytest.raises(UserError, match="shared_prefix"):
-        StreamingSFTTrainer(model, args, texts_for(tokenizer, episodes))
+def test_packing_is_refused_with_what_to_use_instead(tmp_path, key):
+    with pytest.raises(ValueError, match="shared_prefix"):
+        StreamingSFTConfig(str(tmp_path), use_cpu=True, bf16=False, **{key: True})
 
 
 # ---- whole commands

@@ -72,6 +72,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _main(argv: Sequence[str]) -> int:
     if argv[:1] == ["data"]:  # has options and sources of its own
         return builders(argv[1:])
+    argv = ["--help"] if list(argv) in ([], ["help"]) else argv
     parser = _parser(argv)
     options, overrides = parser.parse_known_args(argv)
     if overrides and "config" not in options:

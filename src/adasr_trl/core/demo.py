@@ -16,18 +16,21 @@ from pathlib import Path
 
 DEMO = "demo"
 FOLDER = Path(__file__).parent.parent / DEMO
+MODEL_FILES = ("config.json", "adapter_config.json", "streaming.json")  # one of them makes a model
 COPY = Path("runs") / "demo-copy"  # for results
 QUESTION = "How many marbles does Nina have now?"
 STORY = (
     "Nina has 7 marbles. Her brother gives her five more. It starts to rain. She loses 2 marbles on the way home. "
-    "Oh wait, she loses 3 marbles, not 2. Paul buys 4 marbles."
+    "Oh wait, she loses 3 marbles, not 2. Paul has 4 marbles."
 )
 
 
 def run_directory(name: str | Path) -> Path:
-    """A run's directory by its name; a directory called ``demo`` comes before the model in the package."""
+    """A run's directory by its name; a model in a directory called ``demo`` comes before the one in the package."""
     path = Path(name)
-    return FOLDER if path == Path(DEMO) and not path.is_dir() else path
+    if path != Path(DEMO) or any((path / file).is_file() for file in MODEL_FILES):
+        return path
+    return FOLDER
 
 
 def results_directory(name: str | Path) -> Path:

@@ -148,7 +148,8 @@ def from_json(line: str) -> Episode:
         raise EpisodeError(f"got a JSON {type(record).__name__}; expected an object.")
     if record.get("schema") != SCHEMA:
         raise EpisodeError(
-            f"schema is {record.get('schema')!r}, expected {SCHEMA}; build the file with data_builders."
+            f"schema is {record.get('schema')!r}, expected {SCHEMA}; build the file with adasr data, or load rows of your own "
+            f"with datasets.load_dataset."
         )
     unknown = sorted(set(record) - _KNOWN_KEYS)
     if unknown:
@@ -215,7 +216,7 @@ def read_episodes(
             first_line_of[episode.id] = number
             yield episode
     if not first_line_of:
-        raise EpisodeError(f"{path}: the file holds no episode; build it with data_builders.")
+        raise EpisodeError(f"{path}: the file holds no episode; build it with adasr data.")
 
 
 def write_episodes(path: str | Path, episodes: Iterable[Episode]) -> int:

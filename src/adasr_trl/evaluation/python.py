@@ -15,6 +15,7 @@ from adasr_trl.artifacts.directory import Existing
 from adasr_trl.artifacts.names import eval_folder
 from adasr_trl.config.eval_section import EvalConfig
 from adasr_trl.config.sections import DataConfig, ModelConfig
+from adasr_trl.core.demo import results_directory
 from adasr_trl.core.episode import write_episodes
 from adasr_trl.evaluation import run as suite
 from adasr_trl.evaluation.records import load_outcomes
@@ -31,7 +32,7 @@ def evaluate(
     """Ask a run every question, record the rollouts in ``RUN/eval`` and print the table.
 
     Args:
-        run: A run's directory, or a model saved by a trainer here.
+        run: A run's directory, a model saved by a trainer here, or ``demo``, whose records go into a copy.
         questions: Unseen rows (``training.episode_rows``), or the path of a JSON Lines file of episodes.
         config: The section ``eval``; greedy and sampled streaming by default.
 
@@ -41,7 +42,7 @@ def evaluate(
     Raises:
         UserError: No finished run, or rows that are no episodes.
     """
-    folder, config = Path(run), config or EvalConfig()
+    folder, config = results_directory(run), config or EvalConfig()
     path = Path(questions) if isinstance(questions, str | Path) else folder / QUESTIONS_FILE
     if not isinstance(questions, str | Path):
         write_episodes(path, as_episodes(questions, "test", "questions").episodes)

@@ -189,6 +189,9 @@ class HRPOConfig(GRPOConfig):
         for name in _UNUSED:
             if getattr(self, name) not in (type(self).__dataclass_fields__[name].default, {}):
                 yield f"{name}: {refusal(name, 'hrpo')}"
+        length = type(self).__dataclass_fields__["max_completion_length"].default
+        if self.max_completion_length != length and self.loss_type != "dr_grpo":  # its divisor
+            yield f"max_completion_length: {refusal('max_completion_length', 'hrpo')}"
 
     def _checkpoint_faults(self) -> Iterator[str]:
         """A checkpoint inside a generation batch could not be resumed: its rollouts are not saved."""

@@ -12,7 +12,7 @@ from adasr_trl.config.sections import StreamingConfig
 from adasr_trl.hrpo.config import HRPOConfig
 from adasr_trl.rewards import Reward, RewardForm, build_rewards
 from adasr_trl.rewards.user import UserFunction
-from adasr_trl.training.trainer_inputs import TrainerInputs, trainer_inputs
+from adasr_trl.training.trainer_inputs import TrainerInputs, own_arguments, trainer_inputs
 
 logger = logging.getLogger(__name__)
 
@@ -57,7 +57,7 @@ def hrpo_arguments(
     Raises:
         ValueError: Rewards, or a layout, that ``args`` cannot use.
     """
-    args = copy.copy(args or HRPOConfig())
+    args = copy.copy(own_arguments(args, HRPOConfig))
     forms = _listed(reward_funcs)
     inputs = trainer_inputs(model, datasets, args, processing_class, streaming)
     rewards = build_rewards(

@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import argparse
 import errno
+import fcntl
 import gc
 import logging
 import signal
 import sys
+import termios
+from array import array
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, NoReturn, TextIO
 
 from adasr_trl.core.decoding import read_text
 from adasr_trl.core.demo import DEMO, QUESTION, STORY
@@ -29,6 +32,8 @@ if TYPE_CHECKING:
     from adasr_trl.live.screen import Screen
 
 logger = logging.getLogger(__name__)
+
+ASKED_TWICE = "the text asks the question again: leave it out there; the model has read it, and was taught none in the text"
 
 
 def run(options: argparse.Namespace) -> int:
@@ -96,7 +101,7 @@ def _stream(options: argparse.Namespace) -> int:
     from adasr_trl.live.device_rates import device_name
     from adasr_trl.live.display_state import DisplayState
     from adasr_trl.live.screen import StreamHeader
-    from adasr_trl.live.session import Session
+    from adasr_trl.live.session import Session, asks_again
 
     header = StreamHeader(
         question=options.question,
@@ -111,13 +116,16 @@ def _stream(options: argparse.Namespace) -> int:
     if _is_typed_by_hand(options):
         logger.info("type the text: . ? ! or an empty line ends a sentence, Ctrl-D the input")
     with Session(reasoner, options.question, source, seed=options.seed) as session:
-        state = DisplayState(session.started)
+        state, is_asked_twice = DisplayState(session.started), False
         with _screen(options, state) as screen:
             screen.begin(header)
             for update in session:
                 screen.show(update)
+                is_asked_twice |= asks_again(update, options.question)
             summary = session.summary(compare=not options.no_compare)
             screen.finish(summary)
+        if is_asked_twice:
+            logger.warning(ASKED_TWICE)
         if options.svg:
             from adasr_trl.live.picture import draw
 
@@ -126,14 +134,26 @@ def _stream(options: argparse.Namespace) -> int:
 
 
 def _choose_story(options: argparse.Namespace) -> None:
-    """Without a question the demo reads a story of its own."""
+    """Without a question and a text the demo reads a story of its own."""
     options.story = None
     if options.question is not None:
         return
-    if options.run != DEMO or options.replay or options.transcript:
+    if options.run != DEMO or options.replay or options.transcript or _holds_text(sys.stdin):
         raise UserError("--question: is missing; name the question, which the model sees first.")
     options.question, options.story = QUESTION, STORY
     logger.info("a story of the demo's own; for yours: adasr stream demo --question '...'")
+
+
+def _holds_text(stream: TextIO | None) -> bool:
+    """Whether a pipe or file has bytes to read; a program's inherited input has none."""
+    count = array("i", [0])
+    try:
+        if stream is None or stream.isatty():
+            return False
+        fcntl.ioctl(stream.fileno(), termios.FIONREAD, count)
+    except (OSError, ValueError):  # no descriptor, a closed one, or a device such as /dev/null
+        return False
+    return count[0] > 0
 
 
 def _is_typed_by_hand(options: argparse.Namespace) -> bool:

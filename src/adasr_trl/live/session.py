@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import math
 import queue
+import re
 import threading
 import time
 from collections.abc import Iterator
@@ -24,10 +25,11 @@ from adasr_trl.core.safe_text import visible
 from adasr_trl.live.background import BackgroundStream
 from adasr_trl.live.reasoner import ReadThenThinkResult, StreamingReasoner
 from adasr_trl.live.sources import TextSource
-from adasr_trl.live.stream import EARLY_ENDS, Event
+from adasr_trl.live.stream import EARLY_ENDS, Event, EventKind
 
 CLOSE_SECONDS = 5.0  # longest wait for a server that does not answer
 ANSWER_SHOWN = 40  # characters of the answer in read-then-think
+_WORDS = re.compile(r"\w+")
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,13 @@ class UnfinishedSentence:
 
 
 Update = InputArrival | UnfinishedSentence | Event
+
+
+def asks_again(update: Update, question: str) -> bool:
+    """Whether a sentence of the text is the question, which was read before it."""
+    if not isinstance(update, Event) or update.kind is not EventKind.READ:
+        return False
+    return _WORDS.findall(update.text.casefold()) == _WORDS.findall(question.casefold())
 
 
 @dataclass(frozen=True)

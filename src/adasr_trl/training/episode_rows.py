@@ -26,10 +26,19 @@ logger = logging.getLogger(__name__)
 
 LICENCE = "unknown"  # of rows that name no source
 FORMS = "expected a datasets.Dataset, a list of dictionaries or Episodes, or the path of a JSON Lines file of episodes"
+CONVERSATIONS = ("prompt", "messages", "conversations")  # columns of TRL's forms
 PROMPTS = (
-    "has a prompt, which would arrive all at once, and nothing that streams. Give each row a question (known before), text "
+    "which would arrive all at once, and nothing that streams. Give each row a question (known before), text "
     "or chunks (arriving), and an answer; of a conversation take the last user message apart"
 )
+# Other forms of data sets, and the way to rows.
+_CONVERSIONS: Mapping[str, str] = {
+    "DatasetDict": 'name a split, such as dataset["train"]',
+    "IterableDataset": "take some rows, as with list(dataset.take(10_000))",
+    "IterableDatasetDict": 'take some rows of a split, as with list(dataset["train"].take(10_000))',
+    "generator": "make a list of it, list(rows)",
+    "DataFrame": "datasets.Dataset.from_pandas(rows)",
+}
 _NAMED = ("question", "answer")
 _STREAMED = ("text", "chunks")
 
@@ -55,8 +64,11 @@ def as_episodes(rows: Any, split: str = "train", name: str = "train_dataset") ->
     """
     if isinstance(rows, str | Path):
         return EpisodeRows(list(read_episodes(rows, _check)))
+    form = type(rows).__name__
+    if form in _CONVERSIONS:
+        raise EpisodeError(f"{name}: got a {form}; {FORMS}: {_CONVERSIONS[form]}.")
     if isinstance(rows, Mapping) or not (isinstance(rows, Iterable) and isinstance(rows, Sized)):
-        raise EpisodeError(f"{name}: got a {type(rows).__name__}; {FORMS}.")
+        raise EpisodeError(f"{name}: got a {form}; {FORMS}.")
     if not len(rows):
         raise EpisodeError(f"{name}: is empty; {FORMS}.")
     items = list(rows)
@@ -137,8 +149,9 @@ def _check_columns(given: Mapping[str, Any]) -> None:
     """Refuse a row without question, input or answer, and one with two inputs."""
     missing = [name for name in _NAMED if name not in given]
     streamed = [name for name in _STREAMED if name in given]
-    if "prompt" in given and (missing or not streamed):
-        raise EpisodeError(f"{PROMPTS}.")
+    for column in CONVERSATIONS:
+        if column in given and (missing or not streamed):
+            raise EpisodeError(f"has {column}, {PROMPTS}.")
     if missing or not streamed:
         wanted = " and ".join([*missing, *([] if streamed else ["text or chunks"])])
         raise EpisodeError(

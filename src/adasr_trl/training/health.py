@@ -28,6 +28,8 @@ from adasr_trl.training.saving import save_logits, save_record
 
 PUSH = "a trainer publishes nothing itself; finish the run, then adasr push RUN --repo OWNER/NAME, which leaves secrets and pickles out."
 
+OTHER_ROWS = "Give held-out rows to the trainer as eval_dataset, or ask a saved model with adasr_trl.evaluate(run, rows)."
+
 
 def trained_weights(model: Any) -> list[Tensor]:
     """The floating-point weights of a model that are trained and lie in this process."""
@@ -128,6 +130,16 @@ class HealthyTrainer:
         save_logits(self, folder)
         if self.accelerator.is_main_process and folder != self.command_run:
             save_record(self, folder)
+
+    def evaluate(self, eval_dataset: Any = None, *args: Any, **kwargs: Any) -> Any:
+        """TRL's evaluation on the held-out rows; others were not made episodes, and are a UserError."""
+        if eval_dataset is not None:
+            raise UserError(f"evaluate: got rows. {OTHER_ROWS}")
+        return super().evaluate(None, *args, **kwargs)  # type: ignore[misc]  # transformers' Trainer
+
+    def predict(self, *_args: Any, **_kwargs: Any) -> None:
+        """Refused: answers need a stream, not one forward."""
+        raise UserError(f"predict: is none of this trainer's. {OTHER_ROWS}")
 
     def push_to_hub(self, *_args: Any, **_kwargs: Any) -> None:
         """Refused: TRL's way uploads a pickle of all arguments, tokens included."""

@@ -9,7 +9,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,6 +19,7 @@ from transformers.trainer_pt_utils import LengthGroupedSampler
 from trl import SFTConfig, SFTTrainer
 from trl.trainer.sft_trainer import DataCollatorForLanguageModeling
 
+from adasr_trl.config.keys import refusal
 from adasr_trl.config.sections import StreamingConfig
 from adasr_trl.core.episode import Episode
 from adasr_trl.core.errors import UserError
@@ -31,7 +32,21 @@ from adasr_trl.training.loop import KeepsAdapterPrecision
 from adasr_trl.training.muon import muon_of
 from adasr_trl.training.shared_forward import IGNORED
 from adasr_trl.training.shared_prefix import SharedPrefixTrainer
-from adasr_trl.training.trainer_inputs import trainer_inputs
+from adasr_trl.training.trainer_inputs import own_arguments, trainer_inputs
+
+# Options of TRL's own preparation of rows.
+_UNUSED = (
+    *(
+        "packing",
+        "packing_strategy",
+        "padding_free",
+        "eval_packing",
+        "max_length",
+        "truncation_mode",
+    ),
+    *("completion_only_loss", "assistant_only_loss", "dataset_text_field", "dataset_num_proc"),
+    *("chat_template_path", "eos_token", "pad_token"),
+)
 
 
 @dataclass
@@ -72,6 +87,9 @@ class StreamingSFTConfig(SFTConfig):
             raise ValueError(
                 "read_loss_steps: got a number with packing or padding_free; remove these: shared_prefix packs without padding."
             )
+        for name in _UNUSED:
+            if getattr(self, name) not in (type(self).__dataclass_fields__[name].default, None):
+                raise ValueError(f"{name}: {refusal(name, 'sft')}")
         self.dataset_kwargs = {"skip_prepare_dataset": True}
         self.max_length = None
 
@@ -119,19 +137,15 @@ class StreamingSFTTrainer(HealthyTrainer, KeepsAdapterPrecision, SharedPrefixTra
             **kwargs: SFTTrainer's, such as ``peft_config`` and ``callbacks``.
 
         Raises:
-            UserError: Rows without a trace, a layout that the model does not obey, or packing of two streams.
+            UserError: Rows without a trace, a layout that the model does not obey, or another trainer's arguments.
         """
-        args = args or StreamingSFTConfig()
+        args = own_arguments(args, StreamingSFTConfig)
+        _refuse_unused(kwargs)
         mode = Mode(args.mode)
         datasets = (train_dataset, eval_dataset)
         inputs = trainer_inputs(model, datasets, args, processing_class, streaming, mode)
         texts = inputs.texts
         train, held_out = texts.data.train, texts.data.held_out
-        if texts.streaming.layout == "parallel" and (args.packing or args.padding_free):
-            raise UserError(
-                "packing, padding_free: got true with streaming.layout: parallel, whose mask is of one episode; remove "
-                "them: shared_prefix packs a batch without padding."
-            )
         pad_id = texts.tokenizer.pad_token_id  # padding is masked, so any token will do
         if pad_id is None:
             pad_id = texts.codec.eos_id
@@ -184,6 +198,15 @@ class StreamingSFTTrainer(HealthyTrainer, KeepsAdapterPrecision, SharedPrefixTra
         sampler = super()._get_train_sampler(train_dataset)
         grouped = isinstance(sampler, LengthGroupedSampler)
         return EpochSeeded(sampler, self.args.seed) if grouped else sampler
+
+
+def _refuse_unused(options: Mapping[str, Any]) -> None:
+    """Refuse options of TRL's trainer that prepare rows or batches (UserError)."""
+    for name in ("formatting_func", "data_collator"):
+        if options.get(name) is not None:
+            raise UserError(
+                f"{name}: has no effect here; give rows with question, text, answer and thoughts."
+            )
 
 
 def tokenize(episodes: Sequence[Episode], layout: Layout, mode: Mode) -> Dataset:

@@ -13,7 +13,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from adasr_trl.artifacts import directory
 from adasr_trl.artifacts.names import RUN_FILE, STREAMING_FILE
@@ -48,6 +48,20 @@ class TrainerInputs:
     texts: Texts
     origin: ModelConfig | None  # source of the weights; None for a model that names none
     columns: Mapping[str, Mapping[str, Any]]  # of the rows, by id of the episode
+
+
+Arguments = TypeVar("Arguments")
+
+
+def own_arguments(args: Any, kind: type[Arguments]) -> Arguments:
+    """``args``, by default new ones; a UserError refuses another trainer's."""
+    if args is None:
+        return kind()
+    if not isinstance(args, kind):
+        raise UserError(
+            f"args: got {type(args).__name__}; expected {kind.__name__}, which takes the same arguments."
+        )
+    return args
 
 
 def trainer_inputs(
@@ -99,6 +113,8 @@ def trainer_inputs(
 def _origin(model: Any, init_kwargs: Mapping[str, Any]) -> ModelConfig | None:
     if isinstance(model, ModelConfig):
         return model
+    if model is None:
+        raise UserError("model: got none; give a Hub id, a run's directory, demo, or a model.")
     if not isinstance(model, str | Path):
         name = getattr(model.config, "_name_or_path", "")  # not on every configuration
         return ModelConfig(path=name, dtype="auto") if name else None

@@ -1,0 +1,64 @@
+"""What users of TRL give its trainers, and find refused here with what to give instead."""
+
+from __future__ import annotations
+
+import pytest
+from trl import GRPOConfig, SFTConfig
+
+from adasr_trl.core.errors import UserError
+from adasr_trl.hrpo import HRPOConfig, HRPOTrainer
+from adasr_trl.training.sft import StreamingSFTConfig, StreamingSFTTrainer
+
+ROWS = [{"question": "How many hens?", "text": "Tom has 5 hens. He buys 3.", "answer": 8}]
+CPU = {"use_cpu": True, "bf16": False}
+
+
+def hrpo(model="demo", args=None):
+    return HRPOTrainer(model, ["accuracy"], args or HRPOConfig("out", **CPU), ROWS)
+
+
+def sft(args=None, **options):
+    return StreamingSFTTrainer("demo", args or StreamingSFTConfig("out", **CPU), ROWS, **options)
+
+
+@pytest.mark.parametrize(
+    ("build", "message"),
+    [
+        (lambda: hrpo(args=GRPOConfig("out", **CPU)), "got GRPOConfig; expected HRPOConfig"),
+        (lambda: sft(SFTConfig("out", **CPU)), "got SFTConfig; expected StreamingSFTConfig"),
+        (lambda: hrpo(model=None), "model: got none"),
+        (lambda: sft(formatting_func=str), "formatting_func: has no effect here"),
+        (lambda: HRPOTrainer.__new__(HRPOTrainer).evaluate(ROWS), "as eval_dataset"),
+        (lambda: HRPOTrainer.__new__(HRPOTrainer).predict(ROWS), r"adasr_trl\.evaluate"),
+    ],
+)
+def test_what_a_trainer_cannot_use_is_refused_in_one_line(build, message):
+    with pytest.raises(UserError, match=message):
+        build()
+
+
+@pytest.mark.parametrize(
+    ("config", "option", "value", "message"),
+    [
+        (HRPOConfig, "max_completion_length", 64, "max_thought_tokens"),
+        (StreamingSFTConfig, "max_length", 64, "max_thought_tokens"),
+        (StreamingSFTConfig, "packing", True, "shared_prefix"),
+        (StreamingSFTConfig, "dataset_text_field", "body", "form of their own"),
+        (StreamingSFTConfig, "assistant_only_loss", True, "never on what it reads"),
+    ],
+)
+def test_an_option_without_effect_is_refused_from_python_too(config, option, value, message):
+    with pytest.raises(ValueError, match=f"{option}: has no effect here.*{message}"):
+        config("out", **CPU, **{option: value})
+
+
+def test_the_name_demo_is_a_model_of_both_trainers(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    rows = [{**ROWS[0], "thoughts": ["5", "5 + 3 = 8"]}]
+    supervised = StreamingSFTTrainer("demo", StreamingSFTConfig("sft", **CPU, max_steps=1), rows)
+    groups = {"num_generations": 2, "per_device_train_batch_size": 2}
+    args = HRPOConfig("hrpo", **CPU, **groups, max_steps=1)
+    reinforced = HRPOTrainer("demo", ["accuracy", "format"], args, rows)
+    assert supervised.protocol == reinforced.protocol
+    for trainer in (supervised, reinforced):
+        assert trainer.origin.path.endswith("adasr_trl/demo")
