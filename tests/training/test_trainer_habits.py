@@ -52,6 +52,16 @@ def test_an_option_without_effect_is_refused_from_python_too(config, option, val
         config("out", **CPU, **{option: value})
 
 
+def test_training_goes_on_behind_a_save(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    groups = {"num_generations": 2, "per_device_train_batch_size": 2}
+    args = HRPOConfig("out", **CPU, **groups, max_steps=1, report_to="none")
+    trainer = HRPOTrainer("demo", ["accuracy", "format"], args, ROWS)
+    trainer.train()
+    trainer.save_model()
+    assert trainer.train().global_step == 1
+
+
 def test_the_name_demo_is_a_model_of_both_trainers(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     rows = [{**ROWS[0], "thoughts": ["5", "5 + 3 = 8"]}]

@@ -33,10 +33,15 @@ def save_logits(trainer: Any, folder: Path) -> None:
     if trainer.is_fsdp_enabled:
         logger.info("%s: FSDP saves no logits, so adasr verify has nothing to compare", folder)
         return
+    wrapped = vars(trainer.accelerator.unwrap_model(trainer.model))
+    forwards = {name: wrapped[name] for name in ("forward", "_original_forward") if name in wrapped}
     # Without accelerate's mixed precision around a forward: whoever loads the model has none.
     trained = trainer.accelerator.unwrap_model(trainer.model, keep_fp32_wrapper=False)
     write = trainer.accelerator.is_main_process
-    save_probe(folder, trained, trainer.processing_class, trainer.protocol, write=write)
+    try:
+        save_probe(folder, trained, trainer.processing_class, trainer.protocol, write=write)
+    finally:
+        wrapped.update(forwards)  # accelerate took them off the model; training may go on
 
 
 def save_record(trainer: Any, folder: Path) -> None:
