@@ -40,6 +40,22 @@ def test_a_line_break_behind_each_sentence_changes_nothing(reasoner):
     assert stream.finish()[-1].text == "9"
 
 
+@pytest.mark.parametrize("by_line", [False, True])
+@pytest.mark.parametrize(("name", "expected"), [("first", 8), ("second", 5)])
+def test_it_is_right_on_stories_in_a_newcomers_words(reasoner, name, expected, by_line):
+    text = (Path(__file__).parent / "stories" / f"{name}.txt").read_text(encoding="utf-8")
+    stories = re.findall(r"^Q: (.+)\nT: (.+)\nA: (.+)$", text, re.MULTILINE)
+    assert len(stories) == 10
+    right = 0
+    for question, told, gold in stories:
+        stream = reasoner.start(question)
+        for sentence in re.split(r"(?<=[.!?]) ", told) if by_line else [told]:
+            stream.feed(f"{sentence}\n" if by_line else sentence)
+            stream.pause()
+        right += stream.finish()[-1].text == gold
+    assert right >= expected
+
+
 def test_it_is_small_and_has_a_card():
     files = [path for path in FOLDER.rglob("*") if path.is_file()]
     assert sum(path.stat().st_size for path in files) <= MAX_BYTES
