@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from safetensors.torch import save_file
 
-from adasr_trl.artifacts.names import EPISODES_FILE, EVAL_FOLDER, STREAMING_FILE
+from adasr_trl.artifacts.names import EPISODES_FILE, STREAMING_FILE
 from adasr_trl.config.sections import ModelConfig
 from adasr_trl.core.answers import is_right
 from adasr_trl.core.demo import FOLDER
@@ -50,7 +50,7 @@ def main() -> int:
     torch.set_num_threads(1)
     episodes = list(read_episodes(TEST))
     pack(run)
-    write_episodes(FOLDER / EVAL_FOLDER / EPISODES_FILE, islice(episodes, EPISODES))
+    write_episodes(FOLDER / EPISODES_FILE, islice(episodes, EPISODES))
     whole, packed = (
         answers(load_policy(ModelConfig(path=str(p))), episodes) for p in (run, FOLDER)
     )

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 
 from adasr_trl.artifacts.names import EPISODES_FILE, EVAL_FOLDER
 from adasr_trl.core.clock import Clock, arrivals, first_answer_seconds, timeline
-from adasr_trl.core.demo import results_directory, run_directory
+from adasr_trl.core.demo import FOLDER, results_directory, run_directory
 from adasr_trl.core.episode import Episode, read_episodes
 from adasr_trl.core.errors import UserError
 from adasr_trl.live.sources import InputPiece, on_time
@@ -181,7 +181,9 @@ def _with_progress(episodes: Sequence[Episode], clock: Clock) -> Iterator[Episod
 
 
 def _episodes(options: argparse.Namespace) -> list[Episode]:
-    path = Path(options.episodes or run_directory(options.run) / EVAL_FOLDER / EPISODES_FILE)
+    run = run_directory(options.run)
+    evaluated = run / EPISODES_FILE if run == FOLDER else run / EVAL_FOLDER / EPISODES_FILE
+    path = Path(options.episodes or evaluated)
     if not path.is_file():
         raise UserError(
             f"{path}: no such file of episodes; name one with --episodes FILE (adasr eval leaves one in RUN/eval)."
