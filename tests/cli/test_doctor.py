@@ -73,7 +73,7 @@ def test_an_untrained_model_cannot_learn_by_rl_and_its_sft_can(root, capsys):
     said = capsys.readouterr().out
     assert "of the thoughts follow the format" in said
     assert "adasr sft" in said
-    assert examine(root, "sft", "--lora.r", "4") == 3  # its caps are for short tests
+    assert examine(root, "sft", "--lora.r", "4", "--streaming.max_deep_tokens", "4") == 3
     assert "deep parts are longer than streaming.max_deep_tokens" in capsys.readouterr().out
     assert examine(root, "sft", "--lora.r", "4", "--streaming.max_deep_tokens", "60") == 0
     said = capsys.readouterr().out

@@ -15,7 +15,8 @@ from data_builders.__main__ import main as build
 CONFIGS = Path(__file__).parents[2] / "configs"
 ON_CPU = ("--use_cpu", "true")  # bf16 without it needs a GPU
 LAUNCH = ("accelerate", "deepspeed")  # how processes share a model, whatever it is
-MODELS = sorted(folder.name for folder in CONFIGS.iterdir() if folder.name not in LAUNCH)
+OTHERS = (*LAUNCH, "demo")  # the demo has one seed and no comparison
+MODELS = sorted(folder.name for folder in CONFIGS.iterdir() if folder.name not in OTHERS)
 
 
 @pytest.mark.parametrize("model", MODELS)
@@ -24,6 +25,20 @@ def test_sft_parses(model):
 
     loaded = load_config(CONFIGS / model / "sft.yaml", ON_CPU, prepare.SFT_SECTIONS)
     assert parse_trl(loaded, StreamingSFTConfig).output_dir == f"runs/{model}/seed-0/sft"
+
+
+def test_the_demos_stages_parse_and_continue_each_other():
+    from adasr_trl.hrpo import HRPOConfig
+    from adasr_trl.training.sft import StreamingSFTConfig
+
+    stages = (("pretrain", StreamingSFTConfig), ("sft", StreamingSFTConfig), ("hrpo", HRPOConfig))
+    before = None
+    for stage, config in stages:
+        sections = prepare.RL_SECTIONS if stage == "hrpo" else prepare.SFT_SECTIONS
+        loaded = load_config(CONFIGS / "demo" / f"{stage}.yaml", ON_CPU, sections)
+        assert loaded.section("model").path == before
+        before = parse_trl(loaded, config).output_dir
+        assert before == f"runs/demo/{stage}"
 
 
 @pytest.mark.parametrize("model", MODELS)
