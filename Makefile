@@ -113,7 +113,7 @@ data-docs: install  ## build every source on the files in DATA=, and write the f
 	@$(BIN)/python -m tools.data_docs --data $(DATA)
 
 sft: data  ## supervised fine-tuning on the traces
-	@$(TRAIN) sft $(call config,sft,sft) --refresh $(call own,sft) $(peft) $(call args,sft)
+	@$(TRAIN) sft $(call config,sft,sft) --refresh $(call own,sft) $(peft) $(if $(DEEPSPEED),--muon_learning_rate null) $(call args,sft)
 
 grpo: sft  ## the GRPO baseline, from the SFT model
 	@$(TRAIN) grpo $(call config,grpo,grpo) --refresh $(call own,grpo) $(from_sft) $(call args,grpo)

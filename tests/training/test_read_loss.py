@@ -24,16 +24,18 @@ def test_for_the_first_steps_every_token_but_padding_is_a_label(tmp_path, episod
         return real(self, model, inputs, *args, **kwargs)
 
     monkeypatch.setattr(StreamingSFTTrainer, "compute_loss", compute_loss)
-    settings = ["--read_loss_steps", "2", "--muon_learning_rate", "0.02"]
+    settings = ["--max_steps", "4", "--read_loss_share", "0.5", "--muon_learning_rate", "0.02"]
     assert adasr(["sft", "--config", str(tmp_path / "sft.yaml"), *settings]) == 0
     assert seen[:2] == [True, True]
     assert not any(seen[2:])
-    assert len(seen) > 2
+    assert len(seen) == 4
 
 
 def test_packed_rows_have_no_padding_to_leave_out():
-    with pytest.raises(ValueError, match="read_loss_steps: got a number with packing"):
-        StreamingSFTConfig("runs/x", read_loss_steps=5, padding_free=True, use_cpu=True, bf16=False)
+    with pytest.raises(ValueError, match="read_loss_share: got a number with packing"):
+        StreamingSFTConfig(
+            "runs/x", read_loss_share=0.5, padding_free=True, use_cpu=True, bf16=False
+        )
 
 
 def test_muon_is_refused_beside_deepspeed():

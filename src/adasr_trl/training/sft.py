@@ -66,10 +66,10 @@ class StreamingSFTConfig(SFTConfig):
             "help": "Learning rate of Muon for matrices; none: the optimizer of optim for all."
         },
     )
-    read_loss_steps: int = field(
-        default=0,
+    read_loss_share: float = field(
+        default=0.0,
         metadata={
-            "help": "First steps whose loss is on READ tokens too: language modelling, for new models."
+            "help": "Share of the steps, the first ones, with the loss on READ tokens too: for new models."
         },
     )
 
@@ -83,9 +83,11 @@ class StreamingSFTConfig(SFTConfig):
             raise ValueError(
                 "muon_learning_rate: got a rate with deepspeed, which has its own optimizers; remove one of them."
             )
-        if self.read_loss_steps and (self.packing or self.padding_free):
+        if not 0 <= self.read_loss_share <= 1:
+            raise ValueError(f"read_loss_share: got {self.read_loss_share:g}; expected 0 to 1.")
+        if self.read_loss_share and (self.packing or self.padding_free):
             raise ValueError(
-                "read_loss_steps: got a number with packing or padding_free; remove these: shared_prefix packs without padding."
+                "read_loss_share: got a number with packing or padding_free; remove these: shared_prefix packs without padding."
             )
         for name in _UNUSED:
             if getattr(self, name) not in (type(self).__dataclass_fields__[name].default, None):
@@ -180,9 +182,9 @@ class StreamingSFTTrainer(HealthyTrainer, KeepsAdapterPrecision, SharedPrefixTra
         return loss
 
     def get_batch_samples(self, *args: Any, **kwargs: Any) -> tuple[list[dict[str, Any]], Any]:
-        """The batches of a step and their number of labels; READ tokens are labels for ``read_loss_steps``."""
+        """The batches of a step and their number of labels; READ tokens are labels at first (``read_loss_share``)."""
         samples, labels = super().get_batch_samples(*args, **kwargs)
-        if self.state.global_step >= self.args.read_loss_steps:
+        if self.state.global_step >= self.args.read_loss_share * self.state.max_steps:
             return samples, labels
         for sample in samples:
             is_padding_BT = sample["attention_mask"] == 0  # (B, T)
