@@ -112,7 +112,7 @@ def test_the_format_of_another_set_then_rl_on_answers_alone(folder, capsys):
         for n in range(60)
     ]
     Path("rows.jsonl").write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
-    build, _teach, ledger, sft, doctor = commands("Door 3: answers only")
+    build, *_teachers, ledger, sft, doctor = commands("Door 3: answers only")
     assert adasr(build) == 0
     assert adasr([*ledger, "--train-count", "300"]) == 0
     assert adasr([*sft, *FEW, "--data.max_train_episodes", "60"]) == 0
