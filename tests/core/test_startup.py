@@ -79,10 +79,10 @@ def started(code):
 
 
 def test_the_first_slow_import_is_announced_once_and_before_it_runs(tmp_path, monkeypatch):
-    for name in ("torch", "matplotlib"):  # stand-ins: no test waits for the real ones
+    for name in ("torch", "datasets"):  # stand-ins: no test waits for the real ones
         (tmp_path / f"{name}.py").write_text("import sys; print('running', file=sys.stderr)")
     monkeypatch.setenv("PYTHONPATH", f"{tmp_path}:{':'.join(sys.path)}")
-    done = started("import json, torch, matplotlib")
+    done = started("import json, torch, datasets")
     line = "adasr test: loading PyTorch and its libraries"
     assert done.stderr.splitlines() == [line, "running", "running"]
 

@@ -68,7 +68,7 @@ def expected(taught, parts, requests):
     rollouts = HFEngine(taught, *parts, STREAMING).rollout(requests, GREEDY)
     endings = {ending for rollout in rollouts for ending in rollout.thought_endings}
     assert endings == set(Ending) - {Ending.ANSWERED}
-    assert {r.ending for r in rollouts} > {Ending.ANSWERED}
+    assert {r.ending for r in rollouts} >= {Ending.ANSWERED, Ending.MALFORMED}
     return rollouts
 
 

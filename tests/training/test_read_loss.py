@@ -32,7 +32,7 @@ def test_for_the_first_steps_every_token_but_padding_is_a_label(tmp_path, episod
 
 
 def test_packed_rows_have_no_padding_to_leave_out():
-    with pytest.raises(ValueError, match="read_loss_share: got a number with packing"):
+    with pytest.raises(ValueError, match=r"padding_free: .* shared_prefix"):
         StreamingSFTConfig(
             "runs/x", read_loss_share=0.5, padding_free=True, use_cpu=True, bf16=False
         )

@@ -42,6 +42,13 @@ def add_device(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", default=None, help="such as cpu; a GPU where there is one")
 
 
+def add_dtype(parser: argparse.ArgumentParser) -> None:
+    """``--dtype``, in live use."""
+    choices = ("float32", "bfloat16", "float16")
+    what = "precision of the weights"
+    parser.add_argument("--dtype", choices=choices, default="float32", help=what)
+
+
 def add_layout(parser: argparse.ArgumentParser, summary: str) -> None:
     """``--layout``."""
     choices = ("interleaved", "parallel")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from adasr_trl.cli.arguments import add_device, add_layout
+from adasr_trl.cli.arguments import add_device, add_dtype, add_layout
 
 
 def add_stream(parser: argparse.ArgumentParser) -> None:
@@ -77,12 +77,7 @@ def _add_model(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--seed", type=int, default=0, help="seed for sampled decoding")
     add_device(parser)
-    parser.add_argument(
-        "--dtype",
-        choices=("float32", "bfloat16", "float16"),
-        default="float32",
-        help="precision of the weights",
-    )
+    add_dtype(parser)
     parser.set_defaults(execute=_execute)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib.util
 
-from adasr_trl.cli.arguments import add_device, add_layout
+from adasr_trl.cli.arguments import add_device, add_dtype, add_layout
 from adasr_trl.core.errors import UserError
 
 NEEDED = ("starlette", "uvicorn", "websockets", "prometheus_client")
@@ -45,12 +45,7 @@ def add_serve(parser: argparse.ArgumentParser) -> None:
     )
     add_layout(parser, "expected layout; a run that was taught the other one is refused")
     add_device(parser)
-    parser.add_argument(
-        "--dtype",
-        choices=("float32", "bfloat16", "float16"),
-        default="float32",
-        help="precision of the weights",
-    )
+    add_dtype(parser)
     parser.set_defaults(execute=_execute, temperature=0.0)
 
 

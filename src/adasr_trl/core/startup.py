@@ -26,7 +26,6 @@ SLOW_IMPORTS = {
     "torch": "PyTorch and its libraries",
     "transformers": "PyTorch and its libraries",
     "datasets": "Hugging Face datasets",
-    "matplotlib": "matplotlib",
 }
 
 # Loggers, and the start of a message that means nothing to our users.

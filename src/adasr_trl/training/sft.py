@@ -85,10 +85,6 @@ class StreamingSFTConfig(SFTConfig):
             )
         if not 0 <= self.read_loss_share <= 1:
             raise ValueError(f"read_loss_share: got {self.read_loss_share:g}; expected 0 to 1.")
-        if self.read_loss_share and (self.packing or self.padding_free):
-            raise ValueError(
-                "read_loss_share: got a number with packing or padding_free; remove these: shared_prefix packs without padding."
-            )
         for name in _UNUSED:
             if getattr(self, name) not in (type(self).__dataclass_fields__[name].default, None):
                 raise ValueError(f"{name}: {refusal(name, 'sft')}")
@@ -171,9 +167,9 @@ class StreamingSFTTrainer(HealthyTrainer, KeepsAdapterPrecision, SharedPrefixTra
             forward = StreamingForward(
                 model, lambda _: visibility_BT, attention_implementation(self.model)
             )
-        elif "attention_mask" in inputs:  # not with TRL's own padding_free
+        else:
             visibility_BT = inputs["attention_mask"].cumsum(dim=1) * inputs["attention_mask"]
-        if visibility_BT is not None and self.shares(model, two_streams=two_streams):
+        if self.shares(model, two_streams=two_streams):
             forward = self.shared_forward(model, forward, visibility_BT)
         # TRL counts tokens from 0 in a resumed run; the state is saved with each checkpoint.
         self._total_train_tokens = max(self._total_train_tokens, self.state.num_input_tokens_seen)
