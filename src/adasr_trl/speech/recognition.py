@@ -104,6 +104,11 @@ class StreamingRecogniser:
     def _now(self) -> int:
         return self._cut + len(self._frames)
 
+    @property
+    def is_paused(self) -> bool:
+        """Whether nobody speaks: all that was said is committed."""
+        return not self._has_voice
+
     def feed(self, samples: Samples, *, catch_up: bool = False) -> tuple[HeardWord, ...]:
         """Read more sound; return what was committed by it.
 
