@@ -9,7 +9,7 @@ from adasr_trl.cli.arguments import add_device, add_dtype, add_layout
 
 def add_stream(parser: argparse.ArgumentParser) -> None:
     """Arguments of ``adasr stream``."""
-    parser.description = "Input: a pipe or typed text (Ctrl-D ends it), a file at a reading speed, or a timed transcript."
+    parser.description = "Input: a pipe or typed text (Ctrl-D ends it), a file at a reading speed, a timed transcript, or sound."
     parser.epilog = "Exit status 0: answered; 1: out of tokens or positions, or a malformed answer; 2: an error."
     _add_model(parser)
     parser.add_argument(
@@ -23,21 +23,28 @@ def add_stream(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="SRT, WebVTT or a recogniser's JSON, played at its own times",
     )
-    parser.add_argument(
-        "--encoding", default="utf-8", help="encoding of the text or transcript (default: utf-8)"
+    source.add_argument(
+        "--audio",
+        metavar="FILE",
+        help="sound of any format, played as it was said; - is standard input, mic the microphone",
     )
-    parser.add_argument(
-        "--wpm", type=_positive, default=150.0, help="words a minute of --replay (default: 150)"
-    )
-    parser.add_argument(
-        "--speed", type=_positive, default=1.0, help="factor on the playing speed (default: 1)"
-    )
+    parser.add_argument("--encoding", help="encoding of the text or transcript (default: utf-8)")
+    parser.add_argument("--wpm", type=_positive, help="words a minute of --replay (default: 150)")
+    parser.add_argument("--speed", type=_positive, help="factor on the playing speed (default: 1)")
     parser.add_argument(
         "--pause",
         type=_positive,
-        default=1.0,
         metavar="SECONDS",
         help="silence that ends a sentence at its stop (default: 1); at a terminal a new line does, too",
+    )
+    parser.add_argument(
+        "--recogniser",
+        metavar="MODEL",
+        help="faster-whisper model of --audio, a directory or a name (default: tiny.en)",
+    )
+    parser.add_argument("--language", metavar="CODE", help="spoken language (default: en)")
+    parser.add_argument(
+        "--rate", type=_rate, metavar="HZ", help="of --audio -: raw PCM of 16 bits, one channel"
     )
     parser.add_argument(
         "--server",
@@ -99,6 +106,12 @@ def _not_negative(text: str) -> float:
     if not 0 <= value <= 1e6:
         raise argparse.ArgumentTypeError(f"got {text!r}; expected 0 or more")
     return value
+
+
+def _rate(text: str) -> int:
+    if not text.isdecimal() or not 4_000 <= int(text) <= 192_000:
+        raise argparse.ArgumentTypeError(f"got {text!r}; expected 4000 to 192000 samples a second")
+    return int(text)
 
 
 def _count(text: str) -> int:

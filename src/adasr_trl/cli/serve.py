@@ -38,6 +38,12 @@ def add_serve(parser: argparse.ArgumentParser) -> None:
         help="a completion server writes, such as http://127.0.0.1:8000/v1",
     )
     parser.add_argument(
+        "--recogniser",
+        metavar="MODEL",
+        help="faster-whisper model that hears clients' sound, a directory or a name",
+    )
+    parser.add_argument("--language", metavar="CODE", help="their spoken language (default: en)")
+    parser.add_argument(
         "--idle-seconds", type=float, default=300.0, help="silence that ends a session (300)"
     )
     parser.add_argument(
@@ -54,6 +60,10 @@ def _execute(options: argparse.Namespace) -> int:
     if missing:
         raise UserError(
             f"adasr serve: {', '.join(missing)} not installed; pip install 'adasr-trl[serve]'"
+        )
+    if options.language and not options.recogniser:
+        raise UserError(
+            "--language: has no effect without --recogniser; name one, or leave it out."
         )
     from adasr_trl.serving.access import read_key
 

@@ -8,23 +8,19 @@ from __future__ import annotations
 
 import argparse
 import errno
-import fcntl
 import gc
 import logging
 import signal
 import sys
-import termios
-from array import array
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn, TextIO
+from typing import TYPE_CHECKING, NoReturn
 
-from adasr_trl.core.decoding import read_text
-from adasr_trl.core.demo import DEMO, QUESTION, STORY
 from adasr_trl.core.errors import UserError
 from adasr_trl.core.protocol import Mode
-from adasr_trl.live.sources import TextSource, replayed, transcribed, typed
+from adasr_trl.live.chosen_source import choose_story, chosen_source, is_typed_by_hand
+from adasr_trl.live.sources import TextSource
 
 if TYPE_CHECKING:
     from adasr_trl.live.display_state import DisplayState
@@ -93,10 +89,14 @@ def _check_device(device: str | None) -> None:
 
 
 def _stream(options: argparse.Namespace) -> int:
-    _choose_story(options)
+    choose_story(options)
     if not options.question.strip():
         raise UserError("--question: got nothing; expected the question.")
-    source = _source(options)
+    with chosen_source(options) as source:
+        return _run(options, source)
+
+
+def _run(options: argparse.Namespace, source: TextSource) -> int:
     reasoner = load(options)
     from adasr_trl.live.device_rates import device_name
     from adasr_trl.live.display_state import DisplayState
@@ -113,7 +113,7 @@ def _stream(options: argparse.Namespace) -> int:
     )
     if reasoner.taught_mode is Mode.READ_THEN_THINK:
         logger.warning("%s was taught read-then-think: its thoughts are untrained", options.run)
-    if _is_typed_by_hand(options):
+    if is_typed_by_hand(options):
         logger.info("type the text: . ? ! or an empty line ends a sentence, Ctrl-D the input")
     with Session(reasoner, options.question, source, seed=options.seed) as session:
         state, is_asked_twice = DisplayState(session.started), False
@@ -133,48 +133,6 @@ def _stream(options: argparse.Namespace) -> int:
     return 0 if summary.failure is None else 1
 
 
-def _choose_story(options: argparse.Namespace) -> None:
-    """Without a question and a text the demo reads a story of its own."""
-    options.story = None
-    if options.question is not None:
-        return
-    if options.run != DEMO or options.replay or options.transcript or _holds_text(sys.stdin):
-        raise UserError("--question: is missing; name the question, which the model sees first.")
-    options.question, options.story = QUESTION, STORY
-    logger.info("a story of the demo's own; for yours: adasr stream demo --question '...'")
-
-
-def _holds_text(stream: TextIO | None) -> bool:
-    """Whether a pipe or file has bytes to read; a program's inherited input has none."""
-    count = array("i", [0])
-    try:
-        if stream is None or stream.isatty():
-            return False
-        fcntl.ioctl(stream.fileno(), termios.FIONREAD, count)
-    except (OSError, ValueError):  # no descriptor, a closed one, or a device such as /dev/null
-        return False
-    return count[0] > 0
-
-
-def _is_typed_by_hand(options: argparse.Namespace) -> bool:
-    return not (options.story or options.replay or options.transcript) and sys.stdin.isatty()
-
-
-def _source(options: argparse.Namespace) -> TextSource:
-    if options.story:
-        return replayed(DEMO, options.story, options.wpm, options.speed)
-    if path := options.replay or options.transcript:
-        text = read_text(Path(path), options.encoding)
-        if options.transcript:
-            return transcribed(path, text, options.speed)
-        return replayed(path, text, options.wpm, options.speed)
-    if sys.stdin is None or sys.stdin.closed:
-        raise UserError("standard input: is closed; pipe a text in, or name a file with --replay.")
-    descriptor, by_line = sys.stdin.fileno(), sys.stdin.isatty()
-    name, encoding = "standard input", options.encoding
-    return typed(descriptor, name, options.pause, by_line=by_line, encoding=encoding)
-
-
 def _screen(options: argparse.Namespace, state: DisplayState) -> Screen:
     from rich.console import Console
 
@@ -188,7 +146,7 @@ def _screen(options: argparse.Namespace, state: DisplayState) -> Screen:
         return JsonScreen(sys.stdout, state)
     console = QuietConsole(highlight=False, markup=False, emoji=False)
     is_animated = console.is_terminal and not console.is_dumb_terminal
-    has_terminal = is_animated and not _is_typed_by_hand(options)
+    has_terminal = is_animated and not is_typed_by_hand(options)
     return (TerminalScreen if has_terminal else LineScreen)(console, state)
 
 

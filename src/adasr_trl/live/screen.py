@@ -153,6 +153,8 @@ class JsonScreen(Screen):
         state, fields = self._state, dict[str, object]()
         state.take(update)
         name = "text" if isinstance(update, InputArrival) else "unfinished"
+        if isinstance(update, InputArrival) and update.lag_seconds is not None:
+            fields["lag_seconds"] = update.lag_seconds
         if isinstance(update, Event):
             name, fields["chunk"] = update.kind.value, update.chunk
             if update.ending is None:

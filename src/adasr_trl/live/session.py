@@ -14,6 +14,7 @@ from __future__ import annotations
 import math
 import queue
 import re
+import statistics
 import threading
 import time
 from collections.abc import Iterator
@@ -24,7 +25,7 @@ from adasr_trl.core.protocol import Mode, Phase
 from adasr_trl.core.safe_text import visible
 from adasr_trl.live.background import BackgroundStream
 from adasr_trl.live.reasoner import ReadThenThinkResult, StreamingReasoner
-from adasr_trl.live.sources import TextSource
+from adasr_trl.live.sources import InputPiece, TextSource
 from adasr_trl.live.stream import EARLY_ENDS, Event, EventKind
 
 CLOSE_SECONDS = 5.0  # longest wait for a server that does not answer
@@ -34,10 +35,11 @@ _WORDS = re.compile(r"\w+")
 
 @dataclass(frozen=True)
 class InputArrival:
-    """New text of the input; ``at`` as in ``Event``."""
+    """New text of the input; ``at`` as in ``Event``, ``lag_seconds`` as in ``InputPiece``."""
 
     text: str
     at: float
+    lag_seconds: float | None = None
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,14 @@ def asks_again(update: Update, question: str) -> bool:
 
 
 @dataclass(frozen=True)
+class RecogniserLag:
+    """How long after they were said words came; ``last_seconds`` runs from the end of the sound to its last words."""
+
+    median_seconds: float
+    last_seconds: float
+
+
+@dataclass(frozen=True)
 class StreamSummary:
     """Figures of a finished stream.
 
@@ -70,6 +80,7 @@ class StreamSummary:
         tokens_before_end: Number of tokens written while the input arrived.
         streaming_tokens: Number of tokens of the thoughts.
         deep_tokens: Number of tokens of the deep part.
+        recogniser: Lag of recognised text; None for other input.
         read_then_think: The same text in that mode; None in a run that was taught otherwise, or without an answer.
     """
 
@@ -80,6 +91,7 @@ class StreamSummary:
     tokens_before_end: int
     streaming_tokens: int
     deep_tokens: int
+    recogniser: RecogniserLag | None = None
     read_then_think: ReadThenThinkResult | None = None
 
     def words(self) -> str:
@@ -87,6 +99,11 @@ class StreamSummary:
         head = f"No answer ({self.failure})"
         if self.failure is None and self.answer_latency_seconds is not None:
             head = f"Answer {self.answer_latency_seconds:.2f} s after the end of the input"
+        if lag := self.recogniser:
+            head += (
+                f", {lag.last_seconds:.2f} s of them for its last words (others came "
+                f"{lag.median_seconds:.2f} s after they were said)"
+            )
         share = f"{self.tokens_before_end} of {self.tokens} tokens were written while it arrived"
         if self.read_then_think is None:
             return f"{head}; {share}."
@@ -115,6 +132,8 @@ class Session(AbstractContextManager["Session"]):
         self._background = BackgroundStream(reasoner, question, seed=seed, on_event=put)
         self.stream = self._background.stream
         self.started, self.ended = time.monotonic(), math.inf
+        self._lags: list[float] = []  # of recognised text
+        self._last_words = math.inf  # time of them
         threading.Thread(target=self._feed, name="adasr-source", daemon=True).start()
 
     def __exit__(self, *_error: object) -> None:
@@ -150,16 +169,33 @@ class Session(AbstractContextManager["Session"]):
             tokens_before_end=sum(second < self.ended for second in times),
             streaming_tokens=rollout.tokens_in(Phase.STREAM),
             deep_tokens=deep,
+            recogniser=self._lag(),
             read_then_think=other,
         )
 
+    def _lag(self) -> RecogniserLag | None:
+        if not self._lags:
+            return None
+        last = max(self._last_words - self.ended, 0.0)
+        return RecogniserLag(statistics.median(self._lags), last)
+
+    def _note(self, piece: InputPiece, *, is_over: bool) -> None:
+        """Times of a piece, and its arrival."""
+        now = time.monotonic()
+        if not is_over:
+            self.ended = now
+        if piece.text:
+            self._last_words = now
+            self._updates.put(InputArrival(piece.text, now, piece.lag_seconds))
+        if piece.lag_seconds is not None:
+            self._lags.append(piece.lag_seconds)
+
     def _feed(self) -> None:
-        stream = self._background
+        stream, is_over = self._background, False
         try:
             for piece in self._source(self._stop):
-                if piece.text:
-                    self._updates.put(InputArrival(piece.text, time.monotonic()))
-                self.ended = time.monotonic()
+                self._note(piece, is_over=is_over)
+                is_over |= piece.over
                 if piece.chunk is not None:
                     stream.read(piece.chunk)
                 elif piece.text and not piece.part:

@@ -39,6 +39,8 @@ class InputPiece:
         part: Whether a later piece completes the chunk.
         pause: Whether nothing more comes for now.
         cut: Whether a chunk ends here, whatever its words.
+        over: Whether the input has ended; the text of later pieces was said before.
+        lag_seconds: Of recognised text: how long ago its last word was said.
     """
 
     text: str
@@ -46,6 +48,8 @@ class InputPiece:
     part: bool = False
     pause: bool = False
     cut: bool = False
+    over: bool = False
+    lag_seconds: float | None = None
 
 
 TextSource = Callable[[threading.Event], Iterator[InputPiece]]

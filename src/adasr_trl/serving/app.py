@@ -26,8 +26,10 @@ from adasr_trl.serving.access import REALTIME, Access, protocols
 from adasr_trl.serving.limits import Limits, RefusalError
 from adasr_trl.serving.measures import Measures
 from adasr_trl.serving.pool_thread import PoolThread
+from adasr_trl.serving.recogniser_desk import RecogniserDesk
 from adasr_trl.serving.session import RealtimeSession
 from adasr_trl.serving.socket import POLICY, TOO_BUSY, SessionSocket
+from adasr_trl.serving.spoken_session import SpokenSession
 
 PAGE = Path(__file__).parent / "page.html"
 POLICY_OF_THE_PAGE = (  # its own inline script and style, its own server, and nothing else
@@ -44,8 +46,16 @@ class Service:
         sessions: The open sockets.
     """
 
-    def __init__(self, thread: PoolThread, model: str, access: Access, limits: Limits) -> None:
+    def __init__(
+        self,
+        thread: PoolThread,
+        model: str,
+        access: Access,
+        limits: Limits,
+        desk: RecogniserDesk | None = None,
+    ) -> None:
         self.thread, self.model, self.access, self.limits = thread, model, access, limits
+        self._desk = desk
         self.started = int(time.time())
         self.sessions: set[SessionSocket] = set()
         self.measures = Measures(thread.pool, lambda: len(self.sessions))
@@ -93,7 +103,8 @@ class Service:
         await websocket.close(POLICY if error.status < 429 else TOO_BUSY)
 
     def _session(self, send: Callable[[Any], None]) -> RealtimeSession:
-        session = RealtimeSession(self.thread.pool, send, self.thread.post, self.model, self.limits)
+        parts = (self.thread.pool, send, self.thread.post, self.model, self.limits)
+        session = SpokenSession(*parts, self._desk) if self._desk else RealtimeSession(*parts)
         session.on_answer = self.measures.answers.observe
         session.on_refusal = lambda code: self.measures.refusals.labels(code).inc()
         return session

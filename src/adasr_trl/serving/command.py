@@ -6,16 +6,21 @@ import argparse
 import asyncio
 import logging
 import socket
+from contextlib import ExitStack, closing
+from functools import partial
 from pathlib import Path
 from types import FrameType
 
 import uvicorn
 
+from adasr_trl.live.chosen_source import LANGUAGE, recogniser_threads
 from adasr_trl.live.command import load
 from adasr_trl.serving.access import LOOPBACK, Access
 from adasr_trl.serving.app import Service, build_app
 from adasr_trl.serving.limits import Limits
 from adasr_trl.serving.pool_thread import PoolThread
+from adasr_trl.serving.recogniser_desk import RecogniserDesk
+from adasr_trl.speech.process import load_recogniser
 
 logger = logging.getLogger(__name__)
 
@@ -55,12 +60,29 @@ class DrainingServer(uvicorn.Server):
 
 def run(options: argparse.Namespace, key: str | None) -> int:
     """Serve until a signal ends it; returns the exit status."""
+    limits = Limits(idle_seconds=options.idle_seconds, drain_seconds=options.drain_seconds)
+    with ExitStack() as stack:
+        desk = None
+        if options.recogniser:
+            desk = stack.enter_context(closing(_desk(options, limits)))
+        return _serve(options, key, limits, desk)
+
+
+def _desk(options: argparse.Namespace, limits: Limits) -> RecogniserDesk:
+    language, threads = options.language or LANGUAGE, recogniser_threads()
+    load_it = partial(load_recogniser, options.recogniser, language, threads)
+    logger.info("loading the recogniser %s", options.recogniser)
+    return RecogniserDesk(load_it, Path(options.recogniser).name, limits)
+
+
+def _serve(
+    options: argparse.Namespace, key: str | None, limits: Limits, desk: RecogniserDesk | None
+) -> int:
     reasoner = load(options)
     pool = reasoner.pool(options.max_streams, options.max_cache_gib)
-    limits = Limits(idle_seconds=options.idle_seconds, drain_seconds=options.drain_seconds)
     access = Access(key, is_loopback=options.host in LOOPBACK)
     name = options.model_name or Path(str(options.run)).name
-    service = Service(PoolThread(pool), name, access, limits)
+    service = Service(PoolThread(pool), name, access, limits, desk)
     server = DrainingServer(config(service, options.host, options.port), service)
     server.run()
     return 0 if server.started else 1

@@ -53,9 +53,7 @@ class Conversation:
 
     def append(self, text: str) -> None:
         """More text, in pieces of any size."""
-        if not self.question:
-            reason = "session.instructions is empty; send session.update with the question first."
-            raise RefusalError("no_question", reason)
+        self.check_question()
         self._check_room(len(text))
         if not self.buffer and self.items:
             text = apart(text)
@@ -64,6 +62,12 @@ class Conversation:
             raise RefusalError("stream_ended", f"{stream.ended_early}; clear or delete some text.")
         self.buffer += text
         stream.feed(text)
+
+    def check_question(self) -> None:
+        """Refuse input before there is a question."""
+        if not self.question:
+            reason = "session.instructions is empty; send session.update with the question first."
+            raise RefusalError("no_question", reason)
 
     def commit(self, item_id: str) -> Item:
         """End of the buffer: it becomes an item, and its last sentence is read."""

@@ -23,6 +23,8 @@ class Limits:
         event_burst: See above.
         idle_seconds: Longest silence of a client before its session ends.
         max_unsent_events: Events that wait for a slow client before its session ends.
+        max_listeners: Sessions whose sound is recognised at once.
+        max_waiting_sound_seconds: Sound of one session that waits for the recogniser.
         drain_seconds: Time for responses in progress once the server is told to stop.
     """
 
@@ -33,6 +35,8 @@ class Limits:
     event_burst: int = 2_000
     idle_seconds: float = 300.0
     max_unsent_events: int = 20_000
+    max_listeners: int = 8
+    max_waiting_sound_seconds: float = 120.0
     drain_seconds: float = 30.0
 
 

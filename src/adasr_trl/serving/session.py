@@ -31,6 +31,7 @@ from adasr_trl.serving.response import Response
 
 Send = Callable[[dict[str, Any]], None]
 BUFFERS = ("input_text", "input_text_buffer")
+AUDIO_BUFFER = "input_audio_buffer"
 PHASES = {EventKind.THOUGHT: "stream", EventKind.DEEP: "deep"}
 
 
@@ -86,6 +87,11 @@ class RealtimeSession:
             self._handlers[f"{name}.append"] = self._append
             self._handlers[f"{name}.commit"] = self._commit
             self._handlers[f"{name}.clear"] = self._clear
+        for name in ("append", "commit", "clear"):
+            self._handlers[f"{AUDIO_BUFFER}.{name}"] = self._refuse_audio
+        self._begin()
+
+    def _begin(self) -> None:
         self._emit("session.created", session=self._session)
 
     @property
@@ -101,7 +107,7 @@ class RealtimeSession:
             kind = message["type"]
             if kind not in self._handlers:
                 raise RefusalError("unknown_event", f"{kind[:80]!r} is no event of here.", "type")
-            if self.responding and not kind.startswith("response."):
+            if self._must_wait(kind):
                 self._hold(message)
             else:
                 self._handlers[kind](message)
@@ -129,6 +135,18 @@ class RealtimeSession:
         self._conversation.close()
 
     # ---- client events
+
+    def _must_wait(self, kind: str) -> bool:
+        """Whether an event is taken later."""
+        return self._is_busy and not (self.responding and kind.startswith("response."))
+
+    @property
+    def _is_busy(self) -> bool:
+        return self.responding
+
+    def _refuse_audio(self, message: Message) -> None:
+        reason = f"{message['type']}: the server has no recogniser; start it with --recogniser."
+        raise RefusalError("unsupported_audio", reason, "type")
 
     def _update(self, message: Message) -> None:
         change = object_field(message, "session")
@@ -159,10 +177,10 @@ class RealtimeSession:
     def _commit(self, message: Message) -> None:
         self._committed(message["type"].partition(".")[0])
 
-    def _committed(self, family: str) -> None:
+    def _committed(self, family: str, item_id: str | None = None) -> None:
         items = self._conversation.items
         before = items[-1].id if items else None
-        item = self._conversation.commit(new_id("item"))
+        item = self._conversation.commit(item_id or new_id("item"))
         self._emit(f"{family}.committed", item_id=item.id, previous_item_id=before)
         self._added(item.id, item.text, before)
 
@@ -298,7 +316,10 @@ class RealtimeSession:
     def _release(self) -> None:
         """The response is over: take the events that waited for it."""
         self._response, self._written = None, 0
-        while self._held and not self.responding:
+        self._take_held()
+
+    def _take_held(self) -> None:
+        while self._held and not self._is_busy:
             message = self._held.popleft()
             self._held_characters -= len(str(message))
             self.receive(message)

@@ -1,0 +1,118 @@
+"""Sound in a client's events: its form, turn detection, and bytes, by the names of OpenAI's API in both generations.
+
+>>> sound_form({"audio": {"input": {"format": {"type": "audio/pcm", "rate": 24000}}}}, SoundForm())
+>>> sound_form({"input_audio_format": "g711_ulaw"}, SoundForm())         # before its general availability
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from dataclasses import dataclass
+from typing import Any
+
+from adasr_trl.serving.limits import RefusalError
+from adasr_trl.serving.messages import Message, number_field, object_field, text_field
+from adasr_trl.speech.pcm import HIGHEST_RATE, LOWEST_RATE, Encoding
+from adasr_trl.speech.process import SoundForm
+
+BETA = {
+    "pcm16": SoundForm(Encoding.PCM16, 24_000),
+    "g711_ulaw": SoundForm(Encoding.MU_LAW, 8_000),
+    "g711_alaw": SoundForm(Encoding.A_LAW, 8_000),
+}
+_URL_SAFE = str.maketrans("-_", "+/")
+
+
+@dataclass(frozen=True)
+class TurnDetection:
+    """Settings of the server's turn detection."""
+
+    silence_seconds: float = 0.5
+    answers: bool = False
+
+    def shown(self) -> dict[str, Any]:
+        """As a client sees them."""
+        return {
+            "type": "server_vad",
+            "silence_duration_ms": round(1000 * self.silence_seconds),
+            "create_response": self.answers,
+            "interrupt_response": False,
+        }
+
+
+def sound_form(session: Message, form: SoundForm) -> SoundForm:
+    """The form that ``session.update`` sets, by default the one before."""
+    if "input_audio_format" in session:
+        form = _beta_form(session)
+    given = object_field(_input(session), "format")
+    return _form(given) if given else form
+
+
+def turn_detection(session: Message, turns: TurnDetection | None) -> TurnDetection | None:
+    """The turn detection that ``session.update`` sets, by default the one before; None is off."""
+    for fields in (session, _input(session)):
+        if "turn_detection" in fields:
+            turns = _turn_detection(fields)
+    return turns
+
+
+def shown_form(form: SoundForm) -> dict[str, Any]:
+    """A form as clients see it."""
+    shown: dict[str, Any] = {"type": form.encoding.value}
+    return {**shown, "rate": form.rate} if form.encoding is Encoding.PCM16 else shown
+
+
+def sound_bytes(text: str) -> bytes:
+    """Bytes of base64; its other alphabet, white space and missing padding are read too."""
+    if text.startswith("data:"):
+        reason = "audio: this is a data URL; send base64 of the samples alone."
+        raise RefusalError("invalid_value", reason, "audio")
+    plain = "".join(text.split()).rstrip("=").translate(_URL_SAFE)
+    try:
+        return base64.b64decode(plain + "=" * (-len(plain) % 4), validate=True)
+    except (binascii.Error, ValueError) as error:
+        reason = f"audio: is no base64 ({error})."
+        raise RefusalError("invalid_value", reason, "audio") from None
+
+
+def _input(session: Message) -> Message:
+    return object_field(object_field(session, "audio"), "input")
+
+
+def _beta_form(session: Message) -> SoundForm:
+    name = text_field(session, "input_audio_format")
+    if name not in BETA:
+        reason = f"input_audio_format: got {name[:40]!r}; expected {', '.join(BETA)}."
+        raise RefusalError("invalid_value", reason, "session.input_audio_format")
+    return BETA[name]
+
+
+def _form(given: Message) -> SoundForm:
+    name = text_field(given, "type", Encoding.PCM16.value)
+    try:
+        encoding = Encoding(name)
+    except ValueError:
+        expected = ", ".join(each.value for each in Encoding)
+        reason = f"audio.input.format.type: got {name[:40]!r}; expected {expected}."
+        raise RefusalError("invalid_value", reason, "session.audio.input.format.type") from None
+    if encoding is not Encoding.PCM16:
+        return SoundForm(encoding, 8_000)
+    rate = number_field(given, "rate", LOWEST_RATE, HIGHEST_RATE)
+    return SoundForm(encoding, int(rate or 24_000))
+
+
+def _turn_detection(fields: Message) -> TurnDetection | None:
+    given = fields["turn_detection"]
+    if given is None:
+        return None
+    given = object_field(fields, "turn_detection")
+    if given.get("type", "server_vad") != "server_vad":
+        reason = "turn_detection: only server_vad is served, or null."
+        raise RefusalError("unsupported_turn_detection", reason, "session.turn_detection")
+    silence = number_field(given, "silence_duration_ms", 100, 10_000)
+    answers = given.get("create_response", False)
+    if not isinstance(answers, bool):
+        reason = "turn_detection.create_response: expected true or false."
+        raise RefusalError("invalid_value", reason, "session.turn_detection.create_response")
+    return TurnDetection((silence or 500) / 1000, answers)

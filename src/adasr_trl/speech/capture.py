@@ -1,0 +1,129 @@
+"""Sound that comes as it comes: from a pipe, and from a microphone.
+
+    >>> for block in piped(0, "standard input", None, stop):     # WAV or another format with a header
+    ...     stream.send(block.tobytes())
+    >>> sound = microphone(sys.stdin)                             # until Enter or Ctrl-D
+
+Both stop within a tenth of a second of their event. The microphone is ``sounddevice``'s (PortAudio).
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import queue
+import select
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any, TextIO
+
+from adasr_trl.core.errors import UserError
+from adasr_trl.speech.pcm import Encoding, PcmDecoder
+from adasr_trl.speech.sound import SoundError, decoded
+from adasr_trl.speech.words import Samples
+
+logger = logging.getLogger(__name__)
+
+POLL_SECONDS = 0.1  # longest delay between a stop and its effect
+READ_BYTES = 65_536
+MOST_BLOCKS = 600  # of a tenth of a second, that wait for a slow recogniser
+RAW = "for sound without a header give its rate with --rate"
+
+
+def piped(descriptor: int, name: str, rate: int | None, stop: threading.Event) -> Iterator[Samples]:
+    """Blocks of a pipe's sound, (samples,), as it comes; with a rate it is raw PCM of 16 bits and one channel.
+
+    Raises:
+        SoundError: It is no sound, or there is none.
+    """
+    pipe = _Pipe(descriptor, stop)
+    if rate is None:
+        try:
+            yield from decoded(pipe, name)
+        except SoundError as error:
+            if stop.is_set():
+                return
+            raise SoundError(f"{str(error).removesuffix('.')}; {RAW}.") from error
+        return
+    decoder, any_sound = PcmDecoder(Encoding.PCM16, rate), False
+    while data := pipe.read(READ_BYTES):
+        any_sound = True
+        yield decoder.feed(data)
+    yield decoder.flush()
+    if not (any_sound or stop.is_set()):
+        raise SoundError(f"{name}: ended without any sound; pipe some in.")
+
+
+class _Pipe:
+    """A descriptor as a file that gives what is there, and ends at a stop."""
+
+    def __init__(self, descriptor: int, stop: threading.Event) -> None:
+        self._descriptor, self._stop = descriptor, stop
+
+    def read(self, size: int) -> bytes:
+        """At most so many bytes, as soon as there are any; none at the end."""
+        while not self._stop.is_set():
+            if is_ready(self._descriptor, POLL_SECONDS):
+                return os.read(self._descriptor, size)
+        return b""
+
+
+def is_ready(descriptor: int, seconds: float) -> bool:
+    """Whether there is something to read within so many seconds; the end of the input is."""
+    return bool(select.select([descriptor], [], [], seconds)[0])
+
+
+def microphone(keyboard: TextIO | None) -> Callable[[threading.Event], Iterator[Samples]]:
+    """The default microphone's sound until Enter or Ctrl-D at the keyboard, if that is a terminal.
+
+    Raises:
+        UserError: ``sounddevice`` is missing, or there is no microphone.
+    """
+    try:
+        import sounddevice
+    except (ImportError, OSError) as error:  # OSError: PortAudio is missing
+        raise UserError(
+            f"--audio mic: needs sounddevice and PortAudio ({error}); pip install sounddevice, and "
+            f"install PortAudio (Debian: libportaudio2)."
+        ) from error
+    try:
+        rate = int(sounddevice.query_devices(kind="input")["default_samplerate"])
+    except (sounddevice.PortAudioError, ValueError) as error:
+        reason = " ".join(str(error).split())
+        raise UserError(f"--audio mic: no microphone was found ({reason}).") from error
+    return lambda stop: _recorded(sounddevice, rate, keyboard, stop)
+
+
+def _recorded(
+    sounddevice: Any, rate: int, keyboard: TextIO | None, stop: threading.Event
+) -> Iterator[Samples]:
+    blocks: queue.Queue[bytes] = queue.Queue(MOST_BLOCKS)
+    decoder, lost = PcmDecoder(Encoding.PCM16, rate), 0
+
+    def take(data: Any, _frames: int, _time: Any, status: Any) -> None:
+        nonlocal lost
+        lost += bool(status)
+        try:
+            blocks.put_nowait(bytes(data))
+        except queue.Full:
+            lost += 1
+
+    form = {"samplerate": rate, "channels": 1, "dtype": "int16", "blocksize": rate // 10}
+    try:
+        with sounddevice.RawInputStream(callback=take, **form):
+            while not (stop.is_set() or _is_told_to_end(keyboard)):
+                try:
+                    yield decoder.feed(blocks.get(timeout=POLL_SECONDS))
+                except queue.Empty:
+                    continue
+    except sounddevice.PortAudioError as error:
+        reason = " ".join(str(error).split())
+        raise UserError(f"--audio mic: the microphone cannot be opened ({reason}).") from error
+    if lost:
+        logger.warning("microphone: %d blocks of sound were lost", lost)
+
+
+def _is_told_to_end(keyboard: TextIO | None) -> bool:
+    if keyboard is None or keyboard.closed or not keyboard.isatty():
+        return False
+    return is_ready(keyboard.fileno(), 0.0)
