@@ -128,7 +128,7 @@ from adasr_trl.speech.process import RecogniserProcess
 from support import stand_in_speech as stand_in
 if __name__ == "__main__":
     process = RecogniserProcess(stand_in.load)
-    stream = process.open(print)
+    stream = process.open(lambda _: None)
     if "busy" in sys.argv:
         stream.send(stand_in.spoken("sleeps").tobytes()); stream.flush()
     print(process._process.pid, flush=True)

@@ -62,7 +62,7 @@ def test_every_form_of_wav_is_the_same_tone(tmp_path, form):
 
 @pytest.mark.parametrize(
     ("container", "codec"),
-    [("mp3", "libmp3lame"), ("flac", "flac"), ("ogg", "libvorbis"), ("ogg", "libopus"), ("ipod", "aac")],
+    [("mp3", "libmp3lame"), ("flac", "flac"), ("ogg", "libopus"), ("ipod", "aac")],
 )
 def test_other_formats_are_read_whatever_their_name_says(tmp_path, container, codec):
     rate = 48_000 if codec == "libopus" else sb.RATE
@@ -72,8 +72,6 @@ def test_other_formats_are_read_whatever_their_name_says(tmp_path, container, co
 
 
 def test_telephones_mu_law_and_a_law_are_read(tmp_path):
-    av = pytest.importorskip("av")
-    del av
     for codec in ("pcm_mulaw", "pcm_alaw"):
         data = sb.encoded(sb.tone(rate=8_000), "wav", codec, 8_000)
         assert is_tone(read(tmp_path, data))
@@ -104,7 +102,7 @@ def test_floats_beyond_full_scale_are_clipped(tmp_path):
 
 def test_a_file_that_is_shorter_than_its_header_says_is_read_and_pointed_out(tmp_path, caplog):
     read(tmp_path, FORMS["cut off"])
-    assert "is cut off: 1.0 of 3.0 s are there" in caplog.text
+    assert "is cut off: 32044 of 96044 bytes are there" in caplog.text
     caplog.clear()
     for form in ("a pipe's sizes", "sizes of 0", "16 bits"):
         read(tmp_path, FORMS[form])

@@ -27,7 +27,12 @@ def pcm(samples, bits: int = 16) -> bytes:
 
 
 def chunk(name: bytes, body: bytes, size: int | None = None) -> bytes:
-    return name + struct.pack("<I", len(body) if size is None else size) + body + b"\0" * (len(body) % 2)
+    return (
+        name
+        + struct.pack("<I", len(body) if size is None else size)
+        + body
+        + b"\0" * (len(body) % 2)
+    )
 
 
 def form(kind: int, channels: int, rate: int, bits: int, *, extensible: bool = False) -> bytes:

@@ -80,8 +80,8 @@ class StreamSummary:
         tokens_before_end: Number of tokens written while the input arrived.
         streaming_tokens: Number of tokens of the thoughts.
         deep_tokens: Number of tokens of the deep part.
-        recogniser: Lag of recognised text; None for other input.
         read_then_think: The same text in that mode; None in a run that was taught otherwise, or without an answer.
+        recogniser: Lag of recognised text; None for other input.
     """
 
     answer_latency_seconds: float | None
@@ -91,8 +91,8 @@ class StreamSummary:
     tokens_before_end: int
     streaming_tokens: int
     deep_tokens: int
-    recogniser: RecogniserLag | None = None
     read_then_think: ReadThenThinkResult | None = None
+    recogniser: RecogniserLag | None = None
 
     def words(self) -> str:
         """One line for people."""
@@ -101,7 +101,7 @@ class StreamSummary:
             head = f"Answer {self.answer_latency_seconds:.2f} s after the end of the input"
         if lag := self.recogniser:
             head += (
-                f", {lag.last_seconds:.2f} s of them for its last words (others came "
+                f", its last words {lag.last_seconds:.2f} s after it (median of all: "
                 f"{lag.median_seconds:.2f} s after they were said)"
             )
         share = f"{self.tokens_before_end} of {self.tokens} tokens were written while it arrived"
@@ -169,8 +169,8 @@ class Session(AbstractContextManager["Session"]):
             tokens_before_end=sum(second < self.ended for second in times),
             streaming_tokens=rollout.tokens_in(Phase.STREAM),
             deep_tokens=deep,
-            recogniser=self._lag(),
             read_then_think=other,
+            recogniser=self._lag(),
         )
 
     def _lag(self) -> RecogniserLag | None:

@@ -9,6 +9,7 @@ Both stop within a tenth of a second of their event. The microphone is ``soundde
 
 from __future__ import annotations
 
+import importlib
 import logging
 import os
 import queue
@@ -80,7 +81,7 @@ def microphone(keyboard: TextIO | None) -> Callable[[threading.Event], Iterator[
         UserError: ``sounddevice`` is missing, or there is no microphone.
     """
     try:
-        import sounddevice
+        sounddevice = importlib.import_module("sounddevice")
     except (ImportError, OSError) as error:  # OSError: PortAudio is missing
         raise UserError(
             f"--audio mic: needs sounddevice and PortAudio ({error}); pip install sounddevice, and "

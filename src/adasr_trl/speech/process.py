@@ -24,6 +24,7 @@ import numpy as np
 
 from adasr_trl.core.errors import UserError
 from adasr_trl.speech.listener import Hearing, HearingKind, Listener
+from adasr_trl.speech.packages import load_package
 from adasr_trl.speech.pcm import Encoding, PcmDecoder
 from adasr_trl.speech.recognition import RecogniserSettings
 from adasr_trl.speech.words import SAMPLE_RATE, Samples, Transcriber, VoiceDetector
@@ -50,8 +51,11 @@ def load_recogniser(model: str, language: str = "en", threads: int = 1) -> Recog
     from adasr_trl.speech.voice_activity import SileroVoice
     from adasr_trl.speech.whisper import FasterWhisper
 
+    load_package("tqdm").tqdm.set_lock(threading.RLock())  # its own would outlive a killed process
     SileroVoice()  # what is missing is said now
-    return Recogniser(FasterWhisper(model, language=language, threads=threads), SileroVoice)
+    whisper = FasterWhisper(model, language=language, threads=threads)
+    whisper.transcribe(np.zeros(SAMPLE_RATE, np.float32))  # the first time takes seconds
+    return Recogniser(whisper, SileroVoice)
 
 
 @dataclass(frozen=True)
@@ -120,12 +124,13 @@ class RecogniserProcess(AbstractContextManager["RecogniserProcess"]):
     def close(self) -> None:
         """End the process, whatever it is doing."""
         self._closed = True
-        with self._sending:
-            self._connection.close()  # it ends itself then
+        self._process.terminate()
         self._process.join(CLOSE_SECONDS)
         if self._process.is_alive():
             self._process.kill()
             self._process.join()
+        with self._sending:
+            self._connection.close()
 
     def __exit__(self, *_error: object) -> None:
         self.close()

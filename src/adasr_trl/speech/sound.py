@@ -11,6 +11,7 @@ open other files, and sound without a header, which is in ``pcm``.
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable, Iterator
 from itertools import chain
 from pathlib import Path
@@ -32,8 +33,8 @@ CONTAINERS = "wav,w64,aiff,au,caf,flac,mp3,ogg,mov,matroska,aac,amr"
 OPPOSED = 0.01  # power of the mix to that of a channel, below which channels cancel each other
 INTEGER_PEAK = 8.0  # above it floats are integers of 16 bits
 FULL_SCALE = 32_768.0
-MOST_BROKEN = 10_000  # packets of a file that is none
-CUT_SECONDS = 0.1  # missing sound that is worth a word
+MOST_BROKEN = 10_000  # packets, behind which nothing more is read
+UNKNOWN_SIZE = 0x7FFF_0000  # from it on, a program did not know the size while it wrote
 REMEDY = "expected WAV, FLAC, MP3, Ogg or another format of FFmpeg's"
 
 
@@ -63,6 +64,8 @@ def read_sound(path: Path) -> Samples:
 def sound_blocks(path: Path) -> Iterator[Samples]:
     """The samples of a file in blocks of any size; raises as ``read_sound``, at the first block."""
     with path.open("rb") as file:
+        if path.is_file():
+            _tell_of_the_cut(file, str(path))
         yield from decoded(file, str(path))
 
 
@@ -94,7 +97,6 @@ def decoded(file: BinaryIO | Readable, name: str) -> Iterator[Samples]:
             samples += len(block)
             if len(block):
                 yield block
-        _tell_of_the_cut(container, name, samples)
         mono.tell_of_faults(name)
     if samples == 0:
         raise SoundError(f"{name}: holds no samples; {REMEDY}.")
@@ -165,7 +167,8 @@ class _Mono:
             power_C = np.square(channels_CT).mean(axis=1)
             if np.square(mix).mean() < OPPOSED * power_C.max():
                 mix = channels_CT[power_C.argmax()]
-        return np.clip(mix, -1.0, 1.0).astype(np.float32)
+        clipped: Samples = np.clip(mix, -1.0, 1.0).astype(np.float32)
+        return clipped
 
     def tell_of_faults(self, name: str) -> None:
         """Say what was mended."""
@@ -175,13 +178,13 @@ class _Mono:
             )
 
 
-def _tell_of_the_cut(container: InputContainer, name: str, samples: int) -> None:
-    stream, seconds = container.streams.audio[0], samples / SAMPLE_RATE
-    if container.format.name != "wav" or not stream.duration or stream.time_base is None:
-        return  # others' lengths are estimates
-    declared = float(stream.duration * stream.time_base)
-    if declared - seconds > CUT_SECONDS:
-        logger.warning("%s: is cut off: %.1f of %.1f s are there", name, seconds, declared)
+def _tell_of_the_cut(file: BinaryIO, name: str) -> None:
+    """Say so where a WAV file is shorter than its header says; decoders pass over it."""
+    head, length = file.read(8), os.fstat(file.fileno()).st_size
+    file.seek(0)
+    declared = 8 + int.from_bytes(head[4:], "little")
+    if head[:4] == b"RIFF" and length < declared < UNKNOWN_SIZE:
+        logger.warning("%s: is cut off: %d of %d bytes are there", name, length, declared)
 
 
 def _reason(error: Exception) -> str:
