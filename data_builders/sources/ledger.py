@@ -10,7 +10,8 @@ thought. In a share of the episodes (``--deep-share``) a last sentence says what
 work. A share of the events (``--corrections``) has a wrong number, corrected by a later sentence. Stories told untidily
 (``--untidy``) lack capitals, stops or line breaks. Where nobody can know the count (``--unknown``: "some coins", a verb
 that does not exist, things that the story never tells of) the thought and the answer are ``unknown``. Half of the test
-stories have a person whose name no training story has (tag ``new name``).
+stories have a person whose name no training story has (tag ``new name``). Some stories are about things at a place ("20
+cookies are in the jar"), from which anybody may take; some end with their question, as pasted texts do.
 
 Traces come in three styles: eager (each event is worked out at once), lazy (events are only noted, the deep part does the
 work) and redundant (eager, and the deep part does all of it again). With ``--chatter`` some distractors get a redundant
@@ -34,7 +35,7 @@ from data_builders.sources.ledger_story import NO_CHANGE, UNKNOWN, Sentence, Sto
 NAME = "ledger"
 SUMMARY = "stories in which things change hands, procedural, with exact traces"
 LICENCE = "Apache-2.0"
-REVISION = "3"
+REVISION = "4"
 
 STYLES = ("eager", "lazy", "redundant")
 _LOOSE_ENDS = (

@@ -24,7 +24,15 @@ _AMOUNTS = sorted({*words.AMOUNT_OF, *words.VAGUE}, key=lambda a: -len(a.split()
 
 
 def _verb_forms() -> dict[str, str]:
-    moving = {*words.GAINS, *words.LOSSES, *words.GIVES, *words.GETS_FROM, *words.GETS_FOR}
+    moving = {
+        *words.POOL_TAKES,
+        *words.POOL_PUTS,
+        *words.GAINS,
+        *words.LOSSES,
+        *words.GIVES,
+        *words.GETS_FROM,
+        *words.GETS_FOR,
+    }
     others = {*words.TAKES_OF, *words.GOES, *words.COMES, *words.KEEPS, *words.IDLES, *HAVE}
     verbs = moving | others
     tenses: tuple[Tense, ...] = ("base", "present", "past")
@@ -38,7 +46,7 @@ _LONGEST = max(len(phrase.split()) for phrase in _VERBS)
 def asked_for(question: str) -> tuple[str, str]:
     """Person and things of a question; "" for a person that it does not name."""
     text = question.lower().rstrip("?.")
-    text = re.sub(r" (?:now|left|at the end|in the end|in total)$", "", text)
+    text = re.sub(rf"(?:{'|'.join(words.QUESTION_ENDS)})$", "", text)
     owned = re.match(
         r"(?:count|what is the number of|follow) (.+?)(?:'s|(?<=my)) (\w+)(?:,|$)", text
     )

@@ -26,13 +26,19 @@ from data_builders.sources.ledger_clauses import (
 from data_builders.traces.future_facts import Texts
 
 _HYPOTHETICAL = re.compile(r"(?:what if|and if|and what if|suppose|how many)\b")
+_ASKED_AGAIN = re.compile(r"how many \w+ (?:do|does|did|will|has|have|are|remain|now)\b")
+_AT_PLACE = re.compile(
+    rf" ?\b(?:in|on|to|from|out of|off) the (?:{'|'.join(place for names in words.POOLS.values() for place in names)})\b"
+)
 _LINKS = ("to", "from", "for")
 _ADVERBS = {tail.split()[0] for tail in (*words.TAILS, *words.SOURCES, *words.LEADS)} - {"a", "one"}
 _BE = ("is", "are", "was", "were")
 _PLACE = re.compile(
-    rf"(?:\bin )?((?:(?!(?:in|are|is|was|were) )\S+ ){{0,2}}\S+(?:'s|(?<=\bmy)|(?<=\bhis)|(?<=\bher))) (?:{'|'.join(words.CONTAINERS)})\b"
+    rf"(?:\bin )?((?:(?!(?:in|are|is|was|were) )\S+ ){{0,2}}\S+(?:'s|(?<=\bmy)|(?<=\bhis)|(?<=\bher)|(?<=\bits))) (?:{'|'.join(words.CONTAINERS)})\b"
 )
+_KIN = {*words.KIN, *words.KIN_MANY}
 _WEATHER = {sentence.lower() for sentence in words.WEATHER}
+_OUTSIDERS = {*words.OUTSIDERS, *words.OUTSIDERS_MANY}
 _ROLES = {role.lower() for roles in words.ROLES.values() for role in roles}
 
 
@@ -94,6 +100,7 @@ class _Reader:
     things: str
     count: int | None = None
     has_started: bool = False
+    is_place: bool = False  # whether the things belong to nobody
     topic: str = ""
     topic_before: str = ""  # the topic before the clause at hand
     last: _Clause = field(default_factory=_Clause)
@@ -136,12 +143,16 @@ class _Reader:
                     yield changes, bool(asked)
 
     def _changes(self, text: str, old: int | None) -> Iterator[tuple[int, ...]]:
+        if _ASKED_AGAIN.match(text) or text in _WEATHER:
+            return
+        is_start = not {*_BE}.isdisjoint(text.split())
+        if _AT_PLACE.search(text) and is_start:
+            yield from self._at_place(_AT_PLACE.sub("", text))
+            return
         if _PLACE.search(text):
-            if start := self._contained(text):
-                yield start
+            yield from self._contained(text)
             return
-        if text in _WEATHER:
-            return
+        text = _AT_PLACE.sub("", text).strip()
         clause = self._clause(text.split(), is_correction=old is not None)
         sign = self._sign(clause)
         if old is not None and clause.has_amount:
@@ -163,6 +174,11 @@ class _Reader:
         verb, is_person = clause.verb, clause.subject == self.person
         if not clause.has_amount or not clause.is_counted:
             return 0
+        if self.is_place and clause.subject:
+            return -1 if verb in words.POOL_TAKES else int(verb in words.POOL_PUTS)
+        if not self.has_started and verb in words.FIRST_GAINS:
+            self.person = self.person or clause.subject
+            is_person = clause.subject == self.person
         if verb in HAVE:
             self.person = self.person or clause.subject
             is_person = clause.subject == self.person
@@ -205,7 +221,8 @@ class _Reader:
             return self._without_verb(parts, is_correction=is_correction)
         clause = _Clause(verb=verb)
         before, behind = parts[:start], parts[start + length :]
-        if before and amount_at(before, 0) and behind[:1] != ["to"]:
+        is_turned = before and amount_at(before, 0) and " ".join(before) not in _OUTSIDERS
+        if is_turned and behind[:1] != ["to"]:
             turned = self._read_amount(before, clause)
             if turned < len(before):  # "3 coins Tom finds"
                 clause.subject = self._subject(before[turned:])
@@ -228,9 +245,9 @@ class _Reader:
         """``3 to his friend``, a corrected amount, or a verb that nobody knows."""
         clause = _Clause()
         start = next((n for n in range(len(parts)) if amount_at(parts, n)), None)
-        if start is None or (parts[0] in ("it", "that") and not is_correction):
+        if start is None or (parts[1:2] == ["was"] and not is_correction):
             return clause
-        before = [part for part in parts[:start] if part not in ("it", "that", "was")]
+        before = [] if parts[1:2] == ["was"] else parts[:start]
         self._read_rest(parts[start:], clause)
         behind = parts[start + clause.words :]
         if len(behind) > 1 and not (
@@ -247,7 +264,8 @@ class _Reader:
 
     def _read_rest(self, parts: Sequence[str], clause: _Clause) -> None:
         """Receiver, amount, noun and link behind a verb."""
-        start = next((n for n in range(len(parts)) if amount_at(parts, n)), None)
+        behind = 2 if " ".join(parts[:2]) in _OUTSIDERS else 0  # "a girl", "some children"
+        start = next((n for n in range(behind, len(parts)) if amount_at(parts, n)), None)
         if start is None:
             return
         clause.receiver = self._person(parts[:start])
@@ -269,6 +287,8 @@ class _Reader:
         end += (skipped := int(rest[:1] == ["more"]))
         rest = rest[skipped:]
         owner = ""
+        if rest and rest[0] in words.ADJECTIVES:
+            rest, end = rest[1:], end + 1
         if rest[:1] == ["of"]:
             owner, rest, end = "of", rest[1:], end + 1
         if rest and rest[0] != "them" and (owner or is_all):  # "of his coins", "of old man's coins"
@@ -276,10 +296,12 @@ class _Reader:
             counted = [n + 1 for n, word in enumerate(rest) if word in self.names]
             found = min((*counted, *ends, len(rest))) - 1
             owner = (
-                self.topic_before if rest[:1] in (["his"], ["her"]) else self._owner(rest[:found])
+                self.topic_before
+                if rest[:1] in (["his"], ["her"], ["its"])
+                else self._owner(rest[:found])
             )
             rest, end = rest[found:], end + found
-        clause.of_owner = owner == self.person or (
+        clause.of_owner = owner in (self.person, "the") or (
             rest[:1] == ["them"] and self.topic_before == self.person
         )
         noun = rest[0] if rest else ""
@@ -297,8 +319,8 @@ class _Reader:
     def _is_subject(self, parts: Sequence[str]) -> bool:
         """Whether a name follows, not a noun: "3 Tom finds"."""
         text = " ".join(parts)
-        is_person = bool(self.person) and text.startswith(self.person)
-        return is_person or (parts[0] in ("he", "she") and len(parts) == 1)
+        is_person = bool(self.person) and f"{text} ".startswith(f"{self.person} ")
+        return is_person or (parts[0] in ("he", "she", "it") and len(parts) == 1)
 
     def _subject(self, parts: Sequence[str]) -> str:
         """Who does it; a name becomes the topic."""
@@ -312,26 +334,35 @@ class _Reader:
         while parts and parts[0] in _ADVERBS and " ".join(parts) not in _ROLES:
             parts = parts[1:]
         text = " ".join(parts)
-        if text in ("he", "she", "him", "her"):
+        if text in ("he", "she", "it", "him", "her"):
             return self.topic
         if text in ("me", "i"):
             return "i"
-        is_kin = len(parts) > 1 and parts[-1] in words.KIN and text not in _ROLES
+        is_kin = len(parts) > 1 and parts[-1] in _KIN and text not in _ROLES
         if is_kin or (text in _ROLES and text.startswith("my ") and self.person == "i"):
             return f"kin of {self._owner(parts[:-1])}"
         return text
 
     def _owner(self, parts: Sequence[str]) -> str:
         text = " ".join(parts)
-        if text in ("his", "her"):
+        if text in ("his", "her", "its"):
             return self.topic
         return "i" if text == "my" else text.removesuffix("'s")
 
-    def _contained(self, text: str) -> tuple[int, ...]:
-        """The first count of things in somebody's basket, () for any other clause."""
+    def _at_place(self, text: str) -> Iterator[tuple[int, ...]]:
+        """The first count of things that lie at a place."""
+        rest, clause = [word for word in text.split() if word not in ("there", *_BE)], _Clause()
+        if rest and amount_at(rest, 0):
+            self._read_amount(rest, clause)
+        if clause.is_counted and not self.has_started:
+            self.is_place = True
+            yield (clause.amount or 0,)
+
+    def _contained(self, text: str) -> Iterator[tuple[int, ...]]:
+        """The first count of things in somebody's basket."""
         place = _PLACE.search(text)
         if place is None:
-            return ()
+            return
         owner = self._owner(place[1].split())
         self.topic = owner
         rest = [*text[: place.start()].split(), *text[place.end() :].split()]
@@ -340,5 +371,5 @@ class _Reader:
         if rest and amount_at(rest, 0):
             self._read_amount(rest, clause)
         self.person = self.person or owner
-        is_start = owner == self.person and clause.is_counted and not self.has_started
-        return (clause.amount or 0,) if is_start else ()
+        if owner == self.person and clause.is_counted and not self.has_started:
+            yield (clause.amount or 0,)

@@ -11,18 +11,19 @@ person with a name (or role) that was a subject. Relatives ("his sister") never 
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 
 from data_builders.sources import ledger_words as words
 from data_builders.sources.ledger_words import Tense, form, plural
 
-_OBJECT = {"he": "him", "she": "her", "I": "me"}
-_POSSESSIVE = {"he": "his", "she": "her", "I": "my"}
+_OBJECT = {"he": "him", "she": "her", "it": "it", "I": "me"}
+_POSSESSIVE = {"he": "his", "she": "her", "it": "its", "I": "my"}
 _MIXED_TENSE = 0.07  # share of sentences in the other tense
 _PRONOUNS = 0.5  # share of mentions of the topic by pronoun
 _ELLIPSIS = 0.25  # share of amounts without their noun, where the last noun fits
+_ADJECTIVES = 0.06  # share of nouns with an adjective
+_START_BY_GAIN = 0.15  # share of first counts that are told as a gain: "Tom bought 6 coins"
 
 
 class Kind(Enum):
@@ -41,9 +42,11 @@ class Kind(Enum):
 class Person:
     """Someone in a story."""
 
-    name: str  # "Tom", "the farmer", "I", or a relation such as "sister"
-    pronoun: str  # he, she, or I
+    name: str  # "Tom", "the farmer", "I", "the jar", or a relation such as "sister"
+    pronoun: str  # he, she, it, I, or "" for one who is never taken up
     kin: Person | None = None  # whose relative this is
+    is_many: bool = False  # "friends"
+    at: str = ""  # the preposition of a place whose things belong to nobody
 
 
 @dataclass(frozen=True)
@@ -78,6 +81,13 @@ class Teller:
     def start(self, count: int, container: str = "") -> str:
         """The first count."""
         owner, thing, rng = self.person, self.thing, self.rng
+        if owner.at:
+            place, there = f"{owner.at} {owner.name}", self._be(count)
+            amount = self.amount(count, thing)
+            turned = f"{amount} {there} {place}" if count else f"there {there} {amount} {place}"
+            return rng.choice(
+                (f"there {there} {amount} {place}", f"{place} there {there} {amount}", turned)
+            )
         if container:
             place = f"{self.possessive(owner)} {container}"
             self._topic = owner
@@ -91,10 +101,13 @@ class Teller:
                     f"{amount} {there} in {place}",
                 )
             )
+        if count > 0 and not self.turned and rng.random() < _START_BY_GAIN:
+            gain = Event(Kind.ACT, rng.choice(words.FIRST_GAINS), count)
+            return self.act(owner, gain, thing)
         subject, tense = self.subject(owner), self._tense()
         verb = rng.choice(("have",) * 6 + ("own", "start with", "begin with", "have got"))
         lead = rng.choice(("",) * 5 + words.OPENINGS)
-        told = f"{subject} {self._form(verb, owner, tense)} {self.amount(count, thing)}"
+        told = f"{subject} {self.verb_form(verb, owner, tense)} {self.amount(count, thing)}"
         if rng.random() < 0.06:
             told += f" and {self.amount(rng.randint(1, 9), self._other_thing())}"
         return (
@@ -106,6 +119,8 @@ class Teller:
         thing = thing or self.thing
         if event.kind is Kind.ITSELF:
             return self._itself(event, thing)
+        if self.person.at and event.other is not None:
+            return self._at_place(event.other, event, thing)
         if event.kind is Kind.ACT:
             return self.act(self.person, event, thing)
         assert event.other is not None
@@ -121,14 +136,14 @@ class Teller:
         more = event.verb in words.GAINS and self.rng.random() < 0.4
         told = event if person is self.person else abs(event.change or 0)  # "of them": the person's
         amount = self.amount(told, thing, more=more)
-        verb = self._form(event.verb, person, self._tense())
+        verb = self.verb_form(event.verb, person, self._tense())
         if self.turned:
             return f"{amount} {subject} {verb}"
         return self._framed(f"{subject} {verb} {amount}", self._tail(event.verb))
 
     def second(self, event: Event) -> str:
         """The rest of a sentence with the same subject: "and loses 2"."""
-        verb = self._form(event.verb, self.person, self.tense)
+        verb = self.verb_form(event.verb, self.person, self.tense)
         joiner = self.rng.choice((" and", " and then", ", then", ", and", " but"))
         return f"{joiner} {verb} {self.amount(event, self.thing)}"
 
@@ -139,13 +154,13 @@ class Teller:
 
     def has(self, person: Person, count: int, thing: str) -> str:
         """Somebody else's count."""
-        if self.rng.random() < 0.2 and person.kin is None:
+        if self.rng.random() < 0.2 and person.pronoun:
             container = self.rng.choice(words.CONTAINERS)
             place = f"{self.possessive(person)} {container}"
             self._topic = person
             return f"there {self._be(count)} {self.amount(count, thing)} in {place}"
         subject, tense = self.subject(person), self._tense()
-        verb = self._form(self.rng.choice(("have", "have", "own")), person, tense)
+        verb = self.verb_form(self.rng.choice(("have", "have", "own")), person, tense)
         return f"{subject} {verb} {self.amount(count, thing)}"
 
     def passed(self, subject: Person, other: Person, event: Event, thing: str) -> str:
@@ -153,7 +168,7 @@ class Teller:
         rng, told = self.rng, self.subject(subject)
         is_own = self.person in (subject, other)  # "of them": the person's
         moved = event if is_own else abs(event.change or 0)
-        verb = self._form(event.verb, subject, self._tense())
+        verb = self.verb_form(event.verb, subject, self._tense())
         gains = event.kind in (Kind.GIVEN, Kind.FOR) and rng.random() < 0.3
         is_direct = event.verb in words.GIVES_TWO or event.kind is Kind.FOR
         if is_direct and event.kind in (Kind.TO, Kind.GIVEN, Kind.FOR) and rng.random() < 0.5:
@@ -168,20 +183,20 @@ class Teller:
     def idle(self, person: Person) -> str:
         """Something without things."""
         subject, verb = self.subject(person), self.rng.choice(words.IDLES)
-        return self._framed(f"{subject} {self._form(verb, person, self._tense())}", "")
+        return self._framed(f"{subject} {self.verb_form(verb, person, self._tense())}", "")
 
     def keep(self, person: Person, count: int, thing: str) -> str:
         """Something that leaves the things where they are."""
         subject, verb = self.subject(person), self.rng.choice(words.KEEPS)
-        told = f"{subject} {self._form(verb, person, self._tense())}"
-        if self.rng.random() < 0.5 and person.kin is None:
+        told = f"{subject} {self.verb_form(verb, person, self._tense())}"
+        if self.rng.random() < 0.5 and person.pronoun:
             return f"{told} {_POSSESSIVE[person.pronoun]} {plural(thing)}"
         return f"{told} {self.amount(count, thing, more=self.rng.random() < 0.3)}"
 
     def denied(self, person: Person, verb: str, count: int, thing: str) -> str:
         """Something that does not happen."""
         subject, tense = self.subject(person), self._tense()
-        do = self._form("do", person, tense)
+        do = self.verb_form("do", person, tense)
         amount = self.rng.choice((f"any {plural(thing)}", self.amount(count, thing)))
         return f"{subject} {do} not {verb} {amount}"
 
@@ -196,58 +211,16 @@ class Teller:
         if at_once and rng.random() < 0.5:
             amount = self.amount(event, self.thing)
             told = rng.choice((f"it was {amount}", f"that was {amount}", amount))
-            return f"{fix}{told}, not {self._number(old)}"
+            return f"{fix}{told}, not {self.number(old)}"
         told = self.event(event)
-        return f"{fix if rng.random() < 0.4 else ''}{told}, not {self._number(old)}"
-
-    def question(self, container: str, *, is_first: bool) -> str:
-        """A question for the count; ``is_first``: nobody else was told of before the person."""
-        things, rng, person = plural(self.thing), self.rng, self.person
-        if container and rng.random() < 0.5:
-            end = rng.choice(("", " now", " at the end"))
-            return f"How many {things} are in {self._owner(person)} {container}{end}?"
-        if is_first and rng.random() < 0.15:
-            end = rng.choice(("are left", "are there at the end", "remain"))
-            return f"How many {things} {end}?"
-        do = "do" if person.pronoun == "I" else "does"
-        have = "have" if person.pronoun == "I" else "has"
-        end = rng.choice(("", "", " now", " left", " at the end", " in the end", " in total"))
-        asked = f"How many {things} {do} {person.name} have{end}?"
-        rare = (
-            f"How many {things} {have} {person.name}{rng.choice(('', ' got'))}{end}?",
-            f"How many {things} did {person.name} have{end or ' at the end'}?",
-            f"How many {things} will {person.name} have{end}?",
-            f"Count {self._owner(person)} {things}.",
-            f"What is the number of {self._owner(person)} {things}{end}?",
-            f"{self._owner(person)} {things}: how many?",
-            f"Follow {self._owner(person)} {things}, then do what the last sentence asks.",
-        )
-        return asked if rng.random() < 0.6 else rng.choice(rare)
-
-    def wish(self, events: Sequence[Event]) -> str:
-        """The last sentence, which alone says what to do with the count."""
-        rng, things = self.rng, plural(self.thing)
-        asked = f"How many {rng.choice((things, things, 'of them'))}"
-        if rng.random() < 0.4:
-            wishes = [f"{self._number(abs(e.change or 0))} {_more(e)}" for e in events]
-            would = f"{asked} would {self.subject(self.person)} have"
-            return f"{would}{rng.choice((' now', ''))} with {' and '.join(wishes)}?"
-        tense: Tense = rng.choice(("present", "past"))
-        opening = rng.choice(("what if", "and if", "and what if", "", "suppose"))
-        if not opening:
-            subject = self.subject(self.person)
-            clauses = self._if_clauses(events, "past")
-            return f"{asked} would {subject} have if {clauses}?"
-        clauses = self._if_clauses(events, tense)
-        end = ": how many then?" if opening == "suppose" else "?"
-        return f"{opening} {clauses}{end}"
+        return f"{fix if rng.random() < 0.4 else ''}{told}, not {self.number(old)}"
 
     # ---- parts
 
     def subject(self, person: Person) -> str:
         """A mention as subject; the person becomes the topic."""
         if person.kin is not None:
-            return self._owner(person)
+            return self.owner(person)
         is_pronoun = self._is_pronoun(person)
         self._topic = person
         return person.pronoun if is_pronoun else person.name
@@ -255,12 +228,12 @@ class Teller:
     def object(self, person: Person) -> str:
         """A mention as receiver or giver."""
         if person.kin is not None:
-            return self._owner(person)
+            return self.owner(person)
         return _OBJECT[person.pronoun] if self._is_pronoun(person) else person.name
 
     def possessive(self, person: Person) -> str:
         """``his`` or ``Tom's``."""
-        return _POSSESSIVE[person.pronoun] if self._is_pronoun(person) else self._owner(person)
+        return _POSSESSIVE[person.pronoun] if self._is_pronoun(person) else self.owner(person)
 
     def amount(self, event: Event | int, thing: str, *, more: bool = False) -> str:
         """``3 more coins``, ``three of them``, ``another one``."""
@@ -273,14 +246,16 @@ class Teller:
             return f"{event.amount} {plural(thing)}"
         count = event if isinstance(event, int) else abs(event.change or 0)
         is_loss = isinstance(event, Event) and (event.change or 0) < 0
-        number = self._number(count, thing, is_change=isinstance(event, Event))
+        number = self.number(count, thing, is_change=isinstance(event, Event))
         if number == "another":
             return f"another {'one' if omit else thing}"
         if omit:
             if more and number not in ("a", "an", "no"):
                 return f"{number} more"
-            return f"{self._plain_number(count)} of them" if is_loss else self._plain_number(count)
+            return f"{self.plain_number(count)} of them" if is_loss else self.plain_number(count)
         noun = thing if count == 1 else plural(thing)
+        if number not in ("a", "an") and not self.turned and self.rng.random() < _ADJECTIVES:
+            noun = f"{self.rng.choice(words.ADJECTIVES)} {noun}"
         if more and number not in ("a", "an", "no"):
             return f"{number} more {noun}"
         is_part = is_loss and not self.turned and number not in ("a", "an", "no")
@@ -295,22 +270,34 @@ class Teller:
 
     @property
     def topic_is_person(self) -> bool:
-        """Whether things without an owner are the person's."""
-        return self._topic is self.person
+        """Whether things without an owner are the person's, or the place's."""
+        return self._topic is self.person or bool(self.person.at)
 
     def _taken(self, other: Person, event: Event, thing: str) -> str:
         """``her brother eats 2 of them``."""
         is_them = self.topic_is_person and self._last_thing == thing and not event.amount
         is_kin = other.kin is not None  # "Ann eats 2 of her cakes" would be Ann's own
-        owner = self.possessive(self.person) if is_kin else self._owner(self.person)
-        subject, verb = self.subject(other), self._form(event.verb, other, self._tense())
+        owner = self.possessive(self.person) if is_kin else self.owner(self.person)
+        subject, verb = self.subject(other), self.verb_form(event.verb, other, self._tense())
         self._last_thing = thing
         if event.amount:
             return self._framed(f"{subject} {verb} {event.amount} of {owner} {plural(thing)}", "")
-        whose = "them" if is_them and self.rng.random() < 0.5 else f"{owner} {plural(thing)}"
+        whose = f"{owner if self.rng.random() < 0.8 else 'the'} {plural(thing)}"
+        whose = "them" if is_them and self.rng.random() < 0.5 else whose
         return self._framed(
-            f"{subject} {verb} {self._plain_number(abs(event.change or 0))} of {whose}", ""
+            f"{subject} {verb} {self.plain_number(abs(event.change or 0))} of {whose}", ""
         )
+
+    def _at_place(self, other: Person, event: Event, thing: str) -> str:
+        """``Ann takes 2 of them out of the jar``, ``her dad puts 3 more in the jar``."""
+        rng, place, gains = self.rng, self.person, event.verb in words.POOL_PUTS
+        subject, verb = self.subject(other), self.verb_form(event.verb, other, self._tense())
+        amount = self.amount(event, thing, more=gains and rng.random() < 0.4)
+        if gains:
+            where = f" {'to' if event.verb == 'add' else place.at} {place.name}"
+        else:
+            where = f" {rng.choice(('from', 'off' if place.at == 'on' else 'out of'))} {place.name}"
+        return self._framed(f"{subject} {verb} {amount}", where if rng.random() < 0.4 else "")
 
     def _itself(self, event: Event, thing: str) -> str:
         more = (event.change or 0) > 0
@@ -322,33 +309,27 @@ class Teller:
 
     def _all(self, thing: str) -> str:
         self._last_thing = thing
+        if self.person.at:
+            return self.rng.choice((f"all the {plural(thing)}", f"all of the {plural(thing)}"))
         owner = _POSSESSIVE[self.person.pronoun]
         return self.rng.choice((f"all {owner} {plural(thing)}", f"all of {owner} {plural(thing)}"))
-
-    def _if_clauses(self, events: Sequence[Event], tense: Tense) -> str:
-        """``he loses 2 and then finds 3``."""
-        clauses: list[str] = []
-        for event in events:
-            subject = f"{self.subject(self.person)} " if not clauses else ""
-            verb = self._form(event.verb, self.person, tense)
-            more = event.verb in words.GAINS and self.rng.random() < 0.4
-            clauses.append(f"{subject}{verb} {self.amount(event, self.thing, more=more)}")
-        return self.rng.choice((" and ", " and then ", ", then ")).join(clauses)
 
     def _is_pronoun(self, person: Person) -> bool:
         if person.pronoun == "I":
             return True
-        is_topic = self._topic is person
+        is_topic = self._topic is person and bool(person.pronoun)
         return is_topic and self.rng.random() < _PRONOUNS
 
-    def _owner(self, person: Person) -> str:
+    def owner(self, person: Person) -> str:
         """``Tom's``, ``my``, ``his sister``."""
         if person.kin is not None:
             return f"{self.possessive(person.kin)} {person.name}"
         return "my" if person.pronoun == "I" else f"{person.name}'s"
 
-    def _form(self, verb: str, person: Person, tense: Tense) -> str:
-        return form(verb, "base" if person.pronoun == "I" and tense == "present" else tense)
+    def verb_form(self, verb: str, person: Person, tense: Tense) -> str:
+        """A verb that agrees with its subject."""
+        is_base = tense == "present" and (person.pronoun == "I" or person.is_many)
+        return form(verb, "base" if is_base else tense)
 
     def _tense(self) -> Tense:
         other: Tense = "past" if self.tense == "present" else "present"
@@ -371,10 +352,10 @@ class Teller:
         lead = self.rng.choice(words.LEADS)
         return f"{lead}{self.rng.choice((',', ''))} {clause}{tail}"
 
-    def _number(self, count: int, thing: str = "", *, is_change: bool = False) -> str:
+    def number(self, count: int, thing: str = "", *, is_change: bool = False) -> str:
         """A number; with a thing also as an article."""
         if thing and count == 1 and self.rng.random() < 0.5:
-            article = "an" if thing[0] in "aeiou" else "a"
+            article = "an" if thing[0] in "aeiou" and thing not in ("euro", "unicorn") else "a"
             return self.rng.choice((article, "another")) if is_change else article
         if thing and count == 0 and self.rng.random() < 0.7:
             return "no"
@@ -382,15 +363,12 @@ class Teller:
             alike = [word for word, n in words.AMOUNT_OF.items() if n == count and " " in word]
             if alike:
                 return self.rng.choice(alike)
-        return self._plain_number(count)
+        return self.plain_number(count)
 
-    def _plain_number(self, count: int) -> str:
+    def plain_number(self, count: int) -> str:
+        """Digits or a word."""
         is_word = count < len(words.NUMBERS) and self.rng.random() < self._words_share
         return words.NUMBERS[count] if is_word else str(count)
 
     def _other_thing(self) -> str:
         return self.rng.choice([thing for thing in words.THINGS if thing != self.thing])
-
-
-def _more(event: Event) -> str:
-    return "more" if (event.change or 0) > 0 else "less"

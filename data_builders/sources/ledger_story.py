@@ -14,6 +14,7 @@ import random
 from dataclasses import dataclass, field
 
 from data_builders.sources import ledger_words as words
+from data_builders.sources.ledger_questions import ask, ask_again, wish
 from data_builders.sources.ledger_sentences import Event, Kind, Person, Teller
 
 UNKNOWN = "unknown"  # thought and answer where nobody can know the count
@@ -41,6 +42,9 @@ _ROLE = 0.1  # share of people without a name
 _FIRST_PERSON = 0.05  # share of stories that are told by their person
 _CONTAINER = 0.12  # share of first counts in a basket or the like
 _LATE_START = 0.15  # share of stories that begin with somebody else
+_PLACE = 0.07  # share of stories about a place whose things belong to nobody
+_OUTSIDER = 0.15  # share of other people without a name who are told of once
+_ASKED_AGAIN = 0.15  # share of stories that end with their question
 
 
 @dataclass(frozen=True)
@@ -93,18 +97,22 @@ def draw_story(key: str, options: argparse.Namespace, split: str) -> Story:
     person = _draw_person(rng, is_new=is_new)
     if not is_new and rng.random() < _FIRST_PERSON:
         person = Person("I", "I")
+    if not is_new and options.wording == "plain" and rng.random() < _PLACE:
+        at = rng.choice(sorted(words.POOLS))
+        person = Person(f"the {rng.choice(words.POOLS[at])}", "", at=at)
     thing = _draw_thing(rng)
     others = tuple(_draw_other(rng, person) for _ in range(2))
     teller = Teller(rng, person, thing, turned=options.wording == "turned")
     story = Story(rng, trace_rng, options, teller, others)
     is_first, container = _draw_sentences(story)
-    story.question = teller.question(container, is_first=is_first)
-    needs_deep = rng.random() < options.deep_share
+    story.question = ask(teller, container, is_first=is_first)
+    needs_deep = rng.random() < options.deep_share and not person.at
     story.tags = ("deep" if needs_deep else "shallow", *(("new name",) if is_new else ()))
     if needs_deep:
         _ask_last(story)
-    if rng.random() < options.unknown / 3:
-        _ask_for_another(story)
+    is_for_another = rng.random() < options.unknown / 3 and _ask_for_another(story)
+    if not is_for_another and not needs_deep and rng.random() < _ASKED_AGAIN:
+        story.sentences.append(Sentence(ask_again(teller, story.question)))
     if story.count is None:
         story.tags += (UNKNOWN,)
     return story
@@ -142,16 +150,21 @@ def _draw_person(rng: random.Random, *, is_new: bool = False) -> Person:
     if is_new:
         return Person(rng.choice(words.NEW_WOMEN if pronoun == "she" else words.NEW_MEN), pronoun)
     if rng.random() < _ROLE:
-        kind = rng.choice((pronoun, ""))
-        return Person(rng.choice(words.ROLES[kind]), pronoun)
+        kind = rng.choice((pronoun, "", "", "it"))
+        return Person(rng.choice(words.ROLES[kind]), kind or pronoun)
     if rng.random() < _INVENTED:
         return Person(invented(rng).capitalize(), pronoun)
     return Person(rng.choice(words.WOMEN if pronoun == "she" else words.MEN), pronoun)
 
 
 def _draw_other(rng: random.Random, person: Person) -> Person:
-    if rng.random() < 0.3:
-        return Person(rng.choice(words.KIN), "", kin=person)
+    if rng.random() < 0.3 and not person.at:
+        is_many = rng.random() < 0.25
+        return Person(rng.choice(words.KIN_MANY if is_many else words.KIN), "", person, is_many)
+    if rng.random() < _OUTSIDER:
+        is_many = rng.random() < 0.5
+        names = words.OUTSIDERS_MANY if is_many else words.OUTSIDERS
+        return Person(rng.choice(names), "", is_many=is_many)
     while (other := _draw_person(rng)).name == person.name:
         pass
     return other
@@ -171,6 +184,12 @@ def invented(rng: random.Random) -> str:
 def _draw_event(story: Story, change: int, *, alone: bool = False) -> Event:
     rng, sign = story.rng, 1 if change > 0 else -1
     kinds, weights = zip(*_KINDS[sign], strict=True)
+    if story.teller.person.at:
+        kind = rng.choices((Kind.TAKEN, Kind.ITSELF), (5, 1))[0]
+        if kind is Kind.TAKEN:
+            verb = rng.choice(words.POOL_PUTS if change > 0 else words.POOL_TAKES)
+            return Event(kind, verb, change, rng.choice(story.others))
+        return Event(kind, rng.choice(_VERBS[kind, sign]), change)
     kind = Kind.ACT if alone else rng.choices(kinds, weights)[0]
     if kind is Kind.ITSELF and not story.teller.topic_is_person:
         kind = Kind.ACT
@@ -185,7 +204,11 @@ def _add_event(story: Story) -> None:
         change = rng.choice((-1, 1)) * rng.randint(1, story.options.max_change)
     event = _draw_event(story, change)
     if story.count and 1 < story.count <= story.options.max_change and rng.random() < _ALL:
-        event = Event(Kind.ACT, rng.choice(words.LOSSES), -story.count, amount="all")
+        loss = rng.choice(words.LOSSES)
+        event = Event(Kind.ACT, loss, -story.count, amount="all")
+        if teller.person.at:
+            taken = rng.choice(words.POOL_TAKES)
+            event = Event(Kind.TAKEN, taken, -story.count, rng.choice(story.others), "all")
     text, pairs = teller.event(event), [story.apply(event.change)]
     is_wrong = story.count is not None and rng.random() < story.options.corrections
     if is_wrong and not event.amount:
@@ -219,10 +242,10 @@ def _correct(story: Story, event: Event, *, at_once: bool) -> None:
 def _add_unknown(story: Story) -> None:
     """An amount that nobody can know, or a verb that nobody knows."""
     rng = story.rng
-    if rng.random() < 0.5:
+    if rng.random() < 0.5 or story.teller.person.at:
         event = _draw_event(story, rng.choice((-1, 1)))
         amount = rng.choice(words.VAGUE)
-        if event.kind is Kind.TAKEN:  # "some of his coins"
+        if event.kind is Kind.TAKEN and not story.teller.person.at:  # "some of his coins"
             amount = rng.choice(("some", "a few", "several", "many"))
         event = Event(event.kind, event.verb, None, event.other, amount)
     else:
@@ -241,7 +264,8 @@ def _distractor(story: Story) -> str:
     other = rng.choice(story.others)
     count = rng.randint(1, max(2, story.options.max_change))
     another_thing = _another_thing(story)
-    thing = rng.choice((teller.thing, another_thing))
+    thing = another_thing if person.at else rng.choice((teller.thing, another_thing))
+    somebody = other if person.at else rng.choice((person, other))
     gains = rng.random() < 0.5
     verb = rng.choice(words.GAINS if gains else words.LOSSES)
     act = Event(Kind.ACT, verb, count if gains else -count)
@@ -256,16 +280,16 @@ def _distractor(story: Story) -> str:
         if event.kind is not Kind.ITSELF:
             return teller.event(event, another_thing)
     if kind == "keep":
-        return teller.keep(rng.choice((person, other)), count, thing)
+        return teller.keep(somebody, count, thing)
     if kind == "denied":
-        return teller.denied(rng.choice((person, other)), verb, count, thing)
+        return teller.denied(somebody, verb, count, thing)
     if kind == "passed" and story.others[0] != story.others[1]:
         verb = rng.choice(words.GIVES)
         return teller.passed(story.others[0], story.others[1], Event(Kind.TO, verb, -count), thing)
-    if kind == "for":
+    if kind == "for" and not person.at:
         event = Event(Kind.FOR, rng.choice(words.GETS_FOR), count)
         return teller.passed(person, other, event, thing)
-    return teller.weather() if kind == "weather" else teller.idle(rng.choice((person, other)))
+    return teller.weather() if kind == "weather" else teller.idle(somebody)
 
 
 def _ask_last(story: Story) -> None:
@@ -277,18 +301,19 @@ def _ask_last(story: Story) -> None:
         events.append(_draw_event(story, known, alone=True))
         _, step = story.apply(change)
         story.deep += (step,) if story.count is not None else ()
-    story.sentences.append(Sentence(story.teller.wish(events)))
+    story.sentences.append(Sentence(wish(story.teller, events)))
 
 
-def _ask_for_another(story: Story) -> None:
-    """Ask for things of which the story says nothing: nobody can know their count."""
+def _ask_for_another(story: Story) -> bool:
+    """Ask for things of which the story says nothing: nobody can know their count. Return whether it could."""
     things = {*words.THINGS} - {story.teller.thing}
     asked = Teller(story.rng, story.teller.person, story.rng.choice(sorted(things)))
     text = " ".join(sentence.text for sentence in story.sentences)
     if asked.thing in text or asked.things in text:
-        return
-    story.question, story.count, story.deep = asked.question("", is_first=False), None, ()
+        return False
+    story.question, story.count, story.deep = ask(asked, "", is_first=False), None, ()
     story.sentences = [Sentence(sentence.text) for sentence in story.sentences]
+    return True
 
 
 def _another_thing(story: Story) -> str:

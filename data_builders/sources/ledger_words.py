@@ -48,11 +48,21 @@ ROLES = {  # of people without a name, with a pronoun
         "the farmer, the teacher, the baker, the gardener, the doctor, my friend, the shopkeeper, the neighbour, the child, "
         "the pirate, the wizard, the student, the cook, the driver, the captain, the witch"
     ),
+    "it": _phrases(
+        "the rabbit, the squirrel, the robot, the bear, the monkey, the shop, the school, the library"
+    ),
 }
 KIN = _split(
     "sister brother mother father friend cousin aunt uncle neighbour dad mum mom grandma grandpa teacher son daughter "
     "wife husband boss grandmother grandfather classmate buddy dog"
 )
+KIN_MANY = _split(
+    "friends sisters brothers parents kids children cousins classmates neighbours grandparents guests"
+)
+OUTSIDERS = _phrases(
+    "a thief, a stranger, a boy, a girl, a friend, a customer, a monkey"
+)  # never taken up by a pronoun
+OUTSIDERS_MANY = _phrases("customers, some children, the guests, visitors, the kids, thieves")
 SYLLABLES = _split(  # of invented words
     "ba be bo da do du fa fi ga go ja jo ka ke ki ko la le li lo ma me mi mo na ne ni no pa pe po ra re ri ro sa se si so "
     "ta te ti to va ve vi vo wa xa ya yo za ze zi zo bra cla dri fle gru kra pli sto tri vle"
@@ -76,6 +86,15 @@ _PLURALS = {
     "knife": "knives", "leaf": "leaves", "mouse": "mice", "goose": "geese", "fish": "fish", "sheep": "sheep", "cactus": "cacti",
     "potato": "potatoes", "tomato": "tomatoes", "child": "children",
 }  # fmt: skip
+ADJECTIVES = _split(
+    "new old big small little red blue green yellow white black shiny nice pretty fresh tiny beautiful"
+)
+POOLS = {  # places whose things belong to nobody, with their preposition
+    "in": _split(
+        "jar fridge drawer bowl basket tin crate bucket barn pond cupboard tank cage bag freezer chest bin"
+    ),
+    "on": _split("table shelf tray plate desk counter branch roof"),
+}
 CONTAINERS = _split(
     "basket bag box wallet pocket room jar drawer garden house collection purse backpack"
 )
@@ -84,12 +103,15 @@ CONTAINERS = _split(
 GAINS = _phrases(
     "buy, find, get, win, receive, collect, gather, pick, pick up, catch, earn, borrow, adopt, make, take, gain, add, "
     "discover, purchase, order, grow, harvest, bake, bring home, inherit, dig up, acquire, obtain, pull out, fetch, grab, "
-    "steal, score, save, print, build, put in, get back, bring, unpack, choose, hatch, carry home, take home, rescue, craft, sew"
+    "steal, score, save, print, build, put in, get back, bring, unpack, choose, hatch, carry home, take home, rescue, craft, sew, prepare, knit, download, produce, win back"
+)
+FIRST_GAINS = _phrases(  # that tell a first count
+    "buy, buy, get, find, make, bake, collect, pick, receive, catch, gather, win, grow, order, build, print"
 )
 LOSSES = _phrases(
     "lose, sell, drop, eat, throw away, give away, donate, break, spend, use, use up, waste, return, destroy, burn, "
     "trade away, misplace, hand over, drink, discard, leave behind, cut up, tear, crush, smash, forget, remove, bury, hand "
-    "out, share, pay, swallow, toss, throw out, give back, get rid of, set free, take out, recycle, spill, melt, hand in, let go of, swap away, drop off, release, abandon"
+    "out, share, pay, swallow, toss, throw out, give back, get rid of, set free, take out, recycle, spill, melt, hand in, let go of, swap away, drop off, release, abandon, mail, deliver, delete, finish, eat up, give out, sell off"
 )
 # Verbs with a receiver: a loss of the subject, a gain of the receiver.
 GIVES = _phrases("give, hand, send, lend, sell, pass, bring")
@@ -98,6 +120,10 @@ GETS_FROM = _phrases("get, receive, take, borrow, buy, win, steal, collect")  # 
 # With "of them" or "of his": a loss of their owner.
 TAKES_OF = _phrases("take, steal, borrow, eat, use, break, throw away, lose, sell, buy, hide, win")
 GETS_FOR = _phrases("buy, make, find, get, bake")  # "buys her 3 coins"
+POOL_TAKES = _phrases(
+    "take, eat, use, break, steal, remove, grab, sell, take away, buy, take out"
+)  # by anybody
+POOL_PUTS = _phrases("add, put, put back, place, bring")
 # Things that come and go by themselves.
 GOES = _phrases(
     "break, get lost, disappear, vanish, burn, melt, go missing, fly away, pop, rot, run away, roll away, die, "
@@ -137,7 +163,7 @@ _FORMS = {  # present, past
     "smash": "smashes smashed", "discard": "discards discarded", "bake": "bakes baked", "fetch": "fetches fetched", "let": "lets let", "feed": "feeds fed", "swim": "swims swam", "hop": "hops hopped",
     "blow": "blows blew", "swap": "swaps swapped", "sew": "sews sewed",
     "bury": "buries buried", "vanish": "vanishes vanished", "grab": "grabs grabbed", "order": "orders ordered",
-    "polish": "polishes polished", "hatch": "hatches hatched", "spill": "spills spilled", "purchase": "purchases purchased",
+    "knit": "knits knitted", "finish": "finishes finished", "polish": "polishes polished", "hatch": "hatches hatched", "spill": "spills spilled", "purchase": "purchases purchased",
     "gather": "gathers gathered", "offer": "offers offered", "discover": "discovers discovered", "pass": "passes passed",
 }  # fmt: skip
 
@@ -150,6 +176,17 @@ AMOUNT_OF = {word: number for number, word in enumerate(NUMBERS)} | {
 }  # fmt: skip
 VAGUE = _phrases("some, a few, several, many, a lot of, lots of, a handful of, a bunch of")
 
+QUESTION_ENDS = (
+    " now",
+    " left",
+    " at the end",
+    " in the end",
+    " in total",
+    " altogether",
+    " in all",
+    " today",
+    " remaining",
+)
 OPENINGS = ("at first", "at the beginning,", "in the morning")
 LEADS = _phrases(
     "then, later, next, after that, after lunch, in the evening, suddenly, on Monday, today, the next day, afterwards, "
@@ -158,7 +195,9 @@ LEADS = _phrases(
 TAILS = _phrases(
     "at the market, in the park, on the way home, at school, under the bed, in the garden, today, yesterday, by mistake, "
     "on the street, in the morning, for lunch, at home, in the kitchen, on Monday, at the shop, in the evening, quickly, "
-    "on the bus, on lunch, after school, behind the house, at the station, in town, for breakfast, with great care, in a shop, for fun"
+    "on the bus, on lunch, after school, behind the house, at the station, in town, for breakfast, with great care, in a shop, for fun, on the beach, in the forest, near the lake, "
+    "on the way to school, at work, at the fair, at the zoo, in the car, at the bakery, on Saturday, on the road, "
+    "at the party, in the mountains, in the afternoon, last week"
 )
 SOURCES = _phrases(
     "from the shop, from the tree, from the shelter, from the library, from the market, from the box, from the garden, "
@@ -201,8 +240,8 @@ def plural(thing: str) -> str:
 _KNOWN = {
     word.lower()
     for phrase in (
-        *WOMEN, *MEN, *NEW_WOMEN, *NEW_MEN, *KIN, *THINGS, *CONTAINERS, *GAINS, *LOSSES, *GIVES, *GETS_FROM, *TAKES_OF,
-        *GETS_FOR, *GOES, *COMES, *KEEPS, *IDLES, *WEATHER, *AMOUNT_OF, *VAGUE, *LEADS, *TAILS, *SOURCES, *FIXES,
+        *WOMEN, *MEN, *NEW_WOMEN, *NEW_MEN, *KIN, *KIN_MANY, *OUTSIDERS, *OUTSIDERS_MANY, *ADJECTIVES, *THINGS, *CONTAINERS, *GAINS, *LOSSES, *GIVES, *GETS_FROM, *TAKES_OF,
+        *GETS_FOR, *POOL_TAKES, *POOL_PUTS, *POOLS["in"], *POOLS["on"], *GOES, *COMES, *KEEPS, *IDLES, *WEATHER, *AMOUNT_OF, *VAGUE, *LEADS, *TAILS, *SOURCES, *FIXES,
     )
     for word in phrase.split()
 }  # fmt: skip

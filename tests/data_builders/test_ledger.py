@@ -99,6 +99,29 @@ def test_the_answer_is_unknown_where_nobody_can_know_it():
         assert not any("=" in thought for thought in thoughts[first:])
 
 
+def test_anybody_takes_from_a_place_whose_things_belong_to_nobody():
+    chunks = (
+        "There are 9 cookies in the jar.",
+        " Ann has 3 apples.",
+        " The guests eat 2 of the cookies.",
+        " A girl puts 3 more in the jar.",
+        " How many cookies are left?",
+    )
+    counts = [change.after for change in read_changes("How many cookies are left?", chunks)]
+    assert counts == [9, 7, 10]
+    assert [change.after for change in read_changes("How many pears are left?", chunks)] == []
+
+
+def test_a_story_may_begin_with_a_gain_and_end_with_its_question():
+    told = built("--untidy", "0", "--unknown", "0")
+    asked = [story for story in told if re.match(r" (?:So h|H)ow many", story.chunks[-1])]
+    again = [story for story in asked if "would" not in story.chunks[-1]]
+    assert len(again) > 10
+    assert {story.thoughts[-1] for story in again} == {""}
+    chunks = ("Ida bought 5 red nuts.", " Her friends eat 2 of the nuts.")
+    assert [change.after for change in read_changes("How many nuts are left?", chunks)] == [5, 3]
+
+
 def test_every_step_of_a_trace_is_right_arithmetic(stories):
     steps = [step for story in stories for step in steps_of(story) if "=" in step]
     assert len(steps) > 500
