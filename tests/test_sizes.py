@@ -39,7 +39,10 @@ def test_no_function_is_over_60_lines(folder: str) -> None:
 def test_the_wheel_has_the_package_and_the_builders_and_no_tools() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     wheel = project["tool"]["hatch"]["build"]["targets"]["wheel"]
-    assert wheel == {"packages": ["src/adasr_trl", "data_builders"]}
+    assert wheel == {
+        "packages": ["src/adasr_trl", "data_builders"],
+        "force-include": {"configs": "adasr_trl/configs"},
+    }
     assert (ROOT / "tools" / "__init__.py").is_file()  # of the repository, importable in its tests
     assert not list((ROOT / "src").glob("*/tools"))
 

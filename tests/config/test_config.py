@@ -359,3 +359,17 @@ def test_trls_sft_fields_are_read_from_the_same_kind_of_file(tmp_path: Path) -> 
     assert config.max_length is None
     assert (config.packing, config.gradient_checkpointing) == (False, False)
     assert config.eval_steps == 5
+
+
+def test_a_file_that_is_not_here_is_taken_from_the_package(tmp_path, monkeypatch, caplog):
+    package, here = tmp_path / "package", tmp_path / "here"
+    (package / "configs" / "tiny").mkdir(parents=True)
+    here.mkdir()
+    (package / "configs" / "tiny" / "sft.yaml").write_text("seed: 3\n", encoding="utf-8")
+    monkeypatch.setattr("adasr_trl.config.values._PACKAGE", package)
+    monkeypatch.chdir(here)
+    caplog.set_level("INFO")
+    assert load_config("configs/tiny/sft.yaml", (), {}).flat == {"seed": 3}
+    assert "configs/tiny/sft.yaml: none here; the package's own is taken" in caplog.text
+    with pytest.raises(ConfigError, match=r"no such file; the package has configs/tiny/sft\.yaml"):
+        load_config("configs/tiny/hrpo.yaml", (), {})

@@ -67,6 +67,8 @@ def test_the_wheel_holds_both_packages_their_data_files_and_nothing_else(wheel: 
     for folder, top in ((ROOT / "src", "adasr_trl"), (ROOT, "data_builders")):
         files = (path for path in (folder / top).rglob("*") if path.is_file())
         own = {path.relative_to(folder).as_posix() for path in files if path.suffix != ".pyc"}
+        if top == "adasr_trl":
+            own |= {f"{top}/{path.relative_to(ROOT)}" for path in ROOT.glob("configs/*/*.yaml")}
         assert own == {name for name in names if name.startswith(f"{top}/")}
 
 
@@ -76,8 +78,10 @@ def test_the_commands_work_from_an_empty_folder(env: Path, tmp_path: Path) -> No
         assert "usage: adasr" in _run(env / "adasr", *arguments, cwd=tmp_path)
     counts = ("--train-count", "4", "--test-count", "2")
     assert "4 in train.jsonl" in _run(
-        env / "adasr", "data", "ledger", *counts, "--out", "data", cwd=tmp_path
+        env / "adasr", "data", "ledger", *counts, "--out", "made", cwd=tmp_path
     )
+    config = ("--config", "configs/tiny/data.yaml", *counts)
+    assert "4 in train.jsonl" in _run(env / "adasr", "data", *config, cwd=tmp_path)
     code = "import adasr_trl, data_builders; print(adasr_trl.__file__, data_builders.__file__)"
     found = _run(env / "python", "-c", code, cwd=tmp_path).split()
     assert all(path.startswith(str(env.parent)) for path in found)

@@ -46,6 +46,18 @@ def test_matrices_are_muons_and_all_other_weights_adamws():
     assert (muon["lr"], adamw["lr"]) == (0.02, 3e-3)
 
 
+def test_an_adapter_of_matrices_alone_is_muons():
+    model = Small()
+    model.embed_tokens.requires_grad_(False)
+    model.norm.requires_grad_(False)
+    optimizer = MuonFactory()(model, **SETTINGS)
+    (muon,) = optimizer.param_groups
+    assert [p.shape for p in muon["params"]] == [(4, 4)]
+    before = model.matrix.weight.detach().clone()
+    step(model, optimizer)
+    assert not torch.equal(model.matrix.weight, before)
+
+
 def test_a_schedule_moves_both_rates():
     model = Small()
     optimizer = MuonFactory()(model, **SETTINGS)

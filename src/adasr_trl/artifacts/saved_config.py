@@ -19,6 +19,7 @@ from adasr_trl.artifacts.names import (
 )
 from adasr_trl.config.sections import DtypeName, ModelConfig, StreamingConfig
 from adasr_trl.config.values import convert, entry_of
+from adasr_trl.core.demo import recorded_name
 from adasr_trl.core.errors import UserError
 from adasr_trl.core.files import write_text
 from adasr_trl.core.protocol import Mode
@@ -96,4 +97,7 @@ def _read(path: Path, expected: type) -> object:
 
 
 def _write(path: Path, section: StreamingConfig | ModelConfig) -> None:
-    write_text(path, json.dumps(dataclasses.asdict(section), indent=1) + "\n")
+    values = dataclasses.asdict(section)
+    if values.get("path"):
+        values["path"] = recorded_name(values["path"])
+    write_text(path, json.dumps(values, indent=1) + "\n")

@@ -33,6 +33,7 @@ from adasr_trl.config.values import (
     read_yaml,
     unknown_key,
 )
+from adasr_trl.core.demo import recorded_name
 
 T = TypeVar("T")
 
@@ -167,7 +168,7 @@ def _as_plain(value: object) -> object:
         return [_as_plain(item) for item in value]
     if isinstance(value, dict):
         return {key: _as_plain(item) for key, item in value.items()}
-    return value
+    return recorded_name(value) if isinstance(value, str) else value
 
 
 def split_overrides(arguments: Sequence[str]) -> list[tuple[str, str]]:

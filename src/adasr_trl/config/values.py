@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import logging
 import re
 import types
 from collections.abc import Iterable, Mapping
@@ -26,6 +27,9 @@ from adasr_trl.core.errors import UserError
 if TYPE_CHECKING:
     import yaml
 
+logger = logging.getLogger(__name__)
+
+_PACKAGE = Path(__file__).parents[1]  # an installed wheel holds configs/ in it
 _FLOAT = re.compile(r"[-+]?(\d[\d_]*(\.\d*)?|\.\d+)[eE][-+]?\d+\Z")
 _BOOL = "tag:yaml.org,2002:bool"
 _MERGE = "tag:yaml.org,2002:merge"
@@ -75,11 +79,17 @@ def entry_of(value: object, where: str) -> Entry:
 
 
 def read_yaml(path: Path) -> Entry:
-    """Read a file that holds one mapping."""
+    """Read a file that holds one mapping: here, or of those that the package brings."""
+    source = path
+    if not path.exists() and (_PACKAGE / path).is_file():
+        source = _PACKAGE / path
+        logger.info("%s: none here; the package's own is taken", path)
     try:
-        text = path.read_text(encoding="utf-8")
+        text = source.read_text(encoding="utf-8")
     except FileNotFoundError:
-        raise ConfigError(f"{path}: no such file.") from None
+        shipped = sorted(file.relative_to(_PACKAGE) for file in _PACKAGE.glob("configs/*/*.yaml"))
+        known = f"; the package has {', '.join(map(str, shipped))}" if shipped else ""
+        raise ConfigError(f"{path}: no such file{known}.") from None
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: cannot be read as UTF-8 text: {error}.") from error
     entry = _parse(text, str(path))

@@ -33,6 +33,11 @@ def run_directory(name: str | Path) -> Path:
     return FOLDER
 
 
+def recorded_name(path: str) -> str:
+    """The name of a model in a run's records: the package may lie elsewhere when they are read."""
+    return DEMO if path == str(FOLDER) else path
+
+
 def results_directory(name: str | Path) -> Path:
     """The same for results: a copy of the model in the package, made when it is first needed."""
     path = run_directory(name)

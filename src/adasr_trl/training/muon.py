@@ -17,11 +17,11 @@ from torch.optim import AdamW, Muon, Optimizer
 
 
 class MuonAdamW(Optimizer):
-    """Two optimizers as one: their groups side by side, one state dict."""
+    """Muon and AdamW as one: their groups side by side, one state dict. An adapter of matrices alone has only Muon."""
 
-    def __init__(self, muon: Muon, adamw: AdamW) -> None:
-        self._parts = (muon, adamw)
-        super().__init__([*muon.param_groups, *adamw.param_groups], {})
+    def __init__(self, *parts: Muon | AdamW) -> None:
+        self._parts = parts
+        super().__init__([group for part in parts for group in part.param_groups], {})
         self._share_groups()
 
     @torch.no_grad()
@@ -31,9 +31,8 @@ class MuonAdamW(Optimizer):
         if closure is not None:
             with torch.enable_grad():
                 loss = closure()
-        muon, adamw = self._parts
-        muon.step()  # type: ignore[no-untyped-call]  # torch's
-        adamw.step()
+        for part in self._parts:
+            part.step()  # type: ignore[no-untyped-call]  # torch's
         return loss
 
     def state_dict(self) -> dict[str, Any]:
@@ -67,15 +66,19 @@ class MuonFactory:
         trained = {name: p for name, p in model.named_parameters() if p.requires_grad}
         matrices = {name: p for name, p in trained.items() if _is_inner_matrix(name, p)}
         others = [p for name, p in trained.items() if name not in matrices]
-        return MuonAdamW(
-            Muon(
-                list(matrices.values()),
-                lr=muon_learning_rate,
-                weight_decay=weight_decay,
-                adjust_lr_fn="match_rms_adamw",
-            ),
-            AdamW(others, lr=learning_rate, betas=betas, weight_decay=weight_decay),
-        )
+        parts: list[Muon | AdamW] = []
+        if matrices:
+            parts.append(
+                Muon(
+                    list(matrices.values()),
+                    lr=muon_learning_rate,
+                    weight_decay=weight_decay,
+                    adjust_lr_fn="match_rms_adamw",
+                )
+            )
+        if others:
+            parts.append(AdamW(others, lr=learning_rate, betas=betas, weight_decay=weight_decay))
+        return MuonAdamW(*parts)
 
 
 def muon_of(args: Any) -> tuple[type[MuonFactory], dict[str, Any]] | None:
