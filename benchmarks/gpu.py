@@ -105,7 +105,7 @@ def lines_of(setting: Setting, case: Case, repeats: int) -> list[list[str]]:
     source = int((visibility > 0).sum(dim=1).max())
     labels = ids.masked_fill(visibility == 0, IGNORED)
     labels[:, :source] = IGNORED
-    plain = StreamingForward(model, lambda _: visibility)
+    plain = StreamingForward(model, inner, lambda _: visibility)
     shared = SharedForward(model, inner, plain, visibility)
     lines: list[tuple[str, float, float, float, str]] = []
     reference: Tensor | None = None

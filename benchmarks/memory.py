@@ -42,7 +42,7 @@ def measure(name: Any, length: int) -> None:
     visibility = layout.visibility(sequence)
     forward = model
     if visibility is not None:
-        forward = StreamingForward(model, lambda _: torch.tensor([visibility]))
+        forward = StreamingForward(model, model, lambda _: torch.tensor([visibility]))
     parts.restart_peak()
     before = parts.kibibytes("VmRSS")
     forward(input_ids=ids, attention_mask=torch.ones_like(ids), labels=ids).loss.backward()

@@ -147,23 +147,24 @@ def memory(case: Case, form: str) -> None:
     print(f"peak {(parts.kibibytes('VmHWM') - before) / 1024:.0f}")
 
 
-def measured(case: Case, repeats: int, *, with_memory: bool) -> list[str]:
+def measured(case: Case, repeats: int, *, forms: Sequence[str], with_memory: bool) -> list[str]:
     """The measured cells of a row of the table."""
-    seconds = {form: case.steps(form, repeats) for form in FORMS}
-    peaks = ["-"] * len(FORMS)
+    seconds = {form: case.steps(form, repeats) for form in forms}
+    peaks: dict[str, str] = {}
     if with_memory:
         flags = [
             *(f"--layouts={case.layout}", f"--shapes={'ragged' if case.ragged else 'equal'}"),
             *(f"--sources={case.source}", f"--written={case.written}", f"--groups={case.group}"),
         ]
-        peaks = [
-            parts.printed("benchmarks.shared_prefix", ["--memory", form, *flags]) for form in FORMS
-        ]
+        peaks = {
+            form: parts.printed("benchmarks.shared_prefix", ["--memory", form, *flags])
+            for form in ("TRL", "shared")
+        }
     return [
-        *(f"{statistics.median(seconds[form]):.1f}" for form in FORMS),
+        *(f"{statistics.median(seconds[form]):.1f}" if form in seconds else "-" for form in FORMS),
         parts.ratio(seconds["shared"], seconds["TRL"]),
-        parts.ratio(seconds["shared"], seconds["padded"]),
-        "-" if not with_memory else f"{int(peaks[2]) / int(peaks[0]):.2f}",
+        parts.ratio(seconds["shared"], seconds["padded"]) if "padded" in seconds else "-",
+        f"{int(peaks['shared']) / int(peaks['TRL']):.2f}" if peaks else "-",
     ]
 
 
@@ -199,6 +200,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--repeats", type=int, default=parts.REPEATS)
     parser.add_argument("--shapes", default="equal,ragged")
     parser.add_argument("--no-memory", action="store_true")
+    parser.add_argument(
+        "--no-padded", action="store_true", help="TRL's step and the shared one only"
+    )
     parser.add_argument("--shares", action="store_true", help="compute shares, measure nothing")
     parser.add_argument("--memory", metavar="FORM", help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
@@ -220,7 +224,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for case in cases:
         cells = case.cells()
         if not options.shares:
-            cells += measured(case, options.repeats, with_memory=not options.no_memory)
+            forms = [form for form in FORMS if not (options.no_padded and form == "padded")]
+            cells += measured(case, options.repeats, forms=forms, with_memory=not options.no_memory)
         print(f"| {' | '.join(cells)} |", flush=True)
 
 

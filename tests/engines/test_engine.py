@@ -190,8 +190,12 @@ def test_attention_that_would_misread_the_mask_is_refused(model, parts):
         HFEngine(model, *parts, STREAMING)
 
 
-def test_a_model_with_a_sliding_window_is_refused(model, parts):
-    model.config.layer_types = ["full_attention", "sliding_attention"]
+@pytest.mark.parametrize(
+    ("kinds", "window"), [(["full_attention", "sliding_attention"], None), (None, 8), (None, 0)]
+)
+def test_a_model_with_a_sliding_window_is_refused(model, parts, kinds, window):
+    """transformers takes a window of 0 for one."""
+    model.config.layer_types, model.config.sliding_window = kinds, window
     with pytest.raises(UserError, match="full attention"):
         HFEngine(model, *parts, STREAMING)
 

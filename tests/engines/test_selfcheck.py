@@ -93,7 +93,7 @@ def test_flex_attention_gives_what_sdpa_gives_forward(model, tokenizer, episodes
     outputs = []
     for implementation in ("sdpa", "flex_attention"):
         model.set_attn_implementation(implementation)
-        streaming = StreamingForward(model, lambda _: visibility, implementation)
+        streaming = StreamingForward(model, model, lambda _: visibility, implementation)
         with torch.no_grad():
             outputs.append(
                 streaming(input_ids=ids, attention_mask=visibility).logits[visibility != 0]

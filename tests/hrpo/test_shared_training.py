@@ -12,6 +12,7 @@ from adasr_trl.engines import hf
 from adasr_trl.hrpo import HRPOConfig, HRPOTrainer
 from adasr_trl.training.data import Data, Texts
 from adasr_trl.training.sft import StreamingSFTConfig, StreamingSFTTrainer
+from support.families import GOOD, build
 from support.hrpo_training import REWARDS, SETTINGS, train
 from support.parallel_layout import parts_for
 from support.scripted import Script
@@ -102,6 +103,32 @@ def test_sharing_ends_an_optimizer_step_at_whole_groups_and_off_leaves_trls_orde
     assert all(len(set(batch)) == 1 for batch in groups[True])
     assert sorted(batch[0] for batch in groups[True]) == [0, 1, 2, 3]
     assert any(len(set(batch)) > 1 for batch in groups[False])
+
+
+@pytest.mark.parametrize("shares", [False, True])
+def test_learned_positions_do_not_count_the_padding_before_a_row(
+    tokenizer, episodes, tmp_path, shares
+):
+    """A row's log-probabilities are the same alone and beside a longer prompt."""
+    trainer = HRPOTrainer(
+        build(GOOD["gpt2"], len(tokenizer), scale=2.0),
+        args=HRPOConfig(str(tmp_path), **SETTINGS, shared_prefix=shares),
+        train_dataset=episodes[:6],
+        streaming=STREAMING,
+        reward_funcs=REWARDS,
+        processing_class=tokenizer,
+    )
+    trainer.model.eval()
+    ids = torch.randint(5, 50, (2, 20), generator=torch.Generator().manual_seed(0))
+    mask = torch.ones_like(ids)
+    mask[0, :6] = 0
+    with torch.no_grad():
+        logps, *_ = trainer._get_per_token_logps_and_entropies(trainer.model, ids, mask, 9)
+        alone, *_ = trainer._get_per_token_logps_and_entropies(
+            trainer.model, ids[:1, 6:], mask[:1, 6:], 9
+        )
+    assert trainer.shares(trainer.model, two_streams=False) is shares
+    assert torch.allclose(logps[:1], alone, atol=1e-5)
 
 
 @pytest.mark.parametrize("layout", list(STREAMINGS))

@@ -83,7 +83,7 @@ def test_log_probabilities_agree_with_a_dense_eager_reference(row, fed):
     visibility = torch.tensor([source_visibility(length, chunks, fed=fed)])
     model = build(GOOD["qwen3"], 420)
     with torch.no_grad():
-        ours = StreamingForward(model, lambda _: visibility)(
+        ours = StreamingForward(model, model, lambda _: visibility)(
             input_ids=ids, attention_mask=visibility
         ).logits
         model.set_attn_implementation("eager")

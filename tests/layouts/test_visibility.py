@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -101,17 +103,24 @@ def test_a_completion_that_is_padded_further_than_its_visibility_keeps_its_place
 def test_attention_that_reads_the_mask_in_another_way_is_refused():
     for name in ("eager", "flash_attention_2"):
         with pytest.raises(UserError, match=name):
-            StreamingForward(print, lambda visibility: visibility, name)
+            StreamingForward(print, None, lambda visibility: visibility, name)
 
 
-def test_a_streaming_forward_is_called_with_mask_and_positions():
-    called = {}
-    streaming = StreamingForward(
-        lambda **inputs: called.update(inputs), lambda visibility: visibility
+def test_under_a_streaming_forward_layers_get_the_mask_and_the_call_counts_tokens():
+    class Layers(torch.nn.Module):
+        def forward(self, **inputs):
+            return inputs
+
+    inner = SimpleNamespace(base_model=Layers())
+    called, seen = StreamingForward(
+        lambda **inputs: (inputs, inner.base_model(**inputs)), inner, lambda visibility: visibility
+    )(
+        input_ids=torch.tensor([[5, 6, 7, 0]]),
+        attention_mask=torch.tensor([[1, 2, -1, 0]]),
+        labels=3,
     )
-    streaming(
-        input_ids=torch.tensor([[5, 6, 7]]), attention_mask=torch.tensor([[1, 2, -1]]), labels=3
-    )
-    assert called["attention_mask"].shape == (1, 1, 3, 3)
-    assert called["position_ids"].tolist() == [[0, 1, 0]]
+    assert seen["attention_mask"].shape == (1, 1, 4, 4)
+    assert called["attention_mask"].tolist() == [[1, 1, 1, 0]]
+    assert called["position_ids"].tolist() == seen["position_ids"].tolist() == [[0, 1, 0, 0]]
     assert called["labels"] == 3
+    assert not inner.base_model._forward_pre_hooks

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from peft import LoraConfig, PrefixTuningConfig, PromptTuningConfig
 
 from adasr_trl.artifacts import directory
 from adasr_trl.cli.main import main as adasr
@@ -15,6 +16,7 @@ from adasr_trl.models.precision import all_finite
 from adasr_trl.training.health import HealthyTrainer
 from adasr_trl.training.sft import StreamingSFTConfig, StreamingSFTTrainer
 from support import workspace
+from support.settings import STREAMING
 
 
 @pytest.fixture
@@ -110,3 +112,24 @@ def test_fewer_episodes_than_a_step_needs_are_refused_with_the_number(tmp_path):
     args.check_episodes(4)
     with pytest.raises(ValueError, match=r"take 4 episodes a step, but there are 3 episodes"):
         args.check_episodes(3)
+
+
+@pytest.mark.parametrize(
+    ("adapter", "name"),
+    [
+        (LoraConfig(target_modules="all-linear", alora_invocation_tokens=[5]), "alora"),
+        (PromptTuningConfig(num_virtual_tokens=4), "PROMPT_TUNING"),
+        (PrefixTuningConfig(num_virtual_tokens=4), "PREFIX_TUNING"),
+    ],
+)
+def test_an_adapter_that_needs_a_whole_row_is_refused(
+    model, tokenizer, episodes, tmp_path, adapter, name
+):
+    adapter.task_type = "CAUSAL_LM"
+    args = StreamingSFTConfig(str(tmp_path), use_cpu=True, bf16=False, report_to="none")
+    with pytest.raises(UserError, match=f"got {name}.*each token alone"):
+        StreamingSFTTrainer(
+            *(model, args, episodes[:4], None, tokenizer),
+            streaming=STREAMING,
+            peft_config=adapter,
+        )

@@ -8,8 +8,9 @@ distinct tokens, at written tokens only (``training.shared_prefix``), and are ke
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -75,12 +76,15 @@ class StreamingAttentionTrainer(
         **kwargs: Any,
     ) -> Any:
         compute = super()._get_per_token_logps_and_entropies
-        visibility_BT, forward = self._visibility_BT, model
+        visibility_BT = self._visibility_BT
+        forward: Callable[..., Any] = model
         visibility_BL = attention_mask.cumsum(dim=1) * attention_mask  # causal
         if visibility_BT is not None:
             visibility_BL = sequence_visibility(attention_mask, visibility_BT, logits_to_keep)
-            implementation = attention_implementation(self.model)
-            forward = StreamingForward(model, lambda visibility: visibility, implementation)
+            inner, implementation = self.causal_model(model), attention_implementation(self.model)
+            forward = StreamingForward(model, inner, lambda visibility: visibility, implementation)
+        elif hasattr(self.causal_model(model).base_model, "wpe"):  # GPT-2's learned positions
+            forward = PositionedForward(model)
         if not self.shares(model, two_streams=visibility_BT is not None):
             mask = attention_mask if visibility_BT is None else visibility_BL
             return compute(forward, input_ids, mask, logits_to_keep, batch_size, **kwargs)
@@ -128,6 +132,21 @@ class StreamingAttentionTrainer(
             start = input_ids.size(1) - completion_width
             written_BL[:, start : start + self._written_BT.size(1)] = self._written_BT
         return written_BL
+
+
+@dataclass(frozen=True)
+class PositionedForward:
+    """A forward whose positions begin at a row's first token, as in its rollout.
+
+    Without them, a model with learned positions counts the padding before it. Rotary ones depend on distances alone.
+    """
+
+    model: Callable[..., Any]
+
+    def __call__(self, *, attention_mask: Tensor, **inputs: Any) -> Any:
+        """The model's outputs; the mask has 1 for a token, (B, T)."""
+        positions_BT = (attention_mask.cumsum(dim=1) - 1).clamp(min=0)
+        return self.model(**inputs, attention_mask=attention_mask, position_ids=positions_BT)
 
 
 def sequence_visibility(

@@ -19,7 +19,8 @@ from __future__ import annotations
 
 import itertools
 from bisect import bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -121,7 +122,22 @@ def has_full_attention(model: Any) -> bool:
     config = model.config.get_text_config()
     kinds = set(getattr(config, "layer_types", None) or ())
     window = getattr(config, "sliding_window", None)  # set, yet unused, where layers have types
-    return not (kinds - {"full_attention"} or (not kinds and window))
+    is_windowed = not kinds and window is not None  # 0 is a window to transformers
+    return not (kinds - {"full_attention"} or is_windowed)
+
+
+@contextmanager
+def masked(causal_model: Any, mask: Any) -> Iterator[None]:
+    """Give the model's layers this mask. The call keeps one of tokens, by which the load of experts is weighed."""
+
+    def replaced(_module: Any, args: Any, options: dict[str, Any]) -> Any:
+        return args, options | {"attention_mask": mask}
+
+    hook = causal_model.base_model.register_forward_pre_hook(replaced, with_kwargs=True)
+    try:
+        yield
+    finally:
+        hook.remove()
 
 
 @dataclass(frozen=True)
@@ -132,11 +148,13 @@ class StreamingForward:
 
     Attributes:
         model: The model, wrapped by its trainer.
+        inner: The causal LM in it, without adapter or wrapper.
         visibility: The attention mask of a call to the visibility of its tokens (B, T).
         implementation: The model's attention: ``sdpa``, or ``flex_attention``, which skips masked blocks.
     """
 
     model: Callable[..., Any]
+    inner: Any
     visibility: Callable[[Tensor], Tensor]
     implementation: str = "sdpa"
 
@@ -151,4 +169,7 @@ class StreamingForward:
             mask: Any = block_mask(visibility_BT)
         else:
             mask = mask_and_positions(visibility_BT)[0]
-        return self.model(**inputs, attention_mask=mask, position_ids=positions_of(visibility_BT))
+        is_token_BT = (visibility_BT != 0).long()
+        positions_BT = positions_of(visibility_BT)
+        with masked(self.inner, mask):
+            return self.model(**inputs, attention_mask=is_token_BT, position_ids=positions_BT)

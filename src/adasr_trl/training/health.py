@@ -86,6 +86,7 @@ class HealthyTrainer:
         """Build TRL's trainer; weights of 16 bits without an exponent to spare are refused."""
         refuse_untrained_rows(self.protocol, kwargs.get("peft_config"))
         super().__init__(*args, **kwargs)
+        refuse_row_adapters(self.model)
         _prepare_head(self.model)
         if any(weight.dtype is torch.float16 for weight in trained_weights(self.model)):
             raise UserError(
@@ -149,10 +150,27 @@ class HealthyTrainer:
 def refuse_untrained_rows(streaming: StreamingConfig | None, adapter: Any) -> None:
     """Refuse an adapter that would leave the rows of added markers as they were drawn (UserError)."""
     adds = streaming is not None and streaming.markers.add_tokens and adapter is not None
-    if adds and not adapter.trainable_token_indices:
+    if adds and not getattr(adapter, "trainable_token_indices", None):  # of some kinds only
         raise UserError(
             "peft_config: got no trainable_token_indices with streaming.markers.add_tokens, so the markers' new rows would "
             "stay random; name their ids there, or use adasr sft, whose section lora does."
+        )
+
+
+# PEFT's adapters, beside prompt learning, that need the other tokens of a row, or the name of its task.
+_ROW_ADAPTERS = ("ADAPTION_PROMPT", "POLY", "SHADOW", "XLORA")
+
+
+def refuse_row_adapters(model: Any) -> None:
+    """Refuse adapters that do not act on each token alone (UserError): rollouts and forwards pack tokens of many rows."""
+    for config in getattr(model, "peft_config", {}).values():  # of a PeftModel
+        kind = str(config.peft_type.value)
+        if getattr(config, "alora_invocation_tokens", None):
+            kind = "alora_invocation_tokens"
+        elif not config.is_prompt_learning and kind not in _ROW_ADAPTERS:
+            continue
+        raise UserError(
+            f"peft_config: got {kind}; rollouts need an adapter that acts on each token alone, such as LoRA."
         )
 
 

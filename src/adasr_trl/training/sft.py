@@ -164,9 +164,9 @@ class StreamingSFTTrainer(HealthyTrainer, KeepsAdapterPrecision, SharedPrefixTra
         visibility_BT = inputs.pop("visibility", None)
         two_streams, forward = visibility_BT is not None, model
         if two_streams:
-            forward = StreamingForward(
-                model, lambda _: visibility_BT, attention_implementation(self.model)
-            )
+            implementation = attention_implementation(self.model)
+            inner = self.causal_model(model)
+            forward = StreamingForward(model, inner, lambda _: visibility_BT, implementation)
         else:
             visibility_BT = inputs["attention_mask"].cumsum(dim=1) * inputs["attention_mask"]
         if self.shares(model, two_streams=two_streams):

@@ -21,7 +21,7 @@ from trl.trainer.utils import FusedCausalLMOutput
 
 from adasr_trl.engines.attention import attending
 from adasr_trl.layouts.prefix_tree import PrefixTree, prefix_tree
-from adasr_trl.layouts.visibility import attention_implementation
+from adasr_trl.layouts.visibility import attention_implementation, masked
 from adasr_trl.training.shared_attention import SHARED_ATTENTION
 
 IGNORED = -100  # the label of a token that is not trained on, as in PyTorch's cross entropy
@@ -76,15 +76,16 @@ class SharedForward:
             "input_ids": tree.ids_N.unsqueeze(0),  # (1, N)
             "position_ids": tree.positions_N.unsqueeze(0),  # (1, N)
             "shift_labels": tree.ids_N[nodes_M].unsqueeze(0),  # (1, M)
+            # TRL weighs the load of experts by this mask. The layers have others: under an attention
+            # that is not its own, transformers makes none.
+            "attention_mask": tree.rows_N.unsqueeze(0).float(),  # (1, N)
         }
         with _head_at(self.inner, tree.parent_N[nodes_M]):
             if attention_implementation(self.inner) == "flex_attention":
-                return self.model(**options, attention_mask=tree.block_mask())
-            # Without a mask of its own, transformers leaves the attention's to us; TRL weighs the
-            # load of experts by this one.
-            rows_1N = tree.rows_N.unsqueeze(0).float()
+                with masked(self.inner, tree.block_mask()):
+                    return self.model(**options)
             with self._attending():
-                return self.model(**options, attention_mask=rows_1N, prefix_tree=tree)
+                return self.model(**options, prefix_tree=tree)
 
     @contextmanager
     def _attending(self) -> Iterator[None]:

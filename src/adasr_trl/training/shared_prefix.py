@@ -50,7 +50,7 @@ class SharedPrefixTrainer:
         if not self.args.shared_prefix:
             return False
         if self._shares is None:
-            refusal = self._refusal(model, self._causal_model(model), two_streams=two_streams)
+            refusal = self._refusal(model, self.causal_model(model), two_streams=two_streams)
             self._shares = not refusal
             if refusal:
                 logger.warning("shared_prefix: %s, so rows are computed whole and padded", refusal)
@@ -62,10 +62,11 @@ class SharedPrefixTrainer:
         """The forward over the distinct tokens of these rows."""
         runs_again = bool(self.args.gradient_checkpointing) and torch.is_grad_enabled()
         return SharedForward(
-            model, self._causal_model(model), plain, visibility_BT, written_BT, runs_again
+            model, self.causal_model(model), plain, visibility_BT, written_BT, runs_again
         )
 
-    def _causal_model(self, model: Any) -> Any:
+    def causal_model(self, model: Any) -> Any:
+        """The causal LM in a wrapped model, without its adapter."""
         inner = self.accelerator.unwrap_model(model)
         return inner.get_base_model() if isinstance(inner, PeftModel) else inner
 
@@ -104,7 +105,8 @@ def check_sharing(model: Any, inner: Any, *, two_streams: bool) -> str | None:
     }
     plain = model
     if two_streams:
-        plain = StreamingForward(model, lambda _: visibility_BT, attention_implementation(inner))
+        implementation = attention_implementation(inner)
+        plain = StreamingForward(model, inner, lambda _: visibility_BT, implementation)
     inner.eval()  # without dropout
     try:
         whole = plain(**inputs).log_probs.float()
