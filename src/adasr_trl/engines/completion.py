@@ -11,19 +11,14 @@ ids are the same unless the model spelled a word in an unusual way. The interlea
 
 from __future__ import annotations
 
-import http.client
-import json
 import re
-import urllib.error
-import urllib.request
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import dataclass
-from typing import Any
 
 from adasr_trl.config.sections import StreamingConfig
 from adasr_trl.core.errors import UserError
 from adasr_trl.core.protocol import ROLES, Phase, deep_ending, thought_ending
+from adasr_trl.engines.completion_server import Server
 from adasr_trl.engines.request import Request, Sampling
 from adasr_trl.engines.request_pool import Asked, RequestPool, Written
 from adasr_trl.engines.rollout_state import SequenceState
@@ -31,97 +26,6 @@ from adasr_trl.engines.sampling import server_settings
 from adasr_trl.layouts import build_layout
 from adasr_trl.layouts.base import Turn
 from adasr_trl.layouts.codec import Codec
-
-TIMEOUT_SECONDS = 600.0
-# Extensions of vLLM and SGLang. Only the second one keeps markers that are special tokens in the text.
-_EXTENSIONS = {
-    "return_token_ids": True,
-    "skip_special_tokens": False,
-    "spaces_between_special_tokens": False,
-}
-
-
-@dataclass(frozen=True)
-class Piece:
-    """A part of a completion: text, token ids if the server returns them, and a reason if it is the last."""
-
-    text: str
-    token_ids: tuple[int, ...] | None
-    finish_reason: str | None
-
-
-class Server:
-    """One model of a completion server."""
-
-    def __init__(self, url: str, model: str | None = None, api_key: str | None = None) -> None:
-        """Ask the server at ``url``, such as ``http://127.0.0.1:8000/v1``, for its models; the first one by default.
-
-        Raises:
-            UserError: The server does not answer, or has no such model.
-        """
-        self._url = url.rstrip("/")
-        self._headers = {"Content-Type": "application/json"}
-        if api_key:
-            self._headers["Authorization"] = f"Bearer {api_key}"
-        self._extensions: Mapping[str, object] = _EXTENSIONS
-        with self._open("models", None) as answer:
-            served = {entry["id"]: entry for entry in json.load(answer).get("data", ())}
-        self.model = model or next(iter(served), "")
-        if self.model not in served:
-            raise UserError(f"{self._url}: serves {', '.join(served) or 'no model'}, not {model}.")
-        self.max_length: int | None = served[self.model].get("max_model_len")  # vLLM's own field
-
-    def write(self, prompt: Sequence[int], settings: Mapping[str, object]) -> Generator[Piece]:
-        """A completion piece by piece; closing the iterator ends it."""
-        body = {"model": self.model, "prompt": list(prompt), "stream": True, **settings}
-        try:
-            answer = self._open("completions", {**body, **self._extensions})
-        except _RefusedError as error:
-            if not self._extensions:
-                raise
-            self._extensions = {}  # strict servers know OpenAI's own fields only
-            try:
-                answer = self._open("completions", body)
-            except _RefusedError:
-                raise error from None  # the extensions were not the reason
-        with answer:
-            yield from self._pieces(answer)
-
-    def _pieces(self, answer: Any) -> Generator[Piece]:
-        finished = False
-        try:
-            for line in answer:
-                if not line.startswith(b"data:") or line[5:].strip() == b"[DONE]":
-                    continue
-                choice = json.loads(line[5:])["choices"][0]
-                ids = choice.get("token_ids")
-                reason = choice.get("finish_reason")
-                finished = finished or reason is not None
-                yield Piece(choice.get("text") or "", None if ids is None else tuple(ids), reason)
-        except (OSError, http.client.HTTPException) as error:
-            raise UserError(
-                f"{self._url}: the connection broke while it wrote ({error})."
-            ) from error
-        if not finished:
-            raise UserError(f"{self._url}: the connection ended while it wrote; see its log.")
-
-    def _open(self, path: str, body: Mapping[str, object] | None) -> Any:
-        data = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(f"{self._url}/{path}", data, self._headers)
-        try:
-            return urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS)
-        except urllib.error.HTTPError as error:
-            reply = error.read(500).decode(errors="replace").strip()
-            kind = _RefusedError if error.code in (400, 422) else UserError
-            raise kind(f"{request.full_url}: the server answered {error.code}: {reply}") from error
-        except (OSError, http.client.HTTPException) as error:
-            raise UserError(
-                f"{request.full_url}: no answer ({error}); start a server, or name another address."
-            ) from error
-
-
-class _RefusedError(UserError):
-    """A request that the server does not accept."""
 
 
 class CompletionEngine:
@@ -181,14 +85,12 @@ class CompletionEngine:
         """Wait for the server's segment; without the tokenizer, so that many may wait in threads."""
         ending_of = thought_ending if asked.phase is Phase.STREAM else deep_ending
         text, ids, eos, has_ids = "", list[int](), False, True
-        with closing(self._server.write(asked.prompt, asked.settings)) as pieces:
+        with closing(self._server.write(asked.prompt, asked.settings, asked.line)) as pieces:
             for piece in pieces:
-                if asked.cancelled:
-                    break
                 text += piece.text
                 has_ids = has_ids and piece.token_ids is not None
                 ids += piece.token_ids or ()
-                eos = piece.finish_reason == "stop"
+                eos = eos or piece.ended
                 if not eos and ending_of(text, self._codec.markers) is not None:
                     break
         return Written(text, tuple(ids) if has_ids else (), eos)

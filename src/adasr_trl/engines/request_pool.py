@@ -6,20 +6,25 @@ what has come, and asks for the next segments. The server's prefix cache does th
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from adasr_trl.core.errors import UserError
 from adasr_trl.core.protocol import Phase
+from adasr_trl.engines.completion_server import Line
 from adasr_trl.engines.pool import PoolCounts
 from adasr_trl.engines.request import Request, Sampling
 from adasr_trl.engines.rollout_state import SequenceState
 from adasr_trl.layouts.base import Turn
 
+CLOSE_SECONDS = 2.0  # longest wait for threads whose connections were cut
 
-@dataclass
+
+@dataclass(frozen=True)
 class Asked:
     """Request for one segment.
 
@@ -27,13 +32,13 @@ class Asked:
         prompt: All token ids so far.
         settings: Of the sampling, under the server's names.
         phase: Phase of the segment.
-        cancelled: Whether nobody waits for it any more; set from any thread.
+        line: Its connection, which is cut where nobody waits for the segment any more.
     """
 
     prompt: tuple[int, ...]
     settings: Mapping[str, object]
     phase: Phase
-    cancelled: bool = False
+    line: Line = field(default_factory=Line)
 
 
 @dataclass(frozen=True)
@@ -91,7 +96,7 @@ class RequestPool:
 
     def __init__(self, writer: Writer, max_streams: int) -> None:
         self._writer, self.max_streams = writer, max_streams
-        self._threads = ThreadPoolExecutor(max_streams, thread_name_prefix="adasr-request")
+        self._threads: set[threading.Thread] = set()
         self._tickets: list[Ticket] = []
         self.counts = PoolCounts()
         self.on_ready: Callable[[], None] = lambda: None
@@ -111,7 +116,7 @@ class RequestPool:
         ticket.sampling = sampling
 
     def release(self, ticket: Ticket) -> None:
-        """Forget a sequence; its request is closed at the next piece."""
+        """Forget a sequence, and end its request."""
         self._cancel(ticket)
         self._tickets.remove(ticket)
 
@@ -128,18 +133,36 @@ class RequestPool:
         return moved
 
     def close(self) -> None:
-        """End all threads; requests in flight are closed at their next piece."""
+        """End all requests and their threads, within ``CLOSE_SECONDS``.
+
+        A thread that still looks for the server's address by then is left to end with the process.
+        """
         for ticket in self._tickets:
             self._cancel(ticket)
-        self._threads.shutdown()
+        end = time.monotonic() + CLOSE_SECONDS
+        for thread in tuple(self._threads):
+            thread.join(max(end - time.monotonic(), 0.0))
 
     def _ask(self, ticket: Ticket) -> None:
         given = ticket.state.pending
         ticket.asked = asked = self._writer.ask(ticket.state, ticket.sampling)
         self.counts.steps += 1
         self.counts.read_tokens += given
-        ticket.future = self._threads.submit(self._writer.write, asked)
-        ticket.future.add_done_callback(lambda _: self.on_ready())
+        ticket.future = future = Future[Written]()
+        thread = threading.Thread(
+            target=self._wait, args=(asked, future), name="adasr-request", daemon=True
+        )
+        self._threads.add(thread)
+        thread.start()
+
+    def _wait(self, asked: Asked, future: Future[Written]) -> None:
+        """Of a request's thread."""
+        try:
+            future.set_result(self._writer.write(asked))
+        except Exception as error:  # raised again where it is taken in
+            future.set_exception(error)
+        self._threads.discard(threading.current_thread())
+        self.on_ready()
 
     def _take_in(self, ticket: Ticket) -> UserError | None:
         assert ticket.future is not None
@@ -157,5 +180,5 @@ class RequestPool:
 
     def _cancel(self, ticket: Ticket) -> None:
         if ticket.asked:
-            ticket.asked.cancelled = True
+            ticket.asked.line.cut()
         ticket.asked = ticket.future = None

@@ -28,7 +28,8 @@ from adasr_trl.core.errors import UserError
 from adasr_trl.core.protocol import Ending, Mode
 from adasr_trl.engines import Sampling
 from adasr_trl.engines.base import LiveEngine
-from adasr_trl.engines.completion import CompletionEngine, Server
+from adasr_trl.engines.completion import CompletionEngine
+from adasr_trl.engines.completion_server import Server
 from adasr_trl.engines.registry import local_engine
 from adasr_trl.layouts import Layout
 from adasr_trl.live.pool import StreamPool
