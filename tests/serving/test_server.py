@@ -5,10 +5,9 @@ from __future__ import annotations
 import json
 import random
 import signal
+import socket
 import threading
 import time
-import urllib.error
-import urllib.request
 
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
@@ -18,7 +17,7 @@ from adasr_trl.live.reasoner import StreamingReasoner
 from adasr_trl.serving.limits import Limits, RefusalError
 from support.live_use import QUESTION, TEXT, pieces, reasoner_of, threads_left
 from support.loopback_completions import CompletionServer
-from support.serving import send, serving, until
+from support.serving import get, send, serving, until
 from support.settings import STREAMING
 
 
@@ -40,19 +39,6 @@ def ask(socket, text=TEXT, size=9):
         send(socket, "input_text.append", text=piece)
     send(socket, "response.create")
     return until(socket, "response.done")
-
-
-def get(url, body=None, key=None, **headers):
-    if key:
-        headers["Authorization"] = f"Bearer {key}"
-    data = None if body is None else json.dumps(body).encode()
-    try:
-        with urllib.request.urlopen(
-            urllib.request.Request(url, data, headers), timeout=60
-        ) as reply:
-            return reply.status, reply.read().decode()
-    except urllib.error.HTTPError as error:
-        return error.code, error.read().decode()
 
 
 def test_a_session_over_a_socket_thinks_while_text_arrives_and_answers(served, reasoner):
@@ -99,7 +85,7 @@ def test_completions_whole_and_streamed_and_their_refusals(served, reasoner):
         ({}, "invalid_value"),
         ({"messages": messages[:1]}, "no_input"),
         ({"messages": messages[1:]}, "no_question"),
-        ({"messages": messages, "tools": [1]}, "unsupported"),
+        ({"messages": messages, "tools": [1]}, "unsupported_value"),
         ({"messages": messages, "temperature": "hot"}, "invalid_value"),
         ([], "invalid_event"),
     ):
@@ -155,7 +141,8 @@ def test_without_a_key_other_sites_and_bent_names_are_refused(served):
         assert json.loads(body)["error"]["code"] in ("origin_not_allowed", "host_not_allowed")
     with pytest.raises(InvalidStatus):
         served.connect(origin="https://elsewhere.example")
-    served.connect(origin=served.http).close()
+    with served.connect(origin=served.http) as socket:
+        assert until(socket, "session.created")
 
 
 def test_limits_are_refusals_with_a_code(reasoner):
@@ -208,6 +195,32 @@ def test_sigterm_finishes_the_response_in_progress_and_refuses_what_is_new(reaso
         with pytest.raises(ConnectionClosed) as closed:
             socket.recv(timeout=60)
         assert closed.value.rcvd.code == 1001
+
+
+def test_sigterm_ends_within_its_bound_while_a_backend_says_nothing(tokenizer, answering, tmp_path):
+    answering.save_pretrained(tmp_path)
+    tokenizer.save_pretrained(tmp_path)
+    save_streaming(tmp_path, STREAMING)
+    with CompletionServer(answering, tokenizer) as backend:
+        reasoner = StreamingReasoner.from_server(backend.url, tmp_path)
+    silent = socket.create_server(("127.0.0.1", 0))
+    reasoner._engine._server._url = f"http://127.0.0.1:{silent.getsockname()[1]}/v1"
+    limits = Limits(drain_seconds=0.2)
+    with silent, serving(reasoner.pool(2), limits=limits) as served, served.connect() as client:
+        send(client, "session.update", session={"instructions": QUESTION})
+        send(client, "input_text.append", text=TEXT)
+        send(client, "response.create")
+        until(client, "response.created")
+        start = time.monotonic()
+        loop = served.server._service.thread._loop
+        loop.call_soon_threadsafe(served.server.handle_exit, signal.SIGTERM, None)
+        assert until(client, "response.done")[-1]["response"]["status"] == "failed"
+        assert until(client, "error")[-1]["error"]["code"] == "server_draining"
+        with pytest.raises(ConnectionClosed) as closed:
+            client.recv(timeout=60)
+        assert closed.value.rcvd.code == 1001
+    assert time.monotonic() - start < 8
+    assert threads_left() == []
 
 
 def test_a_failing_step_is_told_and_the_server_goes_on(reasoner, monkeypatch):

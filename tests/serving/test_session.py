@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from adasr_trl.serving.conversation import Conversation
 from adasr_trl.serving.limits import Limits
 from support.live_use import QUESTION, TEXT, pieces
 from support.serving import Desk
@@ -190,6 +191,43 @@ def test_input_during_a_response_waits_for_its_end(desk, reasoner):
     assert desk.text() == alone(reasoner, TEXT)[0][-1].text
 
 
+def test_fields_that_a_client_leaves_null_or_empty_are_left_as_they_are(desk, reasoner):
+    ask(desk)
+    nulls = dict.fromkeys(("type", "instructions", "thoughts", "temperature", "seed", "tools"))
+    desk.send("session.update", session=nulls, event_id="e" * 512)
+    desk.send("conversation.item.create", **item(TEXT, id=""), previous_item_id="", event_id="")
+    fields = ("instructions", "input", "conversation", "metadata", "tools", "max_output_tokens")
+    desk.send("response.create", response=dict.fromkeys(fields))
+    desk.run()
+    assert (desk.text(), desk.errors()) == (alone(reasoner, TEXT)[0][-1].text, [])
+
+
+def test_a_fault_with_one_clients_event_is_that_clients_alone(reasoner, monkeypatch):
+    pool = reasoner.pool(2)
+    first, second = Desk(pool), Desk(pool)
+    for desk in (first, second):
+        ask(desk)
+        desk.send("conversation.item.create", **item(TEXT))
+    with monkeypatch.context() as patch:
+        patch.setattr(Conversation, "append", lambda *_: 1 / 0)
+        first.send("input_text.append", text="x")
+    assert first.errors() == ["server_failed"]
+    for desk in (first, second):
+        desk.send("response.create")
+        desk.run()
+        assert desk.text() == alone(reasoner, TEXT)[0][-1].text
+    assert second.errors() == []
+
+
+def test_a_session_that_fails_ends_its_response(desk):
+    ask(desk)
+    desk.send("conversation.item.create", **item(TEXT))
+    desk.send("response.create")
+    desk.session.fail("a bad step")
+    assert desk.answer()["status"] == "failed"
+    assert desk.answer()["status_details"]["error"]["code"] == "server_failed"
+
+
 def test_thoughts_are_off_by_request(desk):
     desk.send("session.update", session={"instructions": QUESTION, "thoughts": False})
     desk.send("conversation.item.create", **item(TEXT))
@@ -221,7 +259,7 @@ def test_a_stream_that_is_too_long_is_said_by_name_and_shorter_text_goes_on(desk
         ({"type": "nothing.known"}, "unknown_event"),
         ({"type": "input_text.append"}, "invalid_value"),
         ({"type": "input_text.append", "text": 3}, "invalid_value"),
-        ({"type": "input_text.append", "text": "\ud800"}, "invalid_value"),
+        ({"type": "input_text.append", "text": "\udc00"}, "invalid_value"),
         ({"type": "input_text.append", "text": "x", "event_id": 3}, "invalid_value"),
         ({"type": "input_text.commit"}, "input_text_buffer_empty"),
         ({"type": "session.update", "session": {"type": "transcription"}}, "unsupported_session"),
@@ -238,6 +276,14 @@ def test_a_stream_that_is_too_long_is_said_by_name_and_shorter_text_goes_on(desk
         ),
         ({"type": "conversation.item.delete", "item_id": "none"}, "item_not_found"),
         ({"type": "response.create", "response": {"conversation": "none"}}, "unsupported_response"),
+        ({"type": "response.create", "response": {"input": []}}, "unsupported_response"),
+        ({"type": "response.create", "response": {"metadata": {"a": "\ud800"}}}, "invalid_value"),
+        ({"type": "response.create", "response": {"metadata": {"a": [1]}}}, "invalid_value"),
+        (
+            {"type": "response.create", "response": {"metadata": {str(n): "" for n in range(17)}}},
+            "invalid_value",
+        ),
+        ({"type": "session.update", "session": {"seed": 1.5}}, "invalid_value"),
         ({"type": "response.create"}, "no_input"),
         ({"type": "response.cancel"}, "response_cancel_not_active"),
     ],

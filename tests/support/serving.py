@@ -6,15 +6,17 @@ import contextlib
 import json
 import threading
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from adasr_trl.serving.access import Access
-from adasr_trl.serving.app import Service
 from adasr_trl.serving.command import DrainingServer, config
 from adasr_trl.serving.limits import Limits
 from adasr_trl.serving.pool_thread import PoolThread
+from adasr_trl.serving.service import Service
 from adasr_trl.serving.session import RealtimeSession
 
 
@@ -57,6 +59,20 @@ def serving(pool: Any, *, key: str | None = None, limits: Limits | None = None) 
         server.should_exit = True
         thread.join(60)
         assert not thread.is_alive()
+
+
+def get(url: str, body: object = None, key: str | None = None, **headers: str) -> tuple[int, str]:
+    """Status and text of a reply; with a body, of a POST."""
+    if key:
+        headers["Authorization"] = f"Bearer {key}"
+    data = body if isinstance(body, bytes | None) else json.dumps(body).encode()
+    request = urllib.request.Request(url, data, headers)
+    try:
+        with urllib.request.urlopen(request, timeout=60) as reply:
+            return reply.status, reply.read().decode()
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, error.read().decode()
 
 
 def send(socket: Any, kind: str, **fields: Any) -> None:

@@ -7,202 +7,32 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from pathlib import Path
-from typing import Any
 
 from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import HTMLResponse, JSONResponse, Response, StreamingResponse
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route, WebSocketRoute
-from starlette.types import Receive, Scope, Send
-from starlette.websockets import WebSocket
 
-from adasr_trl.serving import completions, messages
-from adasr_trl.serving.access import REALTIME, Access, protocols
-from adasr_trl.serving.limits import Limits, RefusalError
-from adasr_trl.serving.measures import Measures
-from adasr_trl.serving.pool_thread import PoolThread
-from adasr_trl.serving.recogniser_desk import RecogniserDesk
-from adasr_trl.serving.session import RealtimeSession
-from adasr_trl.serving.socket import POLICY, TOO_BUSY, SessionSocket
-from adasr_trl.serving.spoken_session import SpokenSession
+from adasr_trl.serving.limits import RefusalError
+from adasr_trl.serving.service import Service
 
-PAGE = Path(__file__).parent / "page.html"
-POLICY_OF_THE_PAGE = (  # its own inline script and style, its own server, and nothing else
-    "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; connect-src 'self'; "
-    "img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+PATHS = (
+    "/v1/realtime (WebSocket)",
+    "POST /v1/chat/completions",
+    "/v1/models",
+    "/health",
+    "/metrics",
 )
-
-
-class Service:
-    """What the routes share.
-
-    Attributes:
-        draining: Whether nothing new is taken.
-        sessions: The open sockets.
-    """
-
-    def __init__(
-        self,
-        thread: PoolThread,
-        model: str,
-        access: Access,
-        limits: Limits,
-        desk: RecogniserDesk | None = None,
-    ) -> None:
-        self.thread, self.model, self.access, self.limits = thread, model, access, limits
-        self._desk = desk
-        self.started = int(time.time())
-        self.sessions: set[SessionSocket] = set()
-        self.measures = Measures(thread.pool, lambda: len(self.sessions))
-        self.draining = False
-        self._completions = 0
-        thread.on_failure = self._failed
-
-    # ---- sessions
-
-    async def realtime(self, websocket: WebSocket) -> None:
-        """The endpoint of live sessions."""
-        try:
-            self.access.check(websocket)
-        except RefusalError as error:
-            self.measures.refusals.labels(error.code).inc()
-            response = JSONResponse({"error": error.body()}, error.status)
-            await websocket.send_denial_response(response)
-            return
-        offers = protocols(websocket)
-        await websocket.accept(subprotocol=REALTIME if REALTIME in offers else None)
-        try:
-            self._check_room()
-        except RefusalError as error:
-            await self._turn_away(websocket, error)
-            return
-        socket = SessionSocket(websocket, self.thread, self.limits)
-        self.sessions.add(socket)
-        self.measures.sessions.inc()
-        try:
-            await socket.run(self._session)
-        finally:
-            self.sessions.discard(socket)
-
-    def _check_room(self) -> None:
-        if self.draining:
-            raise RefusalError("server_draining", "the server is stopping.", status=503)
-        most = self.thread.pool.engine.max_streams
-        if len(self.sessions) >= most:
-            raise RefusalError("too_many_sessions", f"{most} sessions are open.", status=429)
-
-    async def _turn_away(self, websocket: WebSocket, error: RefusalError) -> None:
-        self.measures.refusals.labels(error.code).inc()
-        event = {"type": "error", "event_id": messages.new_id("event"), "error": error.body()}
-        await websocket.send_text(json.dumps(event))
-        await websocket.close(POLICY if error.status < 429 else TOO_BUSY)
-
-    def _session(self, send: Callable[[Any], None]) -> RealtimeSession:
-        parts = (self.thread.pool, send, self.thread.post, self.model, self.limits)
-        session = SpokenSession(*parts, self._desk) if self._desk else RealtimeSession(*parts)
-        session.on_answer = self.measures.answers.observe
-        session.on_refusal = lambda code: self.measures.refusals.labels(code).inc()
-        return session
-
-    def _failed(self, reason: str) -> None:
-        for socket in tuple(self.sessions):
-            if socket.session:
-                socket.session.fail(reason)
-
-    async def drain(self) -> None:
-        """Take nothing new, and wait for what is in progress, as long as the limits allow."""
-        self.draining = True
-        for socket in tuple(self.sessions):
-            socket.drain()
-        end = time.monotonic() + self.limits.drain_seconds
-        while (self.sessions or self._completions) and time.monotonic() < end:
-            await asyncio.sleep(0.02)
-
-    # ---- HTTP
-
-    async def health(self, _request: Request) -> Response:
-        """Whether new sessions are taken."""
-        status = "draining" if self.draining else "ok"
-        body = {"status": status, "model": self.model, "streams": len(self.thread.pool)}
-        return JSONResponse(body, 503 if self.draining else 200)
-
-    async def metrics(self, request: Request) -> Response:
-        """Figures for Prometheus."""
-        self.access.check(request)
-        return Response(self.measures.page(), media_type="text/plain; version=0.0.4")
-
-    async def models(self, request: Request) -> Response:
-        """The one model."""
-        self.access.check(request)
-        model = {"id": self.model, "object": "model", "created": self.started, "owned_by": "adasr"}
-        return JSONResponse({"object": "list", "data": [model]})
-
-    async def page(self, _request: Request) -> Response:
-        """The page to try it on."""
-        headers = {
-            "Content-Security-Policy": POLICY_OF_THE_PAGE,
-            "X-Content-Type-Options": "nosniff",
-            "Referrer-Policy": "no-referrer",
-        }
-        return HTMLResponse(PAGE.read_text(encoding="utf-8"), headers=headers)
-
-    async def chat(self, request: Request) -> Response:
-        """A whole text at once."""
-        self.access.check(request)
-        if self.draining:
-            raise RefusalError("server_draining", "the server is stopping.", status=503)
-        asked = completions.read_request(messages.parse_object(await self._body(request)))
-        outbox: asyncio.Queue[tuple[str, Any]] = asyncio.Queue()
-        send, pool = self.thread.sender(outbox.put_nowait), self.thread.pool
-        started = time.monotonic()
-        stream = await self.thread.ask(
-            lambda: completions.ChatStream(pool, asked, self.limits, send)
-        )
-        self._completions += 1
-        head = completions.head_of(self.model, streamed=asked.streamed)
-        if asked.streamed:
-            lines = completions.chunks(outbox, head, with_usage=asked.with_usage)
-            return _Lines(lines, lambda: self._release(stream))
-        try:
-            body = await completions.whole(outbox, head)
-            self.measures.answers.observe(time.monotonic() - started)
-            return JSONResponse(body)
-        finally:
-            self._release(stream)
-
-    def _release(self, stream: completions.ChatStream) -> None:
-        self._completions -= 1
-        self.thread.post(stream.close)
-
-    async def _body(self, request: Request) -> str:
-        most, body = self.limits.max_frame_bytes, b""
-        async for part in request.stream():
-            body += part
-            if len(body) > most:
-                raise RefusalError("body_too_large", f"{most} bytes are the most.", status=413)
-        try:
-            return body.decode()
-        except UnicodeDecodeError:
-            raise RefusalError("invalid_json", "the body is not UTF-8.") from None
-
-
-class _Lines(StreamingResponse):
-    """Server-sent events; ``release`` is called at their end, also where the client has gone."""
-
-    def __init__(self, lines: AsyncIterator[str], release: Callable[[], None]) -> None:
-        super().__init__(lines, media_type="text/event-stream")
-        self._release = release
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        try:
-            await super().__call__(scope, receive, send)
-        finally:
-            self._release()
+CLIENT_GONE = 499  # nginx's status
+# With a key, pages of other sites may ask; browsers send a request without the key first.
+OTHER_SITES = Middleware(
+    CORSMiddleware, allow_origins=["*"], allow_methods=["GET", "POST"], allow_headers=["*"]
+)
 
 
 def build_app(service: Service) -> Starlette:
@@ -212,6 +42,25 @@ def build_app(service: Service) -> Starlette:
         assert isinstance(error, RefusalError)
         service.measures.refusals.labels(error.code).inc()
         return JSONResponse({"error": error.body()}, error.status)
+
+    async def missed(request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)
+        code = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code, "http_error")
+        service.measures.refusals.labels(code).inc()
+        reason = (
+            f"{request.method} {request.url.path}: {error.detail}; served are {', '.join(PATHS)}."
+        )
+        body = {"error": RefusalError(code, reason, status=error.status_code).body()}
+        return JSONResponse(body, error.status_code, headers=error.headers)
+
+    async def gone(_request: Request, _error: Exception) -> Response:
+        return Response(status_code=CLIENT_GONE)  # nobody gets it
+
+    async def failed(_request: Request, error: Exception) -> Response:
+        reason = f"{type(error).__name__}; the server's log says more."
+        return JSONResponse(
+            {"error": RefusalError("server_failed", reason, status=500).body()}, 500
+        )
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
@@ -227,9 +76,16 @@ def build_app(service: Service) -> Starlette:
             route("/health", service.health, "GET"),
             route("/metrics", service.metrics, "GET"),
             route("/v1/models", service.models, "GET"),
+            route("/v1/models/{name:path}", service.models, "GET"),
             route("/v1/chat/completions", service.chat, "POST"),
             WebSocketRoute("/v1/realtime", service.realtime),
         ],
-        exception_handlers={RefusalError: refused},
+        middleware=[OTHER_SITES] if service.access.has_key else [],
+        exception_handlers={
+            RefusalError: refused,
+            HTTPException: missed,
+            ClientDisconnect: gone,
+            Exception: failed,
+        },
         lifespan=lifespan,
     )

@@ -16,10 +16,11 @@ import uvicorn
 from adasr_trl.live.chosen_source import LANGUAGE, recogniser_threads
 from adasr_trl.live.command import load
 from adasr_trl.serving.access import LOOPBACK, Access
-from adasr_trl.serving.app import Service, build_app
+from adasr_trl.serving.app import build_app
 from adasr_trl.serving.limits import Limits
 from adasr_trl.serving.pool_thread import PoolThread
 from adasr_trl.serving.recogniser_desk import RecogniserDesk
+from adasr_trl.serving.service import Service
 from adasr_trl.speech.process import load_recogniser
 
 logger = logging.getLogger(__name__)

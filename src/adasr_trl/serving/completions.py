@@ -1,7 +1,8 @@
 """``POST /v1/chat/completions`` for clients that know no streaming input: a whole text, its thoughts, and the answer.
 
 The system's message is the question and the user's messages are the text; without one, the question ends the text.
-Thoughts are ``reasoning_content``, as servers of reasoning models have it.
+The assistant's are earlier answers, which are not read. Thoughts are ``reasoning_content``, as servers of reasoning
+models have it.
 """
 
 from __future__ import annotations
@@ -22,19 +23,45 @@ from adasr_trl.serving import messages
 from adasr_trl.serving.conversation import Conversation
 from adasr_trl.serving.limits import Limits, RefusalError
 from adasr_trl.serving.messages import Message
-from adasr_trl.serving.response import answer_tokens
+from adasr_trl.serving.response import answer_tokens, early_end
 
 _KINDS = {EventKind.ANSWER: "content"}
+# What other values would ask for is not served; clients send these, or null, where they do not mind.
+_NEUTRAL: dict[str, tuple[object, ...]] = {
+    "n": (1,),
+    "stop": ([], ""),
+    "tools": ([],),
+    "functions": ([],),
+    "logprobs": (False,),
+    "top_logprobs": (0,),
+    "logit_bias": ({},),
+    "presence_penalty": (0,),
+    "frequency_penalty": (0,),
+    "response_format": ({"type": "text"},),
+    "modalities": (["text"],),
+}
+_MOST_TOKENS = 2**31
 
 
 @dataclass(frozen=True)
 class ChatRequest:
-    """A checked request."""
+    """A checked request.
+
+    Attributes:
+        question: What the model knows first; "" if it ends the texts.
+        texts: The user's messages.
+        sampling: None for the server's own.
+        seed: Of the sampling.
+        max_tokens: Tokens that are written at most, thoughts among them; None for the model's own caps.
+        streamed: Whether the answer comes in parts.
+        with_usage: Whether a streamed one ends with the counts.
+    """
 
     question: str
     texts: tuple[str, ...]
     sampling: Sampling | None
     seed: int
+    max_tokens: int | None
     streamed: bool
     with_usage: bool
 
@@ -45,65 +72,88 @@ def read_request(body: Message) -> ChatRequest:
     Raises:
         RefusalError: It asks for what is not served.
     """
-    turns = body.get("messages")
-    if not isinstance(turns, list) or not all(isinstance(turn, dict) for turn in turns):
-        raise RefusalError("invalid_value", "messages: expected a list of objects.", "messages")
-    if body.get("tools") or body.get("n", 1) != 1:
-        raise RefusalError("unsupported", "no tools, and one choice, are served.")
-    question, texts = "", []
-    for turn in turns:
-        if turn.get("role") in ("system", "developer"):
-            question = f"{question} {text_of(turn)}".strip()
-        else:
-            texts.append(messages.user_text({**turn, "content": text_of(turn)}))
+    for name, served in _NEUTRAL.items():
+        value = body.get(name)
+        if value is not None and value not in served:
+            reason = f"{name}: got {str(value)[:80]}; only {served[0]!r} is served."
+            raise RefusalError("unsupported_value", reason, name)
+    question, texts = _read_messages(body)
     temperature = messages.number_field(body, "temperature", 0.0, 2.0)
     top_p = messages.number_field(body, "top_p", 1e-6, 1.0)
+    caps = [
+        messages.whole_field(body, name, 1, _MOST_TOKENS)
+        for name in ("max_tokens", "max_completion_tokens")
+    ]
     options = messages.object_field(body, "stream_options")
     return ChatRequest(
         question=question,
-        texts=tuple(texts),
+        texts=texts,
         sampling=Sampling(temperature, top_p=top_p or 1.0) if temperature is not None else None,
-        seed=int(messages.number_field(body, "seed", 0, 2**53) or 0),
-        streamed=body.get("stream") is True,
-        with_usage=options.get("include_usage") is True,
+        seed=messages.whole_field(body, "seed", 0, 2**53) or 0,
+        max_tokens=min((cap for cap in caps if cap is not None), default=None),
+        streamed=messages.flag_field(body, "stream", default=False),
+        with_usage=messages.flag_field(options, "include_usage", default=False),
     )
 
 
-def text_of(turn: Message) -> str:
-    """The text of a message, whole or in parts."""
-    content = turn.get("content")
-    if isinstance(content, str):
-        return messages.text_field(turn, "content")
-    if not isinstance(content, list):
-        raise RefusalError("invalid_value", "content: expected a text.", "messages")
-    return "".join(messages.text_field(part, "text") for part in content if isinstance(part, dict))
+def _read_messages(body: Message) -> tuple[str, tuple[str, ...]]:
+    """The question and the texts. Earlier answers are left out, as in a session, whose text goes on behind them."""
+    turns = body.get("messages")
+    if not isinstance(turns, list) or not all(isinstance(turn, dict) for turn in turns):
+        raise RefusalError("invalid_value", "messages: expected a list of objects.", "messages")
+    question, texts = "", []
+    for turn in turns:
+        role = turn.get("role")
+        if role in ("system", "developer"):
+            question = f"{question} {messages.content_text(turn, 'messages')}".strip()
+        elif role == "user":
+            texts.append(messages.user_text(turn))
+        elif role != "assistant" or turn.get("tool_calls") or turn.get("function_call"):
+            reason = f"messages: got the role {str(role)[:80]!r}; system, developer, user and assistant are served, without tools."
+            raise RefusalError("unsupported_role", reason, "messages")
+    return question, tuple(texts)
 
 
 class ChatStream:
-    """One completion; all but ``deltas`` runs in the pool's thread."""
+    """One completion; all of it runs in the pool's thread."""
 
     def __init__(
         self, pool: StreamPool, request: ChatRequest, limits: Limits, send: Callable[[Any], None]
     ) -> None:
-        """Start it; refusals are RefusalErrors."""
+        """Start it; refusals are RefusalErrors, and leave nothing behind."""
         self._pool, self._request, self._send = pool, request, send
         self._sent: dict[EventKind, str] = {}
+        self._asked_at = time.monotonic()
+        self._has_ended = False
+        self.on_answer: Callable[[float], None] = lambda _: None
         self._conversation = Conversation(self._open, pool.close, limits)
         try:
-            self._conversation.question = request.question
-            for number, text in enumerate(request.texts):
-                self._conversation.put(str(number), text, None)
-            self._stream = self._conversation.finish("")
+            self._start(request)
         except PoolFullError as error:
             raise RefusalError("too_many_streams", str(error), status=429) from error
         except UserError as error:
+            self.close()
             raise RefusalError("invalid_input", str(error)) from error
-        if self._stream.answered:
-            self._take(Event(EventKind.ANSWER, "", Ending.OUT_OF_TOKENS))
+        except BaseException:
+            self.close()
+            raise
 
     def close(self) -> None:
         """Forget the stream."""
+        self._has_ended = True
         self._conversation.close()
+
+    def fail(self, reason: str) -> None:
+        """Say that the server has failed, if the completion is not over."""
+        self._end("failed", RefusalError("server_failed", reason, status=500))
+
+    def _start(self, request: ChatRequest) -> None:
+        self._conversation.question = request.question
+        for number, text in enumerate(request.texts):
+            self._conversation.put(str(number), text, None)
+        stream = self._conversation.finish("")
+        if stream.answered:  # it had ended before
+            self._take(Event(EventKind.ANSWER, "", Ending.OUT_OF_TOKENS))
 
     def _open(self, question: str) -> LiveStream:
         options: dict[str, Any] = {"seed": self._request.seed, "sampling": self._request.sampling}
@@ -113,33 +163,52 @@ class ChatStream:
 
     def _draft(self, kind: EventKind, text: str) -> None:
         sent = self._sent.get(kind, "")
-        if len(text) > len(sent):
+        if not self._is_cut() and len(text) > len(sent):
             self._send((_KINDS.get(kind, "reasoning_content"), text[len(sent) :]))
             self._sent[kind] = text
 
     def _take(self, event: Event) -> None:
+        if self._is_cut():
+            return
         if event.kind in (EventKind.THOUGHT, EventKind.DEEP, EventKind.ANSWER):
             self._draft(event.kind, event.text)
             if event.text and event.kind is not EventKind.ANSWER:
                 self._send(("reasoning_content", "\n"))
             self._sent.pop(event.kind, None)
-        if event.kind is EventKind.ANSWER and self._conversation.stream:
-            self._send(("done", self._result(self._conversation.stream, event)))
+        stream = self._conversation.stream
+        if event.kind is EventKind.ANSWER and stream:
+            is_answered = event.ending is Ending.ANSWERED
+            self._end("done", self._result(stream, answer_tokens(stream, event), is_answered))
+            if is_answered:
+                self.on_answer(event.at - self._asked_at)
         elif event.kind in EARLY_ENDS:
-            self._send(("failed", RefusalError(event.kind.value, event.text)))
+            self._end("failed", early_end(event))
 
-    def _result(self, stream: LiveStream, answer: Event) -> dict[str, Any]:
+    def _is_cut(self) -> bool:
+        """Whether it is over; it ends here at the first token beyond the request's bound."""
+        stream, most = self._conversation.stream, self._request.max_tokens
+        if not self._has_ended and stream and most and len(stream.token_seconds) > most:
+            reasoning = stream.reasoning_tokens
+            answered = 0 if reasoning is None else max(stream.deep_tokens - 1 - reasoning, 0)
+            self._end("done", self._result(stream, answered, is_answered=False))
+        return self._has_ended
+
+    def _end(self, kind: str, value: object) -> None:
+        if not self._has_ended:
+            self._has_ended = True
+            self._send((kind, value))
+
+    def _result(self, stream: LiveStream, answered: int, is_answered: bool) -> dict[str, Any]:
         given, written = stream.given_tokens[0], len(stream.token_seconds)
+        written = min(written, self._request.max_tokens or written)
         usage = {
             "prompt_tokens": given,
             "completion_tokens": written,
             "total_tokens": given + written,
             "prompt_tokens_details": {"cached_tokens": 0},
-            "completion_tokens_details": {
-                "reasoning_tokens": written - answer_tokens(stream, answer)
-            },
+            "completion_tokens_details": {"reasoning_tokens": written - answered},
         }
-        return {"reason": "stop" if answer.ending is Ending.ANSWERED else "length", "usage": usage}
+        return {"reason": "stop" if is_answered else "length", "usage": usage}
 
 
 async def chunks(

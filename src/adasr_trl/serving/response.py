@@ -10,7 +10,8 @@ from collections.abc import Callable
 from typing import Any
 
 from adasr_trl.core.protocol import Ending
-from adasr_trl.live.stream import Event, LiveStream
+from adasr_trl.live.stream import Event, EventKind, LiveStream
+from adasr_trl.serving.limits import RefusalError
 from adasr_trl.serving.messages import assistant_item, new_id
 
 Emit = Callable[..., None]  # called with a type and its fields
@@ -51,17 +52,20 @@ class Response:
         self.draft(answer.text)
         if answer.ending is Ending.ANSWERED:
             return self._finish("completed", None, written, answer)
-        failure = self._stream.failure or ""
         if answer.ending is Ending.OUT_OF_TOKENS and not self._stream.ended_early:
             details = {"type": "incomplete", "reason": "max_output_tokens"}
             return self._finish("incomplete", details, written, answer)
-        error = {"type": "server_error", "code": "no_answer", "message": failure}
-        return self._finish("failed", {"type": "failed", "error": error}, written, answer)
+        failure = self._stream.failure or ""
+        return self.failed(RefusalError("no_answer", failure, status=500), written)
 
     def cancelled(self, written: int) -> dict[str, Any]:
         """The client has taken it back; returns the response."""
         details = {"type": "cancelled", "reason": "client_cancelled"}
         return self._finish("cancelled", details, written, None)
+
+    def failed(self, error: RefusalError, written: int) -> dict[str, Any]:
+        """There will be no answer; returns the response."""
+        return self._finish("failed", {"type": "failed", "error": error.body()}, written, None)
 
     def _begin_text(self) -> None:
         if self._text is None:
@@ -124,6 +128,12 @@ class Response:
 
     def _event(self, kind: str, **fields: object) -> None:
         self._emit(kind, response_id=self.id, **fields)
+
+
+def early_end(event: Event) -> RefusalError:
+    """Why a stream ended before its text did; the backend's failures are the server's."""
+    status = 502 if event.kind is EventKind.FAILED else 400
+    return RefusalError(event.kind.value, event.text, status=status)
 
 
 def answer_tokens(stream: LiveStream, answer: Event) -> int:

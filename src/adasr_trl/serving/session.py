@@ -13,6 +13,7 @@ for its end.
 
 from __future__ import annotations
 
+import logging
 import time
 from collections import deque
 from collections.abc import Callable
@@ -27,8 +28,9 @@ from adasr_trl.serving import messages
 from adasr_trl.serving.conversation import Conversation
 from adasr_trl.serving.limits import Limits, RefusalError
 from adasr_trl.serving.messages import Message, new_id, object_field, text_field
-from adasr_trl.serving.response import Response
+from adasr_trl.serving.response import Response, early_end
 
+logger = logging.getLogger(__name__)
 Send = Callable[[dict[str, Any]], None]
 BUFFERS = ("input_text", "input_text_buffer")
 AUDIO_BUFFER = "input_audio_buffer"
@@ -59,6 +61,7 @@ class RealtimeSession:
         self._held_characters = 0
         self._sampling: Sampling | None = None
         self._seed = 0
+        self._half = ""  # of a character whose other half is still to come
         self._wants_thoughts = True
         self._drafted: dict[EventKind, str] = {}  # of the thought at hand, as far as it was sent
         self._written = 0  # tokens of thoughts since the last response
@@ -103,7 +106,7 @@ class RealtimeSession:
         """Take a client event; what it causes is sent now, or with later steps of the pool."""
         event_id = None
         try:
-            event_id = messages.id_field(message, "event_id")
+            event_id = messages.id_field(message, "event_id", messages.MAX_EVENT_ID)
             kind = message["type"]
             if kind not in self._handlers:
                 raise RefusalError("unknown_event", f"{kind[:80]!r} is no event of here.", "type")
@@ -117,6 +120,9 @@ class RealtimeSession:
             self.refuse(RefusalError("invalid_input", str(error)), event_id)
         except RefusalError as error:
             self.refuse(error, event_id)
+        except Exception as error:  # a fault with one client's event is that client's alone
+            logger.exception("an event of a session failed")
+            self.fail(f"{type(error).__name__}: {error}")
 
     def refuse(self, error: RefusalError, event_id: str | None = None) -> None:
         """Say why something is not done."""
@@ -124,10 +130,14 @@ class RealtimeSession:
         self._emit("error", error=error.body(event_id))
 
     def fail(self, reason: str) -> None:
-        """Say that the server has failed; the stream is gone."""
-        self.refuse(RefusalError("server_failed", reason, status=500))
-        self._response = None
-        self._conversation.stream = None
+        """Say that the server has failed; the stream is gone, and a response in progress is over."""
+        error = RefusalError("server_failed", reason, status=500)
+        self.refuse(error)
+        self._conversation.close()
+        self._drafted.clear()
+        if self._response:
+            self._response.failed(error, self._written)
+            self._release()
 
     def close(self) -> None:
         """Forget the session, wherever it is."""
@@ -150,34 +160,36 @@ class RealtimeSession:
 
     def _update(self, message: Message) -> None:
         change = object_field(message, "session")
-        if change.get("type", "realtime") != "realtime":
+        if (change.get("type") or "realtime") != "realtime":
             reason = "session.type: only realtime is served."
             raise RefusalError("unsupported_session", reason, "session.type")
         if change.get("tools"):
             raise RefusalError("unsupported_tools", "the model calls no tools.", "session.tools")
         temperature = messages.number_field(change, "temperature", 0.0, 2.0)
-        seed = messages.number_field(change, "seed", 0, 2**53)
-        thoughts = change.get("thoughts", self._wants_thoughts)
-        if not isinstance(thoughts, bool):
-            raise RefusalError("invalid_value", "thoughts: expected true or false.", "thoughts")
+        seed = messages.whole_field(change, "seed", 0, 2**53)
+        thoughts = messages.flag_field(change, "thoughts", default=self._wants_thoughts)
         instructions = text_field(change, "instructions", self._conversation.question)
         self._wants_thoughts, self._conversation.question = thoughts, instructions.strip()
         if temperature is not None:
             self._sampling = Sampling(temperature)
             self._session["temperature"] = temperature
         if seed is not None:
-            self._seed = int(seed)
-            self._session["seed"] = self._seed
+            self._seed = self._session["seed"] = seed
         self._session |= {"instructions": instructions, "thoughts": thoughts}
         self._emit("session.updated", session=self._session)
 
     def _append(self, message: Message) -> None:
-        self._conversation.append(text_field(message, "text"))
+        half, self._half = self._half, ""
+        text, self._half = messages.piece_field(message, "text", half)
+        self._conversation.append(text)
 
     def _commit(self, message: Message) -> None:
         self._committed(message["type"].partition(".")[0])
 
     def _committed(self, family: str, item_id: str | None = None) -> None:
+        if self._half:
+            self._half = ""
+            raise RefusalError("invalid_value", "text: ended in half a character.", "text")
         items = self._conversation.items
         before = items[-1].id if items else None
         item = self._conversation.commit(item_id or new_id("item"))
@@ -185,6 +197,7 @@ class RealtimeSession:
         self._added(item.id, item.text, before)
 
     def _clear(self, message: Message) -> None:
+        self._half = ""
         self._conversation.clear()
         stream = self._conversation.stream
         kept = stream.tokens[1] if stream else 0
@@ -220,13 +233,14 @@ class RealtimeSession:
             code = "conversation_already_has_active_response"
             raise RefusalError(code, "a response is in progress; wait, or cancel it.")
         options = object_field(message, "response")
-        if options.get("tools") or options.get("input") or options.get("conversation") == "none":
+        own = options.get("conversation") in (None, "auto", self._conversation_id)
+        if options.get("tools") or options.get("input") is not None or not own:
             reason = "a response reads the session's own conversation, without tools."
             raise RefusalError("unsupported_response", reason, "response")
         question = text_field(options, "instructions", "").strip()
-        metadata = object_field(options, "metadata") or None
+        metadata = messages.metadata_field(options)
         asked_at = time.monotonic()
-        if self._conversation.buffer.strip():
+        if self._conversation.buffer.strip() or self._half:
             self._committed(BUFFERS[0])
         # Drafts and events of the end may come at once, so the response is there before it is asked for.
         stream = self._conversation.finish(question)
@@ -265,7 +279,7 @@ class RealtimeSession:
         elif event.kind is EventKind.ANSWER:
             self._answer(event)
         elif event.kind in EARLY_ENDS:
-            self.refuse(RefusalError(event.kind.value, event.text))
+            self.refuse(early_end(event))
 
     def _draft(self, kind: EventKind, text: str) -> None:
         if kind is not EventKind.ANSWER:

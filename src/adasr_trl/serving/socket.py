@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
@@ -18,7 +19,9 @@ from adasr_trl.serving.limits import Limits, RateLimiter, RefusalError
 from adasr_trl.serving.pool_thread import PoolThread
 from adasr_trl.serving.session import RealtimeSession
 
-NORMAL, GOING_AWAY, POLICY, TOO_BUSY = 1000, 1001, 1008, 1013  # close codes of RFC 6455
+logger = logging.getLogger(__name__)
+NORMAL, GOING_AWAY, TOO_BUSY = 1000, 1001, 1013  # close codes of RFC 6455
+BETA_FORM = 4000  # OpenAI's own
 DRAIN_SECONDS = 0.05  # between looks at a response in progress
 CLOSE_SECONDS = 5.0  # longest wait for a client that reads nothing
 _END = None  # the last thing in an outbox
@@ -55,7 +58,9 @@ class SessionSocket:
         finally:
             for task in tasks:
                 task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            for result in await asyncio.gather(*tasks, return_exceptions=True):
+                if isinstance(result, Exception):
+                    logger.error("a task of a session failed", exc_info=result)
             self._thread.post(session.close)
             await self._close()
 
