@@ -196,7 +196,7 @@ def test_a_server_that_is_away_or_breaks_off_or_lacks_the_model_is_said(saved, t
     with pytest.raises(UserError, match="start a server"):
         StreamingReasoner.from_server("http://127.0.0.1:9/v1", saved)
     with CompletionServer(taught, tokenizer) as server:
-        with pytest.raises(UserError, match="serves tiny, not other"):
+        with pytest.raises(UserError, match="serves tiny; expected other"):
             StreamingReasoner.from_server(server.url, saved, model="other")
         server.breaks = True
         stream = StreamingReasoner.from_server(server.url, saved).start(QUESTION)

@@ -41,6 +41,10 @@ def ask(socket, text=TEXT, size=9):
     return until(socket, "response.done")
 
 
+def requests_left():
+    return [each.name for each in threading.enumerate() if each.name.startswith("adasr-request")]
+
+
 def test_a_session_over_a_socket_thinks_while_text_arrives_and_answers(served, reasoner):
     with served.connect() as socket:
         events = ask(socket)
@@ -220,7 +224,7 @@ def test_sigterm_ends_within_its_bound_while_a_backend_says_nothing(tokenizer, a
             client.recv(timeout=60)
         assert closed.value.rcvd.code == 1001
     assert time.monotonic() - start < 8
-    assert threads_left() == []
+    assert requests_left() == []
 
 
 def test_a_failing_step_is_told_and_the_server_goes_on(reasoner, monkeypatch):
@@ -286,5 +290,4 @@ def test_with_a_backend_many_sessions_are_requests_in_flight(tokenizer, answerin
             events = until(first, "response.done")
             assert [e["error"]["code"] for e in events if e["type"] == "error"] == ["failed"]
             assert events[-1]["response"]["status"] == "failed"
-    left = [each.name for each in threading.enumerate() if each.name.startswith("adasr-request")]
-    assert left == []
+    assert requests_left() == []
