@@ -16,8 +16,10 @@ from adasr_trl.serving.access import Access
 from adasr_trl.serving.command import DrainingServer, config
 from adasr_trl.serving.limits import Limits
 from adasr_trl.serving.pool_thread import PoolThread
+from adasr_trl.serving.recogniser_desk import RecogniserDesk
 from adasr_trl.serving.service import Service
 from adasr_trl.serving.session import RealtimeSession
+from adasr_trl.serving.spoken_session import SpokenSession
 
 
 @dataclass
@@ -43,9 +45,15 @@ class Served:
 
 
 @contextlib.contextmanager
-def serving(pool: Any, *, key: str | None = None, limits: Limits | None = None) -> Iterator[Served]:
+def serving(
+    pool: Any,
+    *,
+    key: str | None = None,
+    limits: Limits | None = None,
+    recogniser: RecogniserDesk | None = None,
+) -> Iterator[Served]:
     access = Access(key, is_loopback=True)
-    service = Service(PoolThread(pool), "tiny", access, limits or Limits())
+    service = Service(PoolThread(pool), "tiny", access, limits or Limits(), recogniser)
     server = DrainingServer(config(service, "127.0.0.1", 0), service)
     thread = threading.Thread(target=server.run, name="adasr-test-server")
     thread.start()
@@ -90,10 +98,12 @@ def until(socket: Any, kind: str) -> list[dict[str, Any]]:
 class Desk:
     """A session without a network: client events in, server events in a list."""
 
-    def __init__(self, pool: Any, limits: Limits | None = None) -> None:
+    def __init__(
+        self, pool: Any, limits: Limits | None = None, recogniser: RecogniserDesk | None = None
+    ) -> None:
         self.pool, self.events, self._later = pool, [], []
-        parts = (self.events.append, self._later.append, "tiny", limits or Limits())
-        self.session = RealtimeSession(pool, *parts)
+        parts = (pool, self.events.append, self._later.append, "tiny", limits or Limits())
+        self.session = SpokenSession(*parts, recogniser) if recogniser else RealtimeSession(*parts)
 
     def send(self, kind: str, **fields: Any) -> None:
         self.session.receive({"type": kind, **fields})
@@ -104,6 +114,15 @@ class Desk:
                 self._later.pop(0)()
             if not self.pool.step() and not self._later:
                 return
+
+    def wait(self, kind: str, count: int = 1, seconds: float = 20.0) -> None:
+        """Run until so many events of a kind have come from other threads, too."""
+        end = time.monotonic() + seconds
+        while len(self.of(kind)) < count:
+            assert time.monotonic() < end, [event["type"] for event in self.events]
+            self.run()
+            time.sleep(0.005)
+        self.run()
 
     def of(self, kind: str) -> list[dict[str, Any]]:
         return [event for event in self.events if event["type"] == kind]
