@@ -248,6 +248,7 @@ def test_sound_before_the_question_is_refused(reasoner, recogniser):
             {"type": "audio/pcm", "rate": 24_000},
         ),
         ({"audio": {"input": {}}}, PCM16K),
+        ({"audio": {"input": {"format": None}}, "input_audio_format": None}, PCM16K),
     ],
 )
 def test_forms_have_the_names_of_both_generations(desk, session, form):

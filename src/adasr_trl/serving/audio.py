@@ -13,7 +13,6 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from adasr_trl.core.errors import UserError
 from adasr_trl.serving.audio_form import (
     TurnDetection,
     shown_form,
@@ -50,6 +49,9 @@ class Host(Protocol):
 
     def refuse(self, error: RefusalError) -> None:
         """Send an error."""
+
+    def guarded(self, call: Callable[[], None]) -> None:
+        """Do something for the client, who hears why it was not done."""
 
     def ask(self) -> None:
         """Create a response."""
@@ -200,12 +202,7 @@ class AudioInput:
             self._take(hearing)
 
     def _take(self, hearing: Hearing) -> None:
-        try:
-            self._handle(hearing)
-        except RefusalError as error:
-            self._host.refuse(error)
-        except UserError as error:
-            self._host.refuse(RefusalError("invalid_input", str(error)))
+        self._host.guarded(lambda: self._handle(hearing))
 
     def _handle(self, hearing: Hearing) -> None:
         milliseconds = round(1000 * (self._earlier_seconds + hearing.seconds))

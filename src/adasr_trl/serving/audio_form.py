@@ -12,7 +12,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from adasr_trl.serving.limits import RefusalError
-from adasr_trl.serving.messages import Message, number_field, object_field, text_field
+from adasr_trl.serving.messages import (
+    Message,
+    flag_field,
+    number_field,
+    object_field,
+    text_field,
+    whole_field,
+)
 from adasr_trl.speech.pcm import HIGHEST_RATE, LOWEST_RATE, Encoding
 from adasr_trl.speech.process import SoundForm
 
@@ -43,7 +50,7 @@ class TurnDetection:
 
 def sound_form(session: Message, form: SoundForm) -> SoundForm:
     """The form that ``session.update`` sets, by default the one before."""
-    if "input_audio_format" in session:
+    if session.get("input_audio_format") is not None:
         form = _beta_form(session)
     given = object_field(_input(session), "format")
     return _form(given) if given else form
@@ -98,8 +105,8 @@ def _form(given: Message) -> SoundForm:
         raise RefusalError("invalid_value", reason, "session.audio.input.format.type") from None
     if encoding is not Encoding.PCM16:
         return SoundForm(encoding, 8_000)
-    rate = number_field(given, "rate", LOWEST_RATE, HIGHEST_RATE)
-    return SoundForm(encoding, int(rate or 24_000))
+    rate = whole_field(given, "rate", LOWEST_RATE, HIGHEST_RATE)
+    return SoundForm(encoding, rate or 24_000)
 
 
 def _turn_detection(fields: Message) -> TurnDetection | None:
@@ -107,12 +114,9 @@ def _turn_detection(fields: Message) -> TurnDetection | None:
     if given is None:
         return None
     given = object_field(fields, "turn_detection")
-    if given.get("type", "server_vad") != "server_vad":
+    if text_field(given, "type", "server_vad") != "server_vad":
         reason = "turn_detection: only server_vad is served, or null."
         raise RefusalError("unsupported_turn_detection", reason, "session.turn_detection")
     silence = number_field(given, "silence_duration_ms", 100, 10_000)
-    answers = given.get("create_response", False)
-    if not isinstance(answers, bool):
-        reason = "turn_detection.create_response: expected true or false."
-        raise RefusalError("invalid_value", reason, "session.turn_detection.create_response")
+    answers = flag_field(given, "create_response", default=False)
     return TurnDetection((silence or 500) / 1000, answers)

@@ -104,16 +104,17 @@ class RealtimeSession:
 
     def receive(self, message: Message) -> None:
         """Take a client event; what it causes is sent now, or with later steps of the pool."""
-        event_id = None
         try:
             event_id = messages.id_field(message, "event_id", messages.MAX_EVENT_ID)
-            kind = message["type"]
-            if kind not in self._handlers:
-                raise RefusalError("unknown_event", f"{kind[:80]!r} is no event of here.", "type")
-            if self._must_wait(kind):
-                self._hold(message)
-            else:
-                self._handlers[kind](message)
+        except RefusalError as error:
+            self.refuse(error)
+        else:
+            self.guarded(lambda: self._receive(message), event_id)
+
+    def guarded(self, call: Callable[[], None], event_id: str | None = None) -> None:
+        """Do something for the client, who hears why it was not done."""
+        try:
+            call()
         except PoolFullError as error:
             self.refuse(RefusalError("too_many_streams", str(error)), event_id)
         except UserError as error:
@@ -123,6 +124,15 @@ class RealtimeSession:
         except Exception as error:  # a fault with one client's event is that client's alone
             logger.exception("an event of a session failed")
             self.fail(f"{type(error).__name__}: {error}")
+
+    def _receive(self, message: Message) -> None:
+        kind = message["type"]
+        if kind not in self._handlers:
+            raise RefusalError("unknown_event", f"{kind[:80]!r} is no event of here.", "type")
+        if self._must_wait(kind):
+            self._hold(message)
+        else:
+            self._handlers[kind](message)
 
     def refuse(self, error: RefusalError, event_id: str | None = None) -> None:
         """Say why something is not done."""

@@ -39,11 +39,6 @@ class SpokenSession(RealtimeSession):
         self._audio.on_settled = lambda: None
         self._audio.close()
 
-    def fail(self, reason: str) -> None:
-        """Say that the server has failed; the stream is gone."""
-        super().fail(reason)
-        self._take_held()
-
     # ---- for its sound
 
     def heard(self, text: str) -> None:
