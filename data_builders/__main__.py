@@ -36,6 +36,7 @@ USAGE = f"""usage: {PROGRAM} SOURCE --out DIR [options]
        {PROGRAM} --config FILE [options]
        {PROGRAM} inspect DIR        the quality report of a build
        {PROGRAM} teach DIR ...      ask a model for traces of its episodes
+       {PROGRAM} speak DIR ...      speak its episodes and recognise what is heard
 
 Builds train.jsonl, test.jsonl and manifest.json. Sources:
 {{sources}}
@@ -127,13 +128,30 @@ def _teach(arguments: list[str]) -> int:
     return 0
 
 
+def _speak(arguments: list[str]) -> int:
+    from data_builders.tools import speak
+
+    options = _parse_tool("speak", speak, arguments)
+    logger.info(
+        "%s: spoken for %s, heard by %s", options.directory, options.out, options.recogniser
+    )
+    line = _ProgressLine()
+    spoken = speak.run(options, lambda now: line.show(now.done, now.total, speak.counts_of(now)))
+    print(speak.summary(options.out, spoken))
+    return 0
+
+
 def _parse_tool(name: str, tool: Any, arguments: list[str]) -> argparse.Namespace:
     parser = _Parser(name, tool.__doc__)
     tool.add_options(parser)
     return parser.parse_args(arguments)
 
 
-TOOLS: dict[str, Callable[[list[str]], int]] = {"inspect": _inspect, "teach": _teach}
+TOOLS: dict[str, Callable[[list[str]], int]] = {
+    "inspect": _inspect,
+    "teach": _teach,
+    "speak": _speak,
+}
 
 
 def _run_ephemeral(builder: str, options: argparse.Namespace, command: list[str]) -> int:

@@ -96,13 +96,13 @@ class StreamingRecogniser:
         self._last_run = 0  # frame of it
 
     @property
-    def seconds(self) -> float:
-        """Sound that was read."""
-        return (self._now * FRAME + len(self._rest)) / SAMPLE_RATE
-
-    @property
     def _now(self) -> int:
         return self._cut + len(self._frames)
+
+    @property
+    def heard_seconds(self) -> float:
+        """When a word that is committed now is heard: the sound that was judged, and the lag."""
+        return self._now * FRAME / SAMPLE_RATE + self._settings.lag_seconds
 
     @property
     def is_paused(self) -> bool:
