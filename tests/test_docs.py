@@ -17,7 +17,7 @@ from adasr_trl.cli.main import COMMANDS, _parser
 from adasr_trl.experiments import tables as grid
 from data_builders.pipeline import run as build
 from data_builders.sources.base import load_source, sources
-from data_builders.tools import quality_report, teacher
+from data_builders.tools import quality_report, speak, teacher
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
@@ -190,6 +190,8 @@ def test_the_builders_accept_every_flag(page):
             quality_report.add_options(parser)
         elif source == "teach":
             teacher.add_options(parser)
+        elif source == "speak":
+            speak.add_options(parser)
         elif source in sources():
             build.add_options(parser)
             load_source(source).add_options(parser)

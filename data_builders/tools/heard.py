@@ -56,7 +56,8 @@ _DECISIVE = frozenset(
     ]
 )
 _DIGIT = re.compile(r"\d")
-_BRACKETS = re.compile(r"[()\[\]<>{}]")  # the normaliser leaves out what stands in them
+# The normaliser leaves out what stands in brackets, and joins "5 (five)" and "3, 4" to one number.
+_APART = re.compile(r"[()\[\]<>{}]|[,;:.?!](?=\s)")
 _Tokens = list[tuple[str, int]]  # with the chunk of each
 
 
@@ -156,7 +157,8 @@ def _tokens(chunks: Sequence[str]) -> _Tokens:
 
 
 def _normal(text: str) -> str:
-    return _normaliser()(_BRACKETS.sub(" ", text))
+    parts = _APART.split(re.sub(r"\bcannot\b", "can not", text, flags=re.IGNORECASE))
+    return " ".join(map(_normaliser(), parts))
 
 
 @functools.cache

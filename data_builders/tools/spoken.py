@@ -111,7 +111,7 @@ class Studio:
             UnspokenError: The text has no words, or its voice failed.
         """
         drawn = draw(self._speaking, utterance)
-        voice = self._voice(drawn)
+        voice = self.voice(drawn)
         key = _key(self._speaking, utterance, drawn, voice.name)
         cached = self._read(key)
         if cached and self._speaking.sounds is None:
@@ -135,7 +135,8 @@ class Studio:
         write_text(self._path(key), json.dumps(content, ensure_ascii=False))
         return heard
 
-    def _voice(self, drawn: Drawn) -> Voice:
+    def voice(self, drawn: Drawn) -> Voice:
+        """The voice that was drawn, loaded once."""
         from adasr_trl.speech.voices import EspeakVoice, PiperVoice
 
         place = (drawn.voice, drawn.speed)

@@ -7,7 +7,8 @@
 
 The method is that of Macháček et al. 2023, "Turning Whisper into Real-Time Transcription System" (arXiv 2307.14743). The
 sound since the last cut is transcribed again at every interval. What two hypotheses share is committed and never
-withdrawn. Ours is what happens at pauses: all is committed, and the sound is cut there. Sound without voice is never
+withdrawn. Ours is what happens at pauses: all is committed. The sound before the last two pauses is forgotten; what lies
+between them is transcribed again for its context, without which small models mishear. Sound without voice is never
 transcribed, as Whisper hears words in silence. Left out: prompts with earlier text, on which small models loop.
 """
 
@@ -35,6 +36,7 @@ _STOPS = (".", "?", "!", "\u3002", "\uff1f", "\uff01")
 _CLOSING = "\"')]\u201d\u2019"
 _TOUCHES_SECONDS = 0.2  # from the end of the sound
 _LEAD_FRAMES = 10  # of silence that are kept before a voice: its first sound is found late
+_FORGETS_FRAMES = 63  # of silence, 2 seconds, behind which earlier speech is no context
 
 
 @dataclass(frozen=True)
@@ -89,9 +91,10 @@ class StreamingRecogniser:
         self._rest = np.zeros(0, np.float32)  # less than a frame
         self._frames: list[Samples] = []  # since the cut
         self._cut = 0  # frame of the stream at which they begin
-        self._committed: list[Word] = []  # those since the cut
+        self._closed = 0  # frame in the last pause: what lies before it is committed
+        self._committed: list[Word] = []  # those since the cut and the pause
         self._silent = 0  # frames since the last voice
-        self._has_voice = False  # since the cut
+        self._is_speaking = False  # since the pause
         self._is_open = False  # whether a voice was heard since the last hypothesis
         self._last_run = 0  # frame of it
 
@@ -107,7 +110,7 @@ class StreamingRecogniser:
     @property
     def is_paused(self) -> bool:
         """Whether nobody speaks: all that was said is committed."""
-        return not self._has_voice
+        return not self._is_speaking
 
     def feed(self, samples: Samples, *, catch_up: bool = False) -> tuple[HeardWord, ...]:
         """Read more sound; return what was committed by it.
@@ -133,20 +136,22 @@ class StreamingRecogniser:
         if len(self._rest):
             self._add(np.pad(self._rest, (0, FRAME - len(self._rest))))
             self._rest = self._rest[:0]
-        return tuple(self._close() if self._has_voice else ())
+        return tuple(self._close() if self._is_speaking else ())
 
     def _add(self, frame: Samples) -> None:
         self._frames.append(frame)
         if self._voice.is_voice(frame):
-            self._silent, self._has_voice, self._is_open = 0, True, True
+            self._silent, self._is_speaking, self._is_open = 0, True, True
         else:
             self._silent += 1
-            if not self._has_voice and len(self._frames) > _LEAD_FRAMES:
-                self._cut_at(self._now - _LEAD_FRAMES)
+        if not self._is_speaking and self._silent > _FORGETS_FRAMES:
+            self._cut_at(max(self._now - _LEAD_FRAMES, self._cut))
 
     def _step(self, *, is_skipped: bool) -> list[HeardWord]:
-        if self._has_voice and self._silent >= self._pause:
+        if self._is_speaking and self._silent >= self._pause:
             return self._close()
+        if len(self._frames) >= self._longest and self._closed > self._cut:
+            self._cut_at(self._closed)
         if len(self._frames) >= self._longest:
             return self._shorten()
         is_due = self._is_open and self._now - self._last_run >= self._interval
@@ -167,12 +172,14 @@ class StreamingRecogniser:
         return self._commit(shared)
 
     def _close(self) -> list[HeardWord]:
-        """A pause or the end: commit the whole hypothesis, and cut the sound."""
+        """A pause or the end: commit the whole hypothesis, and forget the sound before the pause before."""
         if self._is_open:
             self._transcribe()
         heard = self._commit(len(self.hypothesis))
-        self._cut_at(max(self._now - _LEAD_FRAMES, self._cut))
-        self._has_voice = False
+        self._cut_at(max(self._closed, self._cut))
+        self._closed = self._now - self._silent // 2
+        self._committed = []
+        self._is_speaking = False
         return heard
 
     def _shorten(self) -> list[HeardWord]:
@@ -216,7 +223,10 @@ class StreamingRecogniser:
             )
             for word in words
         ]
-        self.hypothesis = tuple(moved[_continuation(self._committed, moved) :])
+        # A word's ends may lie anywhere in the silence beside it; its middle lies on its side of the pause.
+        closed = 2 * self._closed * FRAME / SAMPLE_RATE
+        new = [word for word in moved if word.start_seconds + word.end_seconds > closed]
+        self.hypothesis = tuple(new[_continuation(self._committed, new) :])
 
     def _commit(self, count: int) -> list[HeardWord]:
         taken, self.hypothesis = self.hypothesis[:count], self.hypothesis[count:]

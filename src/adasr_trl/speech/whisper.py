@@ -22,7 +22,7 @@ from adasr_trl.speech.packages import load_package
 from adasr_trl.speech.words import Samples, Word
 
 _FRAMES_A_SECOND = 100
-_SHORTEST, _LONGEST = 500, 3000  # frames of a window: in shorter ones words get lost
+_SHORTEST, _LONGEST = 1500, 3000  # frames of a window: in shorter ones words get lost
 _PADDING, _STEP = 200, 100  # frames of silence behind the sound, and of rounding
 _MOST_TOKENS, _TOKENS_A_SECOND = 12, 12.0  # speech has 4 a second; loops have more
 _NO_SPEECH, _LOW_SCORE = 0.6, -1.0  # Whisper's own thresholds
