@@ -145,8 +145,11 @@ def test_rows_without_a_label_leave_a_gradient_of_zero():
 
 
 @pytest.mark.parametrize("two_streams", [False, True])
-def test_the_check_passes_models_that_agree_and_says_how_others_differ(monkeypatch, two_streams):
-    model = fused(build(GOOD["qwen3"], VOCABULARY, scale=2.0))
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_the_check_passes_models_that_agree_and_says_how_others_differ(
+    monkeypatch, two_streams, dtype
+):
+    model = fused(build(GOOD["qwen3"], VOCABULARY, scale=2.0)).to(dtype)
     assert shared_prefix.check_sharing(model, model, two_streams=two_streams) is None
     real = shared_attention.sdpa_attention_forward
     monkeypatch.setattr(

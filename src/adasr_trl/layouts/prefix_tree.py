@@ -152,7 +152,7 @@ def _ends(paths: Sequence[Tensor], count: int) -> Tensor:
 
 def _cuts(paths: Sequence[Tensor], shared: Sequence[int]) -> list[int]:
     """First nodes of all segments, and the number of nodes."""
-    starts = {0, *(int(path.max()) + 1 for path in paths)}
+    starts = {0, *(int(path[-1]) + 1 for path in paths)}  # a row's new nodes end with its path
     # Behind a node with a branch a segment ends.
     starts |= {int(path[n - 1]) + 1 for path, n in zip(paths, shared, strict=True) if n}
     cuts = sorted(starts)
@@ -167,7 +167,7 @@ def _attention(
     visibility_N: Tensor,
     depth_N: Tensor,
 ) -> Iterator[SegmentAttention]:
-    """The keys of each segment, in the order of the segments."""
+    """The keys of each segment. Rows are sorted, so their new segments come in the order of all segments."""
     segment_of_N = torch.bucketize(torch.arange(cuts[-1]), torch.tensor(cuts), right=True) - 1
     for path, length in zip(paths, shared, strict=True):
         segments = torch.unique_consecutive(segment_of_N[path]).tolist()

@@ -39,6 +39,7 @@ class SharedForward:
         written_BT: Tokens whose labels count; None for all labels.
         runs_again: Whether layers run again in the backward pass (gradient checkpointing). The model then keeps the
             attention by parts, until an ``attending`` around both passes ends.
+        tree_of: The tree of ids and visibility.
     """
 
     model: Callable[..., Any]
@@ -47,6 +48,7 @@ class SharedForward:
     visibility_BT: Tensor
     written_BT: Tensor | None = None
     runs_again: bool = False
+    tree_of: Callable[[Tensor, Tensor], PrefixTree] = prefix_tree
 
     def __call__(self, *, fused_lm_head: bool = False, **inputs: Any) -> Any:
         """TRL's fused output in the rows' shape, (B, T - 1), zero where the label is ignored; else the plain forward's."""
@@ -54,7 +56,7 @@ class SharedForward:
             return self.plain(**inputs)
         input_ids, is_label = inputs.pop("input_ids"), inputs.pop("labels") != IGNORED  # (B, T)
         inputs.pop("attention_mask", None)  # the visibility says more
-        tree = prefix_tree(input_ids, self.visibility_BT)
+        tree = self.tree_of(input_ids, self.visibility_BT)
         if self.written_BT is not None:
             is_label &= self.written_BT.bool()
         is_label[:, 0] = False  # nothing predicts a first token
