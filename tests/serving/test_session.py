@@ -134,6 +134,34 @@ def test_an_item_can_be_put_behind_another_one(desk, reasoner):
     assert desk.text() == alone(reasoner, TEXT)[0][-1].text
 
 
+def test_an_answer_can_be_named_as_the_item_before_the_next_one(desk, reasoner):
+    ask(desk)
+    desk.send("conversation.item.create", **item("Tom has 5 coins.", id="one"))
+    desk.send("response.create")
+    desk.run()
+    answer_id = desk.answer()["output"][0]["id"]
+    later = item("He sings. Tom finds 3 coins.")
+    desk.send("conversation.item.create", previous_item_id=answer_id, **later)
+    desk.send("conversation.item.delete", item_id=answer_id)
+    desk.send("response.create")
+    desk.run()
+    assert (desk.text(), desk.errors()) == (alone(reasoner, TEXT)[0][-1].text, [])
+
+
+def test_an_item_without_room_for_its_stream_is_not_kept(reasoner):
+    pool = reasoner.pool(1)
+    first, second = Desk(pool), Desk(pool)
+    for desk in (first, second):
+        ask(desk)
+        desk.send("conversation.item.create", **item("Tom has 9 pens."))
+    first.session.close()
+    second.send("conversation.item.create", **item(TEXT))
+    second.send("response.create")
+    second.run()
+    assert second.errors() == ["too_many_streams"]
+    assert second.text() == alone(reasoner, TEXT)[0][-1].text
+
+
 def test_without_instructions_the_texts_last_sentence_is_the_question(desk, reasoner):
     desk.send("conversation.item.create", **item(f"{TEXT} {QUESTION}"))
     for _ in range(2):

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from adasr_trl.core.errors import UserError
 from adasr_trl.core.sentences import sentence_chunks
 from adasr_trl.live.stream import LiveStream
 from adasr_trl.serving.limits import Limits, RefusalError
@@ -50,6 +51,7 @@ class Conversation:
         self.items: list[Item] = []
         self.stream: LiveStream | None = None
         self._asked: str | None = None  # the question of the stream; None if it is of use only once
+        self._answers: dict[str, str] = {}  # ids of answers, and of the items before them
 
     def append(self, text: str) -> None:
         """More text, in pieces of any size."""
@@ -100,8 +102,16 @@ class Conversation:
             self._check_room(len(text), items=1)
         self._reread(at, texts[at:])
 
+    def note_answer(self, item_id: str) -> None:
+        """An answer stands behind the items so far: clients name it as the one before their next item."""
+        self._answers[item_id] = self.items[-1].id if self.items else "root"
+        while len(self._answers) > self._limits.max_items:
+            del self._answers[next(iter(self._answers))]
+
     def delete(self, item_id: str) -> None:
-        """Remove an item."""
+        """Remove an item; an answer is none that is read."""
+        if self._answers.pop(item_id, None):
+            return
         ids = [item.id for item in self.items]
         at = self.index(item_id)
         self._reread(at, [(each, self.items[ids.index(each)].text) for each in ids[at + 1 :]])
@@ -155,6 +165,7 @@ class Conversation:
     def _place(self, after: str | None, ids: Sequence[str]) -> int:
         if after is None:
             return len(ids)
+        after = self._answers.get(after, after)
         return 0 if after == "root" else self.index(after) + 1
 
     def _ready(self, question: str) -> LiveStream:
@@ -177,10 +188,15 @@ class Conversation:
         if stream and self._asked == self.question and not stream.ended_early:
             self._read(stream, at, texts)
             return
+        before = list(self.items)
         self.items[at:] = [Item(*text) for text in texts]
         self.close()
-        if self.question:
-            self._ready(self.question)
+        try:
+            if self.question:
+                self._ready(self.question)
+        except UserError:  # no room for a stream: the client may send the item again
+            self.items = before
+            raise
 
     def _read(self, stream: LiveStream, at: int, texts: Sequence[tuple[str, str]]) -> None:
         start = self.items[at - 1].end if at else 0

@@ -256,6 +256,7 @@ class RealtimeSession:
         stream = self._conversation.finish(question)
         parts = (self._emit, self._conversation_id, metadata, asked_at)
         self._response = Response(stream, *parts)
+        self._conversation.note_answer(self._response.item_id)
         self._drafted.clear()
         if stream.answered:  # it had ended before
             self._later(self._end_early)
