@@ -33,8 +33,17 @@ def _verb_forms() -> dict[str, str]:
         *words.GETS_FROM,
         *words.GETS_FOR,
     }
-    others = {*words.TAKES_OF, *words.GOES, *words.COMES, *words.KEEPS, *words.IDLES, *HAVE}
-    verbs = moving | others
+    others = {
+        *words.HABITS,
+        *words.TAKES_OF,
+        *words.GOES,
+        *words.COMES,
+        *words.KEEPS,
+        *words.IDLES,
+        *HAVE,
+    }
+    split = {verb.split()[0] for verb in moving if verb.split()[-1] in words.PARTICLES}
+    verbs = moving | others | split
     tenses: tuple[Tense, ...] = ("base", "present", "past")
     return {words.form(verb, tense): verb for tense in tenses for verb in sorted(verbs)}
 
@@ -85,6 +94,15 @@ def find_verb(parts: Sequence[str]) -> tuple[int, int, str]:
             if verb:
                 return start, length, verb
     return 0, 0, ""
+
+
+def with_particle(verb: str, behind: Sequence[str]) -> tuple[str, list[str]]:
+    """A verb with the particle that stands behind its amount, and the words without it: "throws 3 away"."""
+    for place, word in enumerate(behind):
+        is_particle = place and f"{verb} {word}" in _VERBS.values()
+        if is_particle and behind[place - 1] not in ("at", "way", "come", "the"):
+            return f"{verb} {word}", [*behind[:place], *behind[place + 1 :]]
+    return verb, list(behind)
 
 
 def amount_at(parts: Sequence[str], place: int) -> str:

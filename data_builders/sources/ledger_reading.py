@@ -21,6 +21,7 @@ from data_builders.sources.ledger_clauses import (
     clauses_of,
     find_verb,
     number_of,
+    with_particle,
     without_leads,
 )
 from data_builders.traces.future_facts import Texts
@@ -219,8 +220,8 @@ class _Reader:
         start, length, verb = find_verb(parts)
         if not verb:
             return self._without_verb(parts, is_correction=is_correction)
+        before, (verb, behind) = parts[:start], with_particle(verb, parts[start + length :])
         clause = _Clause(verb=verb)
-        before, behind = parts[:start], parts[start + length :]
         is_turned = before and amount_at(before, 0) and " ".join(before) not in _OUTSIDERS
         if is_turned and behind[:1] != ["to"]:
             turned = self._read_amount(before, clause)

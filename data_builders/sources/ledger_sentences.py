@@ -21,7 +21,7 @@ _OBJECT = {"he": "him", "she": "her", "it": "it", "I": "me"}
 _POSSESSIVE = {"he": "his", "she": "her", "it": "its", "I": "my"}
 _MIXED_TENSE = 0.07  # share of sentences in the other tense
 _PRONOUNS = 0.5  # share of mentions of the topic by pronoun
-_ELLIPSIS = 0.25  # share of amounts without their noun, where the last noun fits
+_ELLIPSIS = 0.35  # share of amounts without their noun, where the last noun fits
 _ADJECTIVES = 0.06  # share of nouns with an adjective
 _START_BY_GAIN = 0.15  # share of first counts that are told as a gain: "Tom bought 6 coins"
 
@@ -139,6 +139,9 @@ class Teller:
         verb = self.verb_form(event.verb, person, self._tense())
         if self.turned:
             return f"{amount} {subject} {verb}"
+        word, _, particle = verb.partition(" ")
+        if particle in words.PARTICLES and self.rng.random() < 0.4:  # "throws 3 of them away"
+            return self._framed(f"{subject} {word} {amount} {particle}", "")
         return self._framed(f"{subject} {verb} {amount}", self._tail(event.verb))
 
     def second(self, event: Event) -> str:
@@ -184,6 +187,11 @@ class Teller:
         """Something without things."""
         subject, verb = self.subject(person), self.rng.choice(words.IDLES)
         return self._framed(f"{subject} {self.verb_form(verb, person, self._tense())}", "")
+
+    def habit(self, person: Person, thing: str) -> str:
+        """Something that tells no number: "Tom collects coins"."""
+        subject, verb = self.subject(person), self.rng.choice(words.HABITS)
+        return f"{subject} {self.verb_form(verb, person, self._tense())} {plural(thing)}"
 
     def keep(self, person: Person, count: int, thing: str) -> str:
         """Something that leaves the things where they are."""
@@ -252,13 +260,15 @@ class Teller:
         if omit:
             if more and number not in ("a", "an", "no"):
                 return f"{number} more"
-            return f"{self.plain_number(count)} of them" if is_loss else self.plain_number(count)
+            of_them = is_loss and self.rng.random() < 0.4
+            return f"{self.plain_number(count)} of them" if of_them else self.plain_number(count)
         noun = thing if count == 1 else plural(thing)
         if number not in ("a", "an") and not self.turned and self.rng.random() < _ADJECTIVES:
             noun = f"{self.rng.choice(words.ADJECTIVES)} {noun}"
-        if more and number not in ("a", "an", "no"):
+        if more and number not in ("a", "an", "no") and not number.endswith(" of"):
             return f"{number} more {noun}"
-        is_part = is_loss and not self.turned and number not in ("a", "an", "no")
+        is_part = is_loss and not self.turned and not number.endswith(" of")
+        is_part = is_part and number not in ("a", "an", "no")
         if is_part and self.rng.random() < 0.08:
             return f"{number} of the {plural(thing)}"
         return f"{number} {noun}"

@@ -289,6 +289,8 @@ def _distractor(story: Story) -> str:
     if kind == "for" and not person.at:
         event = Event(Kind.FOR, rng.choice(words.GETS_FOR), count)
         return teller.passed(person, other, event, thing)
+    if kind == "idle" and rng.random() < 0.25:
+        return teller.habit(somebody, thing)
     return teller.weather() if kind == "weather" else teller.idle(somebody)
 
 

@@ -124,6 +124,7 @@ POOL_TAKES = _phrases(
     "take, eat, use, break, steal, remove, grab, sell, take away, buy, take out"
 )  # by anybody
 POOL_PUTS = _phrases("add, put, put back, place, bring")
+PARTICLES = ("away", "back", "home", "out", "up", "off")  # of verbs, also behind the amount
 # Things that come and go by themselves.
 GOES = _phrases(
     "break, get lost, disappear, vanish, burn, melt, go missing, fly away, pop, rot, run away, roll away, die, "
@@ -135,6 +136,7 @@ KEEPS = _phrases(
     "want, see, draw, dream of, count, like, need, wish for, look at, ask for, paint, talk about, read about, "
     "clean, wash, admire, photograph, think about, polish, miss"
 )
+HABITS = _split("collect love like sell draw make buy")  # "Tom collects coins"
 IDLES = _phrases(
     "sing a song, wear a red hat, go home, sleep well, laugh, play outside, ride a bike, drink some tea, feel happy, wait "
     "for the bus, go to school, watch a film, read a letter, run fast, smile, call a friend, take a nap, cook dinner, live "
@@ -197,7 +199,7 @@ TAILS = _phrases(
     "on the street, in the morning, for lunch, at home, in the kitchen, on Monday, at the shop, in the evening, quickly, "
     "on the bus, on lunch, after school, behind the house, at the station, in town, for breakfast, with great care, in a shop, for fun, on the beach, in the forest, near the lake, "
     "on the way to school, at work, at the fair, at the zoo, in the car, at the bakery, on Saturday, on the road, "
-    "at the party, in the mountains, in the afternoon, last week"
+    "for the party, as a present, in a game, for dinner, for winter, at the party, in the mountains, in the afternoon, last week"
 )
 SOURCES = _phrases(
     "from the shop, from the tree, from the shelter, from the library, from the market, from the box, from the garden, "
@@ -241,7 +243,7 @@ _KNOWN = {
     word.lower()
     for phrase in (
         *WOMEN, *MEN, *NEW_WOMEN, *NEW_MEN, *KIN, *KIN_MANY, *OUTSIDERS, *OUTSIDERS_MANY, *ADJECTIVES, *THINGS, *CONTAINERS, *GAINS, *LOSSES, *GIVES, *GETS_FROM, *TAKES_OF,
-        *GETS_FOR, *POOL_TAKES, *POOL_PUTS, *POOLS["in"], *POOLS["on"], *GOES, *COMES, *KEEPS, *IDLES, *WEATHER, *AMOUNT_OF, *VAGUE, *LEADS, *TAILS, *SOURCES, *FIXES,
+        *GETS_FOR, *HABITS, *POOL_TAKES, *POOL_PUTS, *POOLS["in"], *POOLS["on"], *GOES, *COMES, *KEEPS, *IDLES, *WEATHER, *AMOUNT_OF, *VAGUE, *LEADS, *TAILS, *SOURCES, *FIXES,
     )
     for word in phrase.split()
 }  # fmt: skip
