@@ -244,12 +244,12 @@ class _ProgressLine:
     started: float = field(default_factory=time.monotonic)
     shown: float = field(default_factory=time.monotonic)
 
-    def show(self, done: int, total: int, counts: str) -> None:
-        """After ``done`` of ``total``; ``counts`` says what they gave."""
+    def show(self, done: int, total: int, made: int, counts: str) -> None:
+        """After ``done`` of ``total``, which gave ``made`` episodes; ``counts`` says so."""
         now = time.monotonic()
         seconds = max(now - self.started, 1e-9)
         left = int(seconds * (total - done) / done)
-        line = f"{counts}, {done / seconds:,.1f}/s, {left // 60}:{left % 60:02} left"
+        line = f"{counts}, {made / seconds:,.1f}/s, {left // 60}:{left % 60:02} left"
         if sys.stderr.isatty():
             end = "" if done < total else "\n"
             print(f"\r{line}\033[K", end=end, file=sys.stderr, flush=True)
@@ -260,7 +260,7 @@ class _ProgressLine:
 
 def _progress() -> run.Progress:
     line = _ProgressLine()
-    return lambda done, rows, episodes: line.show(done, rows, f"{episodes:,} episodes")
+    return lambda done, rows, episodes: line.show(done, rows, episodes, f"{episodes:,} episodes")
 
 
 def _progress_of_teacher() -> teacher.Progress:
@@ -268,7 +268,7 @@ def _progress_of_teacher() -> teacher.Progress:
 
     def show(taught: teacher.Taught) -> None:
         counts = f"{taught.done:,}/{taught.total:,} episodes, {taught.traced:,} with a trace"
-        line.show(taught.done, taught.total, f"{counts}; {_spent(taught.spent)}")
+        line.show(taught.done, taught.total, taught.done, f"{counts}; {_spent(taught.spent)}")
 
     return show
 
