@@ -136,7 +136,9 @@ def _speak(arguments: list[str]) -> int:
         "%s: spoken for %s, heard by %s", options.directory, options.out, options.recogniser
     )
     line = _ProgressLine()
-    spoken = speak.run(options, lambda now: line.show(now.done, now.total, speak.counts_of(now)))
+    spoken = speak.run(
+        options, lambda now: line.show(now.done, now.total, now.done, speak.counts_of(now))
+    )
     print(speak.summary(options.out, spoken))
     return 0
 
