@@ -53,3 +53,26 @@ def test_telephony_is_resampled():
 
 def test_no_bytes_are_no_samples():
     assert len(decode(b"", 1, rate=24_000)) == len(decode(b"\x01", 1, rate=24_000)) == 0
+
+
+TONE = sb.tone(0.1)
+STEREO = np.stack([TONE, TONE], 1)
+
+
+@pytest.mark.parametrize(
+    ("encoding", "data", "channels"),
+    [
+        (Encoding.PCM8, sb.pcm(TONE, 8), 1),
+        (Encoding.PCM24, sb.pcm(TONE, 24), 1),
+        (Encoding.PCM32, sb.pcm(TONE, 32), 1),
+        (Encoding.FLOAT32, TONE.astype("<f4").tobytes(), 1),
+        (Encoding.FLOAT64, TONE.astype("<f8").tobytes(), 1),
+        (Encoding.PCM16, sb.pcm(STEREO), 2),
+        (Encoding.PCM24, sb.pcm(STEREO, 24), 2),
+    ],
+)
+@pytest.mark.parametrize("size", [7, 10_000])
+def test_every_form_of_samples_is_read_in_pieces_of_any_size(encoding, data, channels, size):
+    decoder = PcmDecoder(encoding, sb.RATE, channels)
+    blocks = [decoder.feed(data[at : at + size]) for at in range(0, len(data), size)]
+    assert np.abs(np.concatenate(blocks) - TONE).max() < 0.01

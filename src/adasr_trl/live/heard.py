@@ -15,13 +15,14 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 
 from adasr_trl.core.errors import UserError
 from adasr_trl.core.segments import Segment, ends_chunk
 from adasr_trl.live.sources import POLL_SECONDS, InputPiece, TextSource
 from adasr_trl.speech.listener import Hearing, HearingKind
 from adasr_trl.speech.process import RecogniserProcess, SoundStream
-from adasr_trl.speech.words import SAMPLE_RATE, Samples
+from adasr_trl.speech.words import SAMPLE_RATE, Samples, text_of
 
 BLOCK_SECONDS = 0.1  # of sound that is handed over at once
 MOST_BEHIND_SECONDS = 30.0  # sound that may wait for the recogniser
@@ -52,6 +53,33 @@ def even(blocks: Iterable[Samples]) -> Iterator[Samples]:
             yield block[start : start + size]
 
 
+class HeardText:
+    """What is heard as pieces of a text: a silence ends a sentence at its stop, a longer one a chunk.
+
+    In a speech without punctuation every silence ends a chunk; that is known from some segments on.
+    """
+
+    def __init__(self) -> None:
+        self._segments: list[Segment] = []
+        self._words: list[str] = []  # of the segment that is being said
+
+    def piece(self, hearing: Hearing) -> InputPiece | None:
+        """The piece of a hearing, or None for one without."""
+        if hearing.kind is HearingKind.WORDS:
+            text = text_of(hearing.words)
+            self._words.append(text)
+            return InputPiece(text)
+        if hearing.kind is HearingKind.STOPPED:
+            return InputPiece("", pause=True, cut=self._is_unpunctuated(hearing.seconds))
+        return InputPiece("", cut=True) if hearing.kind is HearingKind.PAUSE else None
+
+    def _is_unpunctuated(self, seconds: float) -> bool:
+        text, self._words = "".join(self._words), []
+        if text.strip():
+            self._segments.append(Segment(seconds, text))
+        return len(self._segments) >= LEAST_SEGMENTS and ends_chunk(self._segments)[-1]
+
+
 def heard(recogniser: RecogniserProcess, sound: SoundSource, name: str) -> TextSource:
     """The words of a sound. The source raises a UserError for one without speech, and for a recogniser that fails."""
 
@@ -73,8 +101,7 @@ class _Ear:
         self._news: queue.SimpleQueue[Hearing | Exception | None] = queue.SimpleQueue()
         self._stop = stop
         self._sent: deque[tuple[float, float]] = deque()  # seconds of sound, time.monotonic()
-        self._segments: list[Segment] = []
-        self._words: list[str] = []  # of the segment that is being said
+        self._text = HeardText()
         self.stream: SoundStream = recogniser.open(self._news.put)
 
     def listen(self, sound: SoundSource) -> None:
@@ -110,30 +137,18 @@ class _Ear:
                 self._check(name, news, any_words=any_words)
                 return
             any_words |= bool(news.words)
-            if piece := self._piece(news):
+            piece = self._text.piece(news)
+            if piece and news.words:
+                lag = time.monotonic() - self._said_at(news.words[-1].end_seconds)
+                piece = replace(piece, lag_seconds=lag)
+            if piece:
                 yield piece
-
-    def _piece(self, news: Hearing) -> InputPiece | None:
-        if news.kind is HearingKind.WORDS:
-            text = "".join(word.text for word in news.words)
-            self._words.append(text)
-            lag = time.monotonic() - self._said_at(news.words[-1].end_seconds)
-            return InputPiece(text, lag_seconds=lag)
-        if news.kind is HearingKind.STOPPED:
-            return InputPiece("", pause=True, cut=self._is_unpunctuated(news.seconds))
-        return InputPiece("", cut=True) if news.kind is HearingKind.PAUSE else None
 
     def _said_at(self, seconds: float) -> float:
         """When this position of the sound was handed over."""
         while len(self._sent) > 1 and self._sent[0][0] < seconds:
             self._sent.popleft()
         return self._sent[0][1]
-
-    def _is_unpunctuated(self, seconds: float) -> bool:
-        text, self._words = "".join(self._words), []
-        if text.strip():
-            self._segments.append(Segment(seconds, text))
-        return len(self._segments) >= LEAST_SEGMENTS and ends_chunk(self._segments)[-1]
 
     @staticmethod
     def _check(name: str, end: Hearing, *, any_words: bool) -> None:

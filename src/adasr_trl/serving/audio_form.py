@@ -28,6 +28,11 @@ BETA = {
     "g711_ulaw": SoundForm(Encoding.MU_LAW, 8_000),
     "g711_alaw": SoundForm(Encoding.A_LAW, 8_000),
 }
+FORMS = {
+    "audio/pcm": Encoding.PCM16,
+    "audio/pcmu": Encoding.MU_LAW,
+    "audio/pcma": Encoding.A_LAW,
+}
 _URL_SAFE = str.maketrans("-_", "+/")
 
 
@@ -66,7 +71,8 @@ def turn_detection(session: Message, turns: TurnDetection | None) -> TurnDetecti
 
 def shown_form(form: SoundForm) -> dict[str, Any]:
     """A form as clients see it."""
-    shown: dict[str, Any] = {"type": form.encoding.value}
+    name = next(name for name, encoding in FORMS.items() if encoding is form.encoding)
+    shown: dict[str, Any] = {"type": name}
     return {**shown, "rate": form.rate} if form.encoding is Encoding.PCM16 else shown
 
 
@@ -96,13 +102,11 @@ def _beta_form(session: Message) -> SoundForm:
 
 
 def _form(given: Message) -> SoundForm:
-    name = text_field(given, "type", Encoding.PCM16.value)
-    try:
-        encoding = Encoding(name)
-    except ValueError:
-        expected = ", ".join(each.value for each in Encoding)
-        reason = f"audio.input.format.type: got {name[:40]!r}; expected {expected}."
-        raise RefusalError("invalid_value", reason, "session.audio.input.format.type") from None
+    name = text_field(given, "type", "audio/pcm")
+    if name not in FORMS:
+        reason = f"audio.input.format.type: got {name[:40]!r}; expected {', '.join(FORMS)}."
+        raise RefusalError("invalid_value", reason, "session.audio.input.format.type")
+    encoding = FORMS[name]
     if encoding is not Encoding.PCM16:
         return SoundForm(encoding, 8_000)
     rate = whole_field(given, "rate", LOWEST_RATE, HIGHEST_RATE)

@@ -21,6 +21,7 @@ from typing import Any, TextIO
 from adasr_trl.core.errors import UserError
 from adasr_trl.speech.pcm import Encoding, PcmDecoder
 from adasr_trl.speech.sound import SoundError, decoded
+from adasr_trl.speech.wav_header import WavHeader, read_header
 from adasr_trl.speech.words import Samples
 
 logger = logging.getLogger(__name__)
@@ -37,36 +38,53 @@ def piped(descriptor: int, name: str, rate: int | None, stop: threading.Event) -
     Raises:
         SoundError: It is no sound, or there is none.
     """
-    pipe = _Pipe(descriptor, stop)
-    if rate is None:
-        try:
-            yield from decoded(pipe, name)
-        except SoundError as error:
-            if stop.is_set():
-                return
-            raise SoundError(f"{str(error).removesuffix('.')}; {RAW}.") from error
+    pipe = Pipe(descriptor, stop)
+    try:
+        yield from _blocks(pipe, name, rate)
+    except SoundError as error:
+        if stop.is_set():
+            return
+        rest = f"; {RAW}." if rate is None else "."
+        raise SoundError(f"{str(error).removesuffix('.')}{rest}") from error
+
+
+def _blocks(pipe: Pipe, name: str, rate: int | None) -> Iterator[Samples]:
+    header = WavHeader(Encoding.PCM16, rate, 1, None) if rate else read_header(pipe)
+    if header is None:
+        yield from decoded(pipe, name)
         return
-    decoder, any_sound = PcmDecoder(Encoding.PCM16, rate), False
-    while data := pipe.read(READ_BYTES):
+    decoder, left = PcmDecoder(header.encoding, header.rate, header.channels), header.data_bytes
+    any_sound = False
+    while data := pipe.read(READ_BYTES if left is None else min(READ_BYTES, left)):
+        left = None if left is None else left - len(data)
         any_sound = True
         yield decoder.feed(data)
     yield decoder.flush()
-    if not (any_sound or stop.is_set()):
+    decoder.tell_of_faults(name)
+    if not any_sound:
         raise SoundError(f"{name}: ended without any sound; pipe some in.")
 
 
-class _Pipe:
+class Pipe:
     """A descriptor as a file that gives what is there, and ends at a stop."""
 
     def __init__(self, descriptor: int, stop: threading.Event) -> None:
         self._descriptor, self._stop = descriptor, stop
+        self._back = b""
 
     def read(self, size: int) -> bytes:
         """At most so many bytes, as soon as there are any; none at the end."""
-        while not self._stop.is_set():
+        if self._back:
+            data, self._back = self._back[:size], self._back[size:]
+            return data
+        while size and not self._stop.is_set():
             if is_ready(self._descriptor, POLL_SECONDS):
                 return os.read(self._descriptor, size)
         return b""
+
+    def put_back(self, data: bytes) -> None:
+        """Read these bytes again."""
+        self._back = data + self._back
 
 
 def is_ready(descriptor: int, seconds: float) -> bool:

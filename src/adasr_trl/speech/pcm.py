@@ -5,7 +5,7 @@
     >>> decoder.feed(data[999:])
     >>> decoder.flush()                     # what the resampler still holds; more may follow
 
-Samples are little-endian and of one channel. The two G.711 laws are those of telephony.
+Samples are little-endian. The two G.711 laws are those of telephony.
 """
 
 from __future__ import annotations
@@ -16,44 +16,58 @@ from enum import Enum
 import numpy as np
 
 from adasr_trl.speech.packages import load_package
-from adasr_trl.speech.sound import FULL_SCALE, resampler
+from adasr_trl.speech.sound import FULL_SCALE, Mono, resampler
 from adasr_trl.speech.words import SAMPLE_RATE, Samples
 
 LOWEST_RATE, HIGHEST_RATE = 4_000, 192_000
 
 
 class Encoding(Enum):
-    """Form of the samples, by OpenAI's names."""
+    """Form of the samples."""
 
-    PCM16 = "audio/pcm"
-    MU_LAW = "audio/pcmu"
-    A_LAW = "audio/pcma"
+    PCM8 = "unsigned 8 bits"
+    PCM16 = "16 bits"
+    PCM24 = "24 bits"
+    PCM32 = "32 bits"
+    FLOAT32 = "float of 32 bits"
+    FLOAT64 = "float of 64 bits"
+    MU_LAW = "mu-law"
+    A_LAW = "A-law"
 
 
-BYTES = {Encoding.PCM16: 2, Encoding.MU_LAW: 1, Encoding.A_LAW: 1}  # a sample
+BYTES = {  # a sample
+    Encoding.PCM8: 1,
+    Encoding.PCM16: 2,
+    Encoding.PCM24: 3,
+    Encoding.PCM32: 4,
+    Encoding.FLOAT32: 4,
+    Encoding.FLOAT64: 8,
+    Encoding.MU_LAW: 1,
+    Encoding.A_LAW: 1,
+}
 
 
 class PcmDecoder:
-    """See the module."""
+    """See the module; several channels become one."""
 
-    def __init__(self, encoding: Encoding, rate: int) -> None:
-        self._encoding, self._rate = encoding, rate
+    def __init__(self, encoding: Encoding, rate: int, channels: int = 1) -> None:
+        self._encoding, self._rate, self._channels = encoding, rate, channels
         self._odd = b""
         self._resample: Callable[[object], list[Samples]] | None = None
+        self._mono = Mono()
 
     def feed(self, data: bytes) -> Samples:
         """The samples of more bytes, (samples,)."""
-        data = self._odd + data
-        whole = len(data) - len(data) % BYTES[self._encoding]
+        data, frame_bytes = self._odd + data, BYTES[self._encoding] * self._channels
+        whole = len(data) - len(data) % frame_bytes
         data, self._odd = data[:whole], data[whole:]
-        values = _expanded(self._encoding, data)
-        if self._rate == SAMPLE_RATE:
-            return values.astype(np.float32) / np.float32(FULL_SCALE)
-        if not len(values):
+        if not data:
             return np.zeros(0, np.float32)
-        frame = load_package("av").AudioFrame.from_ndarray(
-            values[None], format="s16", layout="mono"
-        )
+        values = _values(self._encoding, data).reshape(-1, self._channels)
+        mono = self._mono.mixed(values.T)
+        if self._rate == SAMPLE_RATE:
+            return mono
+        frame = load_package("av").AudioFrame.from_ndarray(mono[None], format="flt", layout="mono")
         frame.sample_rate = self._rate
         if self._resample is None:
             self._resample = resampler()
@@ -64,16 +78,35 @@ class PcmDecoder:
         resample, self._resample = self._resample, None
         return _joined(resample(None) if resample else [])
 
+    def tell_of_faults(self, name: str) -> None:
+        """Say what was mended."""
+        self._mono.tell_of_faults(name)
+
 
 def _joined(blocks: list[Samples]) -> Samples:
     return np.concatenate([block[0] for block in blocks]) if blocks else np.zeros(0, np.float32)
 
 
-def _expanded(encoding: Encoding, data: bytes) -> np.ndarray[tuple[int], np.dtype[np.int16]]:
-    if encoding is Encoding.PCM16:
-        return np.frombuffer(data, "<i2").astype(np.int16)
-    table = _MU_LAW if encoding is Encoding.MU_LAW else _A_LAW
-    return table[np.frombuffer(data, np.uint8)]
+def _values(encoding: Encoding, data: bytes) -> Samples:
+    """Values of one sample behind another, of all channels in turn."""
+    if encoding is Encoding.PCM8:
+        return np.frombuffer(data, np.uint8).astype(np.float32) / np.float32(128) - np.float32(1)
+    if encoding is Encoding.PCM24:
+        wide = np.zeros((len(data) // 3, 4), np.uint8)
+        wide[:, 1:] = np.frombuffer(data, np.uint8).reshape(-1, 3)  # (samples, bytes)
+        return wide.view("<i4")[:, 0].astype(np.float32) / np.float32(2**31)
+    if encoding in _LAWS:
+        return _LAWS[encoding][np.frombuffer(data, np.uint8)] / np.float32(FULL_SCALE)
+    dtype, scale = _PLAIN[encoding]
+    return np.frombuffer(data, dtype).astype(np.float32) / np.float32(scale)
+
+
+_PLAIN = {
+    Encoding.PCM16: ("<i2", FULL_SCALE),
+    Encoding.PCM32: ("<i4", 2.0**31),
+    Encoding.FLOAT32: ("<f4", 1.0),
+    Encoding.FLOAT64: ("<f8", 1.0),
+}
 
 
 def _mu_law(byte: int) -> int:
@@ -91,5 +124,7 @@ def _a_law(byte: int) -> int:
     return size if byte & 0x80 else -size
 
 
-_MU_LAW = np.array([_mu_law(byte) for byte in range(256)], np.int16)
-_A_LAW = np.array([_a_law(byte) for byte in range(256)], np.int16)
+_LAWS = {
+    Encoding.MU_LAW: np.array([_mu_law(byte) for byte in range(256)], np.float32),
+    Encoding.A_LAW: np.array([_a_law(byte) for byte in range(256)], np.float32),
+}

@@ -25,7 +25,7 @@ import numpy as np
 from adasr_trl.core.errors import UserError
 from adasr_trl.speech.listener import Hearing, HearingKind, Listener
 from adasr_trl.speech.packages import load_package
-from adasr_trl.speech.pcm import Encoding, PcmDecoder
+from adasr_trl.speech.pcm import BYTES, Encoding, PcmDecoder
 from adasr_trl.speech.recognition import RecogniserSettings
 from adasr_trl.speech.words import SAMPLE_RATE, Samples, Transcriber, VoiceDetector
 
@@ -202,7 +202,7 @@ def bytes_per_second(form: SoundForm | None) -> int:
     """Of a stream's sound."""
     if form is None:
         return 4 * SAMPLE_RATE
-    return form.rate * (2 if form.encoding is Encoding.PCM16 else 1)
+    return form.rate * BYTES[form.encoding]
 
 
 @contextmanager

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 # FFmpeg's names of containers. A playlist's or a script's demuxer opens whatever it names.
-CONTAINERS = "wav,w64,aiff,au,caf,flac,mp3,ogg,mov,matroska,aac,amr"
+CONTAINERS = "wav,w64,aiff,au,caf,flac,mp3,ogg,mov,matroska,aac,amr,ac3,avi,mpegts,asf"
 OPPOSED = 0.01  # power of the mix to that of a channel, below which channels cancel each other
 INTEGER_PEAK = 8.0  # above it floats are integers of 16 bits
 FULL_SCALE = 32_768.0
@@ -91,7 +91,7 @@ def decoded(file: BinaryIO | Readable, name: str) -> Iterator[Samples]:
     with container:
         if not container.streams.audio:
             raise SoundError(f"{name}: holds no sound track; {REMEDY}.")
-        mono, samples = _Mono(), 0
+        mono, samples = Mono(), 0
         for frame in _frames(container, name):
             block = mono.mixed(frame)
             samples += len(block)
@@ -145,7 +145,7 @@ def _frames(container: InputContainer, name: str) -> Iterator[Samples]:
         logger.warning("%s: %d broken packets were passed over", name, broken)
 
 
-class _Mono:
+class Mono:
     """Channels to one; counts what was wrong with them."""
 
     def __init__(self) -> None:
@@ -188,4 +188,6 @@ def _tell_of_the_cut(file: BinaryIO, name: str) -> None:
 
 
 def _reason(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]
+    """FFmpeg's words without the name, which stands before them."""
+    words: str = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return " ".join(words.split())
