@@ -57,8 +57,8 @@ class Speaking:
     cache: Path
     voices: tuple[str, ...] = ()
     seed: int = 0
-    slowest: float = 0.9
-    fastest: float = 1.15
+    slowest: float = 0.85
+    fastest: float = 1.05
     sentence_pause: float = 0.7
     interval: float = 1.0
     pause: float = 0.5
