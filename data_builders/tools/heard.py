@@ -20,6 +20,7 @@ from itertools import zip_longest
 
 from adasr_trl.core.episode import Episode
 from adasr_trl.speech.packages import load_package
+from adasr_trl.speech.spoken_form import speakable
 from data_builders.pipeline.quality import Bounds, fault_of
 from data_builders.text.draft import Trace
 
@@ -157,7 +158,8 @@ def _tokens(chunks: Sequence[str]) -> _Tokens:
 
 
 def _normal(text: str) -> str:
-    parts = _APART.split(re.sub(r"\bcannot\b", "can not", text, flags=re.IGNORECASE))
+    text = re.sub(r"\bcannot\b", "can not", speakable(text), flags=re.IGNORECASE)
+    parts = _APART.split(text)
     return " ".join(map(_normaliser(), parts))
 
 

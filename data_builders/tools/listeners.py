@@ -8,6 +8,8 @@ for result in listeners.all(rows):
 from __future__ import annotations
 
 import multiprocessing
+import os
+import threading
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -101,6 +103,15 @@ _here: list[Studio] = []  # the studio of a worker's process
 
 def _begin(studio: type[Studio], speaking: Speaking) -> None:
     _here.append(studio(speaking))
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """A worker whose parent was killed would wait for texts for good."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _listen_here(episode: Episode) -> Heard | Rejected:

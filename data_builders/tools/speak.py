@@ -83,7 +83,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add_number(parser, "slowest", 0.85, "lowest speed; 1 is about 165 words a minute")
     add_number(parser, "fastest", 1.05, "highest speed")
     add_number(parser, "sentence-pause", 0.7, "mean seconds of silence between sentences")
-    add_number(parser, "interval", 1.0, "seconds of sound between two hypotheses")
+    add_number(parser, "interval", 3.0, "seconds of sound between two hypotheses inside a sentence")
     add_number(parser, "pause", 0.5, "seconds of silence that commit everything")
     add_number(parser, "lag", 0.0, "seconds that recognition takes, added to every arrival")
     add_switch(parser, "keep-sound", f"write WAV files into {SOUNDS} in --out")

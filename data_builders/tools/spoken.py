@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from adasr_trl.core.errors import UserError
 from adasr_trl.core.files import write_text
+from adasr_trl.speech.spoken_form import foreign_letter, pieces_of
 
 if TYPE_CHECKING:
     from adasr_trl.speech.recognition import RecogniserSettings
@@ -60,7 +61,7 @@ class Speaking:
     slowest: float = 0.85
     fastest: float = 1.05
     sentence_pause: float = 0.7
-    interval: float = 1.0
+    interval: float = 3.0
     pause: float = 0.5
     sounds: Path | None = None
 
@@ -110,6 +111,8 @@ class Studio:
         Raises:
             UnspokenError: The text has no words, or its voice failed.
         """
+        if letter := foreign_letter("".join(utterance.sentences)):
+            raise UnspokenError(f"not_english: the text holds {letter!r}, which no voice reads")
         drawn = draw(self._speaking, utterance)
         voice = self.voice(drawn)
         key = _key(self._speaking, utterance, drawn, voice.name)
@@ -228,7 +231,8 @@ def recogniser_of(model: str) -> dict[str, str]:
 
 
 def _key(speaking: Speaking, utterance: Utterance, drawn: Drawn, voice: str) -> str:
-    decisive: Any = [VERSION, utterance.sentences, voice, drawn.pauses]
+    texts = [pieces_of(sentence) for sentence in utterance.sentences]
+    decisive: Any = [VERSION, texts, voice, drawn.pauses]
     recogniser = recogniser_of(speaking.recogniser)
     decisive += [recogniser.get("sha256", recogniser["model"]), asdict(settings_of(speaking))]
     content = json.dumps(decisive, ensure_ascii=True)

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import multiprocessing
 import wave
 from dataclasses import replace
 
@@ -234,3 +235,12 @@ def test_a_missing_recogniser_is_one_line_that_says_what_to_give(typed, out, cap
     model = ["--recogniser", str(out / "model")]
     status = main(["speak", str(typed(TOM)), "--out", str(out / "spoken"), *model])
     refused(status, capsys, "is no folder with a model.bin; expected a faster-whisper model")
+
+
+@pytest.mark.slow
+def test_several_workers_hear_the_same_as_one_and_leave_no_process(typed, out, tmp_path) -> None:
+    directory = typed(*[replace(TOM, id=f"tom-{n}") for n in range(5)])
+    run(directory, out)
+    run(directory, tmp_path / "two", "--workers", "2")
+    assert (out / "train.jsonl").read_bytes() == (tmp_path / "two/train.jsonl").read_bytes()
+    assert multiprocessing.active_children() == []

@@ -108,6 +108,11 @@ class StreamingRecogniser:
         return self._now * FRAME / SAMPLE_RATE + self._settings.lag_seconds
 
     @property
+    def silent_seconds(self) -> float:
+        """Silence since the last voice."""
+        return self._silent * FRAME / SAMPLE_RATE
+
+    @property
     def is_paused(self) -> bool:
         """Whether nobody speaks: all that was said is committed."""
         return not self._is_speaking

@@ -13,7 +13,6 @@ import io
 import re
 import shutil
 import subprocess
-import unicodedata
 import wave
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,18 +22,19 @@ import numpy as np
 
 from adasr_trl.core.errors import UserError
 from adasr_trl.speech.packages import load_package
+from adasr_trl.speech.spoken_form import pieces_of
 from adasr_trl.speech.words import SAMPLE_RATE, Samples
 
 ESPEAK = "espeak-ng"
 ESPEAK_LICENCE = "GPL-3.0-or-later (the program)"
-ESPEAK_VOICES = ("en-us", "en-gb", "en-gb-x-rp", "en-us+f5")  # of all, those that are understood best
+ESPEAK_VOICES = (
+    "en-us",
+    "en-gb",
+    "en-gb-x-rp",
+    "en-us+f5",
+)  # of all, those that are understood best
 WORDS_PER_MINUTE = 165  # of speed 1: espeak-ng 175, Piper's usual voices 150 to 180
-_SECONDS = 60.0  # longest time for one sentence
-
-_DOLLARS = re.compile(r"\$\s?(\d[\d,]*)(\.\d\d)?(?!\.?\d)(\s(?:hundred|thousand|million|billion))?")
-_COMMAND = re.compile(r"\[\[|\]\]|[\x00-\x08\x0b-\x1f\x7f]")  # phonemes, and commands of espeak-ng
-_TAG = re.compile(r"</?[A-Za-z][^<>]*>")
-_READABLE = re.compile(r"[^\W_]")
+_SECONDS = 60.0  # longest time for one piece
 
 
 class VoiceError(UserError):
@@ -58,28 +58,6 @@ class Voice(Protocol):
         Raises:
             VoiceError: The synthesiser failed.
         """
-
-
-def speakable(text: str) -> str:
-    """A text as a synthesiser may get it: no commands, no tags, amounts of dollars in their spoken order.
-
-    >>> speakable("<b>He</b> paid $1,200.50 -- [[h@]]")
-    'He paid 1,200 dollars and 50 cents -- h@'
-    """
-    text = _TAG.sub("", unicodedata.normalize("NFC", text))
-    text = _DOLLARS.sub(_spoken_dollars, _COMMAND.sub(" ", text))
-    return " ".join(text.split())
-
-
-def _spoken_dollars(amount: re.Match[str]) -> str:
-    whole, cents, scale = amount[1].rstrip(","), amount[2] or "", amount[3] or ""
-    behind = amount[1][len(whole) :]
-    if scale:
-        return f"{whole}{cents}{scale} dollars{behind}"
-    unit = "dollar" if whole == "1" else "dollars"
-    if not cents or cents == ".00":
-        return f"{whole} {unit}{behind}"
-    return f"{whole} {unit} and {int(cents[1:])} cents{behind}"
 
 
 @dataclass(frozen=True)
@@ -109,9 +87,9 @@ class EspeakVoice:
 
     def speak(self, text: str) -> Samples:
         """A sentence as sound."""
-        text = speakable(text)
-        if not _READABLE.search(text):
-            return np.zeros(0, np.float32)
+        return _joined([self._speak(piece) for piece in pieces_of(text)])
+
+    def _speak(self, text: str) -> Samples:
         words = str(round(WORDS_PER_MINUTE * self.speed))
         command = [ESPEAK, "-v", self.voice, "-s", words, "-b", "1", "--stdin", "--stdout"]
         try:
@@ -152,9 +130,9 @@ class PiperVoice:
 
     def speak(self, text: str) -> Samples:
         """A sentence as sound."""
-        text = speakable(text)
-        if not _READABLE.search(text):
-            return np.zeros(0, np.float32)
+        return _joined([self._speak(piece) for piece in pieces_of(text)])
+
+    def _speak(self, text: str) -> Samples:
         try:
             pieces = list(self._voice.synthesize(text, self._settings))
         except Exception as error:  # of onnxruntime and the phonemiser
@@ -163,6 +141,10 @@ class PiperVoice:
             return np.zeros(0, np.float32)
         sound = np.concatenate([piece.audio_float_array for piece in pieces])
         return resampled(sound, pieces[0].sample_rate)
+
+
+def _joined(sounds: list[Samples]) -> Samples:
+    return np.concatenate([np.zeros(0, np.float32), *sounds])
 
 
 def _licence_beside(path: Path) -> str:
