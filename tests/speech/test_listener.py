@@ -5,8 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from adasr_trl.core.sentences import sentence_chunks
 from adasr_trl.speech.listener import HearingKind, Listener
-from adasr_trl.speech.words import SAMPLE_RATE
+from adasr_trl.speech.recognition import StreamingRecogniser
+from adasr_trl.speech.words import SAMPLE_RATE, text_of
+from support.sounds import ScriptedTranscriber, ToneVoice, say
 from support.stand_in_speech import LevelTranscriber, LevelVoice, spoken
 
 STORY = np.concatenate(
@@ -65,3 +68,16 @@ def test_a_speech_without_a_pause_is_read_while_it_is_said():
     before = [each for each in hearings if each.kind is HearingKind.WORDS][:-1]
     assert len(texts(before).split()) > 40
     assert texts(hearings) == text
+
+
+def test_a_word_behind_a_committed_stop_begins_a_sentence():
+    hypotheses = [
+        "He has coins.",
+        "He has coins. at 5 p.m. he",
+        "He has coins, at 5 p.m. he sings",
+        "He has coins, at 5 p.m. he sings well",
+    ]
+    recogniser = StreamingRecogniser(ScriptedTranscriber(hypotheses), ToneVoice())
+    heard = [word for _ in hypotheses for word in recogniser.feed(say(1.0))]
+    assert text_of(heard) == " He has coins. At 5 p.m. he sings"
+    assert len(sentence_chunks(f"{text_of(heard)} well.")) == 2

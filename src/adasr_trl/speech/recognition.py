@@ -14,6 +14,7 @@ transcribed, as Whisper hears words in silence. Left out: prompts with earlier t
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -33,6 +34,7 @@ from adasr_trl.speech.words import (
 )
 
 _STOPS = (".", "?", "!", "\u3002", "\uff1f", "\uff01")
+_ENDS_SENTENCE = re.compile(r"(?:\w\w|\d)\.$|[?!]$")  # but for a.m. and initials
 _CLOSING = "\"')]\u201d\u2019"
 _TOUCHES_SECONDS = 0.2  # from the end of the sound
 _LEAD_FRAMES = 10  # of silence that are kept before a voice: its first sound is found late
@@ -96,6 +98,7 @@ class StreamingRecogniser:
         self._silent = 0  # frames since the last voice
         self._is_speaking = False  # since the pause
         self._is_open = False  # whether a voice was heard since the last hypothesis
+        self._ends_sentence = False  # whether the last committed word does
         self._last_run = 0  # frame of it
 
     @property
@@ -237,7 +240,12 @@ class StreamingRecogniser:
         taken, self.hypothesis = self.hypothesis[:count], self.hypothesis[count:]
         self._committed += taken
         known = self._now * FRAME / SAMPLE_RATE + self._settings.lag_seconds
-        return [HeardWord(word.text, word.start_seconds, word.end_seconds, known) for word in taken]
+        heard = []
+        for word in taken:
+            text = _capitalised(word.text) if self._ends_sentence else word.text
+            heard.append(HeardWord(text, word.start_seconds, word.end_seconds, known))
+            self._ends_sentence = _ENDS_SENTENCE.search(text) is not None
+        return heard
 
     def _cut_at(self, frame: int) -> None:
         """Forget the sound before a frame of the stream, and the committed words in it."""
@@ -245,6 +253,12 @@ class StreamingRecogniser:
         self._cut = frame
         seconds = frame * FRAME / SAMPLE_RATE
         self._committed = [word for word in self._committed if word.end_seconds > seconds]
+
+
+def _capitalised(text: str) -> str:
+    """A word behind a committed stop, which a later hypothesis may have gone on from without it."""
+    bare = text.lstrip()
+    return text[: len(text) - len(bare)] + bare[:1].upper() + bare[1:]
 
 
 def _frames(seconds: float) -> int:
