@@ -139,10 +139,19 @@ def test_times_of_words_that_are_none_or_go_back_are_put_in_order() -> None:
     ]
 
 
+def words_of(text: str, seconds: float) -> list[Word]:
+    """Words that take so long each."""
+    return [Word(f" {w}", n * seconds, (n + 1) * seconds) for n, w in enumerate(text.split())]
+
+
 def test_a_phrase_that_a_recogniser_loops_on_is_said_once() -> None:
     said = " I'm not sure if I can do it." * 6
-    words = [Word(f" {word}", 0.0, 1.0) for word in f"Tom has 5.{said} No no no.".split()]
-    assert text_of(usable(words, 1.0)) == " Tom has 5. I'm not sure if I can do it. No no no."
+    fast = words_of(f"Tom has 5.{said} No no no.", 0.1)
+    assert text_of(usable(fast, 9.0)) == " Tom has 5. I'm not sure if I can do it. No no no."
+    slow = words_of(f"Tom has 5.{said} No no no.", 0.3)  # somebody who says it six times
+    assert usable(slow, 30.0) == slow
+    petite = words_of("une petite" + " petite" * 40, 0.3)
+    assert text_of(usable(petite, 30.0)) == " une petite"
 
 
 def test_times_that_cannot_be_met_are_refused() -> None:

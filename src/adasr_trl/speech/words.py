@@ -23,7 +23,10 @@ Samples = npt.NDArray[np.float32]
 
 _EDGE = re.compile(r"^[\W_]+|[\W_]+$")
 _LONGEST_LOOP = 8  # words of a phrase that a recogniser may loop on
-_LOOPS = 5  # so many times in a row nobody says a phrase
+_LOOPS = 5  # repetitions in a row from which on it is one
+_FASTEST_SECONDS = (
+    0.2  # a word: speech has 3 to 4 a second, loops run to the recogniser's limit of tokens
+)
 
 
 @dataclass(frozen=True)
@@ -69,16 +72,17 @@ def plain(word: Word) -> str:
 def usable(words: Sequence[Word], seconds: float) -> list[Word]:
     """A hypothesis about ``seconds`` of sound without its usual faults.
 
-    Blank words go. Times that are no numbers are the neighbour's, none goes back or beyond the sound. A phrase that a
-    recogniser loops on (5 times or more in a row) is said once.
+    Blank words go. Times that are no numbers are the neighbour's, none goes back or beyond the sound. What a recogniser
+    loops on is said once: a word five times in a row, or a phrase that often and faster than anybody speaks.
     """
     ordered: list[Word] = []
     latest = 0.0
-    for word in _unlooped([word for word in words if word.text.strip()]):
-        start = _within(word.start_seconds, latest, seconds)
-        latest = _within(word.end_seconds, start, seconds)
-        ordered.append(replace(word, start_seconds=start, end_seconds=latest))
-    return ordered
+    for word in words:
+        if word.text.strip():
+            start = _within(word.start_seconds, latest, seconds)
+            latest = _within(word.end_seconds, start, seconds)
+            ordered.append(replace(word, start_seconds=start, end_seconds=latest))
+    return _unlooped(ordered)
 
 
 def _within(time: float | None, earliest: float, latest: float) -> float:
@@ -92,19 +96,22 @@ def _unlooped(words: list[Word]) -> list[Word]:
     keys = [plain(word) for word in words]
     position = 0
     while position < len(words):
-        length, count = _loop_at(keys, position)
-        said += words[position : position + length]
-        position += length * count
+        length, end = _loop_at(keys, position)
+        loop = words[position:end]
+        pace = (loop[-1].end_seconds - loop[0].start_seconds) / len(loop)
+        is_loop = length == 1 or pace < _FASTEST_SECONDS
+        said += words[position : position + length] if is_loop else loop
+        position = end
     return said
 
 
 def _loop_at(keys: Sequence[str], position: int) -> tuple[int, int]:
-    """Length in words of the loop that begins here, and how often it is said; (1, 1) for none."""
+    """Length in words of the phrase that is repeated from here, and where the last one ends; of one word for none."""
     for length in range(1, _LONGEST_LOOP + 1):
         phrase = keys[position : position + length]
         count, end = 1, position + length
         while keys[end : end + length] == phrase:
             count, end = count + 1, end + length
         if count >= _LOOPS and any(phrase):
-            return length, count
-    return 1, 1
+            return length, end
+    return 1, position + 1
