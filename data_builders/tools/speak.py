@@ -251,7 +251,6 @@ def _reasons(spoken: Spoken) -> str:
 
 
 def _describe(options: argparse.Namespace, speaking: Speaking, spoken: Spoken) -> dict[str, object]:
-    names = [name for name in (*spoken.files, TRACES_FILE) if (options.out / name).is_file()]
     return {
         "format": manifests.FORMAT,
         "builder": NAME,
@@ -278,7 +277,7 @@ def _describe(options: argparse.Namespace, speaking: Speaking, spoken: Spoken) -
             "lookahead_seconds": _quantiles(spoken.waits, options.lag),
             "traces": dict(sorted(spoken.traces.items())),
         },
-        "files": {name: {"episodes": spoken.files[name]} for name in sorted(names)},
+        "files": {name: {"episodes": count} for name, count in sorted(spoken.files.items())},
         **spoken.tally.describe(),
     }
 
