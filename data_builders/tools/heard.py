@@ -23,6 +23,7 @@ from adasr_trl.speech.packages import load_package
 from adasr_trl.speech.spoken_form import speakable
 from data_builders.pipeline.quality import Bounds, fault_of
 from data_builders.text.draft import Trace
+from data_builders.text.quantities import content_stems
 
 # Words that change a count or a fact, beside numbers.
 _DECISIVE = frozenset(
@@ -140,7 +141,7 @@ def _misheard(episode: Episode, compared: Comparison) -> tuple[str, str] | None:
     for chunk, (lost, added) in enumerate(zip(compared.lost, compared.added, strict=True), start=1):
         if _decisive(lost) != _decisive(added):
             return "number_misheard", f"chunk {chunk}: heard {_list(added)} for {_list(lost)}"
-        if gone := named.intersection(lost):
+        if gone := {word for word in named.intersection(lost) if content_stems(word)}:
             return "word_misheard", f"chunk {chunk}: {min(gone)!r} of the trace was not heard"
     return None
 

@@ -207,6 +207,14 @@ def test_a_trace_that_names_what_was_not_heard_is_dropped() -> None:
     assert isinstance(trace_of(asked, heard, compare(names.chunks, heard), Bounds()), Trace)
 
 
+def test_a_lost_word_without_meaning_of_its_own_drops_no_trace() -> None:
+    the_bus = replace(TOM, chunks=(TOM.chunks[0], " Mia buys the bus.", TOM.chunks[2]))
+    the_bus = replace(the_bus, thoughts=("Tom 5", "the bus", "5 - 2 = 3"))
+    compared = compare(the_bus.chunks, TOM.chunks)
+    assert compared.lost[1] == ("the",)
+    assert isinstance(trace_of(the_bus, TOM.chunks, compared, Bounds()), Trace)
+
+
 def test_a_lost_not_drops_the_trace() -> None:
     heard = ("Tom has 5 apples.", " Mia buys a bus.", " Tom does eat 2.")
     not_eaten = replace(TOM, chunks=(*TOM.chunks[:2], " Tom does not eat 2."))
