@@ -120,8 +120,23 @@ def test_a_file_that_is_shorter_than_its_header_says_is_read_and_pointed_out(tmp
         (sb.wav(b""), "holds no samples"),
         (sb.wav(sb.pcm(TONE))[:30], "holds no s"),
         (b"RIFF\xff\xff\xff\xffAVI LIST", "holds no sound"),
+        (sb.wav(sb.pcm(TONE), rate=0), "holds no sound"),
+        (sb.wav(sb.pcm(TONE), channels=0), "holds no samples"),
+        (sb.wav(sb.pcm(TONE), kind=0), "holds no samples"),
     ],
-    ids=["empty", "text", "playlist", "concat", "bytes", "no samples", "half a header", "AVI"],
+    ids=[
+        "empty",
+        "text",
+        "playlist",
+        "concat",
+        "bytes",
+        "no samples",
+        "half a header",
+        "AVI",
+        "rate 0",
+        "no channels",
+        "no codec",
+    ],
 )
 def test_what_is_no_sound_is_refused_in_one_line(tmp_path, data, reason):
     with pytest.raises(SoundError) as refusal:

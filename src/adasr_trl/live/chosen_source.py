@@ -139,6 +139,7 @@ def _sound(options: argparse.Namespace, kind: Kind) -> Iterator[TextSource]:
         sound = partial(piped, descriptor, name, options.rate)
     else:
         name, sound = "microphone", microphone(sys.stdin)
+        logger.info("speak when the question is shown; Enter or Ctrl-D ends the input")
     model, language = options.recogniser or RECOGNISER, options.language or LANGUAGE
     logger.info("loading the recogniser %s", model)
     load = partial(load_recogniser, model, language, recogniser_threads())
