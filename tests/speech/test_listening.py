@@ -30,7 +30,7 @@ def texts(chunks: list[HeardChunk]) -> list[str]:
 
 def test_a_sentence_is_known_at_the_pause_behind_its_stop() -> None:
     chunks = heard(say(0.3, word=1), say(0.3, word=9), silence(0.8), say(0.3, word=2), silence(0.8))
-    assert texts(chunks) == ["w1 w9.", " w2"]
+    assert texts(chunks) == ["w1 w9.", " W2"]  # a sentence begins with a capital
     assert chunks[0].heard_seconds == pytest.approx(0.6 + 0.5, abs=0.07)
 
 
