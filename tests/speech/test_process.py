@@ -131,8 +131,8 @@ if __name__ == "__main__":
     stream = process.open(lambda _: None)
     if "busy" in sys.argv:
         stream.send(stand_in.spoken("sleeps").tobytes()); stream.flush()
-    print(process._process.pid, flush=True)
     try:
+        print(process._process.pid, flush=True)
         time.sleep(60)
     except KeyboardInterrupt:
         print("interrupted", flush=True)
