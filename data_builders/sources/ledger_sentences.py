@@ -21,7 +21,7 @@ _OBJECT = {"he": "him", "she": "her", "it": "it", "I": "me"}
 _POSSESSIVE = {"he": "his", "she": "her", "it": "its", "I": "my"}
 _MIXED_TENSE = 0.07  # share of sentences in the other tense
 _PRONOUNS = 0.5  # share of mentions of the topic by pronoun
-_ELLIPSIS = 0.35  # share of amounts without their noun, where the last noun fits
+_ELLIPSIS = 0.5  # share of amounts without their noun, where the last noun fits
 _ADJECTIVES = 0.06  # share of nouns with an adjective
 _START_BY_GAIN = 0.15  # share of first counts that are told as a gain: "Tom bought 6 coins"
 
