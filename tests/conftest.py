@@ -7,6 +7,7 @@ import os
 os.environ.update(
     OMP_NUM_THREADS="1",
     HF_HUB_OFFLINE="1",
+    HF_HUB_DISABLE_PROGRESS_BARS="1",  # as a command sets it where no terminal is
     TRL_EXPERIMENTAL_SILENCE="1",
     TOKENIZERS_PARALLELISM="false",
 )

@@ -1,6 +1,7 @@
 """The start of a command: its first line comes before slow imports, and only the named warnings are dropped."""
 
 import logging
+import os
 import subprocess
 import sys
 import warnings
@@ -95,3 +96,12 @@ def test_one_process_of_a_launcher_speaks(monkeypatch):
     for rank, speaks in (("0", True), ("1", False)):
         monkeypatch.setenv("RANK", rank)
         assert startup.is_first_process() == speaks
+
+
+def test_bars_of_other_libraries_are_shown_on_a_terminal_only(begun, monkeypatch):
+    name = "HF_HUB_DISABLE_PROGRESS_BARS"
+    for is_terminal, expected in ((True, None), (False, "1")):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.setattr("sys.stderr.isatty", lambda shown=is_terminal: shown)
+        startup.begin("adasr test")
+        assert os.environ.get(name) == expected

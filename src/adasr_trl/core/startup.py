@@ -51,6 +51,10 @@ def begin(command: str) -> None:
     for name, message in MEANINGLESS:
         logging.getLogger(name).addFilter(_Drop(message))
     warnings.filterwarnings("ignore", RENAMED, FutureWarning)
+    if (
+        not sys.stderr.isatty()
+    ):  # bars of loading and uploading would frame a log's lines and errors
+        os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     # Rust prints its warning of a fork itself. Texts are tokenised one by one, so no speed is lost.
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     others = [finder for finder in sys.meta_path if not isinstance(finder, _Announcement)]

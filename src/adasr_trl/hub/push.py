@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import logging
 import re
-import sys
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,7 +19,6 @@ from pathlib import Path
 from typing import Any
 
 from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi
-from huggingface_hub.utils.tqdm import disable_progress_bars
 
 from adasr_trl.artifacts import directory
 from adasr_trl.artifacts.names import (
@@ -207,8 +205,6 @@ def _check_secrets(files: Mapping[str, Path]) -> None:
 def _upload(publication: Publication, how: Push) -> str:
     api = HfApi()
     failed = f"{how.repo}: not published, and nothing of it is visible; the same command goes on"
-    if not sys.stderr.isatty():
-        disable_progress_bars()  # an upload that fails leaves its bar in front of the error
     with hub_errors(failed):
         url = api.create_repo(how.repo, private=how.private or None, exist_ok=True)
         # Of an earlier push only a model's files go: others, such as a picture, are its author's.
