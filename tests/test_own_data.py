@@ -116,7 +116,7 @@ def test_the_format_of_another_set_then_rl_on_answers_alone(folder, capsys):
     assert adasr(build) == 0
     assert adasr([*ledger, "--train-count", "300"]) == 0
     assert adasr([*sft, *FEW, "--data.max_train_episodes", "60"]) == 0
-    assert adasr(doctor) in (0, 1)
+    assert adasr(doctor) in (0, 3)  # 3: it says that a few steps of SFT are too few to learn from
     hrpo = next(command for command in commands("Train") if command[0] == "hrpo")
     answers = ["--data.train", "data/answers/train.jsonl"]
     caps = ["--streaming.max_thought_tokens", "16"]
