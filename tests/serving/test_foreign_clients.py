@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import socket
+import threading
 import time
 
 import pytest
@@ -152,6 +153,22 @@ def test_a_failing_step_ends_completions_with_the_servers_fault(served, monkeypa
         raise ValueError("a bad step")
 
     monkeypatch.setattr(served.service.thread.pool, "step", broken)
+    status, reply = chat(served)
+    assert (status, reply["error"]["code"]) == (500, "server_failed")
+
+
+def test_a_step_that_fails_before_the_request_hears_of_its_stream_ends_it_too(served, monkeypatch):
+    thread, ask = served.service.thread, served.service.thread.ask
+
+    async def slow(call):  # the failing step runs before the event loop goes on
+        stream = await ask(call)
+        failed = threading.Event()
+        thread.post(lambda: (_ for _ in ()).throw(ValueError("a bad step")))
+        thread.post(failed.set)
+        failed.wait(10)
+        return stream
+
+    monkeypatch.setattr(thread, "ask", slow)
     status, reply = chat(served)
     assert (status, reply["error"]["code"]) == (500, "server_failed")
 

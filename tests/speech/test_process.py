@@ -133,7 +133,8 @@ if __name__ == "__main__":
         stream.send(stand_in.spoken("sleeps").tobytes()); stream.flush()
     try:
         print(process._process.pid, flush=True)
-        time.sleep(60)
+        while True:
+            time.sleep(0.05)  # an interrupt just before one long sleep would wait for its end
     except KeyboardInterrupt:
         print("interrupted", flush=True)
 """

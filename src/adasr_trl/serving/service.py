@@ -174,11 +174,16 @@ class Service:
         asked = completions.read_request(messages.parse_object(await self._body(request)))
         outbox: asyncio.Queue[tuple[str, Any]] = asyncio.Queue()
         send, pool = self.thread.sender(outbox.put_nowait), self.thread.pool
-        stream = await self.thread.ask(
-            lambda: completions.ChatStream(pool, asked, self.limits, send)
-        )
-        stream.on_answer = self.measures.answers.observe
-        self._completions.add(stream)
+
+        def start() -> (
+            completions.ChatStream
+        ):  # in the pool's thread, so that no failure falls between
+            stream = completions.ChatStream(pool, asked, self.limits, send)
+            stream.on_answer = self.measures.answers.observe
+            self._completions.add(stream)
+            return stream
+
+        stream = await self.thread.ask(start)
         head = completions.head_of(self.model, streamed=asked.streamed)
         if asked.streamed:
             lines = completions.chunks(outbox, head, with_usage=asked.with_usage)
