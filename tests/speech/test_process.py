@@ -123,10 +123,12 @@ def test_closing_ends_the_process_in_the_middle_of_its_work():
 
 
 PARENT = """
-import os, sys, time
+import os, signal, sys, time
 from adasr_trl.speech.process import RecogniserProcess
 from support import stand_in_speech as stand_in
 if __name__ == "__main__":
+    # Tests in the background of a shell inherit that interrupts are ignored.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     process = RecogniserProcess(stand_in.load)
     stream = process.open(lambda _: None)
     if "busy" in sys.argv:
