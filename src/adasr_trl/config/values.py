@@ -81,7 +81,7 @@ def entry_of(value: object, where: str) -> Entry:
 def read_yaml(path: Path) -> Entry:
     """Read a file that holds one mapping: here, or of those that the package brings."""
     source = path
-    if not path.exists() and (_PACKAGE / path).is_file():
+    if path.parts[:1] == ("configs",) and not path.exists() and (_PACKAGE / path).is_file():
         source = _PACKAGE / path
         logger.info("%s: none here; the package's own is taken", path)
     try:
