@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -11,7 +12,9 @@ import pytest
 from adasr_trl.core.errors import UserError
 from adasr_trl.live.heard import even, heard, played
 from adasr_trl.speech import capture
+from adasr_trl.speech.listener import Hearing, HearingKind
 from adasr_trl.speech.process import RecogniserProcess
+from adasr_trl.speech.words import SAMPLE_RATE, Word
 from support import stand_in_speech as stand_in
 from support.stand_in_speech import Devices, spoken
 
@@ -81,3 +84,31 @@ def test_a_microphone_is_heard_until_it_is_stopped(monkeypatch):
         if sum(map(len, blocks)) >= len(spoken(STORY)) - 1_600:
             stop.set()
     assert np.abs(np.concatenate(blocks)[:1_000] - spoken(STORY)[:1_000]).max() < 1e-3
+
+
+class AtOnce:
+    """A recogniser whose words are back before the sound is said to be sent, and the stream that it opens."""
+
+    sent_seconds = behind_seconds = 0.0
+
+    def open(self, tell):
+        self.tell = tell
+        return self
+
+    def send(self, data):
+        self.sent_seconds += len(data) / 4 / SAMPLE_RATE
+        word = Word(" Tom", 0.0, self.sent_seconds)
+        self.tell(Hearing(HearingKind.WORDS, self.sent_seconds, words=(word,)))
+        time.sleep(0.1)  # the reader is first
+
+    def flush(self):
+        self.tell(Hearing(HearingKind.FLUSHED, self.sent_seconds, voice_seconds=1.0))
+
+    def close(self):
+        pass
+
+
+def test_words_that_are_back_at_once_have_a_lag_too():
+    said = [piece for piece in pieces(AtOnce(), spoken("Tom has")) if piece.text]
+    assert [piece.text for piece in said] == [" Tom"] * 6
+    assert all(0 <= piece.lag_seconds < 5 for piece in said)

@@ -111,8 +111,9 @@ class _Ear:
                 while self.stream.behind_seconds > MOST_BEHIND_SECONDS:
                     if self._stop.wait(POLL_SECONDS):
                         return
+                ends = self.stream.sent_seconds + len(block) / SAMPLE_RATE
+                self._sent.append((ends, time.monotonic()))  # before its words can come back
                 self.stream.send(block.tobytes())
-                self._sent.append((self.stream.sent_seconds, time.monotonic()))
             self._news.put(None)  # the known end
             self.stream.flush()
         except Exception as error:  # raised again by the source
