@@ -119,6 +119,8 @@ class Studio:
         cached = self._read(key)
         if cached and self._speaking.sounds is None:
             return cached
+        if not cached:
+            self._model()  # a missing one is known before a voice speaks
         sound, ends = _say(voice, utterance, drawn, tail_seconds=self._speaking.pause + 0.3)
         if self._speaking.sounds:
             _write_wave(self._speaking.sounds / f"{_file_name(utterance.id)}-{key[:8]}.wav", sound)
@@ -156,12 +158,16 @@ class Studio:
         from adasr_trl.speech.listening import chunks_of
         from adasr_trl.speech.recognition import StreamingRecogniser
 
-        if self._transcriber is None:
-            self._transcriber = self.transcriber()
         recogniser = StreamingRecogniser(
-            self._transcriber, self.detector(), settings_of(self._speaking)
+            self._model(), self.detector(), settings_of(self._speaking)
         )
         return [(chunk.text, chunk.heard_seconds) for chunk in chunks_of(sound, recogniser)]
+
+    def _model(self) -> Transcriber:
+        """The recogniser's model, loaded once."""
+        if self._transcriber is None:
+            self._transcriber = self.transcriber()
+        return self._transcriber
 
     def transcriber(self) -> Transcriber:
         """The recogniser's model."""

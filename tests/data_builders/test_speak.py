@@ -3,6 +3,7 @@
 import argparse
 import json
 import multiprocessing
+import os
 import wave
 from dataclasses import replace
 
@@ -237,8 +238,15 @@ def test_wrong_options_are_refused_in_one_line(typed, out, capsys) -> None:
     refused(status, capsys, "missing.onnx: no such file; expected a Piper voice")
 
 
-def test_a_missing_recogniser_is_one_line_that_says_what_to_give(typed, out, capsys) -> None:
+def test_a_missing_recogniser_is_one_line_that_says_what_to_give(
+    typed, out, capsys, tmp_path, monkeypatch
+) -> None:
     pytest.importorskip("faster_whisper")
+    program = tmp_path / "bin" / "espeak-ng"  # any machine: a voice is not what is missing
+    program.parent.mkdir()
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(program.parent), prepend=os.pathsep)
     (out / "model").mkdir(parents=True)
     model = ["--recogniser", str(out / "model")]
     status = main(["speak", str(typed(TOM)), "--out", str(out / "spoken"), *model])
