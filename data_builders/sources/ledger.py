@@ -17,12 +17,16 @@ Traces come in three styles: eager (each event is worked out at once), lazy (eve
 work) and redundant (eager, and the deep part does all of it again). With ``--chatter`` some distractors get a redundant
 thought. A style that is common and invisible in the input makes the deep part's first token a coin toss, which greedy
 decoding turns into a rule; so redundant is rare by default. ``--wording turned`` is another word order, for tests.
+
+With ``--correction-delay K`` each test story is told K + 2 times: without a correction, and with one fact corrected after
+0 to K sentences (``ledger_corrections``; tags ``delay none``, ``delay 0``, ...). Training stories stay as they are.
 """
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 from adasr_trl.core.episode import AnswerType, Episode, Source
 from adasr_trl.core.sentences import sentence_chunks
@@ -30,12 +34,15 @@ from data_builders.errors import BuildError
 from data_builders.rows.inputs import numbers
 from data_builders.rows.options import add_number, check_number
 from data_builders.rows.row import Row, Rows
+from data_builders.sources.ledger_corrections import agrees, versions
 from data_builders.sources.ledger_story import NO_CHANGE, UNKNOWN, Sentence, Story, draw_story
 
 NAME = "ledger"
 SUMMARY = "stories in which things change hands, procedural, with exact traces"
 LICENCE = "Apache-2.0"
 REVISION = "4"
+
+_MOST_ATTEMPTS = 2000  # stories drawn for one that can be told with a late correction
 
 STYLES = ("eager", "lazy", "redundant")
 _LOOSE_ENDS = (
@@ -83,6 +90,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--wording", default="plain", help="plain, or turned: another word order")
     styles = "eager:8,lazy:1,redundant:1"
     parser.add_argument("--styles", default=styles, help="weights of the trace styles")
+    what = "tell each test story without a correction, and with one after 0 to K sentences"
+    parser.add_argument("--correction-delay", type=int, metavar="K", help=what)
     add_number(parser, "seed", 0, "seed of everything that is drawn")
 
 
@@ -105,11 +114,16 @@ def build(options: argparse.Namespace) -> Iterator[Episode]:
         while made < count:
             key = f"{options.seed}/{split}/{attempt}"
             attempt += 1
-            episode = _episode(key, options, f"{NAME}-{split}-{made}", split)
-            if episode.chunks not in seen:
-                seen.add(episode.chunks)
+            told = _tellings(key, options, f"{NAME}-{split}-{made}", split)
+            if told and told[0].chunks not in seen:
+                seen.add(told[0].chunks)
                 made += 1
-                yield episode
+                yield from told
+            elif attempt > _MOST_ATTEMPTS * (made + 1):
+                raise BuildError(
+                    f"--correction-delay: of {attempt} stories only {made} can be told with a correction so late; ask for "
+                    f"more events or a shorter delay."
+                )
 
 
 def _check(options: argparse.Namespace) -> None:
@@ -123,12 +137,33 @@ def _check(options: argparse.Namespace) -> None:
     if options.wording not in ("plain", "turned"):
         raise BuildError(f"--wording: got {options.wording!r}; expected plain or turned.")
     _weights(options.styles)
+    if options.correction_delay is not None:
+        check_number(options, "correction_delay", 0, options.max_events + options.max_others - 1)
+        for name in ("untidy", "corrections", "unknown"):
+            if vars(options)[name]:
+                raise BuildError(
+                    f"--{name}: got {vars(options)[name]:g} with --correction-delay, whose stories differ in one corrected "
+                    f"number alone; expected 0."
+                )
 
 
-def _episode(key: str, options: argparse.Namespace, name: str, split: str) -> Episode:
+def _tellings(key: str, options: argparse.Namespace, name: str, split: str) -> list[Episode]:
+    """The story's episode, or one for each version of a late correction; empty where a version cannot be told."""
     story = draw_story(key, options, split)
     weights = _weights(options.styles)
     style = story.trace_rng.choices(list(weights), list(weights.values()))[0]
+    if options.correction_delay is None or split != "test":
+        return [_episode(story, style, name, split)]
+    told = []
+    for version in versions(story, key, options.correction_delay):
+        episode = _episode(version, style, name, split)
+        if not agrees(version, episode.question, episode.chunks):
+            return []
+        told.append(replace(episode, id=f"{name}-{version.tags[-1].replace(' ', '-')}"))
+    return told
+
+
+def _episode(story: Story, style: str, name: str, split: str) -> Episode:
     thoughts, deep = _trace(story, style)
     chunks, groups = _chunked(story)
     is_known = story.count is not None

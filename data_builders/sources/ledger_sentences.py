@@ -10,6 +10,7 @@ person with a name (or role) that was a subject. Relatives ("his sister") never 
 
 from __future__ import annotations
 
+import copy
 import random
 from dataclasses import dataclass
 from enum import Enum
@@ -75,6 +76,12 @@ class Teller:
         self._words_share = self.rng.choice((0.0, 0.0, 0.5, 1.0))  # of numbers as words
         self._topic: Person | None = None
         self._last_thing = ""  # what "3 more" or "of them" stands for
+
+    def afresh(self, rng: random.Random) -> Teller:
+        """One of the same style that has told nothing yet: it names persons and things in full."""
+        teller = copy.copy(self)
+        teller.rng, teller._topic, teller._last_thing = rng, None, ""
+        return teller
 
     # ---- sentences
 

@@ -55,6 +55,7 @@ class Sentence:
     notes: tuple[str, ...] = ()  # the events alone, such as "+ 3"
     steps: tuple[str, ...] = ()  # the events worked out, such as "5 + 3 = 8"
     redundant: str = ""  # a thought without use, on a distractor
+    event: Event | None = None  # the first event of the counted things that it tells
 
 
 @dataclass
@@ -79,15 +80,15 @@ class Story:
         if change is None or before is None:
             self.count = None
             return UNKNOWN, UNKNOWN
-        taken = "" if back is None else f"{_signed(-back)} "
+        taken = "" if back is None else f"{signed(-back)} "
         self.count = before + change - (back or 0)
-        note = f"{taken}{_signed(change)}"
+        note = f"{taken}{signed(change)}"
         return note, f"{before} {note} = {self.count}"
 
-    def tell(self, text: str, *pairs: tuple[str, str]) -> None:
+    def tell(self, text: str, *pairs: tuple[str, str], event: Event | None = None) -> None:
         """Add a sentence with the notes and steps of its events."""
         notes, steps = (tuple(parts) for parts in zip(*pairs, strict=True)) if pairs else ((), ())
-        self.sentences.append(Sentence(text, notes, steps))
+        self.sentences.append(Sentence(text, notes, steps, event=event))
 
 
 def draw_story(key: str, options: argparse.Namespace, split: str) -> Story:
@@ -221,7 +222,7 @@ def _add_event(story: Story) -> None:
         elif event.kind is Kind.TO and more < 0:
             text += teller.to_another(Event(Kind.TO, event.verb, more, rng.choice(story.others)))
             pairs.append(story.apply(more))
-    story.tell(text, *pairs)
+    story.tell(text, *pairs, event=event)
 
 
 def _correct(story: Story, event: Event, *, at_once: bool) -> None:
@@ -331,5 +332,6 @@ def _draw_change(story: Story) -> int | None:
     return None
 
 
-def _signed(change: int) -> str:
+def signed(change: int) -> str:
+    """A change as notes have it: ``+ 3``."""
     return f"{'+' if change > 0 else '-'} {abs(change)}"

@@ -9,6 +9,7 @@ import pytest
 from adasr_trl.evaluation.intervals import (
     Interval,
     clustered_bootstrap,
+    clustered_ratio,
     mcnemar,
     percentile,
     wilson_interval,
@@ -164,3 +165,37 @@ def test_percentiles_interpolate_between_neighbours() -> None:
 def test_an_interval_writes_itself_in_any_form() -> None:
     assert f"{Interval(4.06, -0.3, 8.3):+.1f}" == "+4.1 (-0.3 to +8.3)"
     assert f"{Interval(0.5, 0.25, 0.75):.3f}" == "0.500 (0.250 to 0.750)"
+
+
+def test_a_ratio_is_that_of_the_means_and_resampled_together() -> None:
+    # Two questions: ratios 0/1, 1/2 twice, 1/1 with a quarter each.
+    found = clustered_ratio([[0.0, 1.0]], [[1.0, 1.0]], resamples=1000)
+    assert found == Interval(0.5, 0.0, 1.0)
+    # Proportional values have one ratio in every resample.
+    assert clustered_ratio([[1.0, 3.0, 5.0]], [[2.0, 6.0, 10.0]], resamples=50) == Interval(
+        0.5, 0.5, 0.5
+    )
+
+
+def test_a_ratio_to_nothing_is_none_and_resamples_of_nothing_are_left_out() -> None:
+    assert clustered_ratio([[1.0, 2.0]], [[0.0, 0.0]], resamples=10) is None
+    found = clustered_ratio([[0.0, 1.0]], [[0.0, 2.0]], resamples=1000)
+    assert found == Interval(0.5, 0.5, 0.5)
+
+
+@pytest.mark.parametrize(("seeds", "questions"), [(1, 23), (3, 40)])
+def test_a_ratio_is_the_one_of_plain_python(seeds: int, questions: int) -> None:
+    dice = random.Random(questions)
+    above, below = (
+        [[dice.random() for _ in range(questions)] for _ in range(seeds)] for _ in range(2)
+    )
+    draw, ratios = random.Random(5), []
+    for _ in range(60):
+        drawn = draw.choices(range(seeds), k=seeds) if seeds > 1 else [0]
+        chosen = draw.choices(range(questions), k=questions)
+        sums = [sum(rows[s][q] for s in drawn for q in chosen) for rows in (above, below)]
+        ratios.append(sums[0] / sums[1])
+    found = clustered_ratio(above, below, resamples=60, seed=5)
+    assert found is not None
+    assert found.low == pytest.approx(percentile(ratios, 2.5))
+    assert found.high == pytest.approx(percentile(ratios, 97.5))

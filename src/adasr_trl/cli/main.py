@@ -53,6 +53,10 @@ COMMANDS = {
         "report:add_sweep",
         "accuracy over latency by arrival speed and deep budget, from records",
     ),
+    "corrections": (
+        "report:add_corrections",
+        "accuracy lost when a fact is corrected late, from records",
+    ),
     "stream": ("live:add_stream", "a finished run on text as it arrives: its thoughts and answer"),
     "replay": (
         "live:add_replay",

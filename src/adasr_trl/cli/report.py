@@ -1,4 +1,4 @@
-"""``adasr report`` and ``adasr sweep``: evaluated runs on one self-contained page, and by arrival speed."""
+"""``adasr report``, ``sweep`` and ``corrections``: evaluated runs on one page, by arrival speed, by late corrections."""
 
 from __future__ import annotations
 
@@ -40,6 +40,13 @@ def add_sweep(parser: argparse.ArgumentParser) -> None:
         "--budgets", type=int, nargs="+", default=[], metavar="TOKENS", help="caps of the deep part"
     )
     parser.set_defaults(execute=_sweep)
+
+
+def add_corrections(parser: argparse.ArgumentParser) -> None:
+    """Arguments of ``adasr corrections``."""
+    parser.add_argument("--out", default="corrections.md", metavar="FILE", help="the page")
+    _add_records(parser)
+    parser.set_defaults(execute=_corrections, name="corrections")
 
 
 def _add_records(parser: argparse.ArgumentParser) -> None:
@@ -88,6 +95,17 @@ def _sweep(options: argparse.Namespace) -> int:
     )
     write_text(Path(options.out), markdown_of(points))
     print(options.out)
+    return 0
+
+
+def _corrections(options: argparse.Namespace) -> int:
+    from adasr_trl.core.files import write_text
+    from adasr_trl.report.corrections import losses, markdown_of
+    from adasr_trl.report.gathering import gather
+
+    text = markdown_of(losses(gather(options.runs, _wanted(options))))
+    write_text(Path(options.out), text)
+    print(text)
     return 0
 
 

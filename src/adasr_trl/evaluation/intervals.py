@@ -98,15 +98,52 @@ def clustered_bootstrap(
         resamples: Number of resamples.
         seed: Seed of the draws: the same call gives the same interval.
     """
+    means = _resampled_means(differences_by_seed, resamples, seed)
+    mean = statistics.fmean(value for row in differences_by_seed for value in row)
+    return Interval(mean, percentile(means, 2.5), percentile(means, 97.5))
+
+
+def clustered_ratio(
+    numerators_by_seed: Sequence[Sequence[float]],
+    denominators_by_seed: Sequence[Sequence[float]],
+    *,
+    resamples: int = 10_000,
+    seed: int = 0,
+) -> Interval | None:
+    """The ratio of two means over the same questions and its 95 % percentile interval, resampled together.
+
+    Args:
+        numerators_by_seed: Such as answers lost, one column a question. (S, Q)
+        denominators_by_seed: Such as answers that were right, of the same seeds and questions. (S, Q)
+        resamples: Number of resamples; those whose denominators are all 0 have no ratio and are left out.
+        seed: Seed of the draws.
+
+    Returns:
+        The ratio; None where the mean of the denominators is 0.
+    """
+    above = _resampled_means(numerators_by_seed, resamples, seed)
+    below = _resampled_means(denominators_by_seed, resamples, seed)
+    total = sum(value for row in denominators_by_seed for value in row)
+    if not total:
+        return None
+    ratios = [a / b for a, b in zip(above, below, strict=True) if b]
+    mean = sum(value for row in numerators_by_seed for value in row) / total
+    return Interval(mean, percentile(ratios, 2.5), percentile(ratios, 97.5))
+
+
+def _resampled_means(
+    values_by_seed: Sequence[Sequence[float]], resamples: int, seed: int
+) -> list[float]:
+    """The mean of each resample (R)."""
     import numpy as np
 
-    widths = {len(row) for row in differences_by_seed}
+    widths = {len(row) for row in values_by_seed}
     if len(widths) != 1 or widths == {0} or resamples < 1:
         raise ValueError(
             f"got rows of {sorted(widths)} values and {resamples} resamples; expected one value a question "
             f"in every row, at least one question, and at least one resample."
         )
-    values_SQ = np.array([list(row) for row in differences_by_seed], dtype=np.float64)
+    values_SQ = np.array([list(row) for row in values_by_seed], dtype=np.float64)
     seeds, questions = values_SQ.shape
     seeds_KS, index_QR = _draws(seeds, questions, resamples, seed)
     pooled_KQ, sums_R = np.zeros((len(seeds_KS), questions)), np.zeros(resamples)
@@ -116,8 +153,7 @@ def clustered_bootstrap(
     for index_R in index_QR:  # question by question: each resample rounds like a plain loop
         sums_R += pooled.take(index_R)
     means: list[float] = (sums_R / questions).tolist()
-    mean = statistics.fmean(values_SQ.ravel().tolist())
-    return Interval(mean, percentile(means, 2.5), percentile(means, 97.5))
+    return means
 
 
 # All intervals of a table have the same draws: 20 MB at 500 questions and 10,000 resamples.

@@ -189,7 +189,7 @@ def _named(argument: str, records: str) -> list[tuple[str, Path]]:
         name, folder = visible(name.strip()), Path(path)
     else:
         name = visible(folder.resolve().name)
-    if (folder / RUN_FILE).is_file():
+    if (folder / RUN_FILE).is_file() or (folder / records / EPISODES_FILE).is_file():
         return [(name, folder)]
     evaluated = [
         (visible(run.name), run)
