@@ -132,7 +132,8 @@ compare: data  ## the same with GRPO and SEEDS= seeds
 	  $(quick) $(layout) $(call seed,--seed) $(call args,compare)
 
 ablate: data  ## the paper's tables at this size, with SEEDS= seeds
-	@for name in exact long far; do $(BIN)/python -m data_builders --config configs/$(MODEL)/$$name.yaml || exit 1; done
+	@for file in $(wildcard $(addprefix configs/$(MODEL)/,exact.yaml long.yaml far.yaml)); do \
+	  $(BIN)/python -m data_builders --config $$file || exit 1; done
 	@$(ADASR) ablate $(call config,ablate,ablate) --seeds $(SEEDS) \
 	  $(quick) $(layout) $(call seed,--seed) $(call args,ablate)
 

@@ -33,7 +33,7 @@ from adasr_trl.engines import HFEngine, Request, Sampling
 from adasr_trl.engines.registry import local_engine
 from adasr_trl.hrpo import HRPOConfig
 from adasr_trl.hrpo.advantages import AdvantageSettings, Tokens, hierarchical, relative
-from adasr_trl.hrpo.scoring import scopes_of, score, score_rollout
+from adasr_trl.hrpo.scoring import scopes_of, score, score_rollouts
 from adasr_trl.hrpo.stream_values import StreamValuer, plain_valuer
 from adasr_trl.models.loading import load_policy
 from adasr_trl.rewards import Reward, Scope, answered_right, build_rewards
@@ -70,10 +70,7 @@ def advantages_of(
 ) -> dict[str, Tensor]:
     """Each form's advantage of the streaming and of the deep tokens of every rollout, (B, 2); each local reward's alone."""
     values = valuer.values_of(rollouts, requests, Sampling(1.0))
-    rows = [
-        score_rollout(rollout, request.episode, rewards, of_stream)
-        for rollout, request, of_stream in zip(rollouts, requests, values, strict=True)
-    ]
+    rows = score_rollouts(rollouts, [request.episode for request in requests], rewards, values)
     scores = score(rows, rewards, Accelerator(cpu=True), settings, 0.0)
     flat = scopes_of(scores, rewards, settings, flat=True)
     scopes = scopes_of(scores, rewards, settings)

@@ -47,6 +47,7 @@ Builds train.jsonl, test.jsonl and manifest.json. Sources:
 logger = logging.getLogger(__name__)
 
 _EVERY_SECONDS = 10.0  # between lines of progress that no terminal replaces
+_FEW = 20  # test episodes below which it is said
 _MANY = 0.5  # share of episodes with one chunk from which on it is said
 
 
@@ -289,11 +290,14 @@ def _summary(out: Path, manifest: dict[str, Any]) -> str:
         lines.append("  all episodes are one group, so there is no test.jsonl")
     elif statistics["groups"] < sum(sizes.values()):
         lines.append(f"  {statistics['groups']:,} groups, each on one side of the split")
+    if 0 < sizes.get("test.jsonl", 0) < _FEW:
+        lines.append("  few test episodes to measure with; --test-count N sets their number")
     lines += _warnings(statistics)
     rejected = manifest["rejected"]
     if rejected["total"]:
         reasons = _listed(rejected["by_reason"])
-        lines.append(f"  {rejected['total']:,} rows rejected ({reasons}); see manifest")
+        rows = f"{rejected['total']:,} row{'s' if rejected['total'] > 1 else ''}"
+        lines.append(f"  {rows} rejected ({reasons}); see manifest")
     if manifest["rejected_traces"]:
         reasons = _listed(manifest["rejected_traces"])
         lines.append(f"  rejected traces in {run.TRACES_FILE}: {reasons}")

@@ -32,6 +32,7 @@ _PARQUET, _ARROW = b"PAR1", (b"ARROW1", b"\xff\xff\xff\xff")
 _BOM = codecs.BOM_UTF8
 _LINES = (".jsonl", ".ndjson")
 _SHORT = ("float32", "float16", "float", "halffloat")  # of datasets and of Arrow
+_SAVED = ("state.json", "dataset_dict.json")  # files of ``save_to_disk``
 _LOOK = 1 << 20  # bytes of a file that tell its kind
 _FIRST_LINES = 20
 # Beginnings of files without rows, and the way to a file with rows.
@@ -54,7 +55,8 @@ def open_input(options: argparse.Namespace) -> Rows:
         return _nested(rows, rows_path)
     path: Path = options.input
     if path.is_dir():
-        return _open_folder(path)
+        saved = any((path / name).is_file() for name in _SAVED)
+        return _nested(_open_saved(path), rows_path) if saved else _open_folder(path)
     with opened(path, encoding) as file:
         start = file.read(_LOOK).removeprefix(_BOM).lstrip()
     if not start:
@@ -250,11 +252,35 @@ def _open_hub(name: str, subset: str | None, split: str, revision: str | None) -
     except (OSError, ValueError, RuntimeError) as error:
         first_line = (str(error).strip() or repr(error)).splitlines()[0]
         raise BuildError(f"--hub {name} --split {split}: {first_line}") from error
+    return _of_dataset(rows, f"{name}/{split}:")
+
+
+def _open_saved(path: Path) -> Rows:
+    """The folder of a data set's ``save_to_disk``."""
+    from datasets import DatasetDict, load_from_disk
+
+    try:
+        rows = load_from_disk(str(path))
+    except (OSError, ValueError, KeyError, RuntimeError) as error:
+        first_line = (str(error).strip() or repr(error)).splitlines()[0]
+        raise BuildError(
+            f"{path}: no folder of save_to_disk that can be read: {first_line}"
+        ) from error
+    if isinstance(rows, DatasetDict):
+        splits = ", ".join(rows)
+        raise BuildError(
+            f"{path}: holds the splits {splits}; name one, such as {path / next(iter(rows))}."
+        )
+    return _of_dataset(rows, f"{path}: row ")
+
+
+def _of_dataset(rows: Any, where: str) -> Rows:
+    """The rows of a ``datasets.Dataset``."""
     features = getattr(rows, "features", {}).items()
     short = {name for name, kind in features if str(getattr(kind, "dtype", "")) in _SHORT}
     names = {name: list(kind.names) for name, kind in features if hasattr(kind, "int2str")}
     plain = (_as_written(row, short, names) for row in rows)
-    return Rows(len(rows), _numbered(f"{name}/{split}:", plain))
+    return Rows(len(rows), _numbered(where, plain))
 
 
 def _as_written(
@@ -281,9 +307,10 @@ def _numbered(where: str, rows: Iterable[Mapping[str, object]]) -> Iterator[Row]
 
 
 def sha256_of(path: Path) -> str:
-    """Hash of a file's bytes, or of the JSON files of a folder."""
+    """Hash of a file's bytes, or of a folder's files of rows."""
     if path.is_dir():
-        names = "".join(f"{file.name} {sha256_of(file)}\n" for file in sorted(path.glob("*.json")))
+        files = sorted(file for file in path.iterdir() if file.suffix in (".json", ".arrow"))
+        names = "".join(f"{file.name} {sha256_of(file)}\n" for file in files)
         return hashlib.sha256(names.encode()).hexdigest()
     with opened(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

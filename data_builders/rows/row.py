@@ -18,6 +18,7 @@ from adasr_trl.core.episode import Source
 from data_builders.errors import BuildError
 from data_builders.rows.json_text import Doubled, list_in_text
 
+_EXACT = 2**53  # below it every whole number is a float
 UNSPLIT = ""  # split of an episode that the hash of its group decides
 
 
@@ -94,6 +95,8 @@ class Row:
             raise RowError(
                 f"{self.where}: column {column!r} is {kind_of(value)}, expected text or a number{way}."
             )
+        if type(value) is float and value.is_integer() and abs(value) < _EXACT:
+            value = int(value)  # a column of whole numbers with a gap is one of floats in a table
         return self._whole(str(value), column)
 
     def _whole(self, text: str, column: str) -> str:

@@ -67,7 +67,9 @@ def test_each_step_is_logged_once_with_its_phases(finished):
         "ending/answered", "ending/out_of_tokens", "ending/malformed", "answer_latency_seconds",
     ):  # fmt: skip
         assert key in logged
-    assert "reward" not in logged
+    assert logged["reward"] == pytest.approx(
+        sum(logged[f"reward/{scope}"] for scope in ("global", "streaming", "deep"))
+    )
 
 
 def test_sft_that_was_interrupted_resumes_to_the_same_weights(

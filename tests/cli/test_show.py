@@ -44,12 +44,18 @@ def test_a_reader_without_colours_sees_every_part_by_its_label() -> None:
 def test_a_wrong_answer_and_a_malformed_end_are_named() -> None:
     wrong = dataclasses.replace(ROLLOUT, ending=Ending.MALFORMED, answer=None)
     lines = squeezed(plain(wrong, EPISODE, CLOCK))
-    assert lines[-4:-1] == ["deep 5 + 3 = 8 malformed, 3 tokens", "3.90 s answer", "wrong ✗ gold 8"]
+    assert lines[-4:-1] == [
+        "deep 5 + 3 = 8 malformed, 3 tokens",
+        "3.90 s answer malformed, not counted",
+        "wrong ✗ gold 8",
+    ]
 
 
 def test_no_marker_of_the_format_is_shown() -> None:
     malformed = dataclasses.replace(ROLLOUT, ending=Ending.MALFORMED, answer="3 Ann 3<EOR>")
-    assert "3.90 s answer 3 Ann 3" in squeezed(plain(malformed, EPISODE, CLOCK))
+    assert "3.90 s answer 3 Ann 3 malformed, not counted" in squeezed(
+        plain(malformed, EPISODE, CLOCK)
+    )
 
 
 def test_a_chunk_behind_a_long_thought_is_shown_at_the_start_of_its_reading() -> None:

@@ -366,7 +366,7 @@ def test_a_file_that_is_not_here_is_taken_from_the_package(tmp_path, monkeypatch
     (package / "configs" / "tiny").mkdir(parents=True)
     here.mkdir()
     (package / "configs" / "tiny" / "sft.yaml").write_text("seed: 3\n", encoding="utf-8")
-    monkeypatch.setattr("adasr_trl.config.values._PACKAGE", package)
+    monkeypatch.setattr("adasr_trl.config.values._SHIPPED", package)
     monkeypatch.chdir(here)
     caplog.set_level("INFO")
     assert load_config("configs/tiny/sft.yaml", (), {}).flat == {"seed": 3}

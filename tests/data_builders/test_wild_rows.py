@@ -8,6 +8,7 @@ import shlex
 from pathlib import Path
 
 import pytest
+from datasets import Dataset, DatasetDict
 
 from data_builders.__main__ import main
 from support.building import manifest
@@ -277,3 +278,29 @@ def test_a_worked_solution_gives_the_answer_behind_its_marker(tmp_path):
         (tmp_path / "x").write_bytes(lines(row(1, a=solution)))
         assert build(tmp_path / "x", tmp_path / f"out{number}", *COLUMNS) == 0
         assert built(tmp_path / f"out{number}")[0][0].answer == answer
+
+
+def test_a_folder_of_save_to_disk_is_read_and_a_number_beside_a_gap_stays_whole(tmp_path):
+    """Pandas turns whole numbers beside a gap into floats."""
+    rows = [row(n, a=float(n) if n else None) for n in range(4)]
+    Dataset.from_list(rows).save_to_disk(str(tmp_path / "saved"))
+    assert build(tmp_path / "saved", tmp_path / "out", *COLUMNS) == 0
+    assert sorted(e.answer for split in built(tmp_path / "out") for e in split) == ["1", "2", "3"]
+    assert manifest(tmp_path / "out")["rejected"]["by_reason"] == {"bad_gold": 1}
+
+
+def test_a_folder_of_several_splits_names_them(tmp_path, capsys):
+    split = Dataset.from_list([row(1)])
+    DatasetDict(train=split, dev=split).save_to_disk(str(tmp_path / "saved"))
+    capsys.readouterr()
+    line = refusal(capsys, tmp_path / "saved", tmp_path / "out", *COLUMNS)
+    assert "holds the splits train, dev; name one, such as" in line
+
+
+def test_few_test_episodes_and_a_single_rejected_row_are_said(tmp_path, capsys):
+    path = tmp_path / "rows.jsonl"
+    path.write_bytes(lines(*map(row, range(9)), row(9, a="")))
+    assert build(path, tmp_path / "out", *COLUMNS) == 0
+    out = capsys.readouterr().out
+    assert "few test episodes to measure with; --test-count N sets their number" in out
+    assert "1 row rejected (" in out

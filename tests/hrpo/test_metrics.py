@@ -11,7 +11,7 @@ from adasr_trl.core.episode import AnswerType, Episode, Source
 from adasr_trl.core.protocol import Phase
 from adasr_trl.hrpo.advantages import AdvantageSettings
 from adasr_trl.hrpo.metrics import credit_metrics, opposed
-from adasr_trl.hrpo.scoring import score, score_rollout
+from adasr_trl.hrpo.scoring import score, score_rollouts
 from adasr_trl.layouts import build_layout
 from adasr_trl.layouts.codec import Codec
 from adasr_trl.rewards import build_rewards
@@ -52,7 +52,7 @@ def test_a_long_stream_before_a_short_deep_part_is_wronged_and_so_is_the_short_o
         write(EPISODE, parts, ["5", ""], "Tom 5 + 3 = 8 so", "8"),
     ]
     rewards = build_rewards(COSTS, STREAMING)
-    rows = [score_rollout(rollout, EPISODE, rewards) for rollout in rollouts]
+    rows = score_rollouts(rollouts, [EPISODE] * len(rollouts), rewards)
     settings = AdvantageSettings(2)
     batch = SimpleNamespace(rollouts=rows, scores=score(rows, rewards, ALONE, settings, 0.0))
     found = credit_metrics(batch, rewards, settings, slice(0, 2))

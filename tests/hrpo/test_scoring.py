@@ -11,7 +11,7 @@ import torch
 from adasr_trl.config.sections import RewardConfig
 from adasr_trl.core.errors import UserError
 from adasr_trl.hrpo.advantages import AdvantageSettings, Granularity, relative
-from adasr_trl.hrpo.scoring import scopes_of, score, score_rollout
+from adasr_trl.hrpo.scoring import scopes_of, score, score_rollouts
 from adasr_trl.rewards import Reward, RewardValue, Rule, Scope, build_rewards
 from support.group_scoring import ALONE, EPISODE
 from support.scripted import write
@@ -22,7 +22,7 @@ SENTENCE = AdvantageSettings(3, granularity=Granularity.SENTENCE)
 
 def sums(rollouts, *configs):
     rewards = build_rewards(configs, STREAMING)
-    rows = [score_rollout(rollout, EPISODE, rewards) for rollout in rollouts]
+    rows = score_rollouts(rollouts, [EPISODE] * len(rollouts), rewards)
     scores = score(rows, rewards, ALONE, SENTENCE, progress=0.0)
     return scopes_of(scores, rewards, SENTENCE).streaming_BC
 
@@ -55,7 +55,7 @@ def test_each_chunk_is_relative_to_the_groups_thoughts_on_it(parts):
     """Costs 5 and 3 of the first chunk, 1 and 1 of the others; the mean is of the same chunk."""
     rollouts = [write(EPISODE, parts, [each, "", ""], "", "8") for each in ("Tom 5 + 3", "Tom 5")]
     rewards = build_rewards([RewardConfig("adaptive_thinking", "streaming")], STREAMING)
-    rows = [score_rollout(rollout, EPISODE, rewards) for rollout in rollouts]
+    rows = score_rollouts(rollouts, [EPISODE] * len(rollouts), rewards)
     settings = AdvantageSettings(2, granularity=Granularity.SENTENCE)
     found = score(rows, rewards, ALONE, settings, progress=0.0).streaming_BCR[:, :, 0]
     assert found.tolist() == [[0.75, 1.0, 1.0], [1.25, 1.0, 1.0]]
@@ -77,7 +77,7 @@ class AboveMean(Rule):
 def scores_above_mean(parts, rule):
     rewards = [Reward("own:AboveMean", Scope.DEEP, 1.0, rule, STREAMING)]
     rollouts = [write(EPISODE, parts, [""] * 3, deep, "8") for deep in ("", "Tom 5 + 3")]
-    rows = [score_rollout(rollout, EPISODE, rewards) for rollout in rollouts]
+    rows = score_rollouts(rollouts, [EPISODE] * len(rollouts), rewards)
     return score(rows, rewards, ALONE, AdvantageSettings(2), progress=0.0).rewards_BR[:, 0]
 
 

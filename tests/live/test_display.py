@@ -19,6 +19,7 @@ from adasr_trl.live.reasoner import ReadThenThinkResult
 from adasr_trl.live.rendering import (
     DisplayLine,
     SideBySide,
+    answer_line,
     plain_line,
     written_line,
 )
@@ -130,6 +131,9 @@ def test_failed_endings_are_named_in_words():
         written_line("think", "Tom 5", Ending.OUT_OF_TOKENS, 12, None).note == "cut off, 12 tokens"
     )
     assert written_line("deep", "Tom 5", Ending.MALFORMED, 1, None).note == "malformed, 1 token"
+    refused = answer_line("29", Ending.MALFORMED, None)
+    assert (refused.note, refused.has_failed) == ("malformed, not counted", True)
+    assert answer_line("29", Ending.ANSWERED, None).note == ""
 
 
 def test_lines_say_when_what_and_how_much():

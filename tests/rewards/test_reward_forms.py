@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from adasr_trl.config.sections import RewardConfig
 from adasr_trl.rewards import RewardError, Scope, ScoredRollout, build_rewards
+from adasr_trl.rewards.user import with_hooks
 from support.example_rollout import EPISODE, ROLLOUT
 from support.settings import STREAMING
 
@@ -117,6 +120,28 @@ class Judge:
 def test_what_is_no_reward_is_refused(form, message):
     with pytest.raises(RewardError, match=message):
         built(form)
+
+
+def test_a_function_of_trls_form_is_called_once_for_all_rollouts_with_what_the_trainer_has():
+    calls, other = [], replace(EPISODE, id="other")
+
+    def share(completions, trainer_state, level, **columns):
+        calls.append((len(completions), trainer_state, level, columns["id"]))
+        return [n / len(completions) for n in range(len(completions))]
+
+    (reward,) = built(share, columns={EPISODE.id: {"level": 3}})
+    (bound,) = with_hooks([reward], lambda: {"trainer_state": "step 4"})
+    values = bound.measure_batch([SCORED, replace(SCORED, episode=other)])
+    assert [each.value for each in values] == [0.0, 0.5]
+    assert calls == [(2, "step 4", [3, None], [EPISODE.id, "other"])]
+    assert bound.measure_batch([]) == []
+
+
+def test_a_coroutine_is_awaited():
+    async def judge(completions, **_columns):
+        return [0.25 for _ in completions]
+
+    assert built(judge)[0].measure(SCORED).value == 0.25
 
 
 @pytest.mark.parametrize("values", [[1.0, 2.0], 3.0, None])

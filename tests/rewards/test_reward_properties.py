@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from adasr_trl.config.sections import RewardConfig
 from adasr_trl.hrpo.advantages import AdvantageSettings, Granularity, Normalisation
-from adasr_trl.hrpo.scoring import scopes_of, score, score_rollout
+from adasr_trl.hrpo.scoring import scopes_of, score, score_rollouts
 from adasr_trl.rewards import BUILT_IN, RewardError, build_rewards
 from adasr_trl.rewards.stream_gain import BranchValue, GoldGain
 from support.group_scoring import ALONE, EPISODE
@@ -64,7 +64,8 @@ def of_group(
     rollouts, chosen, granularity, normalisation=Normalisation.GROUP, progress=0.3, flat=False
 ):
     """The scopes' sums for one group."""
-    rows = [score_rollout(r, EPISODE, chosen, stream_values(r)) for r in rollouts]
+    values = [stream_values(rollout) for rollout in rollouts]
+    rows = score_rollouts(rollouts, [EPISODE] * len(rollouts), chosen, values)
     setting = AdvantageSettings(len(rows), granularity=granularity, normalisation=normalisation)
     scores = score(rows, chosen, ALONE, setting, progress)
     found = scopes_of(scores, chosen, setting, flat=flat)
@@ -76,7 +77,7 @@ def of_group(
 def form_of(row):
     """What a format reward sees."""
     chosen = built([RewardConfig("format", s, 1.0) for s in ("streaming", "deep")])
-    found = score_rollout(row.rollout, EPISODE, chosen).values
+    found = score_rollouts([row.rollout], [EPISODE], chosen)[0].values
     return [(each.value, each.chunks) for each in found]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from trl import GRPOConfig, SFTConfig
 
+from adasr_trl.config.sections import GroupFilter
 from adasr_trl.core.errors import UserError
 from adasr_trl.hrpo import HRPOConfig, HRPOTrainer
 from adasr_trl.training.sft import StreamingSFTConfig, StreamingSFTTrainer
@@ -72,3 +73,36 @@ def test_the_name_demo_is_a_model_of_both_trainers(tmp_path, monkeypatch):
     assert supervised.protocol == reinforced.protocol
     for trainer in (supervised, reinforced):
         assert trainer.origin.path.endswith("adasr_trl/demo")
+
+
+def test_rewards_of_trls_form_have_its_state_and_metrics_and_its_names_choose_a_checkpoint(
+    tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    seen = []
+
+    def curriculum(completions, trainer_state, log_metric, log_extra, **_columns):
+        seen.append((len(completions), trainer_state.global_step, trainer_state.max_steps))
+        log_metric("longest", max(map(len, completions)))
+        log_extra("words", [len(text.split()) for text in completions])
+        return [len(text) / max(map(len, completions)) for text in completions]
+
+    args = HRPOConfig(
+        "out", **CPU, num_generations=2, per_device_train_batch_size=2, max_steps=2, report_to="none",
+        eval_strategy="steps", eval_steps=1, save_steps=1, per_device_eval_batch_size=2,
+        load_best_model_at_end=True, metric_for_best_model="reward", logging_steps=1,
+    )  # fmt: skip
+    trainer = HRPOTrainer("demo", [curriculum, "format"], args, ROWS, ROWS * 2)
+    trainer.train()
+    assert (2, 0, 2) in seen and (2, 1, 2) in seen  # noqa: PT018
+    logged = {name for row in trainer.state.log_history for name in row}
+    assert {"reward", "reward_std", "eval_reward", "longest", "reward/global"} <= logged
+
+
+def test_log_extra_and_groups_that_are_sampled_again_exclude_each_other():
+    def judge(completions, log_extra):
+        return [0.0 for _ in completions]
+
+    args = HRPOConfig("out", **CPU)
+    with pytest.raises(ValueError, match="group_filter: groups that are sampled again"):
+        HRPOTrainer("demo", [judge], args, ROWS, group_filter=GroupFilter())

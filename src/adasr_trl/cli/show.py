@@ -38,6 +38,7 @@ from adasr_trl.evaluation.outcome import outcome
 from adasr_trl.live.rendering import (
     DisplayLine,
     SideBySide,
+    answer_line,
     plain_line,
     tail,
     token_count,
@@ -167,7 +168,7 @@ def _display(
     end = played.arrival_seconds[-1] + played.answer_latency_seconds
     after = [
         written_line("deep", deep, rollout.ending, judged.deep_tokens, None),
-        DisplayLine("answer", answer, end),
+        answer_line(answer, rollout.ending, end),
         DisplayLine(label, f"{mark} gold {episode.answer}"),
     ]
     footer = (

@@ -29,7 +29,12 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_PACKAGE = Path(__file__).parents[1]  # an installed wheel holds configs/ in it
+_PACKAGE = Path(__file__).parents[
+    1
+]  # an installed wheel holds configs/ in it, a checkout beside src/
+_SHIPPED = next(
+    (x for x in (_PACKAGE, _PACKAGE.parents[1]) if (x / "configs/tiny").is_dir()), _PACKAGE
+)
 _FLOAT = re.compile(r"[-+]?(\d[\d_]*(\.\d*)?|\.\d+)[eE][-+]?\d+\Z")
 _BOOL = "tag:yaml.org,2002:bool"
 _MERGE = "tag:yaml.org,2002:merge"
@@ -81,15 +86,13 @@ def entry_of(value: object, where: str) -> Entry:
 def read_yaml(path: Path) -> Entry:
     """Read a file that holds one mapping: here, or of those that the package brings."""
     source = path
-    if path.parts[:1] == ("configs",) and not path.exists() and (_PACKAGE / path).is_file():
-        source = _PACKAGE / path
+    if path.parts[:1] == ("configs",) and not path.exists() and (_SHIPPED / path).is_file():
+        source = _SHIPPED / path
         logger.info("%s: none here; the package's own is taken", path)
     try:
         text = source.read_text(encoding="utf-8")
     except FileNotFoundError:
-        shipped = sorted(file.relative_to(_PACKAGE) for file in _PACKAGE.glob("configs/*/*.yaml"))
-        known = f"; the package has {', '.join(map(str, shipped))}" if shipped else ""
-        raise ConfigError(f"{path}: no such file{known}.") from None
+        raise ConfigError(f"{path}: no such file{_brought(path)}.") from None
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: cannot be read as UTF-8 text: {error}.") from error
     entry = _parse(text, str(path))
@@ -98,6 +101,19 @@ def read_yaml(path: Path) -> Entry:
     if not isinstance(entry.value, dict):
         raise ConfigError(f"{entry.where}: expected keys and values, got {_describe(entry)}.")
     return entry
+
+
+def _brought(path: Path) -> str:
+    """The files of the package in the folder that was asked for, else its folders; only below ``configs``."""
+    if path.parts[:1] != ("configs",):
+        return ""
+    folder = _SHIPPED / path.parent
+    found = sorted(folder.glob("*.yaml")) or sorted((_SHIPPED / "configs").glob("*/"))
+    return (
+        f"; the package has {', '.join(str(x.relative_to(_SHIPPED)) for x in found)}"
+        if found
+        else ""
+    )
 
 
 def parse_argument(text: str, where: str) -> Entry:

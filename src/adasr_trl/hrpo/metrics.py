@@ -2,7 +2,7 @@
 
 accuracy, streaming/tokens, deep/tokens, streaming/skip_rate, ending/answered ..., answer_latency_seconds,
 reward/global, zero_std_groups/global ..., groups/all_wrong, groups/no_signal ..., credit/flat_against_deep ...,
-flat/reward (TRL's own, of the sum of all rewards)
+and TRL's own reward, reward_std, frac_reward_zero_std, which are of the sum of all rewards
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ from adasr_trl.hrpo.group_filter import GenerationBatch
 from adasr_trl.hrpo.scoring import scopes_of
 from adasr_trl.rewards import Reward, ScoredRollout
 
-_OF_THE_SUM = ("reward", "reward_std", "frac_reward_zero_std")
 NEEDS_DEEP = "deep"  # the tag of episodes that need deep work
 
 SumAndCount = tuple[float, int]
@@ -82,11 +81,7 @@ def group_metrics(batch: GenerationBatch) -> dict[str, float]:
 def log_scopes(
     metrics: dict[str, list[float]], scopes: Scopes, settings: AdvantageSettings
 ) -> None:
-    """Rename TRL's reward statistics in ``metrics``, which are of the sum of all rewards, and add each scope's."""
-    for name in _OF_THE_SUM:
-        metrics.setdefault(f"flat/{name}", []).append(metrics[name].pop())
-        if not metrics[name]:
-            del metrics[name]
+    """Add each scope's reward statistics to ``metrics``."""
     for name, rewards_B in {**_local_scopes(scopes), "global": scopes.global_B}.items():
         std_N = nan_std(rewards_B.view(-1, settings.group_size))  # (N, G) -> (N)
         metrics.setdefault(f"reward/{name}", []).append(torch.nanmean(rewards_B).item())

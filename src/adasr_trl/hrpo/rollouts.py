@@ -20,7 +20,7 @@ from adasr_trl.engines.registry import ENGINES
 from adasr_trl.hrpo.advantages import AdvantageSettings, Normalisation
 from adasr_trl.hrpo.config import HRPOConfig
 from adasr_trl.hrpo.group_filter import GenerationBatch, Verdicts, sample_batch, sums, verdicts
-from adasr_trl.hrpo.scoring import RewardedRollout, Scores, scopes_of, score, score_rollout
+from adasr_trl.hrpo.scoring import RewardedRollout, Scores, scopes_of, score, score_rollouts
 from adasr_trl.hrpo.stream_values import StreamValuer, stream_valuer
 from adasr_trl.rewards import Reward
 from adasr_trl.training.data import Texts
@@ -68,10 +68,7 @@ class RolloutSampler:
             ]
             rollouts = self.generate(requests, context.sampling)
             values = self.valuer.values_of(rollouts, requests, context.sampling)
-            return [
-                score_rollout(rollout, request.episode, self.rewards, of_stream)
-                for rollout, request, of_stream in zip(rollouts, requests, values, strict=True)
-            ]
+            return score_rollouts(rollouts, [r.episode for r in requests], self.rewards, values)
 
         def judge(rollouts: Sequence[RewardedRollout]) -> tuple[Scores, Verdicts]:
             settings = context.settings

@@ -1,6 +1,6 @@
 """From rollouts to scores: measured on this process' rows, gathered, then made relative to their groups.
 
->>> rollouts = [score_rollout(rollout, episode, rewards) for rollout, episode in pairs]
+>>> rollouts = score_rollouts(rollouts, episodes, rewards)
 >>> scores = score(rollouts, rewards, accelerator, settings, progress=0.1)
 >>> scores.rewards_BR.shape, scores.right_B.shape    # the rows of all processes
 """
@@ -39,17 +39,24 @@ class Scores:
     streaming_BCR: Tensor  # of each thought for sentence granularity; else C = 1, as rewards_BR
 
 
-def score_rollout(
-    rollout: Rollout,
-    episode: Episode,
+def score_rollouts(
+    rollouts: Sequence[Rollout],
+    episodes: Sequence[Episode],
     rewards: Sequence[Reward],
-    stream_values: Mapping[Rule, Sequence[float | None]] | None = None,
-) -> RewardedRollout:
-    """Judge one rollout, and measure it with every reward; ``stream_values`` as in ``ScoredRollout``."""
-    right, known = answered_right(rollout, episode), stream_values or {}
-    scored = ScoredRollout(rollout, episode, right, stream_values=known)
-    values = tuple(reward.measure(scored) for reward in rewards)
-    return RewardedRollout(rollout, episode, right, values, stream_values=known)
+    stream_values: Sequence[Mapping[Rule, Sequence[float | None]]] | None = None,
+) -> list[RewardedRollout]:
+    """Judge this process' rollouts, and measure them with every reward; ``stream_values`` as in ``ScoredRollout``."""
+    batch = [
+        ScoredRollout(rollout, episode, answered_right(rollout, episode), stream_values=known)
+        for rollout, episode, known in zip(
+            rollouts, episodes, stream_values or [{}] * len(rollouts), strict=True
+        )
+    ]
+    columns = [reward.measure_batch(batch) for reward in rewards]  # R x (B)
+    rows = zip(*columns, strict=True)  # B x (R)
+    return [
+        RewardedRollout(**vars(scored), values=row) for scored, row in zip(batch, rows, strict=True)
+    ]
 
 
 def score(

@@ -30,6 +30,7 @@ from adasr_trl.hrpo.scoring import scopes_of
 from adasr_trl.hrpo.streaming_attention import StreamingAttentionTrainer
 from adasr_trl.hrpo.trainer_arguments import hrpo_arguments, reward_section
 from adasr_trl.rewards import RewardForm
+from adasr_trl.rewards.user import takes_log_extra, with_hooks
 from adasr_trl.training.data_order import EpochSeeded
 
 
@@ -64,7 +65,13 @@ class HRPOTrainer(StreamingAttentionTrainer):
         """
         datasets = (train_dataset, eval_dataset)
         given = hrpo_arguments(model, reward_funcs, args, datasets, processing_class, streaming)
-        texts, self.rewards, self._filter = given.inputs.texts, given.rewards, group_filter
+        texts, self._filter = given.inputs.texts, group_filter
+        self.rewards = with_hooks(given.rewards, self._reward_hooks)
+        if group_filter and any(map(takes_log_extra, self.rewards)):
+            raise ValueError(
+                "group_filter: groups that are sampled again have no row in the table of completions; leave it "
+                "out, or take log_extra from the reward functions."
+            )
         self.protocol, self.origin, self.data = texts.streaming, given.inputs.origin, texts.data
         self.method, self.sections = given.method, {"rewards": reward_section(self.rewards)}
         super().__init__(
@@ -127,6 +134,12 @@ class HRPOTrainer(StreamingAttentionTrainer):
         rewards_BR = self.generation_batch.scores.rewards_BR[self._local_rows(len(rollouts))]
         columns = trl_batch.trl_rollouts(rollouts, self.args.mask_truncated_completions)
         return {**columns, "scores": rewards_BR.tolist()}
+
+    def _reward_hooks(self) -> dict[str, Any]:
+        """TRL's arguments for reward functions beside the columns."""
+        hooks = {"trainer_state": self.state, "log_metric": self._log_metric}
+        # Groups that are sampled again have other rows than the table of completions.
+        return hooks if self._filter else {**hooks, "log_extra": self._log_completion_extra}
 
     def _settings(self) -> advantages.AdvantageSettings:
         size = self.num_generations if self._mode == "train" else self.num_generations_eval

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import deque
 
-from adasr_trl.live.rendering import DisplayLine, written_line
+from adasr_trl.live.rendering import DisplayLine, answer_line, written_line
 from adasr_trl.live.session import InputArrival, UnfinishedSentence, Update
 from adasr_trl.live.stream import EARLY_ENDS, EventKind
 
@@ -61,9 +61,10 @@ class DisplayState:
         if update.kind in (EventKind.THOUGHT, EventKind.DEEP):
             label = "think" if update.kind is EventKind.THOUGHT else "deep"
             line = written_line(label, update.text, update.ending, update.tokens, seconds)
+        elif update.kind in EARLY_ENDS:
+            line = DisplayLine("end", update.text, seconds)
         else:
-            label = "end" if update.kind in EARLY_ENDS else "answer"
-            line = DisplayLine(label, update.text, seconds)
+            line = answer_line(update.text, update.ending, seconds)
         if update.kind is EventKind.THOUGHT:
             self.pairs[-1] = (self.pairs[-1][0], line)
         else:

@@ -79,6 +79,13 @@ def written_line(
     return DisplayLine(label, words, seconds, note, has_failed=bool(failure))
 
 
+def answer_line(words: str, ending: Ending | None, seconds: float | None) -> DisplayLine:
+    """The answer; one behind a fault of form is shown, and said not to count."""
+    failure = _FAILURES.get(ending, "")
+    note = f"{failure}not counted" if failure else ""
+    return DisplayLine("answer", words, seconds, note, has_failed=bool(failure))
+
+
 def token_count(tokens: int) -> str:
     """Such as ``1 token``."""
     return f"{tokens} token" if tokens == 1 else f"{tokens} tokens"

@@ -87,6 +87,12 @@ class Rule(ABC):
     ) -> RewardValue:
         """Measure one rollout, without its group."""
 
+    def measure_batch(
+        self, batch: Sequence[ScoredRollout], scope: Scope, streaming: StreamingConfig
+    ) -> list[RewardValue]:
+        """Measure this process' rollouts; by default one by one."""
+        return [self.measure(scored, scope, streaming) for scored in batch]
+
     def within_group(self, values_NG: Tensor, right_NG: Tensor, progress: float) -> Tensor:
         """The rewards of N groups of G rollouts, from their measures; by default the measures themselves.
 
@@ -123,6 +129,10 @@ class Reward:
     def measure(self, scored: ScoredRollout) -> RewardValue:
         """Measure one rollout."""
         return self.rule.measure(scored, self.scope, self.streaming)
+
+    def measure_batch(self, batch: Sequence[ScoredRollout]) -> list[RewardValue]:
+        """Measure this process' rollouts."""
+        return self.rule.measure_batch(batch, self.scope, self.streaming)
 
 
 def answered_right(rollout: Rollout, episode: Episode) -> bool:

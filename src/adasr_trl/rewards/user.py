@@ -13,23 +13,25 @@ A function is called once a rollout with the ``Rollout``, the ``Episode`` and th
 (cannot be scored), or, in the streaming scope, a list of one such value a chunk; stage granularity takes their mean.
 A class is a ``Rule``, like the built-in ones; with ``within_group`` it is relative to the group.
 
-A function with a parameter ``prompts``, ``completions`` or ``completion_ids`` has TRL's form. It is called with lists of one
-entry: rollouts are measured one at a time, on their own process. The completion is the text that the model wrote in the
-reward's scope; the columns are those of the row.
+A function with a parameter ``prompts``, ``completions`` or ``completion_ids`` has TRL's form. It is called once for all
+rollouts of a process, also if it is a coroutine. The completion is the text that the model wrote in the reward's scope; the
+columns are those of the rows. In a trainer it gets TRL's ``trainer_state``, ``log_metric`` and ``log_extra``, too.
 """
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import importlib
 import inspect
 import statistics
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from adasr_trl.config.sections import StreamingConfig
 from adasr_trl.core.episode import Episode
 from adasr_trl.core.errors import UserError
 from adasr_trl.core.protocol import Phase
@@ -38,6 +40,8 @@ from adasr_trl.rewards.base import Reward, RewardValue, Rule, Scope, ScoredRollo
 
 LARGEST = 3.4e38  # that single precision holds
 Columns = Mapping[str, Mapping[str, Any]]  # an episode's id to the columns of its row
+Hooks = Callable[[], Mapping[str, Any]]  # arguments by name that a trainer has for reward functions
+_TRAINER_PARAMETERS = ("trainer_state", "log_metric", "log_extra")
 _TRL_PARAMETERS = ("prompts", "completions", "completion_ids")
 
 
@@ -60,11 +64,14 @@ class UserFunction(Rule):
     def measure(self, scored: ScoredRollout, scope: Scope, *_: object) -> RewardValue:
         """The function's value or values; a UserError if it raises, or returns something else."""
         try:
-            result = self._call(scored, scope)
+            result = self.function(scored.rollout, scored.episode, **self.settings)
         except Exception as error:
             raise UserError(
                 f"reward {self.name}: raised {type(error).__name__} for episode {scored.episode.id!r}: {error}"
             ) from error
+        return self._value(result, scored, scope)
+
+    def _value(self, result: Any, scored: ScoredRollout, scope: Scope) -> RewardValue:
         if hasattr(result, "tolist"):  # numpy's and torch's
             result = result.tolist()
         if not isinstance(result, list | tuple):
@@ -75,10 +82,6 @@ class UserFunction(Rule):
         values = tuple(self._number(value, scored) for value in result)
         known = [value for value in values if value is not None]
         return RewardValue(statistics.fmean(known) if known else None, values)
-
-    def _call(self, scored: ScoredRollout, scope: Scope) -> Any:
-        del scope
-        return self.function(scored.rollout, scored.episode, **self.settings)
 
     def _number(self, value: Any, scored: ScoredRollout) -> float | None:
         if value is None:
@@ -97,35 +100,65 @@ class UserFunction(Rule):
 
 @dataclass(frozen=True)
 class TRLFunction(UserFunction):
-    """Calls a function of TRL's form with a batch of one rollout."""
+    """Calls a function of TRL's form with all rollouts of a process."""
 
     columns: Columns = field(default_factory=dict)
+    hooks: Hooks = field(default=dict, compare=False)
 
     def __post_init__(self) -> None:
         """Refuse a function that needs a column which no row has (ValueError)."""
         known = set(_TRL_PARAMETERS).union(_EPISODE_COLUMNS, self.settings, *self.columns.values())
         for name, parameter in inspect.signature(self.function).parameters.items():
             needed = parameter.default is parameter.empty and parameter.kind in _BY_NAME
-            if needed and name not in known:
+            if needed and name not in known.union(_TRAINER_PARAMETERS):
                 raise ValueError(
                     f"{self.name}: needs the column {name!r}; the rows have {', '.join(sorted(known))}."
                 )
 
-    def _call(self, scored: ScoredRollout, scope: Scope) -> Any:
-        episode, rollout = scored.episode, scored.rollout
-        tokens = zip(rollout.token_ids, rollout.phases, strict=True)
-        ids = [token_id for token_id, phase in tokens if phase in _WRITTEN[scope]]
-        columns = {**_columns(episode), **self.columns.get(episode.id, {})}
-        batch: dict[str, Any] = {name: [value] for name, value in columns.items()}
-        batch |= {"prompts": [episode.question], "completions": [completion(rollout, scope)]}
-        batch |= {"completion_ids": [ids], **self.settings}
+    def measure(self, scored: ScoredRollout, scope: Scope, *_: object) -> RewardValue:
+        """The function's value or values for a batch of one."""
+        return self._measured([scored], scope)[0]
+
+    def measure_batch(
+        self, batch: Sequence[ScoredRollout], scope: Scope, streaming: StreamingConfig
+    ) -> list[RewardValue]:
+        """The function's values; a UserError if it raises, or returns something else."""
+        del streaming
+        return self._measured(batch, scope) if batch else []
+
+    def _measured(self, batch: Sequence[ScoredRollout], scope: Scope) -> list[RewardValue]:
+        try:
+            values = self.function(**self._arguments(batch, scope))
+            if inspect.iscoroutine(values):
+                values = asyncio.run(values)
+        except Exception as error:
+            raise UserError(
+                f"reward {self.name}: raised {type(error).__name__} for {len(batch)} rollouts: {error}"
+            ) from error
+        if not hasattr(values, "__len__") or len(values) != len(batch):
+            raise UserError(
+                f"reward {self.name}: returned {values!r} for {len(batch)} rollouts; expected a list with one "
+                f"number a completion."
+            )
+        return [
+            self._value(value, scored, scope) for value, scored in zip(values, batch, strict=True)
+        ]
+
+    def _arguments(self, batch: Sequence[ScoredRollout], scope: Scope) -> dict[str, Any]:
+        rows = [{**_columns(x.episode), **self.columns.get(x.episode.id, {})} for x in batch]
+        names = dict.fromkeys(name for row in rows for name in row)  # in their order
+        found: dict[str, Any] = {name: [row.get(name) for row in rows] for name in names}
+        found |= {
+            "prompts": [scored.episode.question for scored in batch],
+            "completions": [completion(scored.rollout, scope) for scored in batch],
+            "completion_ids": [_written_ids(scored.rollout, scope) for scored in batch],
+            **self.hooks(),
+            **self.settings,
+        }
         parameters = inspect.signature(self.function).parameters
-        if not any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
-            batch = {name: value for name, value in batch.items() if name in parameters}
-        values = self.function(**batch)
-        if not hasattr(values, "__len__") or len(values) != 1:
-            raise ValueError(f"returned {values!r}; expected a list with one number a completion")
-        return values[0]
+        if any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
+            return found
+        return {name: value for name, value in found.items() if name in parameters}
 
 
 _BY_NAME = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
@@ -139,6 +172,29 @@ _WRITTEN = {
 
 def _columns(episode: Episode) -> dict[str, Any]:
     return {name: getattr(episode, name) for name in _EPISODE_COLUMNS}
+
+
+def _written_ids(rollout: Rollout, scope: Scope) -> list[int]:
+    tokens = zip(rollout.token_ids, rollout.phases, strict=True)
+    return [token_id for token_id, phase in tokens if phase in _WRITTEN[scope]]
+
+
+def with_hooks(rewards: Sequence[Reward], hooks: Hooks) -> tuple[Reward, ...]:
+    """The rewards, with a trainer's arguments for functions of TRL's form."""
+    return tuple(
+        replace(reward, rule=replace(reward.rule, hooks=hooks))
+        if isinstance(reward.rule, TRLFunction)
+        else reward
+        for reward in rewards
+    )
+
+
+def takes_log_extra(reward: Reward) -> bool:
+    """Whether a reward is a function of TRL's form that names ``log_extra``."""
+    rule = reward.rule
+    return (
+        isinstance(rule, TRLFunction) and "log_extra" in inspect.signature(rule.function).parameters
+    )
 
 
 def completion(rollout: Rollout, scope: Scope) -> str:
