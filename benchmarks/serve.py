@@ -29,6 +29,7 @@ from adasr_trl.core.protocol import Phase
 from adasr_trl.core.rollout import Rollout
 from adasr_trl.engines import HFEngine, Request, Sampling
 from adasr_trl.engines.registry import local_engine
+from adasr_trl.evaluation.speculation import beginnings
 from adasr_trl.live.pool import StreamPool
 from adasr_trl.live.reasoner import StreamingReasoner
 from adasr_trl.live.stream import LiveStream
@@ -169,11 +170,7 @@ class Spent:
 
 def discarding(engine: HFEngine, episodes: Sequence[Episode]) -> tuple[Spent, Spent]:
     """Tokens of the streams, and of answering anew for every prefix of whole sentences."""
-    prefixes = [
-        dataclasses.replace(episode, chunks=episode.chunks[: n + 1], thoughts=None, deep=None)
-        for episode in episodes
-        for n in range(len(episode.chunks))
-    ]
+    prefixes = [beginning for episode in episodes for beginning in beginnings(episode)]
     rollouts = engine.rollout([Request(each, 0) for each in prefixes], Sampling(0.0))
     ours, theirs = Spent(), Spent()
     whole = {episode.id: len(episode.chunks) for episode in episodes}

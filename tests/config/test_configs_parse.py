@@ -97,7 +97,7 @@ def test_the_suite_of_the_comparisons_runs_parses():
         assert loaded.section("model").path == f"{folder}/seed-0/{name}"
     config = found["sft"].section("eval")
     assert config.modes_of("hrpo") == ("streaming", "forced_skip", "no_deep")
-    assert config.modes_of("read-then-think") == ("read_then_think",)
+    assert config.modes_of("read-then-think") == ("read_then_think", "speculative")
 
 
 def test_the_embedded_default_builds_a_small_set(tmp_path):

@@ -105,14 +105,45 @@ def test_without_an_answer_the_first_token_of_it_is_the_last_of_all(parts, episo
     assert first_answer_token(rollout, Mode.STREAMING, codec) == len(words)
 
 
-@pytest.mark.parametrize("mode", [Mode.FORCED_SKIP, Mode.NO_DEEP])
+def test_prefill_only_reads_all_and_is_given_the_end_of_the_reasoning(parts, episodes):
+    codec, layout, _ = parts
+    episode = episodes[0]
+    count = len(episode.chunks)
+    rollout = play(row_of(episode, Mode.PREFILL_ONLY, parts), [final(codec, None, "8")])
+    assert (rollout.ending, rollout.deep, rollout.answer) == (Ending.ANSWERED, "", "8")
+    assert (rollout.thoughts, rollout.thought_endings) == ((), ())
+    assert rollout.tokens_in(Phase.STREAM) == 0
+    assert rollout.tokens_in(Phase.DEEP) == len(codec.encode_text("8")) + 1
+    for k, chunk in enumerate(episode.chunks):
+        assert given(rollout, k) == codec.encode_data(chunk) + codec.marker("chunk_end")
+    assert given(rollout, count)[-1:] == codec.marker("reasoning_end")
+    assert (rollout.reasoning_tokens, first_answer_token(rollout, Mode.PREFILL_ONLY)) == (0, 1)
+    # The very tokens of read-then-think that reasons not at all of its own accord.
+    own = play(row_of(episode, Mode.READ_THEN_THINK, parts), [final(codec, "", "8")])
+    assert own.token_ids == rollout.token_ids
+    assert layout.visibility(own) == layout.visibility(rollout)
+
+
+def test_prefill_only_is_taught_by_the_answer_alone_and_needs_no_trace(parts, episodes):
+    codec, layout, _ = parts
+    episode = dataclasses.replace(episodes[0], thoughts=None, deep=None)
+    encoded = layout.encode(episode, Mode.PREFILL_ONLY)
+    answer = (*codec.encode_text(episode.answer), codec.eos_id)
+    written = [t for t, phase, _ in columns(encoded) if phase is not Phase.READ]
+    assert tuple(written) == answer
+    assert encoded.token_ids[-len(answer) - 1 :] == codec.marker("reasoning_end") + answer
+    with pytest.raises(UserError, match="has no trace"):
+        layout.encode(episode, Mode.READ_THEN_THINK)
+
+
+@pytest.mark.parametrize("mode", [Mode.FORCED_SKIP, Mode.NO_DEEP, Mode.SPECULATIVE])
 def test_these_modes_cannot_be_taught(parts, episodes, mode):
     with pytest.raises(UserError, match=f"got {mode.value}, which models are measured in"):
         parts[1].encode(episodes[0], mode)
 
 
 @pytest.mark.parametrize("boundary", ["fed", "written"])
-@pytest.mark.parametrize("mode", [Mode.FORCED_SKIP, Mode.NO_DEEP])
+@pytest.mark.parametrize("mode", [Mode.FORCED_SKIP, Mode.NO_DEEP, Mode.PREFILL_ONLY])
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_incremental_decoding_equals_the_full_forward(
     taught, tokenizer, episodes, mode, layout, boundary

@@ -173,6 +173,27 @@ def test_forced_tokens_are_no_tokens_of_the_model(root):
         assert other[:deep] == whole[:deep]  # the thoughts are the same ones
 
 
+def test_baselines_that_read_first_are_modes_of_one_run(root):
+    modes = ["read_then_think", "speculative", "prefill_only"]
+    clocks = {"even": {"words_per_minute": 60}, "instant": {"words_per_minute": 1e9}}
+    save(
+        root, runs={"two": str(root / "two")}, run_modes=None, tests=None, modes=modes, clocks=clocks,
+        temperatures=[0.0], samples=1,
+    )  # fmt: skip
+    assert run(root) == 0
+    plain, speculative, _ = table(root)["rows"]
+    assert speculative["accuracy"] == plain["accuracy"]
+    assert speculative["deep_tokens"] == plain["deep_tokens"]
+    for clock in clocks:
+        before, after = (row["clocks"][clock] for row in (plain, speculative))
+        assert after["answer_latency_seconds"] == before["answer_latency_seconds"]
+        assert after["first_seconds"] == before["first_seconds"]
+    spent = {name: by["discarded_tokens"] for name, by in speculative["clocks"].items()}
+    assert spent["even"] > spent["instant"] == 0
+    assert speculative["streaming_tokens"] == spent["even"]
+    assert "| discarded tokens |" in (root / "table" / "table.md").read_text()
+
+
 def test_an_interrupted_suite_goes_on_where_it_stopped(root, monkeypatch, capsys):
     monkeypatch.setattr(records, "BATCH", 2)
     monkeypatch.setattr(records, "time", types.SimpleNamespace(monotonic=lambda: 0.0))

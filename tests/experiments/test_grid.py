@@ -81,6 +81,27 @@ def test_a_variant_of_grpo_runs_its_own_command_and_configuration():
     assert "--command" not in grpo.arguments
 
 
+def test_baselines_that_read_first_are_taught_once_and_measured_in_their_modes():
+    methods = ("prefill-only", "read-then-think", "speculative", "sft")
+    section = replace(ABLATION, tables=(TableSection("first", "First", methods, reference="sft"),))
+    extra = grid.extra_settings(section, options(quick=False), ())
+    made = grid.stages_of(section, extra, Path("runs/x/seed-2"), 2)
+    found = {stage.name: stage for stage in made}
+    assert set(found) == {
+        f"seed-2/{run}{part}"
+        for run in ("sft", "read-then-think", "prefill-only")
+        for part in ("", "/eval")
+    }
+    modes = {name: after(stage, "--eval.modes") for name, stage in found.items() if "eval" in name}
+    assert modes == {
+        "seed-2/sft/eval": "[streaming]",
+        "seed-2/read-then-think/eval": "[read_then_think, speculative]",
+        "seed-2/prefill-only/eval": "[prefill_only]",
+    }
+    assert after(found["seed-2/prefill-only"], "--mode") == "prefill_only"
+    assert after(found["seed-2/read-then-think"], "--mode") == "read_then_think"
+
+
 def test_a_table_of_other_questions_has_evaluations_of_its_own():
     found = ablation("far")
     far = found["seed-2/hrpo/eval-far"]
@@ -99,7 +120,7 @@ def test_quick_settings_give_way_to_a_variants_own():
     [
         (
             "{name: a, title: A, methods: [dpo]}",
-            "'dpo'; expected one of grpo, read-then-think, sft",
+            "'dpo'; expected one of grpo, prefill-only, read-then-think, sft, speculative",
         ),
         ("{name: a, title: A, methods: [grpo], test: far}", "no such file"),
         (

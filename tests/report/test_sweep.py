@@ -36,11 +36,11 @@ def test_instant_input_hides_nothing():
     assert line.answer_latency_seconds == pytest.approx(written * clock.seconds_per_token)
 
 
-def test_a_deep_part_over_its_budget_is_cut_off_and_has_no_answer(parts):
+def test_a_deep_part_over_its_budget_is_cut_off_and_has_no_answer():
     one = rollout(episode(1), random.Random(3), right=1.0)
     deep = one.tokens_in(Phase.DEEP)
-    assert with_deep_budget(one, deep, parts[0]) is one
-    cut = with_deep_budget(one, deep - 1, parts[0])
+    assert with_deep_budget(one, deep) == one
+    cut = with_deep_budget(one, deep - 1)
     assert cut.ending is Ending.OUT_OF_TOKENS
     assert cut.answer is None
     assert cut.tokens_in(Phase.DEEP) == cut.answer_tokens == deep - 1

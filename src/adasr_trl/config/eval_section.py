@@ -15,7 +15,9 @@ from typing import Literal
 
 from adasr_trl.config.sections import LayoutName, refuse_below, refuse_not_positive
 
-ModeName = Literal["streaming", "read_then_think", "forced_skip", "no_deep"]
+ModeName = Literal[
+    "streaming", "read_then_think", "forced_skip", "no_deep", "prefill_only", "speculative"
+]
 OWN_CLOCK = "own"  # the clock of a file that names none
 MAIN_TEST = "test"  # the questions of data.test, where eval.name gives them no other name
 POOLED = "all"  # the questions of every set together

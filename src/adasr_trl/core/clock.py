@@ -13,6 +13,7 @@ Source: AdaSR (arXiv 2606.14694) in words; this exact form is our choice. Its la
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
@@ -21,6 +22,8 @@ from adasr_trl.core.chunking import spoken_words
 from adasr_trl.core.episode import Episode
 from adasr_trl.core.protocol import Phase
 from adasr_trl.core.rollout import Rollout
+
+_ROUNDING = 1e-9  # of a token: ten tokens of 0.03 s fit into 0.3 s
 
 
 @dataclass(frozen=True)
@@ -133,6 +136,27 @@ def first_answer_seconds(rollout: Rollout, line: Timeline, clock: Clock, first_t
     """From the last chunk's arrival to the answer's first token, which is number ``first_token`` (from 1) of the DEEP ones."""
     behind = rollout.tokens_in(Phase.DEEP) - first_token
     return line.end_latency_seconds - behind * clock.seconds_per_token
+
+
+def discarded_tokens(rollout: Rollout, line: Timeline, clock: Clock) -> int:
+    """Tokens that speculation writes and throws away: after each chunk but the last, until the next one arrives.
+
+    A token that is not whole when a chunk arrives is neither counted nor waited for, so the answer latency is that of
+    read-then-think. Our choice.
+
+    Args:
+        rollout: The rollout on the whole input, with the lengths of those on its beginnings (``Rollout.discarded``).
+        line: Its times; it writes nothing between the chunks.
+        clock: The rates.
+    """
+    reading, _, _ = _work_seconds(rollout, len(line.arrival_seconds), clock)
+    count = 0
+    for k, whole in enumerate(rollout.discarded):
+        seconds = line.arrival_seconds[k + 1] - line.finish_seconds[k] - reading[-1]
+        if seconds > 0:
+            fitting = seconds / clock.seconds_per_token if clock.seconds_per_token else math.inf
+            count += int(min(whole, fitting + _ROUNDING))
+    return count
 
 
 def _work_seconds(

@@ -43,15 +43,35 @@ class Mode(Enum):
     Two ablations of a streaming model (our choice): ``FORCED_SKIP`` gives the skip marker after each chunk and leaves all
     thinking to the deep part. ``NO_DEEP`` gives ``reasoning_end`` behind the last thought: the answer rests on the
     thoughts alone. Given markers are READ.
+
+    Two further baselines (our choice): ``PREFILL_ONLY`` reads all of the input and is given ``reasoning_end`` at once, so it
+    answers without any thought. ``SPECULATIVE`` is read-then-think that begins its answer anew after each chunk and
+    throws it away when the next one arrives.
     """
 
     STREAMING = "streaming"
     READ_THEN_THINK = "read_then_think"
     FORCED_SKIP = "forced_skip"
     NO_DEEP = "no_deep"
+    PREFILL_ONLY = "prefill_only"
+    SPECULATIVE = "speculative"
+
+    @property
+    def reads_first(self) -> bool:
+        """Whether no thought stands between the chunks, nor anything given in place of one."""
+        return self in (Mode.READ_THEN_THINK, Mode.PREFILL_ONLY, Mode.SPECULATIVE)
+
+    @property
+    def answers_at_once(self) -> bool:
+        """Whether the end of the reasoning is given, so that the deep part is the answer alone."""
+        return self in (Mode.NO_DEEP, Mode.PREFILL_ONLY)
 
 
-TAUGHT_MODES = (Mode.STREAMING, Mode.READ_THEN_THINK)  # the others are only measured
+RL_MODES = (Mode.STREAMING, Mode.READ_THEN_THINK)  # of reinforcement learning
+TAUGHT_MODES = (
+    *RL_MODES,
+    Mode.PREFILL_ONLY,
+)  # of supervised fine-tuning; the others are only measured
 ROLES = ("chunk_end", "thought_end", "skip", "stream_end", "reasoning_end")
 
 

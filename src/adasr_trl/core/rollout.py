@@ -32,6 +32,9 @@ class Rollout:
         deep: Words of the deep reasoning; raw, so a malformed rollout may hold a marker here.
         answer: The text behind ``reasoning_end``, raw likewise; None without ``reasoning_end``.
         answer_tokens: DEEP tokens up to the end of the answer's value; all DEEP tokens without a value.
+        reasoning_tokens: DEEP tokens up to ``reasoning_end``; None without one, or where it was not recorded.
+        discarded: DEEP tokens of the rollouts on the first 1 to C - 1 chunks, each in full, of which speculation throws away
+            what it has written until the next chunk arrives (C - 1); empty in every other mode.
     """
 
     episode_id: str
@@ -46,6 +49,8 @@ class Rollout:
     deep: str
     answer: str | None
     answer_tokens: int
+    reasoning_tokens: int | None = None
+    discarded: tuple[int, ...] = ()
 
     def tokens_in(self, phase: Phase) -> int:
         """Number of tokens of one phase."""
@@ -83,6 +88,8 @@ def to_record(rollout: Rollout) -> dict[str, object]:
         "deep": rollout.deep,
         "answer": rollout.answer,
         "answer_tokens": rollout.answer_tokens,
+        "reasoning_tokens": rollout.reasoning_tokens,
+        **({"discarded": rollout.discarded} if rollout.discarded else {}),
         "prompt_length": rollout.prompt_length,
         "token_ids": rollout.token_ids,
         "phases": "".join(phase.name[0] for phase in rollout.phases),
@@ -95,6 +102,8 @@ def from_record(record: dict[str, object]) -> Rollout:
     """The rollout of ``to_record``; a KeyError or ValueError names the missing or wrong part."""
     data: dict[str, Any] = {}
     for entry in dataclasses.fields(Rollout):
+        if entry.name not in record and entry.default is not dataclasses.MISSING:
+            continue
         value = record[entry.name]
         data[entry.name] = tuple(value) if isinstance(value, list) else value
     phase_of = {phase.name[0]: phase for phase in Phase}

@@ -20,7 +20,7 @@ from adasr_trl.config.sections import StreamingConfig
 from adasr_trl.core import protocol
 from adasr_trl.core.answers import extract
 from adasr_trl.core.errors import UserError
-from adasr_trl.core.protocol import Ending, Mode, Phase
+from adasr_trl.core.protocol import Ending, Phase
 from adasr_trl.core.rollout import Rollout
 from adasr_trl.engines.request import Request
 from adasr_trl.engines.token_log import StepInputs, TokenLog
@@ -83,7 +83,7 @@ class SequenceState:
         self._endings: list[Ending] = []
         self._deep = ""
         # Without a deep part its end marker is given, yet judged as if the model had written it.
-        self._given = codec.markers.reasoning_end if request.mode is Mode.NO_DEEP else ""
+        self._given = codec.markers.reasoning_end if request.mode.answers_at_once else ""
         self._turns = list(turns or layout.turns(request.episode, request.mode))
         self._next_turn = 0
         self.turn: Turn = self._turns[0]
@@ -323,6 +323,8 @@ class SequenceState:
     def reasoning_tokens(self) -> int | None:
         """DEEP tokens up to the end marker of the reasoning; None without one."""
         marker = self._codec.markers.reasoning_end
+        if self._given:
+            return 0 if self._deep else None
         start = self._deep.find(marker)
         return None if start < 0 else self._deep_tokens_until(start + len(marker))
 
@@ -343,6 +345,7 @@ class SequenceState:
             deep=reasoning,
             answer=answer,
             answer_tokens=self._answer_tokens(),
+            reasoning_tokens=self.reasoning_tokens,
         )
 
     def _answer_tokens(self) -> int:

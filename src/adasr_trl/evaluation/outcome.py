@@ -19,7 +19,7 @@ from functools import cache, lru_cache
 from typing import TYPE_CHECKING
 
 from adasr_trl.core.chunking import spoken_words
-from adasr_trl.core.clock import Clock, first_answer_seconds, timeline
+from adasr_trl.core.clock import Clock, discarded_tokens, first_answer_seconds, timeline
 from adasr_trl.core.episode import Episode
 from adasr_trl.core.number_reading import latest_number
 from adasr_trl.core.protocol import Ending, Mode, Phase
@@ -43,7 +43,8 @@ class Latencies:
     answer_latency_seconds: float  # to the last token of the answer's value, backlog included
     end_seconds: float  # to the last token of all
     overlap: float  # share of the writing that was hidden behind reading
-    first_seconds: float | None = None  # to the first token of the answer; None without a codec
+    first_seconds: float | None = None  # to the first token of the answer; None where not known
+    discarded_tokens: int = 0  # of speculation: written before the last chunk, and thrown away
     lagging: float | None = None  # AL in seconds; None without a codec
     adaptive_lagging: float | None = None  # LAAL in seconds; None without a codec or a trace
 
@@ -53,7 +54,8 @@ class Outcome:
     """One rollout over C chunks."""
 
     right: bool  # whether it delivered the gold answer
-    streaming_tokens: int  # sampled tokens of its thoughts, end markers and skips included
+    # Sampled tokens of its thoughts, end markers and skips included; of speculation those thrown away by the first clock.
+    streaming_tokens: int
     deep_tokens: int  # sampled tokens of the deep part, the answer and the end of sequence included
     ending: Ending
     skips: tuple[bool, ...]  # of the model, for each chunk where it had the choice (C)
@@ -77,7 +79,7 @@ class Outcome:
 
 
 def outcome(rollout: Rollout, episode: Episode, clock: Clock) -> Outcome:
-    """Judge one rollout by one clock, without what takes a tokenizer (lagging, first token of the answer)."""
+    """Judge one rollout by one clock, without what takes a tokenizer (lagging)."""
     return Judge([PacedClock(clock)])(rollout, episode, Mode.STREAMING)
 
 
@@ -85,7 +87,7 @@ class Judge:
     """Judges the rollouts of one run."""
 
     def __init__(self, clocks: Sequence[PacedClock], codec: Codec | None = None) -> None:
-        """Take the clocks, and the run's codec for lagging and the first token of the answer."""
+        """Take the clocks, and the run's codec for lagging."""
         self._clocks = clocks
         self._codec = codec
         self._trace_tokens = cache(trace_tokens)  # an episode is judged in many settings
@@ -99,24 +101,28 @@ class Judge:
             )
         skips = tuple(ending is Ending.SKIP for ending in rollout.thought_endings)
         trace = [not thought.strip() for thought in episode.thoughts or ()]
-        first, trace_length, (lagging, adaptive_lagging) = None, None, (None, None)
+        first = first_answer_token(rollout, mode, self._codec)
+        trace_length, (lagging, adaptive_lagging) = None, (None, None)
         if self._codec is not None:
-            first = first_answer_token(rollout, mode, self._codec)
             if episode.thoughts is not None:
                 trace_length = self._trace_tokens(episode, mode, self._codec)
             words = tuple(itertools.accumulate(map(spoken_words, episode.chunks)))
             delays = word_delays(rollout, words)
             lagging, adaptive_lagging = lags(delays, words[-1], trace_length)
+        latencies = tuple(
+            _latencies(
+                rollout, episode, clock, first, trace_length, has_lags=self._codec is not None
+            )
+            for clock in self._clocks
+        )
         return Outcome(
             right=answered_right(rollout, episode),
-            streaming_tokens=rollout.tokens_in(Phase.STREAM),
+            streaming_tokens=rollout.tokens_in(Phase.STREAM) + latencies[0].discarded_tokens,
             deep_tokens=rollout.tokens_in(Phase.DEEP),
             ending=rollout.ending,
             skips=skips,
             trace_skips=tuple(trace[: len(skips)]),
-            latencies=tuple(
-                _latencies(rollout, episode, clock, first, trace_length) for clock in self._clocks
-            ),
+            latencies=latencies,
             tags=episode.tags,
             stream_right=_stream_right(rollout, episode),
             lagging=lagging,
@@ -124,18 +130,22 @@ class Judge:
         )
 
 
-def first_answer_token(rollout: Rollout, mode: Mode, codec: Codec) -> int:
+def first_answer_token(rollout: Rollout, mode: Mode, codec: Codec | None = None) -> int | None:
     """Which DEEP token is the answer's first, counted from 1; the last one where no answer was begun.
 
-    Where ``reasoning_end`` was given, the first one is.
+    Where ``reasoning_end`` was given, the first one is. None for an old record, without a codec to find it.
     """
     pairs = zip(rollout.token_ids, rollout.phases, strict=True)
     ids = [token_id for token_id, phase in pairs if phase is Phase.DEEP]
-    if mode is Mode.NO_DEEP:
+    if mode.answers_at_once:
         return min(1, len(ids))
-    head, separator, _ = codec.decode(ids).partition(codec.markers.reasoning_end)
-    if not separator:
+    if rollout.answer is None:
         return len(ids)
+    if rollout.reasoning_tokens is not None:
+        return min(rollout.reasoning_tokens + 1, len(ids))
+    if codec is None:
+        return None
+    head, separator, _ = codec.decode(ids).partition(codec.markers.reasoning_end)
     return min(codec.tokens_until(ids, len(head) + len(separator)) + 1, len(ids))
 
 
@@ -143,7 +153,7 @@ def trace_tokens(episode: Episode, mode: Mode, codec: Codec) -> int:
     """How many tokens the episode's trace has, written as supervised training writes it."""
     thoughts = [thought.strip() for thought in episode.thoughts or ()]
     deep, count = (episode.deep or "").strip(), 0
-    if mode is Mode.READ_THEN_THINK:
+    if mode.reads_first:
         deep = " ".join(part for part in (*thoughts, deep) if part)
     else:
         end, skip = len(codec.marker("thought_end")), len(codec.marker("skip"))
@@ -165,12 +175,15 @@ def _latencies(
     paced_clock: PacedClock,
     first_token: int | None,
     trace_length: int | None,
+    *,
+    has_lags: bool,
 ) -> Latencies:
     clock = paced_clock.clock
     line = timeline(rollout, paced(episode, clock, paced_clock.pace), clock)
-    first, lagging, adaptive_lagging = None, None, None
+    first, (lagging, adaptive_lagging) = None, (None, None)
     if first_token is not None:
         first = first_answer_seconds(rollout, line, clock, first_token)
+    if has_lags:
         delays = second_delays(rollout, line, clock)
         lagging, adaptive_lagging = lags(delays, line.arrival_seconds[-1], trace_length)
     return Latencies(
@@ -179,6 +192,7 @@ def _latencies(
         end_seconds=line.end_latency_seconds,
         overlap=line.overlap,
         first_seconds=first,
+        discarded_tokens=discarded_tokens(rollout, line, clock),
         lagging=lagging,
         adaptive_lagging=adaptive_lagging,
     )

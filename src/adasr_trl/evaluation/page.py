@@ -8,10 +8,11 @@ Numbers alone: nothing of a question or a rollout is in it. Everything that it l
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from adasr_trl.config.eval_section import POOLED, ClockSection
+from adasr_trl.core.protocol import Mode
 from adasr_trl.evaluation import tables as columns
 from adasr_trl.evaluation.clocks import PacedClock, rates
 from adasr_trl.evaluation.plan import Suite
@@ -81,10 +82,15 @@ def markdown_of(suite: Suite, findings: Findings) -> str:
             rows = [
                 (condition.names, summary.by(clock)) for condition, summary in summaries.items()
             ]
-            parts += [f"By the clock `{clock}`:", table(NAMES, rows, SECONDS).markdown()]
-        if shown := shown_pairs(suite, findings.pairs[test]):
-            parts.append(_differences(shown))
+            shown = (columns.DISCARDED, *SECONDS) if _speculates(summaries) else SECONDS
+            parts += [f"By the clock `{clock}`:", table(NAMES, rows, shown).markdown()]
+        if pairs := shown_pairs(suite, findings.pairs[test]):
+            parts.append(_differences(pairs))
     return "\n\n".join(parts) + "\n"
+
+
+def _speculates(conditions: Iterable[Condition]) -> bool:
+    return any(condition.setting.mode is Mode.SPECULATIVE for condition in conditions)
 
 
 def _opening(suite: Suite, findings: Findings) -> str:

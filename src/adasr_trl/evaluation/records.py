@@ -25,6 +25,7 @@ from adasr_trl.artifacts.names import EPISODES_FILE
 from adasr_trl.artifacts.saved_config import load_streaming
 from adasr_trl.config.sections import LayoutName, ModelConfig
 from adasr_trl.core.episode import Episode, read_episodes, write_episodes
+from adasr_trl.core.protocol import Mode
 from adasr_trl.core.rollout import Rollout, from_record, to_record
 from adasr_trl.evaluation.clocks import PacedClock
 from adasr_trl.evaluation.outcome import Judge, Outcome
@@ -135,6 +136,7 @@ def _roll_out(
 ) -> None:
     """Append batch by batch to a partial file, which takes its name when it is whole."""
     from adasr_trl.engines import Request, Sampling
+    from adasr_trl.evaluation.speculation import speculate
 
     path = plan.folder / setting.file
     partial = path.with_suffix(".partial")
@@ -145,7 +147,13 @@ def _roll_out(
             Request(episode, _seed(plan.seed, episode, setting.sample), setting.mode)
             for episode in batch
         ]
-        rollouts = engine_of(setting.layout).rollout(requests, Sampling(setting.temperature))
+        engine, sampling = engine_of(setting.layout), Sampling(setting.temperature)
+        is_speculative = setting.mode is Mode.SPECULATIVE
+        rollouts = (
+            speculate(engine, requests, sampling)
+            if is_speculative
+            else engine.rollout(requests, sampling)
+        )
         with partial.open("a", encoding="utf-8") as out:
             out.writelines(json.dumps(to_record(rollout)) + "\n" for rollout in rollouts)
         done += len(batch)

@@ -57,6 +57,7 @@ class LatencySummary:
     answer_latency_seconds: Distribution
     end_seconds: Distribution
     overlap: float
+    discarded_tokens: float
     lagging_seconds: float | None
     adaptive_lagging_seconds: float | None
 
@@ -250,12 +251,16 @@ def _pass_at(runs: Runs) -> dict[int, float]:
 
 def _latency(latencies: Sequence[Latencies]) -> LatencySummary:
     first = [x.first_seconds for x in latencies if x.first_seconds is not None]
+    is_known = len(first) == len(
+        latencies
+    )  # else of some rollouts alone, such as those without an answer
     return LatencySummary(
         backlog_seconds=_mean(x.backlog_seconds for x in latencies),
-        first_seconds=_distribution(first) if first else None,
+        first_seconds=_distribution(first) if is_known else None,
         answer_latency_seconds=_distribution([x.answer_latency_seconds for x in latencies]),
         end_seconds=_distribution([x.end_seconds for x in latencies]),
         overlap=_mean(x.overlap for x in latencies),
+        discarded_tokens=_mean(x.discarded_tokens for x in latencies),
         lagging_seconds=_known_mean(x.lagging for x in latencies),
         adaptive_lagging_seconds=_known_mean(x.adaptive_lagging for x in latencies),
     )

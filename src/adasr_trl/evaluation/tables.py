@@ -89,6 +89,12 @@ LAGGING_WORDS = Column[Summary]("AL words", lambda s: s.lagging_words, ".1f")
 ADAPTIVE_LAGGING_WORDS = Column[Summary]("LAAL words", lambda s: s.adaptive_lagging_words, ".1f")
 
 
+def latencies(summaries: Iterable[Summary]) -> tuple[Column[Summary], ...]:
+    """To the answer's first token, where the records of all rows tell it, and to the last token of its value."""
+    is_known = all(summary.latency.first_seconds is not None for summary in summaries)
+    return (FIRST, LATENCY) if is_known else (LATENCY,)
+
+
 def pass_at(k: int) -> Column[Summary]:
     """The chance that one of k samples is right."""
     return Column(f"pass@{k}", lambda s: s.pass_at.get(k), ".3f")
@@ -104,6 +110,7 @@ FIRST = _seconds("first answer token, s", lambda by: by.first_seconds and by.fir
 FIRST_P95 = _seconds("95th percentile, s", lambda by: by.first_seconds and by.first_seconds.p95)
 LATENCY = _seconds("answer latency, s", lambda by: by.answer_latency_seconds.mean)
 LATENCY_P95 = _seconds("95th percentile, s", lambda by: by.answer_latency_seconds.p95)
+DISCARDED = Column[Summary]("discarded tokens", lambda s: s.latency.discarded_tokens, ".1f")
 OVERLAP = _seconds("overlap", lambda by: by.overlap)
 LAGGING = _seconds("AL, s", lambda by: by.lagging_seconds)
 ADAPTIVE_LAGGING = _seconds("LAAL, s", lambda by: by.adaptive_lagging_seconds)

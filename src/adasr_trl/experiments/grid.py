@@ -15,14 +15,17 @@ import dataclasses
 import logging
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from adasr_trl.config.loading import load_config, split_overrides
 from adasr_trl.config.values import ConfigError
+from adasr_trl.core.protocol import Mode
 from adasr_trl.experiments.stages import Stage, eval_stage, run_all, train_stage
 from adasr_trl.experiments.tables import (
+    BASELINES,
     READ_THEN_THINK,
     SFT,
     Grid,
@@ -61,7 +64,7 @@ class AblateSection(CompareSection):
 
     def __post_init__(self) -> None:
         """Refuse a table of runs that the grid does not have."""
-        known = {READ_THEN_THINK, SFT, *self.variants}
+        known = {*BASELINES, SFT, *self.variants}
         for table in self.tables:
             missing = [name for name in table.runs if name not in known]
             if missing:
@@ -115,13 +118,13 @@ def comparison(section: CompareSection, names: Sequence[str]) -> AblateSection:
 
 
 def stages_of(section: AblateSection, extra: Extra, folder: Path, seed: int) -> list[Stage]:
-    """The stages of one seed that the tables need; the two SFT runs come first, so that two cores have work throughout."""
+    """The stages of one seed that the tables need; the SFT runs come first, so that two cores have work throughout."""
     names = {name for table in section.tables for name in table.runs}
     sft = ("sft", section.sft)
     stages = [train_stage(folder, SFT, sft, {"seed": seed, **extra["sft"]})]
-    if READ_THEN_THINK in names:
-        settings = {"seed": seed, "mode": "read_then_think", **extra["sft"]}
-        stages.append(train_stage(folder, READ_THEN_THINK, sft, settings))
+    for run in dict.fromkeys(BASELINES[name][0] for name in BASELINES if name in names):
+        settings = {"seed": seed, "mode": BASELINES[run][1].value, **extra["sft"]}
+        stages.append(train_stage(folder, run, sft, settings))
     for name, own in section.variants.items():
         if name in names:
             command = str(own.get("command", "hrpo"))
@@ -131,12 +134,20 @@ def stages_of(section: AblateSection, extra: Extra, folder: Path, seed: int) -> 
             needs = (f"{folder.name}/{SFT}",)
             stages.append(train_stage(folder, name, (command, config), settings, needs))
     for test in sorted({table.test for table in section.tables}):
-        for name in sorted({x for t in section.tables if t.test == test for x in t.runs}):
-            mode = "read_then_think" if name == READ_THEN_THINK else "streaming"
-            settings = {"eval.modes": f"[{mode}]", **extra["eval"]}
+        for run, modes in _modes({x for t in section.tables if t.test == test for x in t.runs}):
+            settings = {"eval.modes": f"[{', '.join(modes)}]", **extra["eval"]}
             settings |= {"eval.name": test, "data.test": section.tests[test]} if test else {}
-            stages.append(eval_stage(folder, name, section.eval, settings))
+            stages.append(eval_stage(folder, run, section.eval, settings))
     return stages
+
+
+def _modes(methods: Iterable[str]) -> list[tuple[str, list[str]]]:
+    """Each run, and the modes that its methods measure it in."""
+    modes = defaultdict[str, list[str]](list)
+    for method in sorted(methods):
+        run, mode = BASELINES.get(method, (method, Mode.STREAMING))
+        modes[run].append(mode.value)
+    return sorted(modes.items())
 
 
 def chosen(tables: Sequence[TableSection], names: str | None) -> tuple[TableSection, ...]:

@@ -39,8 +39,13 @@ from adasr_trl.evaluation.tables import Table, table
 from adasr_trl.report.gathering import read_metrics
 
 READ_THEN_THINK, SFT = "read-then-think", "sft"
+BASELINES = {  # that read all of the input first: the run, and the mode that it is measured in
+    READ_THEN_THINK: (READ_THEN_THINK, Mode.READ_THEN_THINK),
+    "speculative": (READ_THEN_THINK, Mode.SPECULATIVE),
+    "prefill-only": ("prefill-only", Mode.PREFILL_ONLY),
+}
 NAMES, DIFFERENCE = ("method", "decoding"), ("difference", "decoding")
-WORK = (*columns.TOKENS, columns.SKIP_RATE, columns.ANSWERED, columns.LATENCY)
+WORK = (*columns.TOKENS, columns.SKIP_RATE, columns.ANSWERED)
 OF_TAGS = (
     *(columns.ROLLOUTS, columns.ACCURACY_MEAN, columns.STREAMING_TOKENS, columns.DEEP_TOKENS),
     columns.LATENCY,
@@ -106,8 +111,9 @@ class Grid:
     cache: dict[tuple[str, float, str], Runs] = field(default_factory=dict, repr=False)
 
     def run(self, method: str, seed: int) -> Path:
-        """A run's directory."""
-        return self.root / f"seed-{seed}" / method
+        """Directory of the run that a method is measured on."""
+        run, _ = BASELINES.get(method, (method, Mode.STREAMING))
+        return self.root / f"seed-{seed}" / run
 
     def runs(self, methods: Sequence[str]) -> list[Path]:
         """The directories of all seeds of the methods."""
@@ -126,7 +132,7 @@ class Grid:
         """The outcomes of each seed, read once."""
         key = (method, temperature, test)
         if key not in self.cache:
-            mode = Mode.READ_THEN_THINK if method == READ_THEN_THINK else Mode.STREAMING
+            _, mode = BASELINES.get(method, (method, Mode.STREAMING))
             folders = [run / eval_folder(test) for run in self.runs([method])]
             self.cache[key] = [load_outcomes(x, Setting(mode, temperature)) for x in folders]
         return self.cache[key]
@@ -154,7 +160,8 @@ def write_comparison(grid: Grid, methods: Sequence[str]) -> str:
     speed_ups = [f"{latency[READ_THEN_THINK, t] / latency[name, t]:.1f}x" for name, t in keys]
     rows = [((name, decoding(t)), s) for (name, t), s in summaries.items()]
     compared = [((f"{name} - {SFT}", decoding(t)), d) for (name, t), d in differences.items()]
-    results = table(NAMES, rows, (columns.ACCURACY, *WORK, columns.LATENCY_P95))
+    seconds = (*columns.latencies(summaries.values()), columns.LATENCY_P95)
+    results = table(NAMES, rows, (columns.ACCURACY, *WORK, *seconds))
     baseline, sft = (summaries[x, temperatures[0]].accuracy.mean for x in (READ_THEN_THINK, SFT))
     parts = [
         _heading(grid, rows[0][1].questions),
@@ -194,9 +201,10 @@ def _text(section: TableSection, grid: Grid) -> str:
         for t in temperatures
         for name, other in section.compared
     ]
+    seconds = columns.latencies(summary for _, summary in rows)
     more = (columns.MORE_TOKENS_PERCENT, columns.MORE_LATENCY)
     tables = [
-        table(NAMES, rows, (columns.ACCURACY, columns.OF_EACH_SEED, *WORK)),
+        table(NAMES, rows, (columns.ACCURACY, columns.OF_EACH_SEED, *WORK, *seconds)),
         table(DIFFERENCE, differences, (*SIGNIFICANCE, *more)),
         *([_phases(grid, methods, temperatures, test)] if section.phases else []),
         *([_tags(grid, methods, temperatures[0], test)] if section.tags else []),

@@ -17,7 +17,7 @@ from typing import Any
 from trl import GRPOConfig
 
 from adasr_trl.config.keys import refusal
-from adasr_trl.core.protocol import TAUGHT_MODES, Mode
+from adasr_trl.core.protocol import RL_MODES, Mode
 from adasr_trl.engines.registry import DEFAULT_ENGINE, ENGINES
 from adasr_trl.hrpo.advantages import (
     AdvantageSettings,
@@ -34,7 +34,7 @@ _CHOICES = {
     "granularity": tuple(choice.value for choice in Granularity),
     "mixing": tuple(choice.value for choice in Mixing),
     "local_weight_schedule": ("linear", "cosine"),
-    "mode": tuple(mode.value for mode in TAUGHT_MODES),
+    "mode": tuple(mode.value for mode in RL_MODES),
     "engine": tuple(ENGINES),
 }
 

@@ -32,7 +32,7 @@ from adasr_trl.hub.licence import Licence
 TAGS = ("adasr", "streaming-reasoning", "hrpo", "trl", "peft")
 COLUMNS = (
     *(columns.QUESTIONS, columns.ACCURACY, *columns.TOKENS, columns.SKIP_RATE),
-    *(columns.ANSWERED, columns.LATENCY, columns.LATENCY_P95),
+    columns.ANSWERED,
 )
 _METHODS = {
     "sft": "supervised fine-tuning on traces of streaming thought",
@@ -207,7 +207,8 @@ def _evaluation(run: Path) -> str:
         rows = [((x.mode_words, x.decoding), summary) for x, summary in summaries.items()]
         name = folder.name.removeprefix(EVAL_FOLDER).removeprefix("-")
         parts += [f"Questions `{name}`:"] if name else []
-        parts.append(table(("mode", "decoding"), rows, COLUMNS).markdown())
+        seconds = (*columns.latencies(summaries.values()), columns.LATENCY_P95)
+        parts.append(table(("mode", "decoding"), rows, (*COLUMNS, *seconds)).markdown())
     if not parts:
         return "None: this model was published without an evaluation."
     note = (

@@ -126,13 +126,14 @@ class Layout(ABC):
         return (*(turn for turn in turns if turn.stream is Stream.SOURCE), *target)
 
     def encode(self, episode: Episode, mode: Mode) -> Encoded:
-        """The episode with its teacher's trace, for supervised training; UserError without a trace."""
+        """The episode with its teacher's trace, for supervised training; UserError without a trace that the mode needs."""
         if mode not in TAUGHT_MODES:
             raise UserError(
                 f"mode: got {mode.value}, which models are measured in, never taught; use "
                 f"{' or '.join(taught.value for taught in TAUGHT_MODES)}."
             )
-        if episode.thoughts is None or episode.deep is None:
+        has_trace = episode.thoughts is not None and episode.deep is not None
+        if not has_trace and not mode.answers_at_once:
             raise UserError(
                 f"episode {episode.id!r} has no trace (thoughts and deep); supervised training needs one."
             )
@@ -185,14 +186,14 @@ class Layout(ABC):
 
     def _in_mode(self, turn: Turn, mode: Mode, deep: Turn) -> Turn:
         """A turn of the streaming mode as another mode has it; ``deep`` is the last turn."""
-        if mode is Mode.READ_THEN_THINK and turn is not deep:
+        if mode.reads_first and turn is not deep:
             turn = replace(turn, writes=Phase.READ)
             if turn.stream is Stream.TARGET:  # the header is written once all was read
                 turn = replace(turn, chunk=deep.chunk, sees=deep.sees)
         elif mode is Mode.FORCED_SKIP and turn.writes is Phase.STREAM:
             ids = turn.token_ids + self._codec.marker("skip")
             turn = replace(turn, token_ids=ids, writes=Phase.READ)
-        elif mode is Mode.NO_DEEP and turn is deep:
+        elif mode.answers_at_once and turn is deep:
             turn = replace(turn, token_ids=turn.token_ids + self._codec.marker("reasoning_end"))
         return turn
 
@@ -204,10 +205,12 @@ class Layout(ABC):
         if turn.writes is Phase.STREAM:
             words = codec.encode_text(thoughts[turn.chunk].strip())
             return words + codec.marker("thought_end") if words else codec.marker("skip")
+        answer = (*codec.encode_text(episode.answer.strip()), codec.eos_id)
+        if mode.answers_at_once:
+            return answer
         if mode is Mode.READ_THEN_THINK:
             deep = " ".join(part for part in (*thoughts, deep) if part.strip())
-        reasoning = codec.encode_text(deep.strip()) + codec.marker("reasoning_end")
-        return reasoning + codec.encode_text(episode.answer.strip()) + (codec.eos_id,)
+        return codec.encode_text(deep.strip()) + codec.marker("reasoning_end") + answer
 
 
 def check_markers_in_trace(episode: Episode, markers: Markers) -> None:

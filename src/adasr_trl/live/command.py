@@ -111,8 +111,9 @@ def _run(options: argparse.Namespace, source: TextSource) -> int:
         temperature=options.temperature,
         seed=options.seed,
     )
-    if reasoner.taught_mode is Mode.READ_THEN_THINK:
-        logger.warning("%s was taught read-then-think: its thoughts are untrained", options.run)
+    if (taught := reasoner.taught_mode) is not Mode.STREAMING:
+        words = taught.value.replace("_", "-")
+        logger.warning("%s was taught %s: its thoughts are untrained", options.run, words)
     if is_typed_by_hand(options):
         logger.info("type the text: . ? ! or an empty line ends a sentence, Ctrl-D the input")
     with Session(reasoner, options.question, source, seed=options.seed) as session:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
@@ -22,12 +22,14 @@ from adasr_trl.core.protocol import Ending, Phase
 from adasr_trl.core.rollout import Rollout
 from adasr_trl.evaluation.clocks import Pace, PacedClock, Times
 from adasr_trl.evaluation.intervals import Interval, clustered_bootstrap
-from adasr_trl.evaluation.outcome import Judge, Latencies, Outcome
+from adasr_trl.evaluation.outcome import Judge, Outcome
 from adasr_trl.evaluation.records import load_rollouts
 from adasr_trl.evaluation.summary import summarise_seeds
 from adasr_trl.evaluation.tables import Column, table
 from adasr_trl.layouts.codec import Codec
 from adasr_trl.report.gathering import RESAMPLES, Method
+
+CodecOf = Callable[[Path], Codec | None]
 
 SPEEDS = (75.0, 150.0, 300.0, 600.0, math.inf)  # words a minute; inf: all of the input at once
 
@@ -40,11 +42,11 @@ class Point:
     words_per_minute: float
     deep_budget: int | None  # None: as recorded
     accuracy: Interval
-    first_seconds: (
-        Interval  # from the last chunk's arrival to the answer's first token, the paper's latency
-    )
+    # From the last chunk's arrival to the answer's first token, the paper's latency; None where the records lack it.
+    first_seconds: Interval | None
     answer_seconds: Interval  # to the last token of the answer's value
     backlog_seconds: float  # thinking left at the last chunk's arrival
+    total_tokens: float  # sampled tokens; of speculation those that the speed leaves time for
 
 
 POINT_COLUMNS = (
@@ -52,6 +54,7 @@ POINT_COLUMNS = (
     Column[Point]("first answer token, s", lambda p: p.first_seconds, ".2f"),
     Column[Point]("answer latency, s", lambda p: p.answer_seconds, ".2f"),
     Column[Point]("backlog, s", lambda p: p.backlog_seconds, ".2f"),
+    Column[Point]("total tokens", lambda p: p.total_tokens, ".1f"),
 )
 
 
@@ -59,54 +62,61 @@ def sweep(
     methods: Sequence[Method],
     speeds: Sequence[float],
     budgets: Sequence[int | None],
-    codec_of: Callable[[Path], Codec],
+    codec_of: CodecOf = lambda _: None,
 ) -> list[Point]:
-    """The points of every method, budget and speed, in this order; ``codec_of`` gives a run's codec."""
-    return [
-        point
-        for method in methods
-        for budget in budgets
-        for point in _points(method, speeds, budget, codec_of)
-    ]
+    """The points of every method, budget and speed, in this order; ``codec_of`` gives the codec that old records need."""
+    return [point for method in methods for point in _points(method, speeds, budgets, codec_of)]
 
 
 def _points(
-    method: Method,
-    speeds: Sequence[float],
-    budget: int | None,
-    codec_of: Callable[[Path], Codec],
-) -> Iterable[Point]:
-    outcomes = [_outcomes(run, method, speeds, budget, codec_of(run)) for run in method.runs]
-    accuracy = summarise_seeds(outcomes).accuracy
-    for n, speed in enumerate(speeds):
-        latencies = [[outcome.latencies[n] for outcome in seed] for seed in outcomes]
-        yield Point(
-            method=method.name,
-            words_per_minute=speed,
-            deep_budget=budget,
-            accuracy=accuracy,
-            first_seconds=_mean(latencies, lambda by: by.first_seconds or 0.0),
-            answer_seconds=_mean(latencies, lambda by: by.answer_latency_seconds),
-            backlog_seconds=fmean(by.backlog_seconds for seed in latencies for by in seed),
-        )
+    method: Method, speeds: Sequence[float], budgets: Sequence[int | None], codec_of: CodecOf
+) -> Iterator[Point]:
+    recorded = [list(load_rollouts(run / method.folder, method.setting)) for run in method.runs]
+    judges = [_judge(run, speeds, codec_of(run)) for run in method.runs]
+    for budget in budgets:
+        outcomes = [
+            [judge(with_deep_budget(x, budget), episode, method.setting.mode) for x, episode in run]
+            for judge, run in zip(judges, recorded, strict=True)
+        ]
+        accuracy = summarise_seeds(outcomes).accuracy
+        for n, speed in enumerate(speeds):
+            latencies = [[outcome.latencies[n] for outcome in seed] for seed in outcomes]
+            first = [[by.first_seconds for by in seed] for seed in latencies]
+            yield Point(
+                method=method.name,
+                words_per_minute=speed,
+                deep_budget=budget,
+                accuracy=accuracy,
+                first_seconds=_mean(first),
+                answer_seconds=_known_mean(
+                    [[by.answer_latency_seconds for by in seed] for seed in latencies]
+                ),
+                backlog_seconds=fmean(by.backlog_seconds for seed in latencies for by in seed),
+                total_tokens=fmean(_tokens(outcome, n) for seed in outcomes for outcome in seed),
+            )
 
 
-def _outcomes(
-    run: Path, method: Method, speeds: Sequence[float], budget: int | None, codec: Codec
-) -> list[Outcome]:
+def _tokens(outcome: Outcome, clock: int) -> int:
+    """Sampled tokens by this clock; ``Outcome.total_tokens`` is by the first one."""
+    own, first = (outcome.latencies[n].discarded_tokens for n in (clock, 0))
+    return outcome.total_tokens - first + own
+
+
+def _judge(run: Path, speeds: Sequence[float], codec: Codec | None) -> Judge:
     clock = load_streaming(run).clock
     by_speed = [dataclasses.replace(clock, words_per_minute=speed) for speed in speeds]
-    judge = Judge([PacedClock(each, Pace(Times.WORDS)) for each in by_speed], codec)
-    return [
-        judge(with_deep_budget(rollout, budget, codec), episode, method.setting.mode)
-        for rollout, episode in load_rollouts(run / method.folder, method.setting)
-    ]
+    return Judge([PacedClock(each, Pace(Times.WORDS)) for each in by_speed], codec)
 
 
-def with_deep_budget(rollout: Rollout, budget: int | None, codec: Codec) -> Rollout:
-    """The rollout that a cap of so many deep tokens would have given; one that fits stays as it is."""
+def with_deep_budget(rollout: Rollout, budget: int | None) -> Rollout:
+    """The rollout that a cap of so many deep tokens would have given, without the deep part's words."""
+    if budget is None:
+        return rollout
+    rollout = dataclasses.replace(
+        rollout, discarded=tuple(min(count, budget) for count in rollout.discarded)
+    )
     deep = [i for i, phase in enumerate(rollout.phases) if phase is Phase.DEEP]
-    if budget is None or len(deep) <= budget:
+    if len(deep) <= budget:
         return rollout
     end = deep[budget]
     return dataclasses.replace(
@@ -116,14 +126,21 @@ def with_deep_budget(rollout: Rollout, budget: int | None, codec: Codec) -> Roll
         chunk_of_token=rollout.chunk_of_token[:end],
         logprobs=rollout.logprobs and rollout.logprobs[:end],
         ending=Ending.OUT_OF_TOKENS,
-        deep=codec.decode([rollout.token_ids[i] for i in deep[:budget]]),
+        deep="",
         answer=None,
         answer_tokens=budget,
+        reasoning_tokens=None,
     )
 
 
-def _mean(runs: Sequence[Sequence[Latencies]], value: Callable[[Latencies], float]) -> Interval:
-    return clustered_bootstrap([list(map(value, run)) for run in runs], resamples=RESAMPLES)
+def _mean(runs: Sequence[Sequence[float | None]]) -> Interval | None:
+    """None where a value is not known."""
+    known = [[value for value in run if value is not None] for run in runs]
+    return _known_mean(known) if list(map(len, known)) == list(map(len, runs)) else None
+
+
+def _known_mean(runs: Sequence[Sequence[float]]) -> Interval:
+    return clustered_bootstrap(runs, resamples=RESAMPLES)
 
 
 def markdown_of(points: Sequence[Point]) -> str:

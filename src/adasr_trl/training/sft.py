@@ -5,6 +5,7 @@
     >>> StreamingSFTTrainer("Qwen/Qwen3-0.6B", StreamingSFTConfig("runs/sft"), rows).train()
 
 ``mode: read_then_think`` trains the baseline: the same episodes and steps, every thought moved into the deep part.
+``mode: prefill_only`` trains the answer alone, without any thought.
 """
 
 from __future__ import annotations
@@ -54,7 +55,10 @@ class StreamingSFTConfig(SFTConfig):
     """TRL's SFTConfig, the mode, and three ways to learn with less."""
 
     mode: str = field(
-        default="streaming", metadata={"help": "streaming, or read_then_think (the baseline)."}
+        default="streaming",
+        metadata={
+            "help": "streaming, or a baseline: read_then_think, prefill_only (the answer alone)."
+        },
     )
     shared_prefix: bool = field(
         default=True,
@@ -77,8 +81,9 @@ class StreamingSFTConfig(SFTConfig):
         """Refuse an unknown mode; tokenized episodes need no preparation by TRL."""
         super().__post_init__()
         refuse_publishing(self)
-        if self.mode not in [mode.value for mode in TAUGHT_MODES]:
-            raise ValueError(f"mode: got {self.mode!r}; expected streaming or read_then_think.")
+        modes = [mode.value for mode in TAUGHT_MODES]
+        if self.mode not in modes:
+            raise ValueError(f"mode: got {self.mode!r}; expected {' or '.join(modes)}.")
         if self.muon_learning_rate is not None and self.deepspeed:
             raise ValueError(
                 "muon_learning_rate: got a rate with deepspeed, which has its own optimizers; remove one of them."
