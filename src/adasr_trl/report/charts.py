@@ -51,7 +51,7 @@ class Axis:
 class Dot:
     """A method of the scatter plot."""
 
-    name: str
+    name: str  # "" for a dot without a label
     style: int  # 0: the accent
     x: float  # percent from the left
     y: float  # percent from the bottom, as the next three
@@ -70,6 +70,7 @@ class Scatter:
     dots: tuple[Dot, ...]
     front: str  # points of the line through the methods that none beats; empty for one
     numbers: Table
+    lines: tuple[tuple[int, str], ...] = ()  # style and points of a line through dots of one method
 
 
 @dataclass(frozen=True)
@@ -119,7 +120,7 @@ def latency_chart(methods: Sequence[Method]) -> Scatter:
     points = [(seconds, share.mean) for seconds, share in zip(latencies, accuracies, strict=True)]
     x = axis("answer latency, s (further left is better)", [0.0, *latencies])
     y = axis("accuracy", [0.0, *(share.high for share in accuracies)])
-    labels = _spread([y.at(share.mean) for share in accuracies])
+    labels = spread([y.at(share.mean) for share in accuracies])
     dots = tuple(
         Dot(
             method.name, (len(methods) - 1 - n) % STYLES,
@@ -132,7 +133,7 @@ def latency_chart(methods: Sequence[Method]) -> Scatter:
     unbeaten = sorted(set(_unbeaten(points)))
     corners = [(b[0], a[1]) for a, b in itertools.pairwise(unbeaten)]
     stairs = sorted([*unbeaten, *corners], key=lambda point: (point[0], point[1]))
-    front = _polyline(x, y, stairs) if len(unbeaten) > 1 else ""
+    front = polyline(x, y, stairs) if len(unbeaten) > 1 else ""
     numbers = table(("method",), rows, (columns.LATENCY, columns.ACCURACY))
     beaten = ["no" if point in unbeaten else "yes" for point in points]
     numbers = numbers.with_column("beaten in both by another", beaten)
@@ -170,12 +171,12 @@ def _lines(
     y = axis(title, [0.0, *(value for curve in curves.values() for value in curve.values())])
     windows = {name: _window(len(curve)) for name, curve in curves.items()}
     smooth = {name: _smoothed([*curve.values()], windows[name]) for name, curve in curves.items()}
-    labels = _spread([y.at(values[-1]) for values in smooth.values()])
+    labels = spread([y.at(values[-1]) for values in smooth.values()])
     lines = tuple(
         Line(
             name, styles[name], label,
-            _polyline(x, y, zip(map(float, curve), smooth[name], strict=True)),
-            _polyline(x, y, [(float(step), value) for step, value in curve.items()])
+            polyline(x, y, zip(map(float, curve), smooth[name], strict=True)),
+            polyline(x, y, [(float(step), value) for step, value in curve.items()])
             if windows[name] > 1 else "",
         )
         for (name, curve), label in zip(curves.items(), labels, strict=True)
@@ -212,8 +213,8 @@ def _unbeaten(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]
     ]
 
 
-def _spread(places: Sequence[float]) -> list[float]:
-    """Places of labels, moved up where two would cover each other, and all down where they leave the plot."""
+def spread(places: Sequence[float]) -> list[float]:
+    """Places of labels in percent, moved up where two would cover each other, and all down where they leave the plot."""
     order = sorted(range(len(places)), key=places.__getitem__)
     spread, below = [0.0] * len(places), -math.inf
     for n in order:
@@ -234,7 +235,7 @@ def _smoothed(values: Sequence[float], window: int) -> list[float]:
     return [sum(part) / len(part) for part in parts]
 
 
-def _polyline(x: Axis, y: Axis, points: Iterable[tuple[float, float]]) -> str:
+def polyline(x: Axis, y: Axis, points: Iterable[tuple[float, float]]) -> str:
     """Points of an SVG polyline whose origin is the upper left corner."""
     return " ".join(f"{x.at(a):g},{100 - y.at(b):g}" for a, b in points)
 

@@ -26,16 +26,16 @@ from adasr_trl.evaluation.tables import table
 from adasr_trl.report.charts import latency_chart, length_chart, training_charts
 from adasr_trl.report.gathering import Method, Wanted, gather, reference_of
 from adasr_trl.report.headline import facts, verdict
+from adasr_trl.report.sweep_charts import sweep_charts
 from adasr_trl.report.trajectories import trajectories
 
 logger = logging.getLogger(__name__)
 
 LARGE = 15_000_000
 SCRIPTS = ("timeline.js", "choosing.js")
-SECONDS = (columns.BACKLOG, columns.LATENCY, columns.LATENCY_P95)
 COLUMNS = (
     *(columns.ACCURACY, *columns.TOKENS, columns.SKIP_RATE, columns.ANSWERED),
-    *(*SECONDS, columns.OVERLAP),
+    columns.BACKLOG,
 )
 DIFFERENCES = (
     *(columns.POINTS, columns.MORE_TOKENS, columns.MORE_LATENCY),
@@ -80,6 +80,7 @@ def _render(methods: Sequence[Method], options: Options) -> str:
     rows = [((method.name,), method.summary) for method in methods]
     others = [method for method in methods if method is not reference]
     differences = [((method.name,), method.minus(reference)) for method in others]
+    seconds = (*columns.latencies(summary for _, summary in rows), columns.LATENCY_P95)
     script = "\n".join(_asset(name) for name in SCRIPTS)
     environment = jinja2.Environment(
         loader=jinja2.FunctionLoader(_asset),
@@ -96,10 +97,11 @@ def _render(methods: Sequence[Method], options: Options) -> str:
         policy=_policy(script),
         style=_asset("report.css"),
         script=script,
-        methods=table(("method",), rows, COLUMNS),
+        methods=table(("method",), rows, (*COLUMNS, *seconds, columns.OVERLAP)),
         differences=table((f"minus {reference.name}",), differences, DIFFERENCES),
         scatter=latency_chart(methods),
         bars=length_chart(methods),
+        speeds=sweep_charts(methods),
         curves=training_charts(methods),
         data=_json(trajectories(methods, reference, options.questions)),
         version=__version__,
