@@ -112,7 +112,7 @@ def test_rollouts_equal_a_slow_reference_without_cache(taught, tokenizer, episod
             state.accept(token[0], logp[0])
         assert state.rollout().token_ids == found.token_ids
     endings = {ending for rollout in fast for ending in rollout.thought_endings}
-    assert mode in (Mode.READ_THEN_THINK, Mode.FORCED_SKIP) or len(endings) >= 2
+    assert mode.reads_first or mode is Mode.FORCED_SKIP or len(endings) >= 2
 
 
 @pytest.mark.parametrize(("decode_batch", "count"), [(1, 4), (3, 8), (64, 8)])
