@@ -205,7 +205,7 @@ def _text(section: TableSection, grid: Grid) -> str:
     more = (columns.MORE_TOKENS_PERCENT, columns.MORE_LATENCY)
     tables = [
         table(NAMES, rows, (columns.ACCURACY, columns.OF_EACH_SEED, *WORK, *seconds)),
-        table(DIFFERENCE, differences, (*SIGNIFICANCE, *more)),
+        *([table(DIFFERENCE, differences, (*SIGNIFICANCE, *more))] if differences else []),
         *([_phases(grid, methods, temperatures, test)] if section.phases else []),
         *([_tags(grid, methods, temperatures[0], test)] if section.tags else []),
         *([_held_out(grid, methods)] if section.held_out else []),
