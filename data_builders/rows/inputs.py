@@ -32,7 +32,7 @@ _PARQUET, _ARROW = b"PAR1", (b"ARROW1", b"\xff\xff\xff\xff")
 _BOM = codecs.BOM_UTF8
 _LINES = (".jsonl", ".ndjson")
 _SHORT = ("float32", "float16", "float", "halffloat")  # of datasets and of Arrow
-_SAVED = ("state.json", "dataset_dict.json")  # files of ``save_to_disk``
+_SAVED = ({"state.json", "dataset_info.json"}, {"dataset_dict.json"})  # files of ``save_to_disk``
 _LOOK = 1 << 20  # bytes of a file that tell its kind
 _FIRST_LINES = 20
 # Beginnings of files without rows, and the way to a file with rows.
@@ -55,8 +55,7 @@ def open_input(options: argparse.Namespace) -> Rows:
         return _nested(rows, rows_path)
     path: Path = options.input
     if path.is_dir():
-        saved = any((path / name).is_file() for name in _SAVED)
-        return _nested(_open_saved(path), rows_path) if saved else _open_folder(path)
+        return _nested(_open_saved(path), rows_path) if _is_saved(path) else _open_folder(path)
     with opened(path, encoding) as file:
         start = file.read(_LOOK).removeprefix(_BOM).lstrip()
     if not start:
@@ -253,6 +252,11 @@ def _open_hub(name: str, subset: str | None, split: str, revision: str | None) -
         first_line = (str(error).strip() or repr(error)).splitlines()[0]
         raise BuildError(f"--hub {name} --split {split}: {first_line}") from error
     return _of_dataset(rows, f"{name}/{split}:")
+
+
+def _is_saved(path: Path) -> bool:
+    names = {file.name for file in path.iterdir()}
+    return any(saved <= names for saved in _SAVED)
 
 
 def _open_saved(path: Path) -> Rows:

@@ -42,7 +42,7 @@ SUMMARY = "stories in which things change hands, procedural, with exact traces"
 LICENCE = "Apache-2.0"
 REVISION = "4"
 
-_MOST_ATTEMPTS = 2000  # stories drawn for one that can be told with a late correction
+_MOST_ATTEMPTS = 2000  # stories drawn for one that is new, and can be told with a late correction
 
 STYLES = ("eager", "lazy", "redundant")
 _LOOSE_ENDS = (
@@ -120,10 +120,19 @@ def build(options: argparse.Namespace) -> Iterator[Episode]:
                 made += 1
                 yield from told
             elif attempt > _MOST_ATTEMPTS * (made + 1):
-                raise BuildError(
-                    f"--correction-delay: of {attempt} stories only {made} can be told with a correction so late; ask for "
-                    f"more events or a shorter delay."
-                )
+                raise BuildError(_too_few(options, split, attempt, made))
+
+
+def _too_few(options: argparse.Namespace, split: str, attempt: int, made: int) -> str:
+    if options.correction_delay is not None and split == "test":
+        return (
+            f"--correction-delay: of {attempt} stories only {made} can be told with a correction so late; ask for more events "
+            f"or a shorter delay."
+        )
+    return (
+        f"--{split}-count: of {attempt} stories only {made} differ; ask for fewer, or for more events, others or a higher "
+        f"--max-count."
+    )
 
 
 def _check(options: argparse.Namespace) -> None:

@@ -140,3 +140,10 @@ def test_the_second_reader_agrees_with_every_version(style, wording):
 def test_options_that_no_late_correction_can_have_are_refused_by_name(flags, said):
     with pytest.raises(BuildError, match=said):
         built(*LATE, *flags)
+
+
+def test_more_stories_than_there_are_end_in_one_line(monkeypatch):
+    monkeypatch.setattr(ledger, "_MOST_ATTEMPTS", 1)
+    few = ("--min-events", "0", "--max-events", "0", "--min-others", "0", "--max-others", "0")
+    with pytest.raises(BuildError, match=r"--train-count: of \d+ stories only \d+ differ; ask for"):
+        built("--train-count", "100000", "--test-count", "0", "--max-count", "2", *few)

@@ -251,9 +251,7 @@ def _pass_at(runs: Runs) -> dict[int, float]:
 
 def _latency(latencies: Sequence[Latencies]) -> LatencySummary:
     first = [x.first_seconds for x in latencies if x.first_seconds is not None]
-    is_known = len(first) == len(
-        latencies
-    )  # else of some rollouts alone, such as those without an answer
+    is_known = len(first) == len(latencies)  # older records do not tell it
     return LatencySummary(
         backlog_seconds=_mean(x.backlog_seconds for x in latencies),
         first_seconds=_distribution(first) if is_known else None,
