@@ -22,7 +22,17 @@ from pathlib import Path
 
 from adasr_trl.core.files import put_between
 
-NAMES = ("rollout", "growth", "step", "shared_prefix", "sft", "memory", "builders", "startup")
+NAMES = (
+    "rollout",
+    "growth",
+    "step",
+    "shared_prefix",
+    "sft",
+    "muon",
+    "memory",
+    "builders",
+    "startup",
+)
 PAGE = Path(__file__).parent.parent / "docs" / "PERFORMANCE.md"
 
 

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from adasr_trl.training.muon import MuonFactory, muon_of
+from adasr_trl.training.muon import CpuMuon, MuonFactory, muon_of, orthogonalised
 
 SETTINGS = {
     "muon_learning_rate": 0.02,
@@ -93,3 +93,48 @@ def test_without_a_rate_the_choice_is_left_to_optim(rate):
         weight_decay=0.0,
     )
     assert (muon_of(args) is None) == (rate is None)
+
+
+SHAPES = ((4, 4), (4, 9), (9, 4), (4, 9))
+
+
+def matrices():
+    torch.manual_seed(1)
+    return [torch.nn.Parameter(torch.randn(shape)) for shape in SHAPES]
+
+
+def test_steps_on_a_cpu_are_torchs_but_for_its_bfloat16():
+    ours, theirs = matrices(), matrices()
+    settings = {"lr": 0.02, "weight_decay": 0.1, "adjust_lr_fn": "match_rms_adamw"}
+    optimizers = CpuMuon(ours, **settings), torch.optim.Muon(theirs, **settings)
+    for number in range(3):
+        for one, other in zip(ours, theirs, strict=True):
+            one.grad = other.grad = torch.randn(one.shape, generator=torch.manual_seed(number))
+        for optimizer in optimizers:
+            optimizer.step()
+    for before, one, other in zip(matrices(), ours, theirs, strict=True):
+        assert (one - before).abs().max() > 0.02
+        assert torch.allclose(one, other, atol=2e-3)
+    assert optimizers[0].state_dict()["state"].keys() == optimizers[1].state_dict()["state"].keys()
+
+
+def test_a_matrix_without_a_gradient_stays_as_it_is():
+    first, second = matrices()[:2]
+    first.grad = torch.ones(4, 4)
+    before = second.detach().clone()
+    CpuMuon([first, second], lr=0.02, adjust_lr_fn="match_rms_adamw").step()
+    assert torch.equal(second, before)
+
+
+@pytest.mark.parametrize("shape", [(2, 6, 6), (2, 4, 9), (2, 9, 4)])
+def test_singular_values_come_near_one(shape):
+    torch.manual_seed(0)
+    settings = {"coefficients": (3.4445, -4.775, 2.0315), "steps": 5, "eps": 1e-7}
+    given = torch.randn(shape)
+    together = orthogonalised(given, **settings)
+    assert together.shape == given.shape
+    singular = torch.linalg.svdvals(together)
+    assert singular.min() > 0.3
+    assert singular.max() < 1.3
+    alone = torch.cat([orthogonalised(one[None], **settings) for one in given])
+    assert torch.allclose(together, alone, atol=1e-6)
