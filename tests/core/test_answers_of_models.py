@@ -90,6 +90,18 @@ def test_no_other_value_behind_the_marker_is_ever_right(place, gold, other) -> N
     assert [each for each in predictions if is_right(each, str(gold), NUMBER)] == []
 
 
+# Forms of OTHER_VALUES whose second number is what is meant in the end.
+CORRECTED = ("{g}? No, {h}", "{g}, sorry, {h}", "{g}, I mean {h}", "{g}... no, {h}")
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_nor_is_the_second_number_of_an_expression_but_for_corrections(place) -> None:
+    forms = [form for form in forms_of(OTHER_VALUES) if "{h}" in form and form not in CORRECTED]
+    predictions = [place.format(form.format(g=48, h=7)) for form in forms]
+    assert [each for each in predictions if is_right(each, "7", NUMBER)] == []
+    assert all(is_right(form.format(g=48, h=7), "7", NUMBER) for form in CORRECTED)
+
+
 @pytest.mark.parametrize(
     ("prediction", "gold"),
     [

@@ -3,7 +3,7 @@ r"""The place of the final answer in a text: a box, behind a marker, or somewher
     >>> [span.text for span in answer_spans(r"So \boxed{8}. The answer is 9.")]
     ['8', '9.']
 
-The last ``\boxed{...}`` is the surest place, then the last ``####`` or "answer is". A marker behind a box counts where the
+The last ``\boxed{...}`` is the surest place, then the last ``####``, ``<answer>`` or "answer is". A marker behind a box counts where the
 box cannot be read. A last box that is blank or never closes hides the ones before it. No reading happens here.
 """
 
@@ -19,7 +19,7 @@ from adasr_trl.core.sentences import sentence_chunks
 MAX_TEXT = 10_000  # characters at the end of a text that are looked at
 _BRACE = re.compile(r"\\(?:boxed|fbox|box)\s*\{|\\[{}]|[{}]")
 _MARKER = re.compile(
-    r"(?:####|\banswer\b[*_`\"']{0,3}\s{0,9}(?:is\b|was\b|equals\b|[:=])[:=]?[*_`]{0,3})\s*",
+    r"(?:####|<answer>|\banswer\b[*_`\"']{0,3}\s{0,9}(?:is\b|was\b|equals\b|[:=])(?:[:=]|>(?!\s*=))?[*_`]{0,3})\s*",
     re.IGNORECASE,
 )
 
@@ -68,7 +68,7 @@ def answer_spans(text: str) -> tuple[Span, ...]:
         place = Place.BOX if box.is_filled else Place.BEHIND_MARKER
         spans.append(whole.part(start + box.start, start + box.end, place))
     for marker in reversed(list(_MARKER.finditer(tail, box.end if box else 0))):
-        line = tail[marker.end() :].split("\n", 1)[0]
+        line = re.split(r"\n|</answer>", tail[marker.end() :], maxsplit=1)[0]
         if line.strip():
             begin = start + marker.end()
             return (*spans, whole.part(begin, begin + len(line), Place.BEHIND_MARKER))

@@ -7,7 +7,7 @@ r"""The final answer in a text, and whether it is right.
     >>> is_right("The answer is 5 or 6.", "5", AnswerType.NUMBER)
     False
 
-The answer stands in the last ``\boxed{...}``, else behind the last ``####`` or "answer is", else in the last sentence
+The answer stands in the last ``\boxed{...}``, else behind the last ``####``, ``<answer>`` or "answer is", else in the last sentence
 that holds one. A box that cannot be read gives way to a marker behind it; a last box that is blank or never closes hides
 the ones before it. There it is one value, read whole, or none: a bound, a range, a negation, several values, or digits of a
 longer expression never stand for a value (``number_reading``). Numbers are compared exactly, as fractions, or within a
@@ -27,7 +27,8 @@ from adasr_trl.core.answer_place import Found, Place, Span, answer_spans, first_
 from adasr_trl.core.choice_reading import NAMES, NEGATION, find_choice, is_label
 from adasr_trl.core.episode import AnswerType
 from adasr_trl.core.latex import MAX_LATEX, parse_latex, same_latex
-from adasr_trl.core.number_reading import plain, quantities, without_quantities
+from adasr_trl.core.number_context import joins_next
+from adasr_trl.core.number_reading import Quantity, plain, quantities, without_quantities
 from adasr_trl.core.sentences import sentence_chunks
 
 # ruff: noqa: RUF001 - the typographic quotes and stops are meant
@@ -38,6 +39,12 @@ _UNIT_POWER = re.compile(
     rf"((?:{NAMES}\s*\{{[^{{}}]{{0,40}}\}}|\b(?:[ckm]?m|ft|in|yd|mi|s|units?|inches|feet|meters?))\s*)"
     r"(?:\^\s*\{?[23]\}?|[²³])"
 )
+_STRUCK = re.compile(r"()(?:~~[^~\n]*~~|<(s|del|strike)>[^<>\n]*</\2>)", re.IGNORECASE)
+# Marks of a web page or of Markdown that change nothing.
+_TAG = re.compile(
+    r"()</?(?:[abiup]|em|strong|span|div|code|mark|font|br)(?:\s[^<>\n]{0,80})?/?>", re.IGNORECASE
+)
+_UNDERLINED = re.compile(r"()(?:(?<!\w)_{1,2}(?=[0-9A-Za-z$£€-])|(?<=[0-9A-Za-z%])_{1,2}(?![\w{(]))")
 _BULLET = re.compile(r"^(\s*)[-*•] (?=.*[A-Za-z])", re.MULTILINE)
 # What may stand around a number in LaTeX without changing it: text, degrees, spacing, delimiters.
 _HARMLESS = re.compile(
@@ -58,8 +65,9 @@ class AnswerError(ValueError):
 
 def extract(text: str, answer_type: AnswerType) -> Found | None:
     """The final answer in ``text``, or None where there is none that could be compared."""
+    text = _blank(_TAG, _blank(_STRUCK, text))
     if answer_type is AnswerType.NUMBER:
-        text, find = _blank(_BULLET, _blank(_UNIT_POWER, text)), _find_number
+        text, find = _blank(_BULLET, _blank(_UNIT_POWER, _blank(_UNDERLINED, text))), _find_number
     else:
         find = find_choice if answer_type is AnswerType.CHOICE else _find_sentence
     return next(filter(None, map(find, answer_spans(text))), None)
@@ -169,7 +177,7 @@ def _stated_number(span: Span) -> Found | None:
         return None
     if span.place is Place.SOMEWHERE:
         number, start = numbers[-1], 0
-        is_stated = numbers[-1].value is not None
+        is_stated = number.value is not None and not _is_joined(numbers, span.text)
     else:
         equation = _EQUATION.match(plain(span.text), numbers[0].start)
         start = equation.end() if equation else 0
@@ -183,6 +191,15 @@ def _stated_number(span: Span) -> Found | None:
     if not is_stated or NEGATION.search(span.text[start : number.start]):
         return None
     return span.found(str(number.value), number.end)
+
+
+def _is_joined(numbers: Sequence[Quantity], text: str) -> bool:
+    """Whether the last number is part of the expression of the one before it."""
+    if len(numbers) < 2:
+        return False
+    before, last = numbers[-2:]
+    words = plain(text)
+    return joins_next(words[before.end : last.start], words[last.start : last.end])
 
 
 def _only_number(span: Span) -> Found | None:

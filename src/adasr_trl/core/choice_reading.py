@@ -53,6 +53,10 @@ _JOINED = re.compile(
     r"[\s*_`()\[\]]*(?:[-/;|&+<>]|,?\s?\b(?:or|and|nor|to|then|vs\.?)\b|,|\s)"
     r"(?:\s?\b(?:perhaps|maybe|possibly|also|else|even|then|maybe)\b)?[\s*_`(\[]*(?:option\s)?"
 )
+# A second letter behind the first: "A) and B)".
+_ANOTHER = re.compile(
+    r"[\s*_`\"')\].:]*(?:[,;/&+]|\b(?:and|or|nor)\b)[\s*_`\"'(\[]*(?:option\s)?[A-Z](?=[)\].:])"
+)
 _CLAUSE = re.compile(rf"[.,](?![0-9])|[;:!?\n]|\s(?:{_REASONS.removesuffix('|is')})\b")
 _HEDGE = frozenset(("or", "and", "nor", "either", "neither", "not", "both"))
 _DETERMINERS = frozenset(("a", "an", "the", "his", "her", "their", "its"))
@@ -66,7 +70,8 @@ def find_choice(span: Span) -> Found | None:
     is_first = span.place is not Place.SOMEWHERE
     lone = _LONE_LETTER.match(text) or _HEADING.match(text)
     if lone and (is_first or lone[1].isupper()) and not _DENIED.match(text, lone.end(1)):
-        return span.found(lone[1].lower(), lone.end(1))
+        another = _ANOTHER.match(text, lone.end(1))
+        return None if another else span.found(lone[1].lower(), lone.end(1))
     labels = list(_LABEL.finditer(text))
     if not labels:
         return _find_words(span, text)

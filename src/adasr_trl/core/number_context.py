@@ -37,6 +37,12 @@ _IGNORABLE = "\u00ad\u200b-\u200d\u2060\ufeff"  # they show nothing
 
 # Commands of LaTeX that leave a number as it is.
 _HARMLESS = r"(?:text|math|mbox|boxed|fbox|box|circ|degree|left|right|quad|qquad|displaystyle|approx|sim|therefore|implies|Rightarrow)"
+_ENTITY = (
+    r"&(?!\w{1,4}sp;|quot;)\#?\w{2,31};"  # of HTML: a sign, a power, a fraction; not white space
+)
+_CORRECTED = (
+    r"[\s,.?!…—-]{1,4}(?:no|sorry|wait|oops|i\smean|rather|actually|hmm|correction)\b[^0-9\n]{0,20}"
+)
 _HAN = "〇零一二三四五六七八九十"
 
 _BEHIND = re.compile(
@@ -46,14 +52,14 @@ _BEHIND = re.compile(
     | [A-Za-z][0-9] | [A-Za-z]{{1,2}}'?[0-9] | \s++[0-9] | '\s?[0-9] | [A-F](?![A-Za-z]) | -?(?:ty|teen|ish)\b | -odd\b | \s?[{_HAN}半割成] | \s?点[0-9]
     # a relation, a mapping, a product, a sum, a power
     | \s?[~→⇒⟶∼>≤≥≠|±∓]\s?[-0-9A-Za-z] | \s?<(?!/|[A-Za-z]+\s?/?>) | \s?∈ | ,?\s?[-+]?(?:∞|\\infty) | \s?[-=]+> | \s?!=
-    | \s?\\(?!{_HARMLESS})[A-Za-z] | \s?√ | \s?sqrt\b | \s?(?:π|\\pi)
+    | \s?<su[bp]\b | {_ENTITY} | &\w+sp;\s?[0-9] | \s?\\(?!{_HARMLESS})[A-Za-z] | \s?√ | \s?sqrt\b | \s?(?:π|\\pi)
     | \)?\s?[*·x]{{1,2}}\s?[0-9(] | \)?\s?(?:[+×÷±]|\+-|plus|minus|times|less|divided\sby|multiplied\sby)(?![A-Za-z])
     | \s?(?:squared|cubed|factorial|\(?mod|choose|base|raised|to\sthe\s(?:power|\w+(?:st|nd|rd|th))|or\sso|point|per\smille|bps?|basis\spoints?|over\s[0-9])\b | \s?[‰‱]
     | [xyznijabcequvwo](?![A-Za-z]) | \s(?:[xyznij]|pi)(?![A-Za-z']) | [GkK](?![A-Za-z])
     # several values, a correction
     | \s?\(\s?(?:or|to|and)\b | \s?(?:to|through|or|and|versus|vs\.?|nor|&|,|;|\|)\s?(?:about\s|maybe\s|perhaps\s)?[-$£€¥]?[0-9.]*[0-9]
     | (?:\s[a-z]{{1,12}})?,?\s(?:to|through|or|and|nor|point)\s{NUMBER_WORD}\b | \s{NUMBER_WORD}\b(?!\s(?:hours?|days?|weeks?|months?|years?|minutes?|times)\b)
-    | [\s,.?!…—-]{{1,4}}(?i:no|sorry|wait|oops|i\smean|rather|actually|hmm|correction)\b[^0-9\n]{{0,20}}[0-9]
+    | (?i:{_CORRECTED})[0-9]
     # a bound, a comparison, a rate, a denial
     | (?:\s[a-z]{{1,12}})?\s(?:or|and)\s(?:more|less|fewer|greater|higher|lower|above|over|below|under|up|upwards?|beyond|none|nothing|neither
         |change|something|some|counting)\b
@@ -72,22 +78,24 @@ _BEHIND = re.compile(
 _MAGNITUDE_OF_MONEY = re.compile(r"\s?(?:m|b|lakhs|crores)(?![A-Za-z])", re.IGNORECASE)
 # A second quantity with a unit: "5 feet 6 inches", "3 dollars and 50 cents", "5 apples or 6 pears".
 _SECOND = re.compile(
-    r"\s?(?!(?:of|out|from|since|because|per|in|at|on|by|for|than|not|as|after|when|if|with|is|are|was|left)\b)"
+    r"\s?(?!(?:of|out|from|since|because|per|in|at|on|by|for|than|not|as|after|when|if|with|is|are|was|left|equals?|makes?|gives?|leaves?|becomes?|during)\b)"
     r"[A-Za-z°\"'′″]{1,12}\.?(?:,?\s(?:and|or|to)(?!\snot\b))?,?\s?[-$£€¥]?[0-9]"
 )
 _BEFORE = re.compile(
     rf"""(?: \b(?:not|never|no|neither|nor|cannot|without|unlike|except(?:\sfor)?|excluding|besides|apart\sfrom|instead\sof|rather\sthan
-        |than|under|over|below|above|between|beyond|point|at\sleast|at\smost|up\sto|(?:maxim|minim)um(?:\sof)?|(?:max|min)\.?
+        |than|under|over|below|above|between|beyond|point|out\sof|at\sleast|at\smost|up\sto|(?:maxim|minim)um(?:\sof)?|(?:max|min)\.?
         |half(?:\sof)?|{_PARTS}\sof|twice|double|triple|thrice|almost|nearly|but|(?:square|cube|cubic)\sroot\sof
         |(?:quarter|half|ten|twenty|minutes)\s(?:to|past)|past|tens\sof|base|root\sof|sqrt|log|ln|sin|cos|exp|abs|minus|negative|plus|times|divided\sby|dozen|hundred|thousand|million
-        |and|or|either|{NUMBER_WORD}|(?-i:{_MONTH}))
+        |and|or|either|{NUMBER_WORD}(?:\s(?:to|through|of|in|per|plus|times|less|minus))?|(?-i:{_MONTH}))
       | (?:[½¼¾]|[0-9]/[0-9]++|%|percent)\sof | n't | [<>≤≥≠√∛±—―] | [A-Za-z0-9]- | [A-Za-z]\( | -\s?\(? | (?-i:-[A-Z]{{3}})\s | \)\s?[*·×x/+-]{{1,2}}\s?
       | [0-9]\s?(?:[:/x×*÷⁄·^'.,;|&+~→⇒⟶∼\\-]|to|through|vs\.?|versus|mod|over|choose) | \^\{{?
-      | [½¼¾⅐-⅞]\s? | [{_HAN}百千万] | ∞\s?[,;]? | \\(?!{_HARMLESS})[A-Za-z]+\s?\{{? | [0-9][{_IGNORABLE}]+
+      | {_ENTITY}\s? | [0-9]_\{{? | [½¼¾⅐-⅞]\s? | [{_HAN}百千万] | ∞\s?[,;]? | \\(?!{_HARMLESS})[A-Za-z]+\s?\{{? | [0-9][{_IGNORABLE}]+
       | [0-9]\s?(?:\.{{2,}}|…) | [0-9] | [-+]\s )
     \s?(?:the\s|a\s|an\s|about\s|exactly\s|actually\s|really\s|equal\sto\s|be\s|[*"'(\\$]){{0,3}}$""",
     re.VERBOSE | re.IGNORECASE,
 )
+_CORRECTION = re.compile(rf"{_CORRECTED}", re.IGNORECASE)
+_TO_NEXT = re.compile(r"\s?(?:(?:power\s)?of\s)?(?:the\s|every\s|a\s)?[-$£€¥({\s]?")
 _ONE_PART = re.compile(r"\b(?:an?|one)\s$", re.IGNORECASE)  # before "5th": a fraction
 _WORDS = re.compile(r"\\(?:text\w*|mathrm|mathbf|mbox)\s*\{([^{}]*)(?:\}|$)")  # in LaTeX
 _SPACING = re.compile(r"\\[,;:!\s]|\\q?quad(?![A-Za-z])|\s+")
@@ -108,6 +116,17 @@ def changes_value(before: str, number: str, behind: str, *, is_money: bool = Fal
         or ("," in number and before.rstrip().endswith(("(", "[")) and behind[:1] in ")]")
         or (number.startswith("-") and before.endswith("|"))  # an absolute value
     )
+
+
+def joins_next(between: str, number: str) -> bool:
+    """Whether a number belongs to the expression of the one before it, as in "5 of 9", and is no correction of it."""
+    text = _as_prose(between + number)
+    if len(text) > 2 * REACH or _CORRECTION.match(text):
+        return False
+    gap = len(text) - len(number)
+    matches = (_BEHIND.match(text), _SECOND.match(text))
+    ends = [match.end() for match in matches if match is not None]
+    return any(end > gap or _TO_NEXT.fullmatch(text, end, gap) for end in ends)
 
 
 def _as_prose(text: str) -> str:

@@ -92,7 +92,9 @@ def _plain_character(character: str) -> str:
         return chr(ord(character) - 0xFEE0)
     if unicodedata.category(character) == "Zs":
         return " "
-    return {"٫": ".", "٬": ",", "’": "'", "∕": "/", "。": ".", "、": ","}.get(character, character)
+    return {"٫": ".", "٬": ",", "’": "'", "∕": "/", "⁄": "/", "。": ".", "、": ","}.get(
+        character, character
+    )
 
 
 def quantities(text: str) -> list[Quantity]:
