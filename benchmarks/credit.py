@@ -24,15 +24,23 @@ from accelerate import Accelerator
 from torch import Tensor
 
 from adasr_trl.cli.prepare import RL_SECTIONS
-from adasr_trl.config.loading import load_config
+from adasr_trl.config.loading import LoadedConfig, load_config, parse_trl
 from adasr_trl.config.sections import ModelConfig
 from adasr_trl.core.episode import Episode, read_episodes
+from adasr_trl.core.errors import UserError
 from adasr_trl.core.protocol import Phase
 from adasr_trl.core.rollout import Rollout
 from adasr_trl.engines import HFEngine, Request, Sampling
 from adasr_trl.engines.registry import local_engine
+from adasr_trl.evaluation.intervals import wilson_interval
 from adasr_trl.hrpo import HRPOConfig
-from adasr_trl.hrpo.advantages import AdvantageSettings, Tokens, hierarchical, relative
+from adasr_trl.hrpo.advantages import (
+    AdvantageSettings,
+    Granularity,
+    Tokens,
+    hierarchical,
+    relative,
+)
 from adasr_trl.hrpo.scoring import scopes_of, score, score_rollouts
 from adasr_trl.hrpo.stream_values import StreamValuer, plain_valuer
 from adasr_trl.models.loading import load_policy
@@ -59,6 +67,17 @@ def worth_of_streams(
     pairs = zip(found, requests, strict=True)
     right = [float(answered_right(rollout, request.episode)) for rollout, request in pairs]
     return torch.tensor(right).view(-1, branches).mean(dim=1)
+
+
+def settings_of(loaded: LoadedConfig, group_size: int) -> AdvantageSettings:
+    """The configuration's advantages, of groups of another size; a ConfigError for finer ones than a phase's."""
+    settings = parse_trl(loaded, HRPOConfig).settings(group_size, 0.0)
+    if settings.granularity is not Granularity.STAGE:
+        raise loaded.error(
+            "granularity",
+            f"got {settings.granularity.value}; a phase is judged as a whole here: use stage.",
+        )
+    return settings
 
 
 def advantages_of(
@@ -111,12 +130,19 @@ def lines_of(
 
 
 def spread(wrong_N: Tensor, judged_N: Tensor) -> str:
-    """The share over all groups with its 95 % interval, groups drawn anew."""
+    """The share over all groups with its 95 % interval, groups drawn anew; of none or all Wilson's, of the judged groups."""
+    judged = int((judged_N > 0).sum())
+    if not judged:
+        return "-"
+    share = float(wrong_N.sum() / judged_N.sum())
+    if share in (0.0, 1.0):
+        low, high = wilson_interval(round(share * judged), judged)
+        return f"{share:.3f} ({low:.3f} to {high:.3f})"
     generator = torch.Generator().manual_seed(0)
     drawn = torch.randint(len(wrong_N), (2000, len(wrong_N)), generator=generator)
     shares = wrong_N[drawn].sum(dim=1) / judged_N[drawn].sum(dim=1)
     low, high = torch.nanquantile(shares, torch.tensor([0.025, 0.975])).tolist()
-    return f"{wrong_N.sum() / judged_N.sum():.3f} ({low:.3f} to {high:.3f})"
+    return f"{share:.3f} ({low:.3f} to {high:.3f})"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -128,9 +154,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--group", type=int, default=8)
     parser.add_argument("--branches", type=int, default=8)
     options, overrides = parser.parse_known_args(arguments)
+    for name, least in (("episodes", 1), ("group", 2), ("branches", 1)):
+        if vars(options)[name] < least:
+            parser.error(f"--{name}: got {vars(options)[name]}; expected {least} or more")
     torch.set_num_threads(1)
     loaded = load_config(options.config, overrides, RL_SECTIONS)
     loaded.refuse_unknown(field.name for field in dataclasses.fields(HRPOConfig))
+    settings = settings_of(loaded, options.group)
     policy = load_policy(ModelConfig(path=str(options.run)))
     engine = local_engine(policy)
     training = itertools.islice(read_episodes(loaded.section("data").train), options.episodes)
@@ -146,11 +176,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     tokens_B2 = torch.tensor(
         [[r.tokens_in(phase) for phase in (Phase.STREAM, Phase.DEEP)] for r in rollouts]
     )
-    settings = AdvantageSettings(options.group)
     found = advantages_of(rollouts, requests, rewards, settings, valuer)
     lines = lines_of(deserved_B2, tokens_B2, found, options.group)
     print(parts.table(("phase", "advantage", "tokens judged", "wrong sign"), lines))
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except UserError as error:
+        raise SystemExit(f"error: {error}") from None

@@ -8,6 +8,7 @@ import pytest
 
 from adasr_trl.evaluation.intervals import (
     Interval,
+    bounded_bootstrap,
     clustered_bootstrap,
     clustered_ratio,
     mcnemar,
@@ -199,3 +200,48 @@ def test_a_ratio_is_the_one_of_plain_python(seeds: int, questions: int) -> None:
     assert found is not None
     assert found.low == pytest.approx(percentile(ratios, 2.5))
     assert found.high == pytest.approx(percentile(ratios, 97.5))
+
+
+@pytest.mark.parametrize(
+    ("value", "bounds", "questions", "low", "high"),
+    [  # Wilson's bounds of 0 of 10 and 10 of 10, as published above; the width falls with the questions.
+        (0.0, (0.0, 1.0), 10, 0.0, 0.2775),
+        (1.0, (0.0, 1.0), 10, 0.7225, 1.0),
+        (0.0, (-1.0, 1.0), 10, -0.2775, 0.2775),
+        (1.0, (-1.0, 1.0), 10, 1.0 - 2 * 0.2775, 1.0),
+        (0.0, (-1.0, 1.0), 500, -0.0076, 0.0076),
+        (1.0, (-1.0, 1.0), 1, -0.5869, 1.0),  # one question, won: nothing is shown
+    ],
+)
+def test_equal_values_of_any_number_of_questions_and_seeds_are_not_certain(
+    value: float, bounds: tuple[float, float], questions: int, low: float, high: float
+) -> None:
+    for seeds in (1, 3):
+        found = bounded_bootstrap([[value] * questions] * seeds, *bounds, resamples=10)
+        assert found.mean == value
+        assert (found.low, found.high) == pytest.approx((low, high), abs=1e-4)
+
+
+def test_values_that_differ_are_resampled_whatever_their_bounds() -> None:
+    rows = [[0.0, 1.0, 1.0], [0.0, 0.0, 1.0]]
+    assert bounded_bootstrap(rows, 0.0, 1.0, resamples=99) == clustered_bootstrap(
+        rows, resamples=99
+    )
+
+
+@pytest.mark.parametrize("rows", [[], [[]], [[1.0], [1.0, 1.0]]])
+def test_bounded_values_need_common_questions_too(rows: list[list[float]]) -> None:
+    with pytest.raises(ValueError, match="expected one value a question"):
+        bounded_bootstrap(rows, 0.0, 1.0)
+
+
+def test_a_ratio_agrees_with_the_delta_method() -> None:
+    # r = 0.2, residuals n - r d have standard deviation 1.077 (1 and 0.2 * 2), over a mean of 10 and 400 questions.
+    dice = random.Random(1)
+    below = [dice.gauss(10.0, 2.0) for _ in range(400)]
+    above = [dice.gauss(2.0, 1.0) for _ in range(400)]
+    found = clustered_ratio([above], [below], resamples=4000)
+    assert found is not None
+    half = 1.96 * (1.0 + 0.04 * 4.0) ** 0.5 / 10 / 20
+    assert found.high - found.mean == pytest.approx(half, rel=0.12)
+    assert found.mean - found.low == pytest.approx(half, rel=0.12)

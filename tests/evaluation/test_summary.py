@@ -18,10 +18,12 @@ from adasr_trl.evaluation.page import Findings, markdown_of, pairs_of, shown_pai
 from adasr_trl.evaluation.plan import EvaluationPlan, Questions, Suite
 from adasr_trl.evaluation.settings import Condition, Setting
 from adasr_trl.evaluation.summary import (
+    PairedDifference,
     pass_at_k,
     summarise_samples,
     summarise_seeds,
     values_by_question,
+    values_by_seed,
 )
 
 
@@ -209,3 +211,42 @@ def test_seeds_are_pooled_and_shown_one_by_one() -> None:
 def test_a_summary_of_nothing_is_refused() -> None:
     with pytest.raises(ValueError, match="evaluate at least one episode"):
         summarise_seeds([[]])
+
+
+def test_a_share_of_tokens_is_resampled_with_what_it_is_a_share_of() -> None:
+    # All is saved but a token in 15 or 105, so the percentage lies between; a mean held fixed would reach below -100.
+    long, short = judged(True, deep=100), judged(True, deep=10)
+    first = values_by_seed([[long, short], [short, short]])
+    second = values_by_seed([[judged(True, deep=-4)] * 2] * 2)
+    found = PairedDifference(first, second, 500).tokens_percent
+    assert found.mean == pytest.approx(100 * (4 / 150 - 1))
+    assert found.low >= 100 * (1 / 105 - 1)
+    assert found.high == pytest.approx(100 * (1 / 15 - 1))
+
+
+def test_a_share_of_no_tokens_is_none() -> None:
+    empty = values_by_seed([[judged(True, deep=-5)]])
+    assert PairedDifference(empty, values_by_seed([[judged(True)]])).tokens_percent is None
+
+
+def test_answers_of_several_seeds_to_one_question_are_no_independent_pairs() -> None:
+    wrong, right = [judged(False)] * 6, [judged(True)] * 6
+    one = PairedDifference(values_by_seed([wrong]), values_by_seed([right]))
+    assert one.p_value == pytest.approx(2 / 2**6)
+    several = PairedDifference(values_by_seed([wrong] * 3), values_by_seed([right] * 3))
+    assert (several.mcnemar.n01, several.mcnemar.n10) == (18, 0)
+    assert several.p_value is None  # 2 / 2**18 would take three seeds for three times the questions
+    samples = PairedDifference(values_by_question([wrong] * 3), values_by_question([right] * 3))
+    assert samples.p_value == one.p_value  # of the first sample
+
+
+@pytest.mark.parametrize(("right", "low", "high"), [(True, 0.7225, 1.0), (False, 0.0, 0.2775)])
+def test_all_right_or_all_wrong_keeps_wilsons_width_with_seeds_and_samples(
+    right: bool, low: float, high: float
+) -> None:
+    runs = [[judged(right)] * 10] * 2
+    for summary in (summarise_seeds(runs), summarise_samples(runs, ("own",), 10)):
+        found = summary.accuracy
+        assert (found.mean, found.low, found.high) == pytest.approx(
+            (float(right), low, high), abs=5e-5
+        )

@@ -103,6 +103,29 @@ def clustered_bootstrap(
     return Interval(mean, percentile(means, 2.5), percentile(means, 97.5))
 
 
+def bounded_bootstrap(
+    values_by_seed: Sequence[Sequence[float]],
+    low: float,
+    high: float,
+    *,
+    resamples: int = 10_000,
+    seed: int = 0,
+) -> Interval:
+    """As ``clustered_bootstrap``, of values that cannot leave ``low`` to ``high``, such as shares or their differences.
+
+    Where all values are equal, every resample is, too, which would claim certainty from any number of questions. There the
+    share of such questions is at least Wilson's lower bound for n of n, and the others may lie anywhere: all right of n gives
+    Wilson's own interval. Our choice.
+    """
+    resampled = clustered_bootstrap(values_by_seed, resamples=resamples, seed=seed)
+    if len({value for row in values_by_seed for value in row}) > 1:
+        return resampled
+    mean, questions = values_by_seed[0][0], len(values_by_seed[0])
+    alike, _ = wilson_interval(questions, questions)
+    rest = 1.0 - alike
+    return Interval(mean, alike * mean + rest * low, alike * mean + rest * high)
+
+
 def clustered_ratio(
     numerators_by_seed: Sequence[Sequence[float]],
     denominators_by_seed: Sequence[Sequence[float]],

@@ -27,7 +27,9 @@ from adasr_trl.core.protocol import Ending
 from adasr_trl.evaluation.intervals import (
     Interval,
     McNemar,
+    bounded_bootstrap,
     clustered_bootstrap,
+    clustered_ratio,
     mcnemar,
     percentile,
     wilson_interval,
@@ -97,7 +99,7 @@ class Summary:
 def summarise_seeds(seeds: Runs) -> Summary:
     """Summary of one model, or of those of several training seeds, by their own clock."""
     rights = _by_run(seeds, "right")
-    accuracy = clustered_bootstrap(rights) if len(seeds) > 1 else _wilson(seeds[0])
+    accuracy = bounded_bootstrap(rights, 0.0, 1.0) if len(seeds) > 1 else _wilson(seeds[0])
     return _summarise(seeds, accuracy, (OWN_CLOCK,))
 
 
@@ -112,7 +114,8 @@ def summarise_samples(samples: Runs, clocks: Sequence[str], resamples: int) -> S
     if len(samples) == 1:
         return _summarise(samples, _wilson(samples[0]), clocks)
     rights = _by_question(samples, "right")
-    return _summarise(samples, clustered_bootstrap(rights, resamples=resamples), clocks)
+    accuracy = bounded_bootstrap(rights, 0.0, 1.0, resamples=resamples)
+    return _summarise(samples, accuracy, clocks)
 
 
 def pass_at_k(n: int, c: int, k: int) -> float:
@@ -132,11 +135,11 @@ class QuestionValues:
     """What a paired difference needs of a row."""
 
     measures: Mapping[str, Values]  # by the name of an outcome's attribute (S, Q)
-    verdicts: array[int]  # whether single rollouts were right, for McNemar's test (N)
+    verdicts: array[int]  # whether single rollouts were right, for won and lost (N)
 
 
 def values_by_seed(seeds: Runs) -> QuestionValues:
-    """Values of each seed and question; McNemar's test is of all of them."""
+    """Values of each seed and question; won and lost are of all of them."""
     verdicts = array("b", (outcome.right for run in seeds for outcome in run))
     return QuestionValues({name: _by_run(seeds, name) for name in MEASURES}, verdicts)
 
@@ -163,18 +166,20 @@ class PairedDifference:
     @cached_property
     def points(self) -> Interval:
         """Accuracy, in percentage points."""
-        return self._interval("right").scaled(100)
+        gains = self._gains("right")
+        return bounded_bootstrap(gains, -1.0, 1.0, resamples=self.resamples).scaled(100)
 
     @cached_property
     def tokens(self) -> Interval:
         """Sampled tokens."""
         return self._interval("total_tokens")
 
-    @property
-    def tokens_percent(self) -> Interval:
-        """Sampled tokens, in percent of the first row's mean."""
-        first = self.first.measures["total_tokens"]
-        return self.tokens.scaled(100 / _mean(tokens for row in first for tokens in row))
+    @cached_property
+    def tokens_percent(self) -> Interval | None:
+        """Sampled tokens, in percent of the first row's mean, which is resampled with them; None where that is 0."""
+        gains, first = self._gains("total_tokens"), self.first.measures["total_tokens"]
+        ratio = clustered_ratio(gains, first, resamples=self.resamples)
+        return ratio and ratio.scaled(100)
 
     @cached_property
     def answer_latency_seconds(self) -> Interval:
@@ -186,10 +191,17 @@ class PairedDifference:
         """n01 the second row alone got right, n10 the first alone."""
         return mcnemar(list(map(bool, self.first.verdicts)), list(map(bool, self.second.verdicts)))
 
+    @property
+    def p_value(self) -> float | None:
+        """McNemar's; None with several seeds, whose answers to one question are not independent."""
+        return self.mcnemar.p if len(self.first.measures["right"]) == 1 else None
+
     def _interval(self, name: str) -> Interval:
+        return clustered_bootstrap(self._gains(name), resamples=self.resamples)
+
+    def _gains(self, name: str) -> list[list[float]]:
         pairs = zip(self.first.measures[name], self.second.measures[name], strict=True)
-        gains = [[b - a for a, b in zip(*rows, strict=True)] for rows in pairs]
-        return clustered_bootstrap(gains, resamples=self.resamples)
+        return [[b - a for a, b in zip(*rows, strict=True)] for rows in pairs]
 
 
 def _by_run(runs: Runs, name: str) -> Values:

@@ -119,7 +119,7 @@ ADAPTIVE_LAGGING = _seconds("LAAL, s", lambda by: by.adaptive_lagging_seconds)
 
 POINTS = Column[PairedDifference]("accuracy, points", lambda d: d.points, "+.1f")
 WON_LOST = Column[PairedDifference]("won / lost", lambda d: f"{d.mcnemar.n01} / {d.mcnemar.n10}")
-P_VALUE = Column[PairedDifference]("McNemar p", lambda d: d.mcnemar.p, ".2g")
+P_VALUE = Column[PairedDifference]("McNemar p", lambda d: d.p_value, ".2g")
 MORE_TOKENS = Column[PairedDifference]("total tokens", lambda d: d.tokens, "+.1f")
 MORE_TOKENS_MEAN = Column[PairedDifference]("total tokens", lambda d: d.tokens.mean, "+.1f")
 MORE_TOKENS_PERCENT = Column[PairedDifference](

@@ -332,5 +332,5 @@ def _plain_difference(
     method: str, temperature: float, difference: PairedDifference
 ) -> dict[str, object]:
     test, points = difference.mcnemar, asdict(difference.points)
-    counts = {"won": test.n01, "lost": test.n10, "p": test.p}
+    counts = {"won": test.n01, "lost": test.n10, "p": difference.p_value}
     return {"method": method, "temperature": temperature, "points": points, **counts}

@@ -19,7 +19,7 @@ from adasr_trl.artifacts.saved_config import load_streaming
 from adasr_trl.core.errors import UserError
 from adasr_trl.evaluation import tables as columns
 from adasr_trl.evaluation.clocks import PacedClock
-from adasr_trl.evaluation.intervals import Interval, clustered_bootstrap, clustered_ratio
+from adasr_trl.evaluation.intervals import Interval, bounded_bootstrap, clustered_ratio
 from adasr_trl.evaluation.outcome import Judge, Outcome
 from adasr_trl.evaluation.records import load_rollouts
 from adasr_trl.evaluation.summary import Summary, summarise_seeds
@@ -79,13 +79,9 @@ def _losses(method: Method) -> Iterator[Loss]:
             [before - after.right for before, after in zip(*pair, strict=True)]
             for pair in zip(right, corrected, strict=True)
         ]
-        yield Loss(
-            method.name,
-            delay,
-            summarise_seeds(corrected),
-            clustered_bootstrap(lost, resamples=RESAMPLES).scaled(100),
-            clustered_ratio(lost, right, resamples=RESAMPLES),
-        )
+        points = bounded_bootstrap(lost, -1.0, 1.0, resamples=RESAMPLES).scaled(100)
+        share = clustered_ratio(lost, right, resamples=RESAMPLES)
+        yield Loss(method.name, delay, summarise_seeds(corrected), points, share)
 
 
 def _by_delay(run: Path, method: Method) -> ByDelay:
