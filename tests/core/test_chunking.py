@@ -354,7 +354,7 @@ def test_sentences_of_other_scripts_and_languages_end_where_they_end(line: str) 
         ("He works at Main.Java now.", " Yes."),
         ("i saw dr. smith today.", " he left at 5 p.m. and went home.", " what now?"),
         ("She asked.", "Then he left.", " Ok."),
-        ("»Komm!« Er ging.", " »Ja.« Sie auch."),
+        ("»Komm!«", " Er ging.", " »Ja.«", " Sie auch."),
         ("هل جاء أحمد؟", " نعم جاء."),
     ],
 )

@@ -44,7 +44,9 @@ _STRUCK = re.compile(r"()(?:~~[^~\n]*~~|<(s|del|strike)>[^<>\n]*</\2>)", re.IGNO
 _TAG = re.compile(
     r"()</?(?:[abiup]|em|strong|span|div|code|mark|font|br)(?:\s[^<>\n]{0,80})?/?>", re.IGNORECASE
 )
-_UNDERLINED = re.compile(r"()(?:(?<!\w)_{1,2}(?=[0-9A-Za-z$£€-])|(?<=[0-9A-Za-z%])_{1,2}(?![\w{(]))")
+_UNDERLINED = re.compile(
+    r"()(?:(?<!\w)_{1,2}(?=[0-9A-Za-z$£€-])|(?<=[0-9A-Za-z%])_{1,2}(?![\w{(]))"
+)
 _BULLET = re.compile(r"^(\s*)[-*•] (?=.*[A-Za-z])", re.MULTILINE)
 # What may stand around a number in LaTeX without changing it: text, degrees, spacing, delimiters.
 _HARMLESS = re.compile(

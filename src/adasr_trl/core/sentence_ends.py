@@ -1,0 +1,175 @@
+"""Whether a sentence ends at a stop: the words around it.
+
+    >>> ends_sentence("He met Dr", ".", "Lee at 5 "), ends_sentence("He met him", ".", "Ann left ")
+    (False, True)
+
+Abbreviations, initials, numbers of items, times, direct speech. The lists are ours. Streams of text are in ``sentences``.
+"""
+
+from __future__ import annotations
+
+import re
+
+# ruff: noqa: RUF001 - the typographic, Chinese and Japanese marks are meant
+AHEAD = 16  # characters behind the white space that are looked at
+_MONEY = "$£€¥₹"
+
+# Stops of scripts in which they end a sentence whatever follows, with or without white space.
+WIDE = (
+    "。！？｡‼‽⁇⁈⁉⸮﹖﹗"
+    "\u037e\u0589\u05c3\u061d\u061e\u061f\u06d4"  # Greek, Armenian, Hebrew, Arabic, Urdu
+    "\u0700\u0701\u0702\u07f9\u0964\u0965\u0f0d\u0f0e\u104b"  # Syriac, N'Ko, Indic, Tibetan, Burmese
+    "\u10fb\u1362\u1367\u166e\u17d4\u17d5\u1803\u1809"  # Georgian, Ethiopic, Cree, Khmer, Mongolian
+    "\u1944\u1945\u1b5a\u1b5b\u1b5e\u1b5f\u1c3b\u1c3c\u1c7e\u1c7f"  # Limbu, Balinese, Lepcha, Santali
+    "\ua4ff\ua60e\ua60f\ua6f3\ua6f7\ua876\ua877\ua8ce\ua8cf\ua9c8\ua9c9\uaa5d\uaa5e\uaa5f\uabeb"  # Lisu to Manipuri
+)
+WIDE_STOPS = frozenset(WIDE)
+_CONTINUES = frozenset(f",;:.!?…%&=/)]}}，、；：،؛{WIDE}")  # these start no sentence
+_NEXT = re.compile(r"[\"'“‘«„»(\[{（【「『《¿¡*_]{0,3}+(.)([^\W\d_]*)", re.DOTALL)
+# Lower case that begins a sentence all the same: "iPhone", "b)", "(iv)".
+_LOWER_START = re.compile(r"[a-z]{1,5}[A-Z]|\(?(?:[a-z]|[ivx]{2,4})\)\s")
+_LOWER_BEGUN = re.compile(r"\(?[a-z]{1,5}\)?|\(")
+_DEGREE = re.compile(r"\b(?:[Dd]r|Prof)\. [a-z]{1,4}$")  # "Dr. med. Klein"
+_IN_PARTS = re.compile(r"\b[^\W\d_]\. [a-zäöü]$")  # "u. a. 5 Eier"
+_CLOSED_SPEECH = re.compile("[。！？｡][」』”]")
+# Behind direct speech these go on with its sentence: "he said", "she asked".
+_SAID = re.compile("と(?!ても|ころ)|って|[他她我]?(?:们|們)?(?:说|說|问|問|道|喊|叫|答)")
+_INITIALS = re.compile(r"(?:[^\W\d_]\.)+[^\W\d_]|[A-HJ-ZА-ЯЁΑ-Ω]")
+_GREEK = re.compile("[\u0370-\u03ff\u1f00-\u1fff]")
+# Abbreviations in several parts: "z. B.", "d. h.", "EE. UU."
+_PART = re.compile(r"(?:^|[\s(])(?:[^\W\d_]|([A-Z])\1)$")
+_NEXT_PART = re.compile(r"[^\W\d_]{1,2}\.")
+_NEXT_PART_BEGUN = re.compile(r"[^\W\d_]{1,2}")
+# A time that begins a sentence: "At 5 a.m. Mr. Lee woke."
+_TIME_AHEAD = re.compile(
+    r"(?:at|by|before|after|around|about|until|since|from)\s\S{1,8}\s[ap]\.m", re.IGNORECASE
+)
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+# German words before an ordinal number, whose full stop ends nothing.
+_BEFORE_ORDINAL = _words(
+    "der die das dem den des am im vom zum zur beim seit bis ab jeder jede jedes"
+)
+# A full stop behind these words never ends a sentence.
+_NEVER = _words(
+    # German, French, Spanish, Italian, Dutch, Portuguese
+    "Nr bzw z.B d.h u.a o.ä evtl ggf inkl exkl zzgl Hr Fr Frl Str vgl Abb Kap Hrsg geb gest "
+    "Mme Mmes Mlle Mlles MM Mgr chap éd env "
+    "Sra Sras Srta Dra Ud Uds núm pág Sig Sig.ra Dott Dott.ssa Avv Ing dhr mevr bijv blz nº "
+    "Dr Mr Mrs Ms Mx Prof Sgt Capt Lt Col Gen Rep Sen Gov Rev Hon Mt Ft Fig Figs Eq Eqs "
+    "Dhr Mevr o.a t.a.v i.p.v d.w.z sig dott avv ing Profa Av Exmo Exma Vd Vds p.ex np tj tzn bl.a t.ex m.fl "
+    "ул им стр см рис табл проф акад т.е "
+    "vs cf ca approx e.g i.e E.g I.e eg ie viz resp incl "
+    "Adm Pres Maj Cmdr Messrs Supt Fa např Např tzn tzv f.eks F.eks dvs Dvs esim Esim"
+)
+# Nor behind these before a digit: "No. 5", "3 ft. 6 in.", "Jan. 4".
+_NUMBERED = _words(
+    "n nr no nos est ver ex pl vol sec bls ed eds max min s ok p pp fig ft lb oz jan feb mar apr jun jul aug sep oct nov dec"
+)
+# Behind these, as behind initials, it ends one only before a word that often starts one.
+_MAYBE = _words(
+    "г д руб коп тыс т.д т.п mio mrd al jr sr st inc ltd co corp bros ave blvd rd ph.d univ sp spp subsp"
+)
+# Behind a.m. and p.m. it does not end one before these.
+_OF_TIME = _words(
+    "monday tuesday wednesday thursday friday saturday sunday et est pt pst gmt utc cet bst "
+    "january february march april may june july august september october november december "
+    "jan feb mar apr jun jul aug sep sept oct nov dec"
+)
+_STARTERS = _words(
+    "the a an he she it they we i you his her its their our my this that these those there here in on at if of to for "
+    "from with by as and but or so then when while after before since because although however thus also finally how "
+    "what who which why where is are was were do does did has have can could all each every both some most no one two "
+    "das die der er sie es wir ich und aber dann "
+    "он она они оно это в на и но а мы вы я все после потом затем если когда сколько"
+)
+
+
+_LOWER_CASE = frozenset(map(str.lower, _NEVER)) | _MAYBE | {"a.m", "p.m"}
+
+
+def ends_sentence(before: str, stops: str, ahead: str, *, has_capitals: bool = True) -> bool | None:
+    """Whether a sentence ends at a stop, or None while too little of what follows is known.
+
+    ``before`` is the end of the sentence up to the stop, ``stops`` the first two characters of the run of stops and
+    closing quotes or brackets, ``ahead`` what follows behind the white space, at most 16 characters. Text without any
+    capitals so far is speech, whose sentences begin in lower case.
+    """
+    if stops[:1] == ";" and not _GREEK.match(before.rstrip()[-1:]):
+        return False  # a question mark in Greek only
+    match = _NEXT.match(ahead)
+    if match is None:
+        return None
+    if _CLOSED_SPEECH.match(stops) and (is_said := _is_said(ahead)) is not False:
+        return None if is_said is None else False
+    if match[1] in _CONTINUES:
+        return False
+    is_lower_case = match[1].islower() and WIDE_STOPS.isdisjoint(stops)
+    if is_lower_case and (has_capitals or len(stops) > 1) and not _LOWER_START.match(ahead):
+        is_begun = _LOWER_BEGUN.fullmatch(ahead) and len(ahead) < AHEAD
+        return None if is_begun else False
+    if stops != "." or not before.strip():
+        return True
+    if not has_capitals and _is_abbreviation(before.split()[-1]):
+        return False  # without capitals nothing tells whether a sentence begins behind it
+    return _abbreviated_in_parts(before, ahead, match)
+
+
+def _is_said(ahead: str) -> bool | None:
+    """Whether "he said" or the like goes on behind direct speech; None while too little is known."""
+    following = "".join(ahead.split())  # a line may break in it
+    if len(following) < 3 and len(ahead) < AHEAD:
+        return None
+    return _SAID.match(following) is not None
+
+
+def _abbreviated_in_parts(before: str, ahead: str, match: re.Match[str]) -> bool | None:
+    """The same for a single full stop, which "z. B." has two of."""
+    if _PART.search(before):
+        if _NEXT_PART.match(ahead):
+            return False
+        if _NEXT_PART_BEGUN.fullmatch(ahead):
+            return None
+    is_whole = match.end() < len(ahead) or len(ahead) == AHEAD
+    return _full_stop_ends(before.strip(), match[1] + match[2], is_whole=is_whole)
+
+
+def _full_stop_ends(before: str, following: str, *, is_whole: bool) -> bool | None:
+    """The same for a single full stop behind ``before``; ``following`` is the next word, perhaps not whole yet."""
+    if re.fullmatch(r"\d{1,3}|[^\W\d_]|[IVXLC]{1,6}|[ivxlc]{1,6}", before):
+        return False  # the number of an item
+    if _TIME_AHEAD.fullmatch(before):
+        return False
+    if _DEGREE.search(before):
+        return False
+    if _IN_PARTS.search(before):
+        return following.lower() in _STARTERS if is_whole else None
+    *earlier, last = before.split()
+    if re.fullmatch(r"\d{1,2}", last) and earlier and earlier[-1].lower() in _BEFORE_ORDINAL:
+        return earlier[-2:-1] == ["I"]  # "der 1. Bundesliga", but "I am 1. He"
+    is_label = re.fullmatch("[A-EX-Z]", last) and earlier and earlier[-1].islower()
+    if is_label and earlier[-1] not in _STARTERS:
+        return True  # "jar A. Ben" ends a sentence, "by A. Ben" and "John A. Ben" do not
+    return _abbreviation_ends(last.lstrip("\"'“‘«([{"), following, is_whole=is_whole)
+
+
+def _is_abbreviation(word: str) -> bool:
+    return word in _LOWER_CASE or _INITIALS.fullmatch(word) is not None
+
+
+def _abbreviation_ends(last: str, following: str, *, is_whole: bool) -> bool | None:
+    """The same for a full stop behind the word ``last``, where ``following`` starts no lower-case word."""
+    last = re.split("['’]", last)[-1]  # "l'ing."
+    lower = last.lower()
+    is_numbered = lower in _NUMBERED or lower.endswith("str")
+    if last in _NEVER or ((following[0].isdigit() or following[0] in _MONEY) and is_numbered):
+        return False
+    if lower in ("a.m", "p.m"):
+        return following.lower() not in _OF_TIME if is_whole else None
+    if lower in _MAYBE or _INITIALS.fullmatch(last):
+        return following.lower() in _STARTERS if is_whole else None
+    return True
