@@ -9,7 +9,6 @@ from adasr_trl.core.protocol import (
     Markers,
     deep_ending,
     first_marker,
-    split_deep,
     thought_ending,
     thought_text,
 )
@@ -92,12 +91,6 @@ def test_two_reasoning_ends_are_malformed_at_once() -> None:
 @pytest.mark.parametrize("text", ["5<EOT>", "<skip>", "5<EOR> 8<EOS>"])
 def test_a_marker_of_another_role_in_the_deep_part_is_malformed_at_once(text: str) -> None:
     assert deep_ending(text, MARKERS) is Ending.MALFORMED
-
-
-def test_the_deep_part_splits_into_reasoning_and_answer() -> None:
-    assert split_deep(" 5 + 3 <EOR> 8 ", MARKERS) == ("5 + 3", "8")
-    assert split_deep(" 5 + 3 ", MARKERS) == ("5 + 3", None)
-    assert split_deep("5<EOR>", MARKERS) == ("5", "")
 
 
 def test_a_thought_is_its_text_up_to_the_first_marker() -> None:

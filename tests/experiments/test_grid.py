@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 
 from adasr_trl.cli.main import main as adasr
+from adasr_trl.config.values import ConfigError
 from adasr_trl.experiments import grid
 from adasr_trl.experiments.grid import AblateSection, CompareSection
 from adasr_trl.experiments.stages import Stage
-from adasr_trl.experiments.tables import TableSection
+from adasr_trl.experiments.tables import Grid, TableSection
 
 COMPARISON = CompareSection(
     "runs/x", "sft.yaml", "hrpo.yaml", "grpo.yaml", "eval.yaml", {"sft": {"max_steps": 5}}
@@ -102,6 +103,43 @@ def test_baselines_that_read_first_are_taught_once_and_measured_in_their_modes()
     assert after(found["seed-2/read-then-think"], "--mode") == "read_then_think"
 
 
+def zero_shot(tmp_path, model: str, **changes) -> tuple[AblateSection, dict]:
+    """An ablation with zero-shot, from this model section of SFT's file."""
+    sft = tmp_path / "sft.yaml"
+    sft.write_text(f"model: {model}\noutput_dir: o\n", encoding="utf-8")
+    methods = ("zero-shot", "sft")
+    table = TableSection("own", "Own", methods, reference="sft")
+    section = replace(ABLATION, sft=str(sft), tables=(table, replace(table, name="b", test="far")))
+    section = replace(section, **changes)
+    return section, grid.extra_settings(section, options(quick=False), ())
+
+
+def test_zero_shot_asks_the_model_below_sft_once_for_all_seeds(tmp_path):
+    section, extra = zero_shot(tmp_path, "{path: some/chat-model, revision: abc, dtype: bfloat16}")
+    first, far = grid.zero_shot_stages(section, extra, Path("runs/x"))
+    assert (first.name, first.needs) == ("zero-shot/eval", ())
+    assert (far.name, far.needs) == ("zero-shot/eval-far", ("zero-shot/eval",))
+    assert after(first, "--model.path") == "some/chat-model"
+    assert after(first, "--model.revision") == "abc"
+    assert "--model.dtype" not in first.arguments  # that of the other evaluations
+    assert after(first, "--eval.modes") == "[zero_shot]"
+    assert after(first, "--eval.output_dir") == "runs/x/zero-shot"
+    assert after(far, "--data.test") == "far.jsonl"
+    of_a_seed = {stage.name for stage in grid.stages_of(section, extra, Path("runs/x/seed-2"), 2)}
+    assert of_a_seed == {"seed-2/sft", "seed-2/sft/eval", "seed-2/sft/eval-far"}
+    made = Grid(Path("runs/x"), (2, 3), pretrained="some/chat-model")
+    assert made.runs(["zero-shot"]) == [Path("runs/x/zero-shot/chat-model")] * 2
+
+
+@pytest.mark.parametrize("model", ["{init: scratch}", "{path: RUN}"])
+def test_zero_shot_without_a_pretrained_model_below_sft_is_refused(tmp_path, model):
+    (tmp_path / "config.json").touch()
+    (tmp_path / "streaming.json").touch()
+    section, extra = zero_shot(tmp_path, model.replace("RUN", str(tmp_path)))
+    with pytest.raises(ConfigError, match=r"zero-shot in ablate\.tables needs a pretrained chat"):
+        grid.zero_shot_stages(section, extra, Path("runs/x"))
+
+
 def test_a_table_of_other_questions_has_evaluations_of_its_own():
     found = ablation("far")
     far = found["seed-2/hrpo/eval-far"]
@@ -120,7 +158,7 @@ def test_quick_settings_give_way_to_a_variants_own():
     [
         (
             "{name: a, title: A, methods: [dpo]}",
-            "'dpo'; expected one of grpo, prefill-only, read-then-think, sft, speculative",
+            "'dpo'; expected one of grpo, prefill-only, read-then-think, sft, speculative, zero-shot",
         ),
         ("{name: a, title: A, methods: [grpo], test: far}", "no such file"),
         (

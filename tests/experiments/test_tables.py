@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,13 +15,15 @@ from adasr_trl.config.sections import StreamingConfig
 from adasr_trl.core.episode import write_episodes
 from adasr_trl.core.protocol import Ending, Mode
 from adasr_trl.core.rollout import to_record
+from adasr_trl.engines import Request
+from adasr_trl.engines.rollout_state import SequenceState
 from adasr_trl.evaluation.outcome import Latencies, Outcome
 from adasr_trl.evaluation.settings import Setting
 from adasr_trl.experiments import tables
 from adasr_trl.experiments.tables import Grid, TableSection, write_comparison, write_tables
 from adasr_trl.layouts import build_layout
 from adasr_trl.layouts.codec import Codec
-from support.scripted import write
+from support.scripted import play, write
 from support.settings import STREAMING
 
 # ---- comparisons
@@ -122,13 +125,13 @@ def test_rates_of_the_clock_stand_above_the_table(written):
 # ---- ablations
 
 
-def record(folder, rollouts, episodes):
+def record(folder, rollouts, episodes, mode=Mode.STREAMING):
     folder.mkdir(parents=True)
     save_streaming(folder.parent, STREAMING)
     write_episodes(folder / EPISODES_FILE, episodes)
-    path = folder / Setting(Mode.STREAMING, 0.0).file
+    path = folder / Setting(mode, 0.0).file
     path.write_text("".join(json.dumps(to_record(r)) + "\n" for r in rollouts), encoding="utf-8")
-    (folder.parent / "run.json").write_text("{}", encoding="utf-8")
+    (folder / "run.json").write_text("{}", encoding="utf-8")
     logs = [
         {"step": step, "accuracy": step / 10, "streaming/tokens": 8.0, "deep/tokens": 4.0}
         for step in range(1, 11)
@@ -205,6 +208,39 @@ def test_a_run_can_be_compared_with_another_than_the_reference(grid):
     table = TableSection("m", "Methods", ("hrpo",), reference="hrpo", against={"hrpo": "grpo"})
     assert table.runs == ("hrpo", "grpo")
     assert "| hrpo - grpo | greedy | +50.0" in write_tables([table], grid, None)
+
+
+def test_the_pretrained_model_is_one_row_for_all_seeds_by_the_clock_of_sft(
+    grid, tokenizer, episodes
+):
+    """Two of four right; its own streaming.json has another clock than SFT's, which both rows are judged by."""
+    codec = Codec(tokenizer, STREAMING.markers)
+    parts = (codec, build_layout(STREAMING, codec), STREAMING)
+    asked = episodes[:4]
+    rollouts = [
+        play(
+            SequenceState(Request(episode, 0, Mode.ZERO_SHOT), parts[1], codec, STREAMING),
+            [(*codec.encode_text(f"The answer is {answer}."), codec.eos_id)],
+        )
+        for episode, answer in zip(
+            asked, (asked[0].answer, asked[1].answer, "98", "99"), strict=True
+        )
+    ]
+    folder = grid.root / "zero-shot" / "chat-model" / "eval"
+    record(folder, rollouts, asked, Mode.ZERO_SHOT)
+    slow = replace(STREAMING, clock=replace(STREAMING.clock, seconds_per_token=9.0))
+    save_streaming(folder.parent, slow)
+    for seed in (0, 1):
+        sft = grid.root / f"seed-{seed}" / "sft"
+        shutil.copytree(grid.root / f"seed-{seed}" / "grpo", sft)
+    grid = replace(grid, pretrained="some/chat-model")
+    section = TableSection("own", "Own", ("sft", "zero-shot"), reference="sft")
+    text = write_tables([section], grid, None)
+    own = row(text, "zero-shot |")
+    assert own[2].startswith("0.500")
+    assert own[3] == "0.500 0.500"
+    assert float(own[-1]) < 1.0  # seconds; by its own clock more than 9
+    assert row(text, "zero-shot - sft")[2].startswith("+25.0")
 
 
 def test_it_can_follow_which_phase_went_right(grid):

@@ -19,7 +19,15 @@ from enum import Enum
 from pathlib import Path
 from typing import IO, Any
 
-from adasr_trl.artifacts.names import CHECKPOINT_MARK, LOCK_FILE, RUN_FILE, STREAMING_FILE
+from adasr_trl.artifacts.names import (
+    ADAPTER_CONFIG,
+    CHECKPOINT_MARK,
+    LOCK_FILE,
+    MODEL_CONFIG,
+    ORIGIN_FILE,
+    RUN_FILE,
+    STREAMING_FILE,
+)
 from adasr_trl.core.errors import UserError
 from adasr_trl.core.files import is_partial, write_text
 
@@ -133,7 +141,14 @@ def is_loadable(path: Path) -> bool:
     if (path / RUN_FILE).is_file():
         return is_complete(path)
     is_cut_short = path.name.startswith("checkpoint-") and not is_whole(path)
-    return (path / STREAMING_FILE).is_file() and not is_cut_short
+    has_protocol = (path / STREAMING_FILE).is_file() and not holds_records_alone(path)
+    return has_protocol and not is_cut_short
+
+
+def holds_records_alone(path: Path) -> bool:
+    """Whether ``path`` is the folder of a pretrained model's records, whose weights lie elsewhere."""
+    has_model = any((path / name).is_file() for name in (MODEL_CONFIG, ADAPTER_CONFIG, RUN_FILE))
+    return not has_model and all((path / f).is_file() for f in (STREAMING_FILE, ORIGIN_FILE))
 
 
 def why_no_run(path: Path) -> str:

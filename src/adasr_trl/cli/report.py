@@ -78,6 +78,7 @@ def _execute(options: argparse.Namespace) -> int:
 
 
 def _sweep(options: argparse.Namespace) -> int:
+    from adasr_trl.artifacts.directory import is_loadable
     from adasr_trl.config.sections import ModelConfig
     from adasr_trl.core.files import write_text
     from adasr_trl.models.loading import load_policy
@@ -91,7 +92,7 @@ def _sweep(options: argparse.Namespace) -> int:
         methods,
         options.speeds or SPEEDS,
         (None, *options.budgets),
-        lambda run: load_policy(ModelConfig(path=str(run))).codec,
+        lambda run: load_policy(ModelConfig(path=str(run))).codec if is_loadable(run) else None,
     )
     write_text(Path(options.out), markdown_of(points))
     print(options.out)

@@ -16,8 +16,8 @@ from typing import Literal
 from adasr_trl.config.sections import LayoutName, refuse_below, refuse_not_positive
 
 ModeName = Literal[
-    "streaming", "read_then_think", "forced_skip", "no_deep", "prefill_only", "speculative"
-]
+    "streaming", "read_then_think", "forced_skip", "no_deep", "prefill_only", "speculative", "zero_shot"
+]  # fmt: skip
 OWN_CLOCK = "own"  # the clock of a file that names none
 MAIN_TEST = "test"  # the questions of data.test, where eval.name gives them no other name
 POOLED = "all"  # the questions of every set together
@@ -64,6 +64,21 @@ class ClockSection:
 
 
 @dataclass(frozen=True)
+class ZeroShotSection:
+    """The question to a pretrained chat model that was not trained here (``mode: zero_shot``)."""
+
+    # Text before the input in the user's message; the default is how Qwen's models are asked.
+    instruction: str = "Think step by step, and put your final answer within \\boxed{}."
+    max_tokens: int = 512  # cap on the reply, which is wrong if it is cut off
+    # ``enable_thinking`` of the chat template (Qwen3's); None for its own default.
+    thinking: bool | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse a cap that leaves no room for a token."""
+        refuse_below("eval.zero_shot", 1, max_tokens=self.max_tokens)
+
+
+@dataclass(frozen=True)
 class EvalConfig:
     """Evaluation of models on unseen episodes."""
 
@@ -75,7 +90,7 @@ class EvalConfig:
     max_questions: int | None = None  # cap on the questions of each set, the first ones, or None
     # Name of the questions in ``data.test``, where a run is measured on several sets; "" for its main set.
     name: str = ""
-    # Several runs in place of ``model.path``: name to directory.
+    # Several runs in place of ``model.path``: name to directory, or to a pretrained model for ``zero_shot``.
     runs: dict[str, str] = field(default_factory=dict)
     # Modes of some of the runs, in place of ``modes``.
     run_modes: dict[str, tuple[ModeName, ...]] = field(default_factory=dict)
@@ -83,8 +98,12 @@ class EvalConfig:
     # Name to clock; the run's own where none is named.
     clocks: dict[str, ClockSection] = field(default_factory=dict)
     reference: str = ""  # reference run where not all pairs are shown; the first by default
-    output_dir: str = ""  # folder of the table; required for several runs, else that of the records
+    # Folder of the table, else that of the records; required for several runs, and for a pretrained model, whose records
+    # lie in it under the model's name.
+    output_dir: str = ""
     resamples: int = 2000  # resamples of every bootstrap interval
+    # Prompt and cap of ``zero_shot``.
+    zero_shot: ZeroShotSection = field(default_factory=ZeroShotSection)
 
     def __post_init__(self) -> None:
         """Refuse an evaluation of nothing, and names that collide or cannot be a folder's."""

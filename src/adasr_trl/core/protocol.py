@@ -47,6 +47,9 @@ class Mode(Enum):
     Two further baselines (our choice): ``PREFILL_ONLY`` reads all of the input and is given ``reasoning_end`` at once, so it
     answers without any thought. ``SPECULATIVE`` is read-then-think that begins its answer anew after each chunk and
     throws it away when the next one arrives.
+
+    ``ZERO_SHOT`` is zero-shot chain of thought of a pretrained chat model, without any training (Kojima et al. 2022,
+    arXiv 2205.11916): its own chat template around all of the input, and free text without markers.
     """
 
     STREAMING = "streaming"
@@ -55,11 +58,14 @@ class Mode(Enum):
     NO_DEEP = "no_deep"
     PREFILL_ONLY = "prefill_only"
     SPECULATIVE = "speculative"
+    ZERO_SHOT = "zero_shot"
 
     @property
     def reads_first(self) -> bool:
         """Whether no thought stands between the chunks, nor anything given in place of one."""
-        return self in (Mode.READ_THEN_THINK, Mode.PREFILL_ONLY, Mode.SPECULATIVE)
+        return self in (
+            Mode.READ_THEN_THINK, Mode.PREFILL_ONLY, Mode.SPECULATIVE, Mode.ZERO_SHOT,
+        )  # fmt: skip
 
     @property
     def answers_at_once(self) -> bool:
@@ -176,9 +182,3 @@ def deep_ending(text: str, markers: Markers, *, eos: bool = False) -> Ending | N
     if not eos:
         return None
     return Ending.ANSWERED if separator and answer.strip() else Ending.MALFORMED
-
-
-def split_deep(text: str, markers: Markers) -> tuple[str, str | None]:
-    """The deep part as (reasoning, answer); the answer is None without ``reasoning_end``."""
-    reasoning, separator, answer = text.partition(markers.reasoning_end)
-    return reasoning.strip(), answer.strip() if separator else None

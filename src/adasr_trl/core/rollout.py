@@ -30,9 +30,10 @@ class Rollout:
         logprobs: Log-probabilities under the temperature-scaled sampling policy, 0 for READ; None if not recorded. (T)
         thoughts: Words of each thought, without markers. (C)
         deep: Words of the deep reasoning; raw, so a malformed rollout may hold a marker here.
-        answer: The text behind ``reasoning_end``, raw likewise; None without ``reasoning_end``.
+        answer: The text behind ``reasoning_end``, raw likewise; None without ``reasoning_end``. Of a chat model, from the
+            sentence that states the answer's value on; None where no value can be read (``core.deep_parts``).
         answer_tokens: DEEP tokens up to the end of the answer's value; all DEEP tokens without a value.
-        reasoning_tokens: DEEP tokens up to ``reasoning_end``; None without one, or where it was not recorded.
+        reasoning_tokens: DEEP tokens before the answer; None without an answer, or where it was not recorded.
         discarded: DEEP tokens of the rollouts on the first 1 to C - 1 chunks, each in full, of which speculation throws away
             what it has written until the next chunk arrives (C - 1); empty in every other mode.
     """

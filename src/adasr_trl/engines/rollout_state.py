@@ -18,9 +18,9 @@ from collections.abc import Callable, Sequence
 
 from adasr_trl.config.sections import StreamingConfig
 from adasr_trl.core import protocol
-from adasr_trl.core.answers import extract
+from adasr_trl.core.deep_parts import DeepParts, free_ending, free_parts, marked_parts
 from adasr_trl.core.errors import UserError
-from adasr_trl.core.protocol import Ending, Phase
+from adasr_trl.core.protocol import Ending, Mode, Phase
 from adasr_trl.core.rollout import Rollout
 from adasr_trl.engines.request import Request
 from adasr_trl.engines.token_log import StepInputs, TokenLog
@@ -82,6 +82,8 @@ class SequenceState:
         self._texts: list[str] = []
         self._endings: list[Ending] = []
         self._deep = ""
+        self._is_free = request.mode is Mode.ZERO_SHOT  # text without markers
+        self._end_ids = codec.turn_end_ids if self._is_free else frozenset({codec.eos_id})
         # Without a deep part its end marker is given, yet judged as if the model had written it.
         self._given = codec.markers.reasoning_end if request.mode.answers_at_once else ""
         self._turns = list(turns or layout.turns(request.episode, request.mode))
@@ -218,7 +220,7 @@ class SequenceState:
         """Take in a sampled token; then the sequence reads on, writes on, or is done."""
         self.sampled_tokens += 1
         self._log.append(token_id, self.turn.writes, self.turn, logprob)
-        eos = token_id == self._codec.eos_id
+        eos = token_id in self._end_ids
         if not eos:
             self._segment.append(token_id)
         ending = self._segment_ending(token_id, eos=eos)
@@ -254,7 +256,11 @@ class SequenceState:
 
     def _segment_ending(self, token_id: int, *, eos: bool) -> Ending | None:
         """How the segment ends with this token; None while it goes on."""
-        if eos or self._codec.may_end_marker(token_id):  # decoding at every token would be slow
+        if self._is_free and eos:
+            thinks = self._codec.opens_thinking
+            return free_ending(self.segment_text, self.request.episode.answer_type, thinks=thinks)
+        # Decoding at every token would be slow.
+        if not self._is_free and (eos or self._codec.may_end_marker(token_id)):
             thought = self.turn.writes is Phase.STREAM
             ending_of = protocol.thought_ending if thought else protocol.deep_ending
             ending = ending_of(self.segment_text, self._codec.markers, eos=eos)
@@ -269,7 +275,7 @@ class SequenceState:
         thought = self.turn.writes is Phase.STREAM
         if thought:
             self._record_thought(ending)
-        if ending in (Ending.OUT_OF_TOKENS, Ending.MALFORMED):
+        if ending in (Ending.OUT_OF_TOKENS, Ending.MALFORMED) and not self._is_free:
             # The model did not write the end marker, so it is given: READ, without an advantage.
             for token_id in self._layout.forced_end(self.turn.writes):
                 self._log.append(token_id, Phase.READ, self.turn)
@@ -321,17 +327,16 @@ class SequenceState:
 
     @property
     def reasoning_tokens(self) -> int | None:
-        """DEEP tokens up to the end marker of the reasoning; None without one."""
-        marker = self._codec.markers.reasoning_end
-        if self._given:
+        """DEEP tokens before the answer, the end marker of the reasoning included; None without an answer."""
+        if self._given:  # the answer is all that is written
             return 0 if self._deep else None
-        start = self._deep.find(marker)
-        return None if start < 0 else self._deep_tokens_until(start + len(marker))
+        start = self._deep_parts().answer_start
+        return self._deep_tokens_until(start) if start else start
 
     def rollout(self) -> Rollout:
         """The rollout so far, final once the state is done."""
-        reasoning, answer = protocol.split_deep(self._deep, self._codec.markers)
-        log = self._log
+        log, parts = self._log, self._deep_parts()
+        end = parts.value_end
         return Rollout(
             episode_id=self.request.episode.id,
             prompt_length=self._layout.prompt_length(self._turns),
@@ -342,19 +347,17 @@ class SequenceState:
             ending=self.ending,
             logprobs=tuple(log.logprobs),
             thoughts=tuple(self._texts),
-            deep=reasoning,
-            answer=answer,
-            answer_tokens=self._answer_tokens(),
+            deep=parts.reasoning,
+            answer=parts.answer,
+            answer_tokens=self._deep_tokens_until(end) if end else log.phases.count(Phase.DEEP),
             reasoning_tokens=self.reasoning_tokens,
         )
 
-    def _answer_tokens(self) -> int:
-        """DEEP tokens up to the end of the answer's value; all of them without a value."""
-        head, marker, answer = self._deep.partition(self._codec.markers.reasoning_end)
-        value = extract(answer, self.request.episode.answer_type) if marker else None
-        if value is None:
-            return self._log.phases.count(Phase.DEEP)
-        return self._deep_tokens_until(len(head) + len(marker) + value.end)
+    def _deep_parts(self) -> DeepParts:
+        answer_type = self.request.episode.answer_type
+        if self._is_free:
+            return free_parts(self._deep, answer_type, thinks=self._codec.opens_thinking)
+        return marked_parts(self._deep, self._codec.markers, answer_type)
 
     def _deep_tokens_until(self, end: int) -> int:
         """Written tokens behind the first ``end`` characters of the deep part's text."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from adasr_trl.config.sections import DataConfig, ModelConfig
 from adasr_trl.core.answers import check_gold
 from adasr_trl.core.episode import Episode, EpisodeError, read_episodes
 from adasr_trl.core.errors import UserError
+from adasr_trl.evaluation.pretrained import Pretrained, pretrained_of
 from adasr_trl.evaluation.settings import Condition, Setting, settings_of
 
 TABLE, DATA = "table.md", "table.json"
@@ -39,10 +40,11 @@ class Questions:
 class EvaluationPlan:
     """One run on one set of questions."""
 
-    model: ModelConfig  # the finished run (``path``) and the precision to run it in
+    model: ModelConfig  # the run (``path``), or a pretrained model's records, and the precision to run it in
     questions: Questions
     settings: tuple[Setting, ...]
     seed: int  # seed for sampled decoding
+    pretrained: Pretrained | None = None  # the model where ``path`` is no run
 
     @property
     def run(self) -> Path:
@@ -67,7 +69,9 @@ class EvaluationPlan:
         quantization = self.model.quantization
         return {
             "command": "eval",
-            "run": directory.input_digest(self.run),
+            "run": self.pretrained.identity
+            if self.pretrained
+            else directory.input_digest(self.run),
             "test": directory.input_digest(self.questions.path),
             "questions": self.questions.count,
             "eval": {**(before if isinstance(before, dict) else {}), "seed": self.seed},
@@ -113,15 +117,23 @@ def plan_suite(models: Mapping[str, ModelConfig], data: DataConfig, config: Eval
     """
     _refuse_same("eval.runs", {name: str(model.path) for name, model in models.items()})
     by_test = _questions(data, config)
-    for path in (Path(model.path or "") for model in models.values()):
-        if not directory.is_loadable(path):
+    pretrained = {name: pretrained_of(name, model, config) for name, model in models.items()}
+    for name, model in models.items():
+        path = Path(model.path or "")
+        if not pretrained[name] and not directory.is_loadable(path):
             raise directory.RunDirectoryError(
                 f"{directory.why_no_run(path)}; finish it with --resume, or name another one."
             )
-    _check_clocks(models, config)
+    _check_clocks(models, pretrained, config)
     settings = {run: settings_of(config, config.modes_of(run)) for run in models}
     plans = {
-        (run, test): EvaluationPlan(model, questions, settings[run], config.seed)
+        (run, test): EvaluationPlan(
+            _recorded(model, pretrained[run]),
+            questions,
+            settings[run],
+            config.seed,
+            pretrained[run],
+        )
         for run, model in models.items()
         for test, questions in by_test.items()
     }
@@ -134,6 +146,13 @@ def plan_suite(models: Mapping[str, ModelConfig], data: DataConfig, config: Eval
     output = Path(config.output_dir) if config.output_dir else next(iter(plans.values())).folder
     _check_output(output)
     return Suite(config, plans, conditions, output)
+
+
+def _recorded(model: ModelConfig, pretrained: Pretrained | None) -> ModelConfig:
+    """The run's directory as ``path``; of a pretrained model, the folder of its records."""
+    if pretrained is None:
+        return model
+    return replace(model, path=str(pretrained.folder), revision=None, gguf_file=None)
 
 
 def _check_output(output: Path) -> None:
@@ -185,9 +204,16 @@ def _refuse_same(key: str, paths: Mapping[str, str]) -> None:
             raise UserError(f"{key}: {before} and {name} are both {path}; leave one of them out.")
 
 
-def _check_clocks(models: Mapping[str, ModelConfig], config: EvalConfig) -> None:
+def _check_clocks(
+    models: Mapping[str, ModelConfig],
+    pretrained: Mapping[str, Pretrained | None],
+    config: EvalConfig,
+) -> None:
     """Refuse a clock that would not be the same for all runs, since it leaves to them what they differ in."""
-    own = {name: load_streaming(Path(model.path or "")).clock for name, model in models.items()}
+    own = {}
+    for name, model in models.items():
+        asked = pretrained[name]
+        own[name] = (asked.streaming if asked else load_streaming(Path(model.path or ""))).clock
     first = next(iter(own))
     for clock, section in config.named_clocks.items():
         left = {"words_per_minute"} if section.device == "measured" else set(vars(own[first]))

@@ -1,6 +1,6 @@
 """Records of an evaluation: every rollout of a finished run on unseen questions.
 
-    >>> record(plan, Existing.RESUME, engines_of(plan.model), Progress(plan.left(Existing.RESUME)))
+    >>> record(plan, Existing.RESUME, engines_of(plan), Progress(plan.left(Existing.RESUME)))
     >>> load_outcomes(Path("runs/tiny/hrpo/eval"), Setting(Mode.STREAMING, 0.0))
 
 Records are JSON Lines under ``RUN/eval``, one file a setting, in order of the questions. A file carries its name only
@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 from adasr_trl.artifacts import directory
 from adasr_trl.artifacts.names import EPISODES_FILE
 from adasr_trl.artifacts.saved_config import load_streaming
-from adasr_trl.config.sections import LayoutName, ModelConfig
+from adasr_trl.config.sections import LayoutName
 from adasr_trl.core.episode import Episode, read_episodes, write_episodes
 from adasr_trl.core.protocol import Mode
 from adasr_trl.core.rollout import Rollout, from_record, to_record
@@ -34,6 +34,7 @@ from adasr_trl.evaluation.settings import Setting
 if TYPE_CHECKING:
     from adasr_trl.engines import Engine
     from adasr_trl.evaluation.plan import EvaluationPlan
+    from adasr_trl.models.loading import Policy
 
 logger = logging.getLogger(__name__)
 
@@ -57,16 +58,23 @@ class Progress:
 EngineOf = Callable[[LayoutName | None], "Engine"]
 
 
-def engines_of(model: ModelConfig) -> EngineOf:
+def loaded_policy(plan: EvaluationPlan, layout: LayoutName | None = None) -> Policy:
+    """The run's policy (in another layout, if one is named), or the pretrained model's; weights load on first use."""
+    from adasr_trl.evaluation.pretrained import policy_of
+    from adasr_trl.models.loading import load_policy
+
+    return policy_of(plan.pretrained) if plan.pretrained else load_policy(plan.model, layout)
+
+
+def engines_of(plan: EvaluationPlan) -> EngineOf:
     """Engines of a run by layout (None: the trained one), each loaded when it is first asked for."""
 
     @cache
     def engine_of(layout: LayoutName | None) -> Engine:
         from adasr_trl.engines.registry import local_engine
-        from adasr_trl.models.loading import load_policy
 
-        logger.info("loading %s", model.path)
-        return local_engine(load_policy(model, layout))
+        logger.info("loading %s", (plan.pretrained.source if plan.pretrained else plan.model).path)
+        return local_engine(loaded_policy(plan, layout))
 
     return engine_of
 
@@ -81,6 +89,8 @@ def record(
             logger.info("%s is complete", folder)
             return
         directory.reopen(folder)
+    if plan.pretrained:
+        plan.pretrained.save()
     questions = itertools.islice(read_episodes(plan.questions.path), plan.questions.count)
     write_episodes(folder / EPISODES_FILE, questions)
     for setting in plan.missing:

@@ -28,7 +28,13 @@ from adasr_trl.evaluation.clocks import clocks_of
 from adasr_trl.evaluation.outcome import Judge
 from adasr_trl.evaluation.page import Findings, markdown_of, pairs_of
 from adasr_trl.evaluation.plan import DATA, TABLE, Suite, plan_suite
-from adasr_trl.evaluation.records import Progress, engines_of, load_outcomes, record
+from adasr_trl.evaluation.records import (
+    Progress,
+    engines_of,
+    load_outcomes,
+    loaded_policy,
+    record,
+)
 from adasr_trl.evaluation.settings import Condition
 from adasr_trl.evaluation.summary import (
     QuestionValues,
@@ -59,7 +65,7 @@ def evaluate(
     _check_lengths(suite)
     progress = Progress(sum(plan.left(existing) for plan in suite.plans.values()))
     for run in suite.runs:
-        engine_of = engines_of(models[run])
+        engine_of = engines_of(suite.plans[run, suite.tests[0]])
         for test in suite.tests:
             record(suite.plans[run, test], existing, engine_of, progress)
     digest = _digest(suite)
@@ -78,14 +84,14 @@ def evaluate(
 
 def _check_lengths(suite: Suite) -> None:
     """Refuse questions that a run cannot read, before any is asked (UserError)."""
-    from adasr_trl.models.loading import load_policy, positions_of
+    from adasr_trl.models.loading import positions_of
     from adasr_trl.training.episode_checks import Limits, fitting_only
 
     for (run, _), plan in suite.plans.items():
         if not plan.missing:
             continue
-        policy = load_policy(plan.model)
-        limits = Limits(policy.streaming.max_prompt_tokens, positions_of(plan.model))
+        policy = loaded_policy(plan)
+        limits = Limits(policy.streaming.max_prompt_tokens, positions_of(policy.config))
         questions = list(itertools.islice(read_episodes(plan.questions.path), plan.questions.count))
         way_out = f"Take them out of {plan.questions.path}, or measure a run with more positions than {run}"
         fitting_only(questions, policy.layout, policy.codec, limits, "refuse", None, way_out)
@@ -93,14 +99,12 @@ def _check_lengths(suite: Suite) -> None:
 
 def find(suite: Suite) -> Findings:
     """Every number, from the records."""
-    from adasr_trl.models.loading import load_policy
-
     clocks, resamples = suite.config.named_clocks, suite.config.resamples
-    models = {run: suite.plans[run, suite.tests[0]].model for run in suite.runs}
-    of_runs = {run: clocks_of(Path(model.path or ""), clocks) for run, model in models.items()}
+    plans = {run: suite.plans[run, suite.tests[0]] for run in suite.runs}
+    of_runs = {run: clocks_of(plan.run, clocks) for run, plan in plans.items()}
     judges = {
-        run: Judge(tuple(of_runs[run].values()), load_policy(model).codec)
-        for run, model in models.items()
+        run: Judge(tuple(of_runs[run].values()), loaded_policy(plan).codec)
+        for run, plan in plans.items()
     }
     summaries: dict[str, dict[Condition, Summary]] = defaultdict(dict)
     values: dict[str, dict[Condition, QuestionValues]] = defaultdict(dict)

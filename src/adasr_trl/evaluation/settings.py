@@ -84,7 +84,12 @@ def decoding(temperature: float) -> str:
 
 def settings_of(config: EvalConfig, modes: Sequence[ModeName]) -> tuple[Setting, ...]:
     """Every mode in every layout at every temperature; several samples only above temperature 0."""
-    combinations = itertools.product(modes, config.layouts or (None,), config.temperatures)
+    combinations = (
+        (mode, layout, temperature)
+        for mode in modes
+        for layout in ((None,) if mode == Mode.ZERO_SHOT.value else config.layouts or (None,))
+        for temperature in config.temperatures
+    )
     return tuple(
         Setting(Mode(mode), temperature, layout, sample)
         for mode, layout, temperature in combinations

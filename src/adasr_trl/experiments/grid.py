@@ -20,14 +20,24 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from adasr_trl.artifacts import directory
 from adasr_trl.config.loading import load_config, split_overrides
+from adasr_trl.config.sections import ModelConfig
 from adasr_trl.config.values import ConfigError
 from adasr_trl.core.protocol import Mode
-from adasr_trl.experiments.stages import Stage, eval_stage, run_all, train_stage
+from adasr_trl.experiments.stages import (
+    Stage,
+    eval_stage,
+    flags,
+    pretrained_stage,
+    run_all,
+    train_stage,
+)
 from adasr_trl.experiments.tables import (
     BASELINES,
     READ_THEN_THINK,
     SFT,
+    ZERO_SHOT,
     Grid,
     TableSection,
     write_comparison,
@@ -76,6 +86,15 @@ class AblateSection(CompareSection):
                     f"ablate.tables: {table.name!r} is of test {table.test!r}; ablate.tests has no such file."
                 )
 
+    @property
+    def methods(self) -> set[str]:
+        """All runs that the tables need."""
+        return {name for table in self.tables for name in table.runs}
+
+    def questions(self, test: str) -> dict[str, object]:
+        """Settings of an evaluation on a test file; none for the configuration's own."""
+        return {"eval.name": test, "data.test": self.tests[test]} if test else {}
+
 
 def compare(options: argparse.Namespace, overrides: Sequence[str]) -> int:
     """Run every stage that is not complete, then print the table; return the exit status."""
@@ -99,12 +118,39 @@ def ablate(options: argparse.Namespace, overrides: Sequence[str]) -> int:
     loaded.refuse_unknown(())
     section: AblateSection = loaded.section("ablate")
     section = dataclasses.replace(section, tables=chosen(section.tables, options.tables))
-    grid = _grid(section, options)
+    extra, grid = extra_settings(section, options, ()), _grid(section, options)
+    if ZERO_SHOT in section.methods:
+        grid = dataclasses.replace(grid, pretrained=str(pretrained(section, extra)["model.path"]))
     if not options.tables_only:
-        _run(section, extra_settings(section, options, ()), grid, options.jobs)
+        _run(section, extra, grid, options.jobs)
     page = Path(options.page) if options.page else None
     sys.stdout.write(write_tables(section.tables, grid, page))
     return 0
+
+
+def pretrained(section: AblateSection, extra: Extra) -> dict[str, object]:
+    """Settings of the pretrained model that SFT starts from; a ConfigError where there is none."""
+    settings = {key: value for key, value in extra["sft"].items() if key.startswith("model.")}
+    loaded = load_config(section.sft, flags(settings), {"model": ModelConfig})
+    model: ModelConfig = loaded.section("model")
+    if model.path is None or directory.is_loadable(Path(model.path)):
+        raise loaded.error(
+            "model.path",
+            f"got {model.path or 'none'}; {ZERO_SHOT} in ablate.tables needs a pretrained chat model to start from.",
+        )
+    keys = ("path", "revision", "gguf_file", "trust_remote_code")
+    return {f"model.{key}": vars(model)[key] for key in keys if vars(model)[key]}
+
+
+def zero_shot_stages(section: AblateSection, extra: Extra, root: Path) -> list[Stage]:
+    """Evaluations of the pretrained model, one for each set of questions; no seed changes it."""
+    stages: list[Stage] = []
+    for test in sorted({table.test for table in section.tables if ZERO_SHOT in table.runs}):
+        settings = {"eval.modes": "[zero_shot]", "eval.output_dir": root / ZERO_SHOT}
+        settings |= pretrained(section, extra) | dict(extra["eval"]) | section.questions(test)
+        needs = tuple(stage.name for stage in stages)  # they share a folder
+        stages.append(pretrained_stage(ZERO_SHOT, section.eval, settings, needs))
+    return stages
 
 
 def comparison(section: CompareSection, names: Sequence[str]) -> AblateSection:
@@ -119,7 +165,7 @@ def comparison(section: CompareSection, names: Sequence[str]) -> AblateSection:
 
 def stages_of(section: AblateSection, extra: Extra, folder: Path, seed: int) -> list[Stage]:
     """The stages of one seed that the tables need; the SFT runs come first, so that two cores have work throughout."""
-    names = {name for table in section.tables for name in table.runs}
+    names = section.methods - {ZERO_SHOT}
     sft = ("sft", section.sft)
     stages = [train_stage(folder, SFT, sft, {"seed": seed, **extra["sft"]})]
     for run in dict.fromkeys(BASELINES[name][0] for name in BASELINES if name in names):
@@ -134,9 +180,10 @@ def stages_of(section: AblateSection, extra: Extra, folder: Path, seed: int) -> 
             needs = (f"{folder.name}/{SFT}",)
             stages.append(train_stage(folder, name, (command, config), settings, needs))
     for test in sorted({table.test for table in section.tables}):
-        for run, modes in _modes({x for t in section.tables if t.test == test for x in t.runs}):
+        methods = {x for table in section.tables if table.test == test for x in table.runs}
+        for run, modes in _modes(methods - {ZERO_SHOT}):
             settings = {"eval.modes": f"[{', '.join(modes)}]", **extra["eval"]}
-            settings |= {"eval.name": test, "data.test": section.tests[test]} if test else {}
+            settings |= section.questions(test)
             stages.append(eval_stage(folder, run, section.eval, settings))
     return stages
 
@@ -209,7 +256,7 @@ def _grid(section: CompareSection, options: argparse.Namespace) -> Grid:
 
 
 def _run(section: AblateSection, extra: Extra, grid: Grid, jobs: int) -> None:
-    stages: list[Stage] = []
+    stages = zero_shot_stages(section, extra, grid.root)
     for seed in grid.seeds:
         stages += stages_of(section, extra, grid.root / f"seed-{seed}", seed)
     run_all(stages, grid.root, max(1, jobs))

@@ -69,6 +69,15 @@ def eval_stage(folder: Path, name: str, config: str, settings: Mapping[str, obje
     return Stage(f"{run}/eval{other}", (*arguments, *flags(settings)), (run,))
 
 
+def pretrained_stage(
+    name: str, config: str, settings: Mapping[str, object], needs: tuple[str, ...]
+) -> Stage:
+    """The evaluation of a pretrained model, which no training precedes; ``settings`` name model and folder."""
+    other = f"-{settings['eval.name']}" if settings.get("eval.name") else ""
+    arguments = ("eval", "--config", config, "--refresh", *flags(settings))
+    return Stage(f"{name}/eval{other}", arguments, needs)
+
+
 def run_all(stages: Sequence[Stage], root: Path, jobs: int) -> None:
     """Run the stages as processes, ``jobs`` at once, each after those it needs; each writes a log."""
     waiting, done = list(stages), set[str]()

@@ -25,7 +25,8 @@ from adasr_trl.core.errors import UserError
 from adasr_trl.core.files import put_between, write_text
 from adasr_trl.core.protocol import Mode
 from adasr_trl.evaluation import tables as columns
-from adasr_trl.evaluation.clocks import rates
+from adasr_trl.evaluation.clocks import PacedClock, rates
+from adasr_trl.evaluation.outcome import Judge
 from adasr_trl.evaluation.records import load_outcomes
 from adasr_trl.evaluation.settings import Setting, decoding, recorded_settings
 from adasr_trl.evaluation.summary import (
@@ -38,8 +39,12 @@ from adasr_trl.evaluation.summary import (
 from adasr_trl.evaluation.tables import Table, table
 from adasr_trl.report.gathering import read_metrics
 
-READ_THEN_THINK, SFT = "read-then-think", "sft"
+READ_THEN_THINK, SFT, ZERO_SHOT = "read-then-think", "sft", "zero-shot"
 BASELINES = {  # that read all of the input first: the run, and the mode that it is measured in
+    ZERO_SHOT: (
+        ZERO_SHOT,
+        Mode.ZERO_SHOT,
+    ),  # no run: the pretrained model itself, one for all seeds
     READ_THEN_THINK: (READ_THEN_THINK, Mode.READ_THEN_THINK),
     "speculative": (READ_THEN_THINK, Mode.SPECULATIVE),
     "prefill-only": ("prefill-only", Mode.PREFILL_ONLY),
@@ -107,12 +112,15 @@ class Grid:
     seeds: tuple[int, ...]
     command: str = ""  # the command, for the tables' footers
     parallel: bool = False  # whether its runs were taught the parallel layout
+    pretrained: str = ""  # directory or Hub id of the model below SFT, where zero-shot is measured
     # Outcomes read so far, by method, temperature and test.
     cache: dict[tuple[str, float, str], Runs] = field(default_factory=dict, repr=False)
 
     def run(self, method: str, seed: int) -> Path:
-        """Directory of the run that a method is measured on."""
+        """Directory of the run that a method is measured on; of zero-shot, that of the pretrained model's records."""
         run, _ = BASELINES.get(method, (method, Mode.STREAMING))
+        if method == ZERO_SHOT:
+            return self.root / run / Path(self.pretrained).name
         return self.root / f"seed-{seed}" / run
 
     def runs(self, methods: Sequence[str]) -> list[Path]:
@@ -122,7 +130,8 @@ class Grid:
     def temperatures(self, method: str, test: str = "") -> list[float]:
         """The temperatures that a method's first seed was evaluated at; a UserError where there are none."""
         folder = self.run(method, self.seeds[0]) / eval_folder(test)
-        settings = [s for s in recorded_settings(folder) if s.mode is Mode.STREAMING]
+        _, mode = BASELINES.get(method, (method, Mode.STREAMING))
+        settings = [s for s in recorded_settings(folder) if s.mode is mode]
         temperatures = [s.temperature for s in settings if s.layout is None]
         if not temperatures:
             raise UserError(f"{folder}: no records; run the grid first, without --tables-only.")
@@ -134,8 +143,14 @@ class Grid:
         if key not in self.cache:
             _, mode = BASELINES.get(method, (method, Mode.STREAMING))
             folders = [run / eval_folder(test) for run in self.runs([method])]
-            self.cache[key] = [load_outcomes(x, Setting(mode, temperature)) for x in folders]
+            judge = self._judge() if method == ZERO_SHOT else None
+            setting = Setting(mode, temperature)
+            self.cache[key] = [load_outcomes(folder, setting, judge) for folder in folders]
         return self.cache[key]
+
+    def _judge(self) -> Judge:
+        """By the clock of the SFT runs, since a pretrained model has none of its own."""
+        return Judge([PacedClock(load_streaming(self.run(SFT, self.seeds[0])).clock)])
 
     def summary(self, method: str, temperature: float, test: str = "") -> Summary:
         """The seeds of a method, pooled."""
@@ -307,7 +322,8 @@ def _made(section: TableSection, grid: Grid, questions: int) -> str:
     """Command, runs and machine of the table."""
     logs = [read_metrics(run) for run in grid.runs(section.runs)]
     hours = sum(line.get("train_runtime", 0.0) / 3600 for log in logs for line in log)
-    newest = max((run / RUN_FILE).stat().st_mtime for run in grid.runs(section.methods[-1:]))
+    records = [run / eval_folder(section.test) for run in grid.runs(section.methods[-1:])]
+    newest = max((folder / RUN_FILE).stat().st_mtime for folder in records)
     return (
         f"`{grid.command} --tables {section.name}`: {questions} questions, seeds {', '.join(map(str, grid.seeds))}, "
         f"95 % intervals; {hours:.1f} hours of training processes, one thread each; {platform.machine()}, "

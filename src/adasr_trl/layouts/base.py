@@ -14,9 +14,11 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
+from itertools import accumulate, pairwise
 from typing import Any
 
 from adasr_trl.config.sections import LayoutName, StreamingConfig
+from adasr_trl.core.chunking import chunk_as_read, text_as_read
 from adasr_trl.core.episode import Episode
 from adasr_trl.core.errors import UserError
 from adasr_trl.core.protocol import TAUGHT_MODES, Markers, Mode, Phase, first_marker
@@ -109,11 +111,7 @@ class Layout(ABC):
         Raises:
             UserError: The given tokens are more than ``streaming.max_prompt_tokens``.
         """
-        turns = [*self.opening(episode.question)]
-        for k, chunk in enumerate(episode.chunks):
-            turns += self.arrival(chunk, k, turns[-1].sees)
-        turns += self.closing(len(episode.chunks), turns[-1].sees)
-        turns = [self._in_mode(turn, mode, deep=turns[-1]) for turn in turns]
+        turns = self._chat_turns(episode) if mode is Mode.ZERO_SHOT else self._turns(episode, mode)
         given, most = sum(len(turn.token_ids) for turn in turns), self._streaming.max_prompt_tokens
         if given > most:
             raise UserError(
@@ -124,6 +122,36 @@ class Layout(ABC):
         # A thought's turn has no tokens of its own: where none is written, nothing is left of it.
         target = [turn for turn in target if turn.token_ids or turn.writes is not Phase.READ]
         return (*(turn for turn in turns if turn.stream is Stream.SOURCE), *target)
+
+    def _turns(self, episode: Episode, mode: Mode) -> list[Turn]:
+        turns = [*self.opening(episode.question)]
+        for k, chunk in enumerate(episode.chunks):
+            turns += self.arrival(chunk, k, turns[-1].sees)
+        turns += self.closing(len(episode.chunks), turns[-1].sees)
+        return [self._in_mode(turn, mode, deep=turns[-1]) for turn in turns]
+
+    def _chat_turns(self, episode: Episode) -> list[Turn]:
+        """One user message: instruction, input and question, each token in the turn of the chunk that it ends in.
+
+        The message is tokenised whole, as the model knows text. So a clock reads the input as it arrives, and the question
+        behind it.
+        """
+        instruction = self._streaming.instruction
+        chunks = [chunk_as_read(chunk, is_first=k == 0) for k, chunk in enumerate(episode.chunks)]
+        before = f"{instruction}\n\n" if instruction else ""
+        question = text_as_read(episode.question)
+        message = f"{before}{''.join(chunks)}" + (f"\n\n{question}" if question else "")
+        opening, ids, behind = self._codec.message_parts(message)
+        shift = len(self._codec.decode(ids)) - len(message)  # some tokenizers begin with a space
+        lengths = accumulate(map(len, [before, *chunks]))
+        ends = [self._codec.tokens_until(ids, shift + n) if n else 0 for n in lengths]
+        parts = [ids[start:end] for start, end in pairwise((0, *ends, len(ids)))]
+        last = len(chunks)
+        return [
+            Turn(opening + parts[0], -1, Phase.READ),
+            *(Turn(part, k, Phase.READ) for k, part in enumerate(parts[1:-1])),
+            Turn(parts[-1] + behind, last, Phase.DEEP),
+        ]
 
     def encode(self, episode: Episode, mode: Mode) -> Encoded:
         """The episode with its teacher's trace, for supervised training; UserError without a trace that the mode needs."""

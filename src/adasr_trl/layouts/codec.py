@@ -16,10 +16,12 @@ from functools import cached_property
 from transformers import PreTrainedTokenizerBase
 
 from adasr_trl.core.chunking import chunk_as_read, text_as_read
+from adasr_trl.core.deep_parts import opens_thinking
 from adasr_trl.core.errors import UserError
 from adasr_trl.core.protocol import ROLES, Ending, Markers, deep_ending, thought_ending
 
 _QUESTION = "QUESTIONGOESHERE"  # stands for the question while the template is rendered
+_ANSWER = "ANSWERGOESHERE"  # stands for the model's own turn
 
 
 class TemplateError(UserError):
@@ -43,7 +45,11 @@ class Codec:
     """A tokenizer with the run's markers."""
 
     def __init__(
-        self, tokenizer: PreTrainedTokenizerBase, markers: Markers, thinking: bool | None = None
+        self,
+        tokenizer: PreTrainedTokenizerBase,
+        markers: Markers,
+        thinking: bool | None = None,
+        end_ids: frozenset[int] = frozenset(),
     ) -> None:
         """Tokenize the markers once.
 
@@ -51,12 +57,14 @@ class Codec:
             tokenizer: A fast tokenizer with an end-of-sequence token.
             markers: The string of each role.
             thinking: ``enable_thinking`` for the chat template; None leaves it to the template.
+            end_ids: Further tokens that end a chat model's turn, such as those of its generation_config.json.
         """
         if tokenizer.eos_token_id is None:
             raise ValueError(f"{tokenizer.name_or_path}: the tokenizer has no eos_token; set one.")
         self.tokenizer = tokenizer
         self.markers = markers
         self._thinking = thinking
+        self._further_end_ids = end_ids
         self.eos_id: int = tokenizer.eos_token_id
         self._ends_marker: dict[int, bool] = {}
         self._marker_ids = {
@@ -142,47 +150,106 @@ class Codec:
         self, question: str, instruction: str = ""
     ) -> tuple[tuple[int, ...], tuple[int, ...]]:
         """The prompt in two: ids up to the question's end, and those that open the model's own turn."""
-        before, after = self._template
         asked = text_as_read(question)
         words = f"{instruction}\n{asked}" if instruction else asked
-        return before + self.encode_data(words), after
+        before, ids, after = self.message_parts(words)
+        return before + ids, after
+
+    def message_parts(
+        self, message: str
+    ) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
+        """A user message as data, with the chat template's ids before and behind it."""
+        before, after = self._template
+        return before, self.encode_data(message), after
+
+    @cached_property
+    def turn_end_ids(self) -> frozenset[int]:
+        """Tokens that end a chat model's turn: end of sequence, those given, and what its template writes behind a turn.
+
+        The last one is not always the tokenizer's end of sequence (Gemma's is ``<end_of_turn>``), nor named in
+        generation_config.json.
+        """
+        ends = {self.eos_id, *self._further_end_ids}
+        ids = self._ids(self._turns_of_both()[1].lstrip(), split_special_tokens=False)
+        return frozenset(ends | (self._added_ids & set(ids[:1])))
+
+    @cached_property
+    def opens_thinking(self) -> bool:
+        """Whether the prompt ends inside thinking tags, which the model then only closes."""
+        return opens_thinking(self.decode(self._template[1]))
+
+    def check_chat_template(self) -> None:
+        """Refuse a tokenizer that cannot put a question to a chat model (TemplateError)."""
+        if self.tokenizer.chat_template is None:
+            raise TemplateError(
+                f"{self._name}: has no chat template, which zero_shot asks through; "
+                f"name a chat model (often called Instruct or Chat)."
+            )
+        given = self._rendered(self._thinking).partition(_QUESTION)[2]
+        closed = self._rendered(self._thinking, is_open=False).partition(_QUESTION)[2]
+        expected = self._turns_of_both()[0].rstrip()
+        # [INST] ... [/INST] begins the model's turn by itself; ChatML does not.
+        if given == closed and expected.startswith(given.rstrip()) and expected != given.rstrip():
+            raise TemplateError(
+                f"{self._name}: its chat template does not know add_generation_prompt, so the model would go on with the "
+                f"user's message; set another chat_template on the tokenizer."
+            )
+
+    def _turns_of_both(self) -> tuple[str, str]:
+        """What the template writes between a user's message and an answer, and behind it; blank if it renders no answer."""
+        turns = [("user", _QUESTION), ("assistant", _ANSWER)]
+        try:
+            text = self._rendered(self._thinking, turns, is_open=False)
+        except TemplateError:
+            return "", ""
+        between, _, behind = text.partition(_QUESTION)[2].rpartition(_ANSWER)
+        return between, behind
 
     @cached_property
     def _template(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
         """Ids before and after the question."""
-        name = self.tokenizer.name_or_path or "the tokenizer"
         has_template = self.tokenizer.chat_template is not None
         if self._thinking is not None:
             # A template that knows enable_thinking renders something else with it than without it.
-            known = has_template and self._rendered(name, True) != self._rendered(name, False)
+            known = has_template and self._rendered(True) != self._rendered(False)
             if not known:
                 raise ThinkingError(
-                    f"streaming.thinking: got {str(self._thinking).lower()}, but the chat template of {name} does not "
+                    f"streaming.thinking: got {str(self._thinking).lower()}, but the chat template of {self._name} does not "
                     f"know enable_thinking; remove the setting."
                 )
         if not has_template:
             return (), self.encode_data("\n")
-        before, question, after = self._rendered(name, self._thinking).partition(_QUESTION)
+        before, question, after = self._rendered(self._thinking).partition(_QUESTION)
         if not question or _QUESTION in after:
             raise TemplateError(
-                f"{name}: its chat template does not put the user's message into the prompt exactly once; "
+                f"{self._name}: its chat template does not put the user's message into the prompt exactly once; "
                 f"set another chat_template on the tokenizer."
             )
         ids = [tuple(self._ids(part, split_special_tokens=False)) for part in (before, after)]
         return ids[0], ids[1]
 
-    def _rendered(self, name: str, thinking: bool | None) -> str:
-        """The prompt with ``_QUESTION`` for the question."""
-        options = {"add_generation_prompt": True, "tokenize": False}
+    def _rendered(
+        self,
+        thinking: bool | None,
+        turns: Sequence[tuple[str, str]] = (("user", _QUESTION),),
+        *,
+        is_open: bool = True,
+    ) -> str:
+        """The prompt with ``_QUESTION`` for the question, or other turns; ``is_open`` begins the model's next one."""
+        options = {"add_generation_prompt": is_open, "tokenize": False}
         options |= {} if thinking is None else {"enable_thinking": thinking}
-        message = {"role": "user", "content": _QUESTION}
+        messages = [{"role": role, "content": content} for role, content in turns]
         try:
-            return str(self.tokenizer.apply_chat_template([message], **options))
+            return str(self.tokenizer.apply_chat_template(messages, **options))
         except Exception as error:  # anything that a template written by others may raise
             raise TemplateError(
-                f"{name}: its chat template cannot render a prompt of one user message ({error}); "
+                f"{self._name}: its chat template cannot render a prompt of one user message ({error}); "
                 f"set another chat_template on the tokenizer."
             ) from error
+
+    @property
+    def _name(self) -> str:
+        return self.tokenizer.name_or_path or "the tokenizer"
 
     @cached_property
     def _added_ids(self) -> frozenset[int]:

@@ -32,6 +32,7 @@ from transformers import (
 )
 from transformers.integrations import is_deepspeed_zero3_enabled
 
+from adasr_trl.artifacts.directory import holds_records_alone
 from adasr_trl.artifacts.names import ADAPTER_CONFIG
 from adasr_trl.artifacts.saved_config import load_origin, load_streaming, load_trained_dtype
 from adasr_trl.config.sections import (
@@ -125,11 +126,12 @@ class Policy:
     config: ModelConfig  # source and precision of the weights
     streaming: StreamingConfig  # protocol that the model was trained on
     tokenizer: PreTrainedTokenizerBase  # the model's own
+    end_ids: frozenset[int] = frozenset()  # further ends of a chat model's turn
 
     @cached_property
     def codec(self) -> Codec:
         """Tokenizer with markers and chat template."""
-        return Codec(self.tokenizer, self.streaming.markers, self.streaming.thinking)
+        return Codec(self.tokenizer, self.streaming.markers, self.streaming.thinking, self.end_ids)
 
     @cached_property
     def layout(self) -> Layout:
@@ -150,9 +152,14 @@ def load_policy(config: ModelConfig, layout: LayoutName | None = None) -> Policy
         layout: Layout in place of the trained one.
 
     Raises:
-        UserError: The directory is no finished run.
+        UserError: The directory is no finished run, or has the records of a pretrained model alone.
     """
     streaming = load_streaming(Path(config.path or ""))
+    if holds_records_alone(Path(config.path or "")):
+        raise UserError(
+            f"{config.path}: holds records of a pretrained model (adasr eval, zero_shot) and no model that was trained "
+            f"here; name a finished run."
+        )
     if config.dtype == "auto" and (trained := load_trained_dtype(Path(config.path or ""))):
         config = dataclasses.replace(config, dtype=trained)
     streaming = dataclasses.replace(streaming, layout=layout or streaming.layout)
