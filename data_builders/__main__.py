@@ -320,6 +320,10 @@ def _warnings(statistics: Mapping[str, Any]) -> list[str]:
             f"  warning: {single:.0%} of the episodes are one chunk, so nothing arrives while the model thinks; its sentence "
             f"ends may be unknown: try --chunk word:8, clock:2 or paragraph"
         )
+    lines += [
+        f"  warning: {count:,} of the episodes hold {kind}, which the model reads as it stands; clean the rows first"
+        for kind, count in statistics.get("residue", {}).items()
+    ]
     return lines
 
 

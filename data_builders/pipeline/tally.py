@@ -16,6 +16,7 @@ from typing import Any
 from adasr_trl.core.clock import Clock, arrivals
 from adasr_trl.core.episode import Episode, Source
 from data_builders.rows.row import UNSPLIT, Rejected
+from data_builders.text.residue import residue_in
 
 CLOCK = Clock()
 MOST_LISTED = 1000  # rejected rows that a manifest names; all are counted
@@ -35,6 +36,7 @@ class Statistics:
     seconds: float = 0.0  # until the last chunk has arrived
     most_seconds: float = 0.0
     answer_types: Counter[str] = field(default_factory=Counter)
+    residue: Counter[str] = field(default_factory=Counter)  # texts with markup and the like
 
     def add(self, episode: Episode) -> None:
         """Add one episode."""
@@ -46,6 +48,8 @@ class Statistics:
         self.seconds += seconds
         self.most_seconds = max(self.most_seconds, seconds)
         self.answer_types[episode.answer_type.value] += 1
+        if kind := residue_in(f"{episode.question}\n{episode.text}"):
+            self.residue[kind] += 1
         if episode.thoughts is not None:
             self.traced += 1
             self.thoughts += len(episode.thoughts)
@@ -68,6 +72,7 @@ class Statistics:
             },
             "words_per_minute": CLOCK.words_per_minute,
             "answer_types": dict(sorted(self.answer_types.items())),
+            **({"residue": dict(sorted(self.residue.items()))} if self.residue else {}),
         }
 
 

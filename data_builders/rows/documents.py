@@ -15,11 +15,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from data_builders.errors import BuildError
+from data_builders.rows.json_text import list_in_text
 from data_builders.rows.row import Row, kind_of
 
 
 def rows_of_document(content: object, where: str, path: str | None) -> Iterator[Row]:
     """The rows of a parsed JSON file; a BuildError that names the lists where it is not clear which one is meant."""
+    content = unquoted(content)
     if path is not None and isinstance(content, Mapping):
         row = Row(where, 0, "0", content)
         yield from _renumbered(rows_at(row, path))
@@ -44,11 +46,18 @@ def rows_of_document(content: object, where: str, path: str | None) -> Iterator[
 
 def row_of(value: object, where: str, number: int, key: str) -> Row:
     """A row of an object, or of a list, whose columns are its positions; any other value is a fault."""
+    value = unquoted(value)
     if isinstance(value, list):
         value = {str(position): item for position, item in enumerate(value)}
     if isinstance(value, Mapping):
         return Row(where, number, key, value)
     return Row(where, number, key, {}, f"got {kind_of(value)}; expected a JSON object")
+
+
+def unquoted(value: object) -> object:
+    """What a text spells that was written as JSON twice; any other value as it is."""
+    spelled = list_in_text(value.strip()) if isinstance(value, str) else None
+    return value if spelled is None else spelled
 
 
 def rows_at(row: Row, path: str) -> Iterator[Row]:

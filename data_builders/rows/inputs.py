@@ -22,7 +22,14 @@ from typing import Any
 
 from adasr_trl.core.decoding import UTF_8
 from data_builders.errors import BuildError
-from data_builders.rows.documents import holds_rows, in_columns, row_of, rows_at, rows_of_document
+from data_builders.rows.documents import (
+    holds_rows,
+    in_columns,
+    row_of,
+    rows_at,
+    rows_of_document,
+    unquoted,
+)
 from data_builders.rows.json_text import JsonError, parse, parse_several
 from data_builders.rows.packed import opened
 from data_builders.rows.row import Row, Rows
@@ -31,15 +38,23 @@ from data_builders.rows.tables import open_table
 _PARQUET, _ARROW = b"PAR1", (b"ARROW1", b"\xff\xff\xff\xff")
 _BOM = codecs.BOM_UTF8
 _LINES = (".jsonl", ".ndjson")
-_SHORT = ("float32", "float16", "float", "halffloat")  # of datasets and of Arrow
+# Numbers of less than 64 bits, by their names in datasets and in Arrow.
+_SHORT = {"float32": "float32", "float": "float32", "float16": "float16", "halffloat": "float16"}
 _SAVED = ({"state.json", "dataset_info.json"}, {"dataset_dict.json"})  # files of ``save_to_disk``
 _LOOK = 1 << 20  # bytes of a file that tell its kind
 _FIRST_LINES = 20
+_BLANK = b" \t\r\n\x0b\x0c\x1e"  # JSON text sequences begin with the last one
 # Beginnings of files without rows, and the way to a file with rows.
 _FOREIGN = {
     b"version https://git-lfs": "a pointer of Git LFS, not the file; fetch it with git lfs pull",
     b"<": "a web page or XML; download the file itself, or convert it to JSON",
     b"\x80": "a pickle, which can run code; save its rows as JSON Lines or parquet",
+    b"\x93NUMPY": "an array of NumPy; save its rows as JSON Lines or parquet",
+    b"%PDF": "a PDF; extract its text into JSON Lines or CSV",
+    b"\xd0\xcf\x11\xe0": "an old Office file; save its sheet as CSV",
+    b"\x89HDF": "an HDF5 file; save its table as CSV or parquet",
+    b"Obj\x01": "an Avro file; save its rows as JSON Lines or parquet",
+    b"ORC": "an ORC file; save its rows as parquet",
     b"SQLite": "a database; export its table as CSV",
     b"{'": "Python's notation; write it with json.dumps",
     b"[{'": "Python's notation; write it with json.dumps",
@@ -57,7 +72,7 @@ def open_input(options: argparse.Namespace) -> Rows:
     if path.is_dir():
         return _nested(_open_saved(path), rows_path) if _is_saved(path) else _open_folder(path)
     with opened(path, encoding) as file:
-        start = file.read(_LOOK).removeprefix(_BOM).lstrip()
+        start = file.read(_LOOK).removeprefix(_BOM).lstrip(_BLANK)
     if not start:
         raise BuildError(
             f"{path}: the file is empty; expected rows as JSON Lines, JSON, CSV or parquet."
@@ -71,7 +86,7 @@ def open_input(options: argparse.Namespace) -> Rows:
             raise BuildError(f"{path}: {kind}.")
     if _is_lines(start, _columns_of(options), is_named_so=path.suffix.lower() in _LINES):
         return _nested(_open_lines(path, encoding), rows_path)
-    if not start.startswith((b"{", b"[")):
+    if not start.startswith((b"{", b"[", b'"{', b'"[')):
         return _nested(open_table(path, encoding), rows_path)
     return _open_document(path, encoding, rows_path)
 
@@ -102,7 +117,7 @@ def _is_lines(start: bytes, columns: set[str], *, is_named_so: bool) -> bool:
 
 def _object_in(line: bytes) -> dict[str, object] | None:
     try:
-        value = parse(_without_comma(line))
+        value = unquoted(parse(_without_comma(line)))
     except JsonError:
         return None
     return value if isinstance(value, dict) else None
@@ -110,7 +125,7 @@ def _object_in(line: bytes) -> dict[str, object] | None:
 
 def _without_comma(line: bytes) -> bytes:
     """A line of a list that lost its brackets."""
-    return line.rstrip().removesuffix(b",")
+    return line.strip(_BLANK).removesuffix(b",")
 
 
 def _nested(rows: Rows, rows_path: str | None) -> Rows:
@@ -223,9 +238,13 @@ def _open_arrow(path: Path) -> Rows:
 def _of_batches(path: Path, schema: Any, count: int, batches: Iterable[Any]) -> Rows:
     if not count:
         raise BuildError(f"{path}: the file is empty; expected at least one row.")
-    short = {field.name for field in schema if str(field.type) in _SHORT}
+    short = {f.name: _SHORT[str(f.type)] for f in schema if str(f.type) in _SHORT}
     names = _label_names((schema.metadata or {}).get(b"huggingface", b"{}"))
-    rows = (_as_written(row, short, names) for batch in batches for row in batch.to_pylist())
+    rows = (
+        _as_written(row, short, names)
+        for batch in batches
+        for row in batch.to_pylist(maps_as_pydicts="lossy")
+    )
     return Rows(count, _numbered(f"{path}: row ", rows))
 
 
@@ -281,16 +300,17 @@ def _open_saved(path: Path) -> Rows:
 def _of_dataset(rows: Any, where: str) -> Rows:
     """The rows of a ``datasets.Dataset``."""
     features = getattr(rows, "features", {}).items()
-    short = {name for name, kind in features if str(getattr(kind, "dtype", "")) in _SHORT}
+    kinds = {name: str(getattr(kind, "dtype", "")) for name, kind in features}
+    short = {name: _SHORT[kind] for name, kind in kinds.items() if kind in _SHORT}
     names = {name: list(kind.names) for name, kind in features if hasattr(kind, "int2str")}
     plain = (_as_written(row, short, names) for row in rows)
     return Rows(len(rows), _numbered(where, plain))
 
 
 def _as_written(
-    columns: Mapping[str, object], short: set[str], names: Mapping[str, list[str]]
+    columns: Mapping[str, object], short: Mapping[str, str], names: Mapping[str, list[str]]
 ) -> Mapping[str, object]:
-    """Numbers of 32 bits as they were written (0.1, not 0.10000000149011612), and labels by their names."""
+    """Numbers of few bits as they were written (0.1, not 0.10000000149011612), and labels by their names."""
     if not short and not names:
         return columns
     import numpy
@@ -298,7 +318,7 @@ def _as_written(
     values = dict(columns)
     for name, value in columns.items():
         if name in short and isinstance(value, float):
-            values[name] = float(str(numpy.float32(value)))
+            values[name] = float(str(numpy.dtype(short[name]).type(value)))
         elif name in names and isinstance(value, int):
             known = 0 <= value < len(names[name])
             values[name] = names[name][value] if known else None  # -1: the label is withheld

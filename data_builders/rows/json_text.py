@@ -106,6 +106,9 @@ def _decoded(data: bytes) -> str:
 def _named(error: Exception) -> JsonError:
     if isinstance(error, json.JSONDecodeError):
         place = f"column {error.colno}" if error.lineno == 1 else f"line {error.lineno}"
+        bracket = error.doc[error.pos : error.pos + 1]
+        if bracket in ("]", "}") and error.doc[: error.pos].rstrip().endswith(","):
+            return JsonError(f"invalid JSON (a comma before {bracket!r} at {place}; remove it)")
         return JsonError(f"invalid JSON ({error.msg} at {place})")
     if isinstance(error, RecursionError):
         return JsonError("invalid JSON (nested too deep)")

@@ -1,4 +1,4 @@
-"""Files as UTF-8 bytes, whatever packs or encodes them: gzip, bzip2, xz, zip, Zstandard; UTF-16 and UTF-32 by their mark.
+"""Files as UTF-8 bytes, whatever packs or encodes them: gzip, bzip2, xz, zip, Zstandard; UTF-16 by its mark or its zeros, UTF-32 by its mark.
 
     with opened(Path("rows.jsonl.zst")) as file: ...
 
@@ -81,6 +81,8 @@ def _only_member(path: Path, stack: ExitStack) -> Any:
 def _as_utf8(file: Any, path: Path, encoding: str, stack: ExitStack) -> Any:
     start = file.read(4)
     named = next((name for mark, name in _MARKS if start.startswith(mark)), encoding)
+    if named == encoding and (unmarked := _unmarked(start)):
+        named = unmarked
     rest = _Joined(start, file)
     decoder = Decoder(str(path), named)
     if named.lower() == UTF_8:
@@ -91,6 +93,13 @@ def _as_utf8(file: Any, path: Path, encoding: str, stack: ExitStack) -> Any:
     copy.write(decoder.decode(b"", final=True).encode())
     copy.seek(0)
     return copy
+
+
+def _unmarked(start: bytes) -> str | None:
+    """UTF-16 without its mark: two letters of ASCII, each beside a zero."""
+    if len(start) < 4 or start.count(0) != 2:
+        return None
+    return "utf-16-le" if start[1::2] == b"\0\0" else "utf-16-be" if start[::2] == b"\0\0" else None
 
 
 def _rewound(file: Any, rest: _Joined, stack: ExitStack) -> Any:

@@ -87,6 +87,8 @@ class Row:
             value = value[0]
         if value is None or (isinstance(value, float) and math.isnan(value)):
             return ""
+        if isinstance(value, bytes):  # parquet without the note that a column is text
+            value = self._decoded(value, column)
         if isinstance(value, bool):
             return "true" if value else "false"
         if not isinstance(value, str | int | float | Decimal):
@@ -98,6 +100,14 @@ class Row:
         if type(value) is float and value.is_integer() and abs(value) < _EXACT:
             value = int(value)  # a column of whole numbers with a gap is one of floats in a table
         return self._whole(str(value), column)
+
+    def _decoded(self, data: bytes, column: str) -> str:
+        try:
+            return data.decode()
+        except UnicodeDecodeError as error:
+            raise RowError(
+                f"{self.where}: column {column!r} is bytes that are not UTF-8 text (byte {error.start + 1})."
+            ) from None
 
     def _whole(self, text: str, column: str) -> str:
         """A text without half a surrogate pair, which no file can hold."""

@@ -3,18 +3,20 @@ r"""Tables: CSV, TSV, and texts between semicolons or bars, whose first line nam
     q,c,a
     How many?,"Tom has 5, he says.",5
 
-Each form of quoting that is in use is tried on the whole file: doubled quotes, quotes behind a backslash, and for tabs
-none. A row with another number of columns is rejected. A blank line is no row.
+Each form of quoting that is in use is tried on the whole file, and the one with the most whole rows counts: doubled
+quotes, quotes behind a backslash where there are any, and for tabs none. A row with another number of columns is
+rejected, as is one whose open quote takes in the next one. A blank line is no row.
 """
 
 from __future__ import annotations
 
 import csv
 import io
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +25,7 @@ from data_builders.rows.packed import opened
 from data_builders.rows.row import Row, Rows
 
 _DELIMITERS = ",;\t|"
-_QUOTINGS: tuple[dict[str, Any], ...] = (
-    {},
-    {"doublequote": False, "escapechar": "\\"},
-)
+_BACKSLASH: dict[str, Any] = {"doublequote": False, "escapechar": "\\"}
 _UNQUOTED: dict[str, Any] = {"quoting": csv.QUOTE_NONE}
 
 
@@ -42,22 +41,67 @@ def open_table(path: Path, encoding: str) -> Rows:
     """The rows of a table; a BuildError where no form of quoting reads it."""
     csv.field_size_limit(min(sys.maxsize, 2**31 - 1))
     form = _form_of(path, encoding)
-    error = csv.Error()
-    unquoted = (_UNQUOTED,) if form.delimiter == "\t" else ()
-    for quoting in (*_QUOTINGS, *unquoted):
-        tried = _Form(form.delimiter, form.columns, form.skipped, {**form.options, **quoting})
+    error, best, most = "", form, _Fit(0, -1)
+    for quoting in _quotings(path, encoding, form):
+        tried = replace(form, options={**form.options, **quoting})
         try:
-            count = sum(1 for _ in _records(path, encoding, tried))
+            fit = _fit(path, encoding, tried)
         except csv.Error as failure:
-            error = failure
+            error = error or str(failure)
             continue
-        if not count:
-            raise BuildError(f"{path}: holds the names of columns and no row.")
-        return Rows(count, _rows(path, encoding, tried))
-    raise BuildError(
-        f"{path}: invalid CSV ({error}); put texts with {form.delimiter!r} or line breaks in double quotes, and double "
-        f"the quotes inside."
-    )
+        if fit.good > most.good:
+            best, most = tried, fit
+        if fit.good == fit.count:
+            break
+    if most.good < 0:
+        raise BuildError(
+            f"{path}: invalid CSV ({error}); put texts with {form.delimiter!r} or line breaks in double quotes, and "
+            f"double the quotes inside."
+        )
+    if not most.count:
+        raise BuildError(f"{path}: holds the names of columns and no row.")
+    return Rows(most.count, _rows(path, encoding, best))
+
+
+@dataclass(frozen=True)
+class _Fit:
+    """Records that a form of quoting gives, and those without a fault among them."""
+
+    count: int
+    good: int
+
+
+def _fit(path: Path, encoding: str, form: _Form) -> _Fit:
+    faults = [_fault(fields, form) for _, fields in _records(path, encoding, form)]
+    return _Fit(len(faults), faults.count(""))
+
+
+def _quotings(path: Path, encoding: str, form: _Form) -> Iterator[dict[str, Any]]:
+    """The forms of quoting that a file may have."""
+    yield {}
+    with _text_of(path, encoding) as lines:
+        if any('\\"' in line for line in lines):
+            yield _BACKSLASH
+    if form.delimiter == "\t":
+        yield _UNQUOTED
+
+
+def _fault(fields: list[str], form: _Form) -> str:
+    """The reason why a record is no row, or ""."""
+    expected = len(form.columns)
+    if len(fields) != expected:
+        return f"has {len(fields)} columns, not the {expected} of the first line"
+    gap = re.compile(rf"{re.escape(form.delimiter)}(?!\s)")
+    for field_text in fields:
+        lines = field_text.splitlines()
+        inside = [len(gap.findall(line)) for line in lines]
+        is_two = len(lines) == 2 and sum(inside) == expected - 1 and inside[0] == expected - 2
+        if expected > 2 and (is_two or expected - 1 in inside[1:-1]):
+            taken = len(lines) - 1
+            return (
+                f"a quote that opens here takes in the next {taken} lines; double it, or close it"
+            )
+    return ""
 
 
 def _form_of(path: Path, encoding: str) -> _Form:
@@ -108,8 +152,5 @@ def _records(path: Path, encoding: str, form: _Form) -> Iterator[tuple[int, list
 
 def _rows(path: Path, encoding: str, form: _Form) -> Iterator[Row]:
     for number, (line, fields) in enumerate(_records(path, encoding, form)):
-        where, fault = f"{path}:{line}", ""
-        if len(fields) != len(form.columns):
-            fault = f"has {len(fields)} columns, not the {len(form.columns)} of the first line"
         columns = dict(zip(form.columns, fields, strict=False))
-        yield Row(where, number, str(number), columns, fault)
+        yield Row(f"{path}:{line}", number, str(number), columns, _fault(fields, form))
