@@ -49,10 +49,10 @@ class TimedTranscriber:
     inner: Transcriber
     runs: list[tuple[int, float]] = field(default_factory=list)
 
-    def transcribe(self, samples: Samples) -> Sequence[Word]:
+    def transcribe(self, samples: Samples, prompt: str = "") -> Sequence[Word]:
         """See ``Transcriber``."""
         began = time.perf_counter()
-        words = self.inner.transcribe(samples)
+        words = self.inner.transcribe(samples, prompt)
         self.runs.append((len(words), time.perf_counter() - began))
         return words
 
@@ -111,10 +111,11 @@ def predicted_hearings(
     transcriber: Transcriber,
     voice: VoiceDetector,
     rates: RecogniserRates,
+    prompt: str,
 ) -> list[tuple[float, list[Hearing]]]:
     """What is heard, and when on the clock: a hypothesis takes its time while more sound arrives."""
     timed, now = TimedTranscriber(transcriber), 0.0
-    listener = Listener(timed, voice)
+    listener = Listener(timed, voice, prompt=prompt)
     waiting, arrived, heard_so_far = blocks(sound), 0.0, []
     while waiting:
         now = max(now, arrived + len(waiting[0]) / SAMPLE_RATE)
@@ -165,7 +166,7 @@ def measured(
     reasoner: StreamingReasoner, process: RecogniserProcess, episode: Episode, sound: Samples
 ) -> tuple[float, float, str]:
     """Seconds after the sound's end: the last words, the answer; and the answer."""
-    source = heard(process, played([sound], 1.0), episode.id)
+    source = heard(process, played([sound], 1.0), episode.id, episode.question)
     with Session(reasoner, episode.question, source) as session:
         for _ in session:
             pass
@@ -198,7 +199,7 @@ def main() -> None:
     with RecogniserProcess(partial(load_recogniser, options.recogniser)) as process:
         for episode, sound in spoken[FITTED:]:
             parts = (recogniser.transcriber, recogniser.new_voice(), rates)
-            hearings = predicted_hearings(sound, *parts)
+            hearings = predicted_hearings(sound, *parts, episode.question)
             clock = clock_of(profile, Clock())
             predicted = predicted_latency(reasoner, episode.question, hearings, clock)
             length = len(sound) / SAMPLE_RATE

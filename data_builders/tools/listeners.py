@@ -87,7 +87,7 @@ def _listen(studio: Studio, episode: Episode) -> Heard | Rejected:
     where = f"id {episode.id}"
     sentences = tuple(text.strip() for text in sentence_chunks(episode.text))
     try:
-        heard = studio.listen(Utterance(episode.id, sentences))
+        heard = studio.listen(Utterance(episode.id, sentences, episode.question))
     except UnspokenError as error:
         reason, _, detail = str(error).partition(": ")
         return Rejected(where, reason, detail)

@@ -86,6 +86,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add_number(parser, "interval", 3.0, "seconds of sound between two hypotheses inside a sentence")
     add_number(parser, "pause", 0.5, "seconds of silence that commit everything")
     add_number(parser, "lag", 0.0, "seconds that recognition takes, added to every arrival")
+    add_switch(parser, "without-question", "do not tell the recogniser the question")
     add_switch(parser, "keep-sound", f"write WAV files into {SOUNDS} in --out")
     add_switch(parser, "keep-untraced", "write train episodes without a trace, too")
     quality.add_options(parser)
@@ -177,6 +178,7 @@ def _speaking(options: argparse.Namespace) -> Speaking:
         sentence_pause=options.sentence_pause,
         interval=options.interval,
         pause=options.pause,
+        knows_question=not options.without_question,
         sounds=options.out / SOUNDS if options.keep_sound else None,
     )
     settings_of(speaking)  # refuses times that cannot be met
@@ -272,6 +274,7 @@ def _describe(options: argparse.Namespace, speaking: Speaking, spoken: Spoken) -
             "interval_seconds": options.interval,
             "pause_seconds": options.pause,
             "lag_seconds": options.lag,
+            "knows_question": not options.without_question,
             "word_error_rate": _rate(spoken.errors.total(), spoken.words.total()),
             "seconds": round(spoken.seconds, 1),
             "lookahead_seconds": _quantiles(spoken.waits, options.lag),

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from adasr_trl.speech.voices import Voice
     from adasr_trl.speech.words import Samples, Transcriber, VoiceDetector
 
-VERSION = 1  # of what the cache holds
+VERSION = 2  # of what the cache holds
 _QUIET = 0.003  # amplitude below which the ends of a sentence's sound are cut off
 _LEAD_SECONDS = 0.3  # of silence before the first word
 _SPREAD = 0.3  # of a pause, to both sides
@@ -50,6 +50,7 @@ class Speaking:
         sentence_pause: Mean silence between two sentences, in seconds.
         interval: Seconds between two hypotheses.
         pause: Seconds of silence after which all is committed.
+        knows_question: Whether the recogniser has the question as its prompt, as in live use.
         cache: Folder of what was heard.
         sounds: Folder of WAV files, or None for none.
     """
@@ -63,15 +64,17 @@ class Speaking:
     sentence_pause: float = 0.7
     interval: float = 3.0
     pause: float = 0.5
+    knows_question: bool = True
     sounds: Path | None = None
 
 
 @dataclass(frozen=True)
 class Utterance:
-    """A text to be spoken, by the id of its episode."""
+    """A text to be spoken, by the id of its episode, and the question that is known before it."""
 
     id: str
     sentences: tuple[str, ...]
+    question: str = ""
 
 
 @dataclass(frozen=True)
@@ -126,7 +129,7 @@ class Studio:
             _write_wave(self._speaking.sounds / f"{_file_name(utterance.id)}-{key[:8]}.wav", sound)
         if cached:
             return cached
-        chunks = self._recognise(sound)
+        chunks = self._recognise(sound, _prompt(self._speaking, utterance))
         heard = Heard(
             voice=voice.name,
             licence=voice.licence,
@@ -154,12 +157,12 @@ class Studio:
             )
         return self._voices[place]
 
-    def _recognise(self, sound: Samples) -> list[tuple[str, float]]:
+    def _recognise(self, sound: Samples, prompt: str) -> list[tuple[str, float]]:
         from adasr_trl.speech.listening import chunks_of
         from adasr_trl.speech.recognition import StreamingRecogniser
 
         recogniser = StreamingRecogniser(
-            self._model(), self.detector(), settings_of(self._speaking)
+            self._model(), self.detector(), settings_of(self._speaking), prompt=prompt
         )
         return [(chunk.text, chunk.heard_seconds) for chunk in chunks_of(sound, recogniser)]
 
@@ -241,8 +244,13 @@ def _key(speaking: Speaking, utterance: Utterance, drawn: Drawn, voice: str) -> 
     decisive: Any = [VERSION, texts, voice, drawn.pauses]
     recogniser = recogniser_of(speaking.recogniser)
     decisive += [recogniser.get("sha256", recogniser["model"]), asdict(settings_of(speaking))]
+    decisive.append(_prompt(speaking, utterance))
     content = json.dumps(decisive, ensure_ascii=True)
     return hashlib.sha256(content.encode()).hexdigest()
+
+
+def _prompt(speaking: Speaking, utterance: Utterance) -> str:
+    return utterance.question if speaking.knows_question else ""
 
 
 def _say(

@@ -30,6 +30,7 @@ TOM = Episode(
 def studio(monkeypatch):
     monkeypatch.setattr(SpelledStudio, "misheard", {})
     monkeypatch.setattr(SpelledStudio, "spoken", [])
+    monkeypatch.setattr(SpelledStudio, "prompts", [])
     return SpelledStudio
 
 
@@ -66,6 +67,19 @@ def test_an_episode_is_heard_sentence_by_sentence_with_its_times_and_trace(typed
     assert speech["lookahead_seconds"]["median"] == pytest.approx(0.5, abs=0.07)
     assert speech["voices"] == {"spelled x1": {"licence": "CC0", "words": 11, "word_error_rate": 0}}
     assert speech["traces"] == {"on equal words": 1}
+
+
+def test_the_recogniser_knows_the_question_unless_it_is_not_told(
+    typed, out, tmp_path, studio
+) -> None:
+    run(typed(TOM), out)
+    assert studio.prompts[0].startswith(TOM.question)
+    assert manifest(out)["speech"]["knows_question"] is True
+    studio.prompts.clear()
+    run(typed(TOM), tmp_path / "untold", "--without-question", "--cache", str(out / "heard"))
+    assert studio.prompts  # another text in the cache
+    assert not any(TOM.question in prompt for prompt in studio.prompts)
+    assert manifest(tmp_path / "untold")["speech"]["knows_question"] is False
 
 
 def test_a_lag_moves_every_arrival(typed, out, tmp_path) -> None:

@@ -43,6 +43,12 @@ def test_words_come_while_the_sound_is_played_and_a_silence_ends_a_chunk(recogni
     assert all(0 <= piece.lag_seconds < 10 for piece in said)
 
 
+def test_the_recogniser_knows_the_names_of_its_prompt(recogniser):
+    source = heard(recogniser, played([spoken(STORY)], 50.0), "story.wav", "How many has Tim?")
+    found = "".join(piece.text for piece in source(threading.Event()))
+    assert found.strip() == STORY.replace("Tom", "Tim")
+
+
 def test_speech_without_punctuation_is_cut_at_its_pauses(recogniser):
     sound = np.concatenate([spoken("Tom has 5", silence=0.6)] * 6)
     cuts = [piece.cut for piece in pieces(recogniser, sound) if piece.pause]
@@ -91,7 +97,7 @@ class AtOnce:
 
     sent_seconds = behind_seconds = 0.0
 
-    def open(self, tell):
+    def open(self, tell, prompt=""):
         self.tell = tell
         return self
 

@@ -61,6 +61,34 @@ def transcripts(desk) -> list[str]:
     return [each["transcript"] for each in desk.of(f"{WORDS}.completed")]
 
 
+@pytest.mark.parametrize(
+    ("question", "fields"),
+    [
+        ("How many coins does Tim have?", {}),
+        (QUESTION, {"transcription": {"model": "whisper-1", "prompt": "Tim, coins"}}),
+    ],
+)
+def test_names_of_the_question_and_of_a_clients_prompt_are_heard(desk, question, fields):
+    ask(desk, question, **fields)
+    say(desk, TEXT)
+    desk.send(COMMIT)
+    desk.wait(f"{WORDS}.completed")
+    assert heard(desk).strip() == TEXT.replace("Tom", "Tim")
+    shown = desk.of("session.updated")[-1]["session"]["audio"]["input"]["transcription"]
+    assert shown["prompt"] == fields.get("transcription", {}).get("prompt", "")
+
+
+def test_a_prompt_of_the_older_interface_is_read_and_stays_while_sound_waits(desk):
+    older = {"input_audio_transcription": {"model": "whisper-1", "prompt": "Tim"}}
+    desk.send("session.update", session=older)
+    say(desk, TEXT)
+    desk.send("session.update", session={"input_audio_transcription": {"prompt": "Tom"}})
+    assert desk.errors() == ["invalid_value"]
+    desk.send(COMMIT)
+    desk.wait(f"{WORDS}.completed")
+    assert heard(desk).strip() == TEXT.replace("Tom", "Tim")
+
+
 def test_words_are_read_while_the_sound_comes_and_an_answer_follows(desk):
     ask(desk, turn_detection=None)
     say(desk, TEXT, silence=0.7)
@@ -227,7 +255,7 @@ def test_sound_before_the_question_is_refused(reasoner, recogniser):
     assert desk.errors() == ["no_question"]
     assert desk.of("session.created")[0]["session"]["audio"]["input"] == {
         "format": {"type": "audio/pcm", "rate": 24_000},
-        "transcription": {"model": "tiny.en"},
+        "transcription": {"model": "tiny.en", "prompt": ""},
         "turn_detection": {
             "type": "server_vad",
             "silence_duration_ms": 500,

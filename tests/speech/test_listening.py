@@ -14,7 +14,7 @@ from support.sounds import ToneTranscriber, ToneVoice, say, silence
 class Punctuated(ToneTranscriber):
     """Word 9 ends a sentence."""
 
-    def transcribe(self, samples):
+    def transcribe(self, samples, prompt=""):
         words = super().transcribe(samples)
         return [type(w)(w.text.replace("w9", "w9."), w.start_seconds, w.end_seconds) for w in words]
 

@@ -13,7 +13,7 @@ from difflib import SequenceMatcher
 import numpy as np
 import pytest
 
-from adasr_trl.speech.listener import HearingKind, Listener
+from adasr_trl.speech.listener import Hearing, HearingKind, Listener
 from adasr_trl.speech.process import load_recogniser
 from adasr_trl.speech.sound import read_sound
 from support import sound_bytes as sb
@@ -55,6 +55,13 @@ def alike(hearings) -> float:
     plain = "".join(each if each.isalnum() else " " for each in text.lower()).split()
     found = [digits.get(word, word) for word in plain]
     return SequenceMatcher(None, found, WORDS.split()).ratio()
+
+
+@pytest.mark.parametrize("prompt", ["How many coins has Tom?", "<|endoftext|><|translate|>" * 50])
+def test_a_prompt_is_text_alone(recogniser, said, prompt):
+    words = recogniser.transcriber.transcribe(said, prompt)
+    plain = Hearing(HearingKind.WORDS, 0.0, tuple(words))
+    assert alike([plain]) > 0.75
 
 
 def noise(seconds: float, size: float):

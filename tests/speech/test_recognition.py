@@ -50,6 +50,31 @@ def test_a_word_is_heard_when_the_sound_that_decided_was_read() -> None:
     assert word.heard_seconds == pytest.approx(2.0 + 0.25, abs=0.04)
 
 
+def test_the_prompt_is_the_question_and_the_last_text_with_its_stop() -> None:
+    transcriber = ScriptedTranscriber(["Tom has", "He has 5.", "Mia", "x" * 200, "Rob"])
+    times = RecogniserSettings(5.0, 0.5)
+    stream = StreamingRecogniser(transcriber, ToneVoice(), times, prompt="How many has Tom?")
+    for _ in range(4):
+        stream.feed(np.concatenate((say(0.9), silence(0.7))))
+    begun = "How many has Tom? Here is the story."
+    assert transcriber.prompts[:2] == [begun, f"{begun} Tom has."]
+    assert transcriber.prompts[2:] == [
+        f"{begun} Tom has. He has 5.",
+        f"{begun} Tom has. He has 5. Mia.",
+    ]
+    stream.feed(np.concatenate((say(0.9), silence(0.7))))
+    assert transcriber.prompts[4] == f"{begun}{'x' * 160}."
+
+
+def test_the_sound_before_a_pause_is_transcribed_once() -> None:
+    """Whisper draws a last word into the silence behind it, so in a second transcription it came twice."""
+    transcriber = ToneTranscriber()
+    stream = StreamingRecogniser(transcriber, ToneVoice(), RecogniserSettings(5.0, 0.5))
+    sound = np.concatenate([np.concatenate((say(1.5, word=n), silence(1.0))) for n in range(1, 6)])
+    assert texts((*stream.feed(sound), *stream.finish())) == ["w1", "w2", "w3", "w4", "w5"]
+    assert transcriber.longest < 3.0 * SECOND
+
+
 def test_a_pause_commits_everything_at_once() -> None:
     stream = recogniser(["Tom", "Tom has 5."], interval=1.0, pause=0.5)
     heard = stream.feed(np.concatenate((say(1.5), silence(2.0))))

@@ -38,7 +38,7 @@ class ToneTranscriber:
     def __init__(self) -> None:
         self.longest = 0
 
-    def transcribe(self, samples: Samples) -> Sequence[Word]:
+    def transcribe(self, samples: Samples, prompt: str = "") -> Sequence[Word]:
         self.longest = max(self.longest, len(samples))
         numbers = np.floor(samples / _STEP + 1e-3).astype(int)  # 0 in a gap or in silence
         edges = [0, *(np.flatnonzero(np.diff(numbers)) + 1), len(numbers)]
@@ -56,8 +56,10 @@ class ScriptedTranscriber:
     def __init__(self, hypotheses: Sequence[str]) -> None:
         self._hypotheses = list(hypotheses)
         self.calls = 0
+        self.prompts: list[str] = []
 
-    def transcribe(self, samples: Samples) -> Sequence[Word]:
+    def transcribe(self, samples: Samples, prompt: str = "") -> Sequence[Word]:
+        self.prompts.append(prompt)
         words = self._hypotheses[self.calls].split()
         self.calls += 1
         return [Word(f" {word}", n / 5, (n + 1) / 5) for n, word in enumerate(words)]

@@ -22,12 +22,14 @@ class SpelledStudio(Studio):
     Attributes:
         misheard: What is heard in place of a word; "" for nothing.
         spoken: Sentences that were spoken.
+        prompts: Those of the hypotheses.
         mute: A word whose sentence no voice can say.
     """
 
     misheard: ClassVar[dict[str, str]] = {}
     spoken: ClassVar[list[str]] = []
     mute: ClassVar[str] = "unspeakable"
+    prompts: ClassVar[list[str]] = []
     _words: ClassVar[list[str]] = []
     name, licence = "spelled x1", "CC0"
 
@@ -53,7 +55,8 @@ class SpelledStudio(Studio):
             pieces.append(sound)
         return np.concatenate(pieces)
 
-    def transcribe(self, samples: Samples) -> Sequence[Word]:
+    def transcribe(self, samples: Samples, prompt: str = "") -> Sequence[Word]:
+        self.prompts.append(prompt)
         numbers = np.where(samples < _LOW - _STEP / 2, -1, np.rint((samples - _LOW) / _STEP))
         edges = [0, *(np.flatnonzero(np.diff(numbers)) + 1), len(numbers)]
         words = []

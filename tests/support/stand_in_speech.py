@@ -32,7 +32,7 @@ def spoken(text: str, silence: float = 0.0):
 class LevelTranscriber:
     """Reads levels."""
 
-    def transcribe(self, samples):
+    def transcribe(self, samples, prompt=""):
         words, start = [], 0
         levels = np.round(np.abs(samples) / STEP).astype(int)
         for level, run in groupby(levels):
@@ -43,6 +43,8 @@ class LevelTranscriber:
                     os._exit(3)
                 if text == "sleeps":
                     time.sleep(2)
+                if text == "Tom" and "Tim" in prompt:  # a name that the prompt knows
+                    text = "Tim"
                 words.append(Word(f" {text}", start / SAMPLE_RATE, (start + length) / SAMPLE_RATE))
             start += length
         return words

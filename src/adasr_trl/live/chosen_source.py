@@ -144,7 +144,7 @@ def _sound(options: argparse.Namespace, kind: Kind) -> Iterator[TextSource]:
     logger.info("loading the recogniser %s", model)
     load = partial(load_recogniser, model, language, recogniser_threads())
     with RecogniserProcess(load) as recogniser:
-        yield heard(recogniser, sound, name)
+        yield heard(recogniser, sound, name, options.question)
 
 
 def _standard_input(what: str) -> int:

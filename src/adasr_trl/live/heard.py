@@ -80,11 +80,16 @@ class HeardText:
         return len(self._segments) >= LEAST_SEGMENTS and ends_chunk(self._segments)[-1]
 
 
-def heard(recogniser: RecogniserProcess, sound: SoundSource, name: str) -> TextSource:
-    """The words of a sound. The source raises a UserError for one without speech, and for a recogniser that fails."""
+def heard(
+    recogniser: RecogniserProcess, sound: SoundSource, name: str, prompt: str = ""
+) -> TextSource:
+    """The words of a sound; the recogniser knows those of the prompt.
+
+    The source raises a UserError for a sound without speech, and for a recogniser that fails.
+    """
 
     def pieces(stop: threading.Event) -> Iterator[InputPiece]:
-        ear = _Ear(recogniser, stop)
+        ear = _Ear(recogniser, stop, prompt)
         threading.Thread(target=ear.listen, args=(sound,), name="adasr-sound", daemon=True).start()
         try:
             yield from ear.pieces(name)
@@ -97,12 +102,12 @@ def heard(recogniser: RecogniserProcess, sound: SoundSource, name: str) -> TextS
 class _Ear:
     """One sound on its way through the recogniser."""
 
-    def __init__(self, recogniser: RecogniserProcess, stop: threading.Event) -> None:
+    def __init__(self, recogniser: RecogniserProcess, stop: threading.Event, prompt: str) -> None:
         self._news: queue.SimpleQueue[Hearing | Exception | None] = queue.SimpleQueue()
         self._stop = stop
         self._sent: deque[tuple[float, float]] = deque()  # seconds of sound, time.monotonic()
         self._text = HeardText()
-        self.stream: SoundStream = recogniser.open(self._news.put)
+        self.stream: SoundStream = recogniser.open(self._news.put, prompt=prompt)
 
     def listen(self, sound: SoundSource) -> None:
         """Runs in a thread of its own: hand the sound over, as fast as it comes or the recogniser follows."""

@@ -18,6 +18,7 @@ from adasr_trl.serving.audio_form import (
     shown_form,
     sound_bytes,
     sound_form,
+    transcription_prompt,
     turn_detection,
 )
 from adasr_trl.serving.limits import Limits, RefusalError
@@ -33,6 +34,11 @@ LEAST_SECONDS = 0.1  # of sound in a commit, as in OpenAI's API
 
 class Host(Protocol):
     """What a session gives: its conversation, and ways to tell."""
+
+    @property
+    def question(self) -> str:
+        """The question; its words may be said."""
+        ...
 
     def heard(self, text: str) -> None:
         """Read more text."""
@@ -74,6 +80,7 @@ class AudioInput:
         self._desk, self._host, self._post, self._limits = desk, host, post, limits
         self._form = SoundForm()
         self._turns: TurnDetection | None = TurnDetection()
+        self._prompt = ""  # of the client, beside the question
         self._stream: SoundStream | None = None
         self._committed_seconds = 0.0  # sound of the stream's earlier commits
         self._earlier_seconds = 0.0  # sound of the session's earlier streams
@@ -88,7 +95,7 @@ class AudioInput:
         """The session's ``audio`` as it is in effect."""
         fields = {
             "format": shown_form(self._form),
-            "transcription": {"model": self._desk.model},
+            "transcription": {"model": self._desk.model, "prompt": self._prompt},
             "turn_detection": self._turns.shown() if self._turns else None,
         }
         return {"input": fields}
@@ -96,13 +103,14 @@ class AudioInput:
     def update(self, session: Message) -> None:
         """The fields of ``session.update`` that concern sound."""
         form, turns = sound_form(session, self._form), turn_detection(session, self._turns)
-        if (form, turns) == (self._form, self._turns):
+        prompt = transcription_prompt(session, self._prompt)
+        if (form, turns, prompt) == (self._form, self._turns, self._prompt):
             return
         if self.uncommitted_seconds:
             reason = "sound is in the buffer; commit or clear it before its form changes."
             raise RefusalError("invalid_value", reason, "session.audio.input")
         self.close()
-        self._form, self._turns = form, turns
+        self._form, self._turns, self._prompt = form, turns, prompt
 
     @property
     def uncommitted_seconds(self) -> float:
@@ -191,7 +199,8 @@ class AudioInput:
         def on_hearing(hearing: Hearing) -> None:  # in a thread of the process
             self._post(lambda: self._arrived(stream, hearing))
 
-        stream = self._stream = self._desk.open(on_hearing, form)
+        prompt = f"{self._prompt} {self._host.question}"
+        stream = self._stream = self._desk.open(on_hearing, form, prompt)
 
     def _arrived(self, stream: SoundStream | None, hearing: Hearing) -> None:
         if stream is not self._stream:  # of a stream that was cleared

@@ -69,6 +69,14 @@ def turn_detection(session: Message, turns: TurnDetection | None) -> TurnDetecti
     return turns
 
 
+def transcription_prompt(session: Message, prompt: str) -> str:
+    """The text with words that may be said that ``session.update`` sets, by default the one before."""
+    beta = object_field(session, "input_audio_transcription")
+    for fields in (beta, object_field(_input(session), "transcription")):
+        prompt = text_field(fields, "prompt", prompt)
+    return prompt
+
+
 def shown_form(form: SoundForm) -> dict[str, Any]:
     """A form as clients see it."""
     name = next(name for name, encoding in FORMS.items() if encoding is form.encoding)

@@ -39,7 +39,7 @@ class RecogniserDesk:
         self._listeners = 0
         self._is_starting = self._is_closed = False
 
-    def open(self, on_hearing: OnHearing, form: SoundForm) -> SoundStream:
+    def open(self, on_hearing: OnHearing, form: SoundForm, prompt: str = "") -> SoundStream:
         """A stream; RefusalError where there is no room, or no recogniser for now."""
         with self._lock:
             if self._process is None or not self._process.is_alive:
@@ -50,7 +50,7 @@ class RecogniserDesk:
                 reason = f"{self._listeners} sessions send sound already."
                 raise RefusalError("too_many_listeners", reason, status=429)
             self._listeners += 1
-            return self._process.open(on_hearing, form)
+            return self._process.open(on_hearing, form, prompt=prompt)
 
     def release(self, stream: SoundStream) -> None:
         """A stream that is not used any more."""

@@ -41,6 +41,11 @@ class SpokenSession(RealtimeSession):
 
     # ---- for its sound
 
+    @property
+    def question(self) -> str:
+        """The question, which comes before the sound."""
+        return self._conversation.question
+
     def heard(self, text: str) -> None:
         """Read recognised text."""
         self._conversation.append(text)

@@ -59,10 +59,12 @@ class Listener:
         transcriber: Transcriber,
         voice: VoiceDetector,
         settings: RecogniserSettings | None = None,
+        *,
+        prompt: str = "",
     ) -> None:
         settings = settings or RecogniserSettings()
         self._watch = _Watch(voice, settings.pause_seconds)
-        self._recogniser = StreamingRecogniser(transcriber, self._watch, settings)
+        self._recogniser = StreamingRecogniser(transcriber, self._watch, settings, prompt=prompt)
         self._samples = 0
 
     @property

@@ -101,13 +101,15 @@ class RecogniserProcess(AbstractContextManager["RecogniserProcess"]):
         """Whether streams can be opened."""
         return self._process.is_alive() and not self._closed
 
-    def open(self, on_hearing: OnHearing, form: SoundForm | None = None) -> SoundStream:
-        """A new stream; without a form its sound is float32 at 16 kHz."""
+    def open(
+        self, on_hearing: OnHearing, form: SoundForm | None = None, *, prompt: str = ""
+    ) -> SoundStream:
+        """A new stream; without a form its sound is float32 at 16 kHz. A prompt names words that may be said."""
         with self._lock:
             self._opened += 1
             stream = SoundStream(self._opened, self, form)
             self._streams[stream.number] = stream, on_hearing
-        self.tell("open", stream.number, form)
+        self.tell("open", stream.number, (form, prompt))
         return stream
 
     def forget(self, number: int) -> None:
@@ -259,7 +261,7 @@ class _Desk:
                 os._exit(0)
             with self._changed:
                 if what == "open":
-                    self._streams[number] = _Stream(self._recogniser, value)
+                    self._streams[number] = _Stream(self._recogniser, *value)
                 elif what == "close":
                     self._streams.pop(number, None)
                 elif number in self._streams:
@@ -280,13 +282,15 @@ class _Desk:
 class _Stream:
     """Sound that waits, and what hears it; None in ``waiting`` is a flush."""
 
-    def __init__(self, recogniser: Recogniser, form: SoundForm | None) -> None:
+    def __init__(self, recogniser: Recogniser, form: SoundForm | None, prompt: str) -> None:
         self.waiting: list[bytes | None] = []
         self._decoder = PcmDecoder(form.encoding, form.rate) if form else None
         settings = recogniser.settings
         if form and form.pause_seconds is not None:
             settings = replace(settings, pause_seconds=form.pause_seconds)
-        self._listener = Listener(recogniser.transcriber, recogniser.new_voice(), settings)
+        self._listener = Listener(
+            recogniser.transcriber, recogniser.new_voice(), settings, prompt=prompt
+        )
 
     @property
     def seconds(self) -> float:

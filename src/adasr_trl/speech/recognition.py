@@ -7,9 +7,9 @@
 
 The method is that of Macháček et al. 2023, "Turning Whisper into Real-Time Transcription System" (arXiv 2307.14743). The
 sound since the last cut is transcribed again at every interval. What two hypotheses share is committed and never
-withdrawn. Ours is what happens at pauses: all is committed. The sound before the last two pauses is forgotten; what lies
-between them is transcribed again for its context, without which small models mishear. Sound without voice is never
-transcribed, as Whisper hears words in silence. Left out: prompts with earlier text, on which small models loop.
+withdrawn. The text before the cut is the prompt of what follows. Ours is what happens at pauses: all is committed, and the
+sound is forgotten. Ours too are the question in the prompt, and that sound without voice is never transcribed, as Whisper
+hears words in silence.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from adasr_trl.speech.words import (
     VoiceDetector,
     Word,
     plain,
+    text_of,
     usable,
 )
 
@@ -38,7 +39,8 @@ _ENDS_SENTENCE = re.compile(r"(?:\w\w|\d)\.$|[?!]$")  # but for a.m. and initial
 _CLOSING = "\"')]\u201d\u2019"
 _TOUCHES_SECONDS = 0.2  # from the end of the sound
 _LEAD_FRAMES = 10  # of silence that are kept before a voice: its first sound is found late
-_FORGETS_FRAMES = 63  # of silence, 2 seconds, behind which earlier speech is no context
+_CONTEXT = 160  # characters of what was said that are a prompt for what follows
+_OPENING = "Here is the story."  # Whisper goes on in the style of its prompt: behind a question, without full stops
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,12 @@ class RecogniserSettings:
 class StreamingRecogniser:
     """A stream of sound in, committed words out; the same words whatever the sizes of the blocks.
 
+    Args:
+        transcriber: Recognises one piece of sound.
+        voice: Voice activity of this stream.
+        settings: Times.
+        prompt: Text with words that may be said, such as the question.
+
     Attributes:
         hypothesis: Words of the last hypothesis that are not committed and may change.
     """
@@ -82,10 +90,14 @@ class StreamingRecogniser:
         transcriber: Transcriber,
         voice: VoiceDetector,
         settings: RecogniserSettings | None = None,
+        *,
+        prompt: str = "",
     ) -> None:
         self.hypothesis: tuple[Word, ...] = ()
         self._transcriber = transcriber
         self._voice = voice
+        self._prompt = f"{prompt} {_OPENING}".strip()
+        self._said = ""  # the end of the text whose sound is forgotten
         self._settings = settings or RecogniserSettings()
         self._interval = _frames(self._settings.interval_seconds)
         self._pause = _frames(self._settings.pause_seconds)
@@ -93,8 +105,7 @@ class StreamingRecogniser:
         self._rest = np.zeros(0, np.float32)  # less than a frame
         self._frames: list[Samples] = []  # since the cut
         self._cut = 0  # frame of the stream at which they begin
-        self._closed = 0  # frame in the last pause: what lies before it is committed
-        self._committed: list[Word] = []  # those since the cut and the pause
+        self._committed: list[Word] = []  # those since the cut
         self._silent = 0  # frames since the last voice
         self._is_speaking = False  # since the pause
         self._is_open = False  # whether a voice was heard since the last hypothesis
@@ -152,14 +163,12 @@ class StreamingRecogniser:
             self._silent, self._is_speaking, self._is_open = 0, True, True
         else:
             self._silent += 1
-        if not self._is_speaking and self._silent > _FORGETS_FRAMES:
+        if not self._is_speaking:
             self._cut_at(max(self._now - _LEAD_FRAMES, self._cut))
 
     def _step(self, *, is_skipped: bool) -> list[HeardWord]:
         if self._is_speaking and self._silent >= self._pause:
             return self._close()
-        if len(self._frames) >= self._longest and self._closed > self._cut:
-            self._cut_at(self._closed)
         if len(self._frames) >= self._longest:
             return self._shorten()
         is_due = self._is_open and self._now - self._last_run >= self._interval
@@ -180,13 +189,13 @@ class StreamingRecogniser:
         return self._commit(shared)
 
     def _close(self) -> list[HeardWord]:
-        """A pause or the end: commit the whole hypothesis, and forget the sound before the pause before."""
+        """A pause or the end: commit the whole hypothesis, and forget its sound."""
         if self._is_open:
             self._transcribe()
         heard = self._commit(len(self.hypothesis))
-        self._cut_at(max(self._closed, self._cut))
-        self._closed = self._now - self._silent // 2
+        self._said = _with_stop(self._said + text_of(self._committed))
         self._committed = []
+        self._cut_at(self._now - self._silent // 2)
         self._is_speaking = False
         return heard
 
@@ -222,7 +231,8 @@ class StreamingRecogniser:
         self._last_run, self._is_open = self._now, False
         sound = np.concatenate(self._frames)
         start = self._cut * FRAME / SAMPLE_RATE
-        words = usable(self._transcriber.transcribe(sound), len(sound) / SAMPLE_RATE)
+        prompt = f"{self._prompt}{self._said}"
+        words = usable(self._transcriber.transcribe(sound, prompt), len(sound) / SAMPLE_RATE)
         moved = [
             replace(
                 word,
@@ -231,10 +241,7 @@ class StreamingRecogniser:
             )
             for word in words
         ]
-        # A word's ends may lie anywhere in the silence beside it; its middle lies on its side of the pause.
-        closed = 2 * self._closed * FRAME / SAMPLE_RATE
-        new = [word for word in moved if word.start_seconds + word.end_seconds > closed]
-        self.hypothesis = tuple(new[_continuation(self._committed, new) :])
+        self.hypothesis = tuple(moved[_continuation(self._committed, moved) :])
 
     def _commit(self, count: int) -> list[HeardWord]:
         taken, self.hypothesis = self.hypothesis[:count], self.hypothesis[count:]
@@ -248,10 +255,12 @@ class StreamingRecogniser:
         return heard
 
     def _cut_at(self, frame: int) -> None:
-        """Forget the sound before a frame of the stream, and the committed words in it."""
+        """Forget the sound before a frame of the stream; the committed words in it are the prompt's."""
         self._frames = self._frames[frame - self._cut :]
         self._cut = frame
         seconds = frame * FRAME / SAMPLE_RATE
+        gone = [word for word in self._committed if word.end_seconds <= seconds]
+        self._said = f"{self._said}{text_of(gone)}"[-_CONTEXT:]
         self._committed = [word for word in self._committed if word.end_seconds > seconds]
 
 
@@ -263,6 +272,12 @@ def _capitalised(text: str) -> str:
 
 def _frames(seconds: float) -> int:
     return max(1, round(seconds * SAMPLE_RATE / FRAME))
+
+
+def _with_stop(text: str) -> str:
+    """The end of a text as a prompt; behind one that lacks a full stop, Whisper would leave them all out."""
+    text = text[-_CONTEXT:].rstrip()
+    return text if not text or text.rstrip(_CLOSING).endswith(_STOPS) else f"{text}."
 
 
 def _continuation(committed: Sequence[Word], words: Sequence[Word]) -> int:

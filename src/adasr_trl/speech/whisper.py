@@ -1,9 +1,9 @@
-"""Whisper by faster-whisper (CTranslate2): greedy, with times of words.
+"""Whisper by faster-whisper (CTranslate2), with times of words.
 
     FasterWhisper("tiny.en")              # downloaded once by huggingface_hub
     FasterWhisper("models/tiny.en")       # a folder with model.bin: no network
 
-Earlier text is never a prompt, as a phrase that is once repeated would be so for good. The encoder reads a window a little
+What was heard is never a prompt, as a phrase that is once repeated would be so for good; the question may be one. The encoder reads a window a little
 longer than the sound, not Whisper's 30 seconds: tiny.en costs a fourth of the time so.
 """
 
@@ -26,6 +26,8 @@ _SHORTEST, _LONGEST = 1500, 3000  # frames of a window: in shorter ones words ge
 _PADDING, _STEP = 200, 100  # frames of silence behind the sound, and of rounding
 _MOST_TOKENS, _TOKENS_A_SECOND = 12, 12.0  # speech has 4 a second; loops have more
 _NO_SPEECH, _LOW_SCORE = 0.6, -1.0  # Whisper's own thresholds
+_BEAMS = 5  # Whisper's own number
+_PROMPT_TOKENS = 96  # the last ones of a prompt: they are read anew for every hypothesis
 _OPENING = "\"'\u201c\u00bf([{-"
 _CLOSING = "\"'.\u3002,\uff0c!\uff01?\uff1f:\uff1a\u201d)]}\u3001"
 
@@ -78,18 +80,22 @@ class FasterWhisper:
             task="transcribe",
             language=language,
         )
-        self._prompt = self._model.get_prompt(self._tokenizer, [], without_timestamps=True)
         self._suppressed = list(self._transcribe.get_suppressed_tokens(self._tokenizer, [-1]))
 
-    def transcribe(self, samples: Samples) -> Sequence[Word]:
-        """The words of at most 28 seconds, in order, with times from the start."""
+    def transcribe(self, samples: Samples, prompt: str = "") -> Sequence[Word]:
+        """The words of at most 28 seconds, in order, with times from the start.
+
+        Args:
+            samples: Mono, 16 kHz, float32. (N)
+            prompt: Text with words that may be said, such as names; Whisper takes it for what was said before.
+        """
         if not len(samples):
             return ()
         features = self._model.feature_extractor(np.ascontiguousarray(samples, np.float32))
         frames = features.shape[-1] - 1
         window = min(max(frames + _PADDING, _SHORTEST), _LONGEST) // _STEP * _STEP
         encoded = self._model.encode(_fitted(features[:, :frames], window))
-        tokens = self._decode(encoded, frames / _FRAMES_A_SECOND)
+        tokens = self._decode(encoded, frames / _FRAMES_A_SECOND, self._prompt(prompt))
         if not tokens:
             return ()
         aligned = self._model.find_alignment(
@@ -105,14 +111,21 @@ class FasterWhisper:
             words[0] = replace(words[0], text=f" {words[0].text}")
         return words
 
-    def _decode(self, encoded: Any, seconds: float) -> list[int]:
-        """Text tokens, greedy; none where the model itself takes the sound for no speech."""
+    def _prompt(self, text: str) -> list[int]:
+        """The tokens before what is said; text is never a control token."""
+        given = self._tokenizer.encode(f" {text.strip()}") if text.strip() else []
+        given = [token for token in given if token < self._tokenizer.eot][-_PROMPT_TOKENS:]
+        prompt: list[int] = self._model.get_prompt(self._tokenizer, given, without_timestamps=True)
+        return prompt
+
+    def _decode(self, encoded: Any, seconds: float, prompt: list[int]) -> list[int]:
+        """Text tokens; none where the model itself takes the sound for no speech."""
         most = _MOST_TOKENS + round(_TOKENS_A_SECOND * seconds)
         result = self._model.model.generate(
             encoded,
-            [self._prompt],
-            beam_size=1,
-            max_length=min(len(self._prompt) + most, self._model.max_length),
+            [prompt],
+            beam_size=_BEAMS,
+            max_length=min(len(prompt) + most, self._model.max_length),
             suppress_tokens=self._suppressed,
             return_scores=True,
             return_no_speech_prob=True,

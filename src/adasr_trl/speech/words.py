@@ -48,8 +48,8 @@ class HeardWord(Word):
 class Transcriber(Protocol):
     """Speech recognition of one piece of sound."""
 
-    def transcribe(self, samples: Samples) -> Sequence[Word]:
-        """The words in it, in order, with times from its start."""
+    def transcribe(self, samples: Samples, prompt: str = "") -> Sequence[Word]:
+        """The words in it, in order, with times from its start; a prompt names words that may be said."""
 
 
 class VoiceDetector(Protocol):
