@@ -63,7 +63,7 @@ def test_the_prompt_is_the_question_and_the_last_text_with_its_stop() -> None:
         f"{begun} Tom has. He has 5. Mia.",
     ]
     stream.feed(np.concatenate((say(0.9), silence(0.7))))
-    assert transcriber.prompts[4] == f"{begun}{'x' * 160}."
+    assert transcriber.prompts[4] == f"{begun}{'x' * 159}."
 
 
 def test_the_sound_before_a_pause_is_transcribed_once() -> None:
