@@ -6,7 +6,8 @@ r"""Speech with its times: a transcript in segments, and a question about it. Ch
 
 ``segments`` is the JSON of a recogniser, such as a list with ``end`` in seconds and ``text``, or the text of an SRT or
 WebVTT file. With ``--transcripts DIR`` it may be the name of a file with one of these inside DIR. ``--chunk source`` streams one segment at a time; in
-any other cut, times are interpolated within a segment. Times that go back are set to the latest so far, and counted.
+any other cut, times are interpolated within a segment. Times that go back by
+a second at most are set to the latest so far, and counted.
 """
 
 from __future__ import annotations

@@ -121,6 +121,12 @@ IN_SEGMENTS = {
     "Azure fast": {"phrases": [{"offsetMilliseconds": 500, "durationMilliseconds": 1000, "text": "Tom sleeps."}]},
     "Azure phrase": {"Offset": 5000000, "Duration": 10000000, "DisplayText": "Tom sleeps."},
     "NeMo": {"text": "Tom sleeps.", "timestamp": {"word": WORDS, "segment": [{"segment": "Tom sleeps.", "start": 0.5, "end": 1.5}]}},
+    "Azure live": {"RecognitionStatus": "Success", "Offset": 5000000, "Duration": 10000000, "NBest": [{"Display": "Tom sleeps.", "Lexical": "tom sleeps"}]},
+    "Google's protocol": {"results": [{"alternatives": [{"transcript": "x", "words": [{"word": "Tom sleeps.", "startTime": {"nanos": 500000000}, "endTime": {"seconds": "1", "nanos": 500000000}}]}]}]},
+    "Google v2": {"results": [{"alternatives": [{"words": [{"word": "Tom sleeps.", "startOffset": "0.500s", "endOffset": "1.500s"}]}]}]},
+    "Google video": {"annotationResults": [{"speechTranscriptions": [{"alternatives": [{"words": [{"word": "Tom sleeps.", "startTime": "0.5s", "endTime": "1.5s"}]}]}]}]},
+    "youtube-transcript-api": {"video_id": "x", "snippets": [{"text": "Tom sleeps.", "start": 0.5, "duration": 1.0}]},
+    "a clock": {"segments": [{"start": "00:00:00.500", "end": "00:01,500", "text": "Tom sleeps."}]},
     "podcasts": {"segments": [{"speaker": "A", "startTime": 0.5, "endTime": 1.5, "body": "Tom sleeps."}]},
     "twice at once": [{"text": "Tom\u200b sleeps.", "start": 0.5, "duration": 1.0}] * 2,
     "empty neighbours": {"segments": [{"start": 0.0, "end": 0.5, "text": ""}, {"start": 0.5, "end": 1.5, "text": " Tom sleeps."}]},
@@ -211,3 +217,21 @@ def test_json_of_any_other_form_is_refused_and_never_raises_otherwise():
         for given in (value, [value, value]):
             with contextlib.suppress(TranscriptError):
                 recognised_segments(given)
+
+
+def test_channels_are_one_transcript_in_the_order_of_their_times():
+    words = [[("Tom", 0.5), ("sleeps", 3.0)], [("so", 1.0)]]
+    channels = [
+        {"alternatives": [{"words": [{"word": w, "start": s, "end": s + 0.4} for w, s in said]}]}
+        for said in words
+    ]
+    segments = read_transcript(json.dumps({"results": {"channels": channels}}))
+    assert [s.text for s in segments] == ["Tom", "so", "sleeps"]
+
+
+def test_a_clock_that_begins_anew_is_refused_with_its_place():
+    chunks = [{"timestamp": [28.0, 29.5], "text": "Tom"}, {"timestamp": [0.0, 1.5], "text": "so"}]
+    with pytest.raises(TranscriptError, match=r"chunks\[1\]: begins at 0.0 s, .*one by one"):
+        read_transcript(json.dumps({"chunks": chunks}))
+    chunks[1]["timestamp"] = [27.9, 30.0]  # as of two speakers
+    assert len(read_transcript(json.dumps({"chunks": chunks}))) == 2

@@ -219,6 +219,16 @@ FOUND = {  # captions as public reports tell of them, in words of our own
     "commands of ASS": (srt(r"{\an8}{\i1}Tom{\i0} {\pos(1,2)}has\N5"), ["Tom has 5"]),
     "rolling words": (srt("Tom has five", "Tom has five eggs and Ann", "eggs and Ann has three"), ["Tom has five", "eggs and Ann", "has three"]),
     "no space of any width": (srt("Tom\u200b has 5\ufeff"), ["Tom has 5"]),
+    "two line ends for one": (srt("Tom has 5.", "Bye.").replace("\n", "\r\r\n"), ["Tom has 5.", "Bye."]),
+    "blank lines between all": (srt("Tom has 5.", "7", "Bye.").replace("\n", "\n\n"), ["Tom has 5.", "7", "Bye."]),
+    "numbers from 0, blank lines": (srt("Hi.", "Bye.").replace("1\n00", "0\n00").replace("2\n00", "1\n00").replace("\n", "\n\n"), ["Hi.", "Bye."]),
+    "a number behind the last cue": (srt("Tom has", "5") + "\n3\n", ["Tom has", "5"]),
+    "another number at the end": (srt("Tom has", "5\n\n7"), ["Tom has", "5 7"]),
+    "numbers behind a hash": ("#1\n00:00:00,000 --> 00:00:01,000\nHi.\n\n#2\n00:00:01,000 --> 00:00:02,000\nBye.\n", ["Hi.", "Bye."]),
+    "marks of direction": (srt("\u202bTom has 5.\u202c"), ["Tom has 5."]),
+    "an end of file of DOS": (srt("Tom has 5.") + "\x1a", ["Tom has 5."]),
+    "readings beside letters": ("WEBVTT\n\n00:01.000 --> 00:02.000\n<ruby>漢<rt>kan</rt>字<rt>ji</ruby>です\n", ["漢字です"]),
+    "Whisper's table": ("start\tend\ttext\n0\t2000\tTom has 5.\n2000\t4000\tBye.\n", ["Tom has 5.", "Bye."]),
     "Whisper's lines": ("[00:00.000 --> 00:02.000]  Tom has 5.\n[00:02.000 --> 00:04.000]  Bye.\n", ["Tom has 5.", "Bye."]),
 }  # fmt: skip
 
@@ -248,9 +258,31 @@ def test_an_animated_caption_is_read_once():
         (f"WEBVTT\n\n{VTT_HEAD}\nUPDATE:N\n", "line 6: 'UPDATE:N' stands outside"),
         ("WEBVTT\n\n", "holds no caption times"),
         ("[00:00.000 --> 00:02.000] Hi.\nlost\n", "line 2: 'lost' has no times in brackets"),
-        ("{1}{25}Tom has 5.\n", "is no JSON"),
+        ("{1}{25}Tom has 5.\n", "is a MicroDVD or MPL2 file; convert it to SRT"),
+        (srt("One.", "Two.") + srt("Three."), "line 9: numbers and times begin anew"),
     ],
 )  # fmt: skip
 def test_no_broken_line_of_times_becomes_speech(text, message):
     with pytest.raises(TranscriptError, match=message):
         read_transcript(text)
+
+
+FOREIGN = {
+    "[Script Info]\nTitle: x\n": "a script of SSA or ASS",
+    "[00:00.50]Tom has 5.\n[00:01.60]Bye.\n": "lyrics",
+    "[INFORMATION]\n[TITLE]x\n": "a SubViewer file",
+    "0:00:00.500,0:00:01.500\nTom has 5.\n": "SBV",
+    '<?xml version="1.0"?><tt></tt>': "XML",
+    "Scenarist_SCC V1.0\n": "SCC",
+}
+
+
+@pytest.mark.parametrize("text", FOREIGN)
+def test_other_formats_are_refused_by_name_with_a_way_to_srt(text):
+    with pytest.raises(TranscriptError, match=f"{FOREIGN[text]}.*convert it to SRT"):
+        read_transcript(text)
+
+
+def test_a_broken_row_of_whispers_table_is_named():
+    with pytest.raises(TranscriptError, match=r"line 3: .*expected START, END and TEXT"):
+        read_transcript("start\tend\ttext\n0\t10\tHi.\n20\tBye.\n")

@@ -15,6 +15,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 from adasr_trl.core.chunking import spoken_words
 from adasr_trl.core.segments import (
@@ -36,23 +37,37 @@ _NAMES = (
         "phrases",
         "recognizedPhrases",
     ),
-    *("monologues", "sentences", "audio_segments", "segment", "transcript", "word_segments"),
+    *(
+        "monologues",
+        "sentences",
+        "audio_segments",
+        "segment",
+        "transcript",
+        "word_segments",
+        "snippets",
+    ),
     *("words", "result", "items", "word", "elements", "timestamps"),
-    *("results", "channels", "alternatives", "timestamp"),
+    *("results", "channels", "alternatives", "timestamp", "paragraphs"),
+    *("annotationResults", "speechTranscriptions"),
 )
 _TEXTS = (
     *("punctuated_word", "text", "word", "transcript", "segment", "content", "value"),
-    *("display", "DisplayText", "body"),
+    *("display", "DisplayText", "Display", "body"),
 )
 _MILLI, _TICKS = 1e-3, 1e-7
 _STARTS = {
-    **dict.fromkeys(("start", "start_time", "startTime", "ts"), 1.0),
-    **dict.fromkeys(("tStartMs", "startMs", "start_ms", "offsetMilliseconds"), _MILLI),
+    **dict.fromkeys(("start", "start_time", "startTime", "startOffset", "ts"), 1.0),
+    **dict.fromkeys(
+        ("tStartMs", "startMs", "startTimeMs", "start_ms", "offsetMilliseconds"), _MILLI
+    ),
     **dict.fromkeys(("offsetInTicks", "Offset"), _TICKS),
 }
 _ENDS = {
-    **dict.fromkeys(("end", "end_time", "endTime", "end_ts", "resultEndTime"), 1.0),
-    **dict.fromkeys(("endMs", "end_ms"), _MILLI),
+    **dict.fromkeys(
+        ("end", "end_time", "endTime", "endOffset", "end_ts", "resultEndTime", "resultEndOffset"),
+        1.0,
+    ),
+    **dict.fromkeys(("endMs", "endTimeMs", "end_ms"), _MILLI),
 }
 _DURATIONS = {
     "duration": 1.0,
@@ -61,8 +76,17 @@ _DURATIONS = {
 }
 _PAIRS = ("timestamp", "offsets")  # start and end together
 _UNKNOWN_UNITS = ("stop", "t0", "t1", "from", "to", "start_sample", "end_sample")
-_WRITTEN = frozenset(("start_time", "end_time", "startTime", "endTime", "resultEndTime"))
+_WRITTEN = frozenset(
+    (
+        *("start_time", "end_time", "startTime", "endTime", "startOffset", "endOffset"),
+        *("resultEndTime", "resultEndOffset"),
+    )
+)
 _SECONDS = re.compile(r"(\d+(?:\.\d+)?)s?")  # "1.200s"
+_CLOCK = re.compile(
+    r"(?:(\d{1,3}):)?(\d{1,2}):(\d{2}(?:[.,]\d{1,9})?)"
+)  # "00:00:01.200", under any name
+_BACK_SECONDS = 1.0  # by which a segment may begin before the one above it
 _SLOWEST = 30.0  # seconds a word, over a whole transcript, that no speech has
 _EXPECTED = 'expected {"segments": [{"start": 0.5, "end": 2.1, "text": "..."}]}, or chunks, transcription or words'
 
@@ -113,7 +137,7 @@ def recognised_segments(parsed: object) -> list[Segment]:
             items.append(item)
     if items and all(item.start is None and item.end is None for item in items):
         raise TranscriptError(f"{items[0].where}: end is None; expected seconds.")
-    segments = list(_timed(items))
+    segments = list(_timed(_in_time(items)))
     _check_pace(segments)
     return said_once(segments)
 
@@ -131,7 +155,7 @@ def _listed(value: object, where: str) -> list[tuple[str, object]]:
                 inner = inner[0]
             if found := _listed(inner, f"{where}.{name}" if where else name):
                 return found
-        if "DisplayText" in value:  # one phrase of Azure
+        if "DisplayText" in value or "NBest" in value:  # one phrase of Azure
             return [(where or "phrase", value)]
     return []
 
@@ -147,6 +171,22 @@ def _unwrapped(each: object, where: str) -> list[tuple[str, object]]:
 def _is_mark(given: object) -> bool:
     """Whether an item is a punctuation mark that belongs to the word before."""
     return isinstance(given, Mapping) and given.get("type") in ("punctuation", "punct")
+
+
+def _in_time(items: Sequence[_Item]) -> Sequence[_Item]:
+    """Items of several lists, as one a channel, by their times; one list whose times go back is refused."""
+    said = [item for item in items if item.text.strip() and item.start is not None]
+    for before, item in pairwise(said):
+        if (item.start or 0.0) >= (before.start or 0.0) - _BACK_SECONDS:
+            continue
+        if item.where.rpartition("[")[0] == before.where.rpartition("[")[0]:
+            raise TranscriptError(
+                f"{item.where}: begins at {item.start} s, the one before it at {before.start} s; sort them by start, or "
+                f"give the parts one by one if the recogniser's clock began anew."
+            )
+        if all(each.start is not None for each in items):
+            return sorted(items, key=lambda each: each.start or 0.0)
+    return items
 
 
 @dataclass(frozen=True)
@@ -184,7 +224,7 @@ def _text(fields: Mapping[str, object]) -> str | None:
     for name in _TEXTS:
         if isinstance(text := fields.get(name), str):
             return text
-    for name in ("alternatives", "nBest"):
+    for name in ("alternatives", "nBest", "NBest"):
         if isinstance(inner := fields.get(name), list) and inner and isinstance(inner[0], Mapping):
             return _text(inner[0])
     pieces = fields.get("segs")
@@ -212,11 +252,28 @@ def _time(
     """The first of the named times that is given, in seconds; ``scale`` is that of plain numbers."""
     for name, unit in units.items():
         value = fields.get(name)
-        if name in _WRITTEN and isinstance(value, str) and (written := _SECONDS.fullmatch(value)):
-            return _bound(float(written[1]), unit, f"{where}: {name}")
+        written = _written(value, name)
+        if written is not None:
+            return _bound(written, 1.0, f"{where}: {name}")
         if value is not None:
             return _bound(value, unit if unit != 1.0 else scale, f"{where}: {name}")
     return None
+
+
+def _written(value: object, name: str) -> float | None:
+    """Seconds of a time that is written out: "1.2s", "00:00:01.200", or seconds and nanoseconds apart."""
+    if isinstance(value, Mapping):  # Google's
+        parts = [str(value.get(part, 0)) for part in ("seconds", "nanos")]
+        is_time = value and all(map(str.isdecimal, parts)) and value.keys() <= {"seconds", "nanos"}
+        return int(parts[0]) + int(parts[1]) * 1e-9 if is_time else None
+    if not isinstance(value, str):
+        return None
+    if clock := _CLOCK.fullmatch(value):
+        return round(
+            int(clock[1] or 0) * 3600 + int(clock[2]) * 60 + float(clock[3].replace(",", ".")), 6
+        )
+    seconds = _SECONDS.fullmatch(value) if name in _WRITTEN else None
+    return None if seconds is None else float(seconds[1])
 
 
 def _bound(value: object, scale: float, where: str) -> float | None:

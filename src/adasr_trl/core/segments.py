@@ -19,7 +19,7 @@ from adasr_trl.core.sentences import sentence_chunks
 LATEST_SECONDS = 1e9
 SECONDS_PER_WORD = 0.4  # of a segment without an end: 150 words a minute
 PAUSE_SECONDS = 1.0  # of silence that end a chunk whatever was said
-_INVISIBLE = re.compile("[\u00ad\u200b\u2060\ufeff]")
+_INVISIBLE = re.compile("[\u00ad\u200b\u200e\u200f\u202a-\u202e\u2060\u2066-\u2069\ufeff]")
 
 
 class TranscriptError(UserError):

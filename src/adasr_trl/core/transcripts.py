@@ -7,7 +7,7 @@ r"""Timed transcripts of speech as segments with times: SRT, WebVTT, and the JSO
 
 Captions are read cue by cue: notes, styles and names of cues are not speech, a line that is only a number is, tags go and
 entities are decoded, and a rolling or animated caption is read once. Whisper's lines (``[00:00.000 --> 00:02.000] Hi.``)
-are captions as well. A line of times always begins a cue. JSON is read in ``recognisers``.
+and its table are captions as well. Other formats are refused by their names. A line of times always begins a cue. JSON is read in ``recognisers``.
 """
 
 from __future__ import annotations
@@ -53,8 +53,26 @@ _TAG = re.compile(
     r"|</?(?:font|span|p|div|[ibu])(?:\s+[\w-]+\s*=[^<>\n]*)?/?>|<(?:\d+:)?\d{1,2}:\d{2}[.,]\d{1,3}>|\{\\[^{}\n]*\}",
     re.IGNORECASE,
 )
+_RUBY = re.compile(
+    r"<(rt|rp)(?:\.[\w.-]+)*>[^<]*(?:</\1>|(?=<))", re.IGNORECASE
+)  # how it is read, beside it
 _LINE_BREAK = re.compile(r"\\[Nh]")  # of ASS
 _ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|\w{2,31});")
+_TABLE = re.compile(r"start\tend\ttext\r?\n")  # Whisper's, in milliseconds
+_FOREIGN = {
+    re.compile(r"\[Script Info\]|Dialogue:"): "a script of SSA or ASS",
+    re.compile(
+        r"\[\d+:\d+(?:[.:]\d+)?\](?!\s*-->)|\[(?:ar|ti|al|by|offset|length|re):"
+    ): "lyrics (LRC)",
+    re.compile(r"\[(?:INFORMATION|TITLE)\]"): "a SubViewer file",
+    re.compile(r"\{\d+\}\{\d*\}|\[\d+\]\[\d*\]"): "a MicroDVD or MPL2 file",
+    re.compile(
+        r"\d:\d\d:\d\d\.\d{3},\d:\d\d:\d\d\.\d{3}\s*$", re.MULTILINE
+    ): "a SubViewer (SBV) file",
+    re.compile(r"<"): "XML, such as TTML",
+    re.compile(r"Scenarist_SCC"): "a Scenarist file (SCC)",
+}
+_NUMBER = re.compile(r"\s*#?(\d{1,6})\s*")  # of a cue
 _INLINE_TIME = re.compile(r"<(?:\d+:)?\d{1,2}:\d{2}\.\d{3}>")
 
 
@@ -64,8 +82,14 @@ def read_transcript(text: str) -> tuple[Segment, ...]:
     Raises:
         TranscriptError: It is none of them, or has no segment with text.
     """
-    if text.lstrip("\ufeff \t\r\n").startswith(("{", "[")) and not _CONSOLE.match(text):
-        segments: Sequence[Segment] = recognised_segments(parsed_json(text))
+    start = text.lstrip("\ufeff \t\r\n")
+    for beginning, kind in _FOREIGN.items():
+        if beginning.match(start):
+            raise TranscriptError(f"is {kind}; convert it to SRT, with ffmpeg -i FILE talk.srt.")
+    if _TABLE.match(start):
+        segments: Sequence[Segment] = _table(start)
+    elif start.startswith(("{", "[")) and not _CONSOLE.match(text):
+        segments = recognised_segments(parsed_json(text))
     else:
         segments = captions(text)
         if not segments:
@@ -79,13 +103,27 @@ def read_transcript(text: str) -> tuple[Segment, ...]:
     return tuple(spoken)
 
 
+def _table(text: str) -> list[Segment]:
+    """The rows of Whisper's table: start and end in milliseconds, then the text."""
+    segments = []
+    for number, line in enumerate(text.splitlines()[1:], start=2):
+        fields = line.split("\t", 2)
+        if not line.strip():
+            continue
+        if len(fields) != 3 or not all(field.isdecimal() for field in fields[:2]):
+            raise TranscriptError(f"line {number}: {line[:40]!r}; expected START, END and TEXT.")
+        start, end = (int(field) / 1000 for field in fields[:2])
+        segments.append(Segment(end, fields[2], start))
+    return segments
+
+
 def captions(text: str) -> list[Segment]:
     """The captions of an SRT or WebVTT text in order of their times; none if it is neither.
 
     Raises:
         TranscriptError: A time line is broken, or text stands outside of a cue, with the line's number.
     """
-    lines = re.split(r"\r\n|\r|\n", text.removeprefix("\ufeff"))
+    lines = re.split(r"\r+\n|\r|\n", text.strip("\ufeff\x1a"))
     if lines[0].startswith("WEBVTT"):
         cues = _vtt_cues(lines)
     else:
@@ -163,14 +201,43 @@ def _srt_cues(lines: Sequence[str]) -> list[_Cue]:
             {*starts, *(i for i, line in enumerate(lines) if _LIKE_TIMES.fullmatch(line))}
         )
     cues: list[_Cue] = []
+    above = [match for line in lines[: (*starts, 0)[0]] if (match := _NUMBER.fullmatch(line))]
+    first = int(above[-1][1]) if above else 1
     for at, behind in pairwise((*starts, len(lines))):
-        body = list(lines[at + 1 : behind])
-        if behind < len(lines) and body and body[-1].strip().isdecimal():
-            is_apart = len(body) == 1 or not body[-2].strip()
-            if is_apart or int(body[-1]) == len(cues) + 2:
-                body.pop()  # the number of the next cue
-        cues.append(_Cue(*_times(lines[at], at + 1), tuple(body)))
+        body, times = lines[at + 1 : behind], _times(lines[at], at + 1)
+        is_last = behind == len(lines)
+        if not is_last and _begins_anew(
+            body, first, times[0], _times(lines[behind], behind + 1)[0]
+        ):
+            raise TranscriptError(
+                f"line {behind + 1}: numbers and times begin anew; these are two files in one, give them one by one."
+            )
+        if _has_number_below(body, first + len(cues) + 1, is_last=is_last):
+            while not body.pop().strip():
+                pass
+        cues.append(_Cue(*times, tuple(body)))
     return cues
+
+
+def _begins_anew(body: Sequence[str], first: int, start: float, next_start: float) -> bool:
+    """Whether a cue's text ends with the number of the first cue, and times go back behind it."""
+    filled = [line for line in body if line.strip()]
+    number = _NUMBER.fullmatch(filled[-1]) if filled else None
+    return number is not None and int(number[1]) == first and next_start < start
+
+
+def _has_number_below(body: Sequence[str], expected: int, *, is_last: bool) -> bool:
+    """Whether the number of the next cue stands below a cue's text; other numbers are speech."""
+    filled = [i for i, line in enumerate(body) if line.strip()]
+    number = _NUMBER.fullmatch(body[filled[-1]]) if filled else None
+    if number is None:
+        return False
+    last = filled[-1]
+    is_apart = last == 0 or not body[last - 1].strip()
+    is_expected = int(number[1]) == expected
+    if is_last or last < len(body) - 1:  # a blank line, or nothing, follows it
+        return is_apart and is_expected and len(filled) > 1
+    return is_apart or is_expected
 
 
 def _is_time_line(lines: Sequence[str], i: int) -> bool:
@@ -200,7 +267,7 @@ def _seconds(hours: str | None, minutes: str, seconds: str, fraction: str | None
 
 def _plain(line: str) -> str:
     """A line of a caption without tags, its entities decoded, its white space single."""
-    bare = _LINE_BREAK.sub(" ", _TAG.sub("", line))
+    bare = _LINE_BREAK.sub(" ", _TAG.sub("", _RUBY.sub("", line)))
     text = _ENTITY.sub(lambda entity: html.unescape(entity[0]), bare)
     return " ".join(text.split())
 
