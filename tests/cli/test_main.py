@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -80,3 +81,38 @@ def test_no_command_and_the_word_help_list_the_commands(argv, capsys) -> None:
         main.main(argv)
     assert ended.value.code == 0
     assert "a finished run on text as it arrives" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("command", ["hrpo", "eval", "doctor"])
+def test_a_command_without_its_file_names_one(command, capsys):
+    with pytest.raises(SystemExit):
+        main.main([command, "--learning_rate", "1e-5"])
+    line = capsys.readouterr().err.strip().splitlines()[-1]
+    name = {"doctor": "hrpo"}.get(command, command)
+    assert f"needs --config FILE, such as configs/tiny/{name}.yaml" in line
+
+
+def test_names_and_texts_are_utf_8_in_any_locale(tmp_path):
+    plain = {**os.environ, "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    path = tmp_path / "Münzen 中.txt"
+    path.write_text("Tom hat 5 Münzen.", encoding="utf-8")
+    command = [
+        "-m",
+        "adasr_trl",
+        "stream",
+        "demo",
+        "--question",
+        "Wie viele Münzen?",
+        "--wpm",
+        "9000",
+    ]
+    command += ["--replay", str(path)]
+    for encoding, letter in (("", "ü"), ("ascii", "\\u00fc")):
+        env = plain | ({"PYTHONIOENCODING": encoding} if encoding else {})
+        ended = subprocess.run(
+            [sys.executable, *command], capture_output=True, env=env, check=False
+        )
+        assert ended.returncode == 0
+        words = ended.stdout.decode()
+        assert f"question Wie viele M{letter}nzen?" in words
+        assert f"Tom hat 5 M{letter}nzen." in words

@@ -81,6 +81,27 @@ def test_a_wish_that_is_not_served_is_refused_by_its_name(served, field, value):
 
 
 @pytest.mark.parametrize(
+    ("field", "value"), [("top_k", 20), ("min_p", 0.1), ("repetition_penalty", 1.1)]
+)
+def test_a_wish_for_sampling_is_refused_where_it_would_matter(served, expected, field, value):
+    status, reply = chat(served, temperature=1.0, **{field: value})
+    assert (status, reply["error"]["param"]) == (400, field)
+    status, reply = chat(served, **{field: value})  # greedy
+    assert (status, reply["choices"][0]["message"]["content"]) == (200, expected)
+
+
+def test_addresses_as_people_type_them_say_what_is_there(served, expected):
+    body = {"messages": [SYSTEM, USER]}
+    status, reply = get(f"{served.http}/v1/chat/completions/", body)
+    assert (status, json.loads(reply)["choices"][0]["message"]["content"]) == (200, expected)
+    status, reply = get(f"{served.http}/v1/realtime")
+    assert (status, json.loads(reply)["error"]["code"]) == (426, "websocket_only")
+    status, reply = chat(served, USER)
+    assert status == 400
+    assert "give a system message or session.instructions" in reply["error"]["message"]
+
+
+@pytest.mark.parametrize(
     "messages",
     [
         (SYSTEM, {"role": "user", "content": [{"type": "text", "text": FIRST}, LAST]}),

@@ -11,7 +11,8 @@ def add_config(parser: argparse.ArgumentParser) -> None:
     """``--config``, and any ``--key value``: hence no abbreviations."""
     parser.allow_abbrev = False
     parser.epilog = parser.epilog or "Any --key value overrides the file."
-    parser.add_argument("--config", required=True, metavar="FILE", help="a YAML file")
+    parser.add_argument("--config", "-c", metavar="FILE", help="a YAML file (needed)")
+    parser.set_defaults(wrong=parser.error)  # with the command's own usage
 
 
 def add_existing(parser: argparse.ArgumentParser) -> None:

@@ -70,7 +70,17 @@ COMMANDS = {
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; return the exit status."""
+    if argv is None:
+        _speak_utf_8()
     return run_piped(lambda: _main(sys.argv[1:] if argv is None else argv))
+
+
+def _speak_utf_8() -> None:
+    """Start again in Python's UTF-8 mode where the locale lacks it: names of files and texts are UTF-8."""
+    is_utf_8 = sys.getfilesystemencoding() == "utf-8"
+    if not is_utf_8 and os.environ.get("PYTHONUTF8") != "1" and not sys.flags.ignore_environment:
+        os.environ["PYTHONUTF8"] = "1"
+        os.execv(sys.executable, sys.orig_argv)
 
 
 def _main(argv: Sequence[str]) -> int:
@@ -81,6 +91,12 @@ def _main(argv: Sequence[str]) -> int:
     options, overrides = parser.parse_known_args(argv)
     if overrides and "config" not in options:
         parser.error(f"{options.command} has no argument {overrides[0]!r}")
+    if "config" in options and options.config is None:
+        name = "hrpo" if options.command == "doctor" else options.command
+        options.wrong(
+            f"{options.command} needs --config FILE, such as configs/tiny/{name}.yaml, which is in the package too; any "
+            f"--key value overrides it"
+        )
     options.overrides = overrides
     level = logging.INFO if is_first_process() else logging.WARNING
     logging.basicConfig(level=level, format="%(message)s", stream=sys.stderr)

@@ -67,6 +67,10 @@ def build_app(service: Service) -> Starlette:
         yield
         await asyncio.to_thread(service.thread.close)
 
+    async def upgrade(_request: Request) -> Response:
+        reason = "/v1/realtime is a WebSocket; connect with ws:// and a client of WebSockets."
+        raise RefusalError("websocket_only", reason, status=426)
+
     def route(path: str, endpoint: Callable[[Request], Awaitable[Response]], method: str) -> Route:
         return Route(path, endpoint, methods=[method])
 
@@ -78,7 +82,9 @@ def build_app(service: Service) -> Starlette:
             route("/v1/models", service.models, "GET"),
             route("/v1/models/{name:path}", service.models, "GET"),
             route("/v1/chat/completions", service.chat, "POST"),
+            route("/v1/chat/completions/", service.chat, "POST"),  # not redirected
             WebSocketRoute("/v1/realtime", service.realtime),
+            route("/v1/realtime", upgrade, "GET"),
         ],
         middleware=[OTHER_SITES] if service.access.has_key else [],
         exception_handlers={

@@ -40,6 +40,12 @@ _NEUTRAL: dict[str, tuple[object, ...]] = {
     "response_format": ({"type": "text"},),
     "modalities": (["text"],),
 }
+# The same of sampled answers; greedy ones do not depend on them.
+_NEUTRAL_IN_SAMPLING: dict[str, tuple[object, ...]] = {
+    "top_k": (-1, 0),
+    "min_p": (0,),
+    "repetition_penalty": (1,),
+}
 _MOST_TOKENS = 2**31
 
 
@@ -72,13 +78,13 @@ def read_request(body: Message) -> ChatRequest:
     Raises:
         RefusalError: It asks for what is not served.
     """
-    for name, served in _NEUTRAL.items():
+    temperature = messages.number_field(body, "temperature", 0.0, 2.0)
+    for name, served in (_NEUTRAL | (_NEUTRAL_IN_SAMPLING if temperature else {})).items():
         value = body.get(name)
         if value is not None and value not in served:
             reason = f"{name}: got {str(value)[:80]}; only {served[0]!r} is served."
             raise RefusalError("unsupported_value", reason, name)
     question, texts = _read_messages(body)
-    temperature = messages.number_field(body, "temperature", 0.0, 2.0)
     top_p = messages.number_field(body, "top_p", 1e-6, 1.0)
     caps = [
         messages.whole_field(body, name, 1, _MOST_TOKENS)

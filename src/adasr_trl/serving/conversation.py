@@ -148,9 +148,7 @@ class Conversation:
         *sentences, last = sentence_chunks(texts[-1][1]) if texts else [""]
         question = last.strip()
         if not question.endswith(QUESTION_MARKS):
-            reason = (
-                "no session.instructions, and the text ends in no question mark; ask a question."
-            )
+            reason = "no question: give a system message or session.instructions, or end the text with a question and its mark."
             raise RefusalError("no_question", reason)
         texts[-1] = (texts[-1][0], "".join(sentences))
         return question, [(item_id, text) for item_id, text in texts if text.strip()]
