@@ -204,7 +204,7 @@ def _srt_cues(lines: Sequence[str]) -> list[_Cue]:
     above = [match for line in lines[: (*starts, 0)[0]] if (match := _NUMBER.fullmatch(line))]
     first = int(above[-1][1]) if above else 1
     for at, behind in pairwise((*starts, len(lines))):
-        body, times = lines[at + 1 : behind], _times(lines[at], at + 1)
+        body, times = list(lines[at + 1 : behind]), _times(lines[at], at + 1)
         is_last = behind == len(lines)
         if not is_last and _begins_anew(
             body, first, times[0], _times(lines[behind], behind + 1)[0]
