@@ -165,6 +165,10 @@ def test_quick_settings_give_way_to_a_variants_own():
             "{name: a, title: A, methods: [grpo], against: {hrpo: grpo}}",
             "against: 'hrpo' has no row; expected one of grpo",
         ),
+        (
+            "{name: a, title: A, methods: [grpo]}, {name: a, title: B, methods: [grpo]}",
+            "two have the name 'a'",
+        ),
     ],
 )
 def test_a_table_of_what_the_grid_does_not_have_is_refused_with_its_line(
@@ -228,7 +232,17 @@ def test_a_setting_reaches_the_stage_that_it_names_and_wins_over_quick():
     [
         (("--variants", "dpo"), "dpo"),
         (("--seeds", "0"), "--seeds"),
+        (("--seed", "-1"), "--seed: got -1; expected 0 or more"),
+        (("--jobs", "0"), "--jobs: got 0; expected 1 or more"),
         (("--learning_rate", "1"), "no such setting"),
+        (("--grpo.beta", "0.1"), "--grpo.beta: grpo does not run here; add it to --variants"),
+        # Each of these would make one run of all seeds, or of SFT and read-then-think.
+        (("--hrpo.seed", "5"), "--hrpo.seed: got seed, which the grid sets for each run"),
+        (("--sft.seed=5",), "got seed, which the grid sets"),
+        (("--sft.mode", "prefill_only"), "got mode, which the grid sets"),
+        (("--hrpo.model.path", "x"), "got model.path, which the grid sets"),
+        (("--hrpo.model", "{path: x}"), "got model, which the grid sets"),
+        (("--eval.eval.name", "x"), "got eval.name, which the grid sets"),
     ],
 )
 def test_bad_flags_are_refused(tmp_path, capsys, flags, message):
@@ -239,3 +253,59 @@ def test_bad_flags_are_refused(tmp_path, capsys, flags, message):
     assert adasr(["compare", "--config", str(config), *flags]) == 2
     assert message in capsys.readouterr().err
     assert not (tmp_path / "o").exists()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("hrpo: {}", "sft: {}", "variants: got the name 'sft'; expected letters"),
+        ("hrpo: {}", "speculative: {}", "variants: got the name 'speculative'"),
+        ("hrpo: {}", "../hrpo: {}", "variants: got the name '../hrpo'"),
+        ("hrpo: {}", "hrpo: {seed: 7}", "variants: hrpo: got seed, which the grid sets"),
+        ("hrpo: {}", "hrpo: {output_dir: o}", "variants: hrpo: got output_dir"),
+        (
+            "hrpo: {}",
+            "hrpo: {command: dpo}",
+            "variants: hrpo: got command 'dpo'; expected hrpo or grpo",
+        ),
+        (
+            "quick: {}",
+            "quick: {dpo: {beta: 1}}",
+            "quick: got 'dpo'; expected one of sft, hrpo, grpo, eval",
+        ),
+        ("quick: {}", "quick: {sft: {seed: 1}}", "quick: sft: got seed, which the grid sets"),
+        ("tests: {}", "tests: {a/b: t.jsonl}", "tests: got the name 'a/b'"),
+    ],
+)
+def test_a_grid_whose_runs_would_not_be_what_their_names_say_is_refused(
+    tmp_path, capsys, old, new, message
+):
+    config = tmp_path / "c.yaml"
+    text = (
+        "ablate:\n  {output_dir: o, sft: s, hrpo: h, grpo: g, eval: e, quick: {}, tests: {}, "
+        "variants: {grpo: {command: grpo}, hrpo: {}}, tables: [{name: a, title: A, methods: [grpo]}]}\n"
+    )
+    assert old in text
+    config.write_text(text.replace(old, new), encoding="utf-8")
+    assert adasr(["ablate", "--config", str(config)]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_a_page_without_a_tables_place_is_known_before_anything_runs(tmp_path, capsys, monkeypatch):
+    config, page = tmp_path / "c.yaml", tmp_path / "page.md"
+    config.write_text(
+        "ablate: {output_dir: o, sft: s, hrpo: h, grpo: g, eval: e, variants: {grpo: {command: grpo}}, "
+        "tables: [{name: a, title: A, methods: [grpo]}]}",
+        encoding="utf-8",
+    )
+    page.write_text("nothing here", encoding="utf-8")
+    monkeypatch.setattr(grid, "run_all", lambda *_: pytest.fail("a stage was run"))
+    assert adasr(["ablate", "--config", str(config), "--page", str(page)]) == 2
+    assert f"{page}: has no place for a" in capsys.readouterr().err
+
+
+def test_a_table_named_twice_on_the_command_line_is_one():
+    assert [t.name for t in grid.chosen(ABLATION.tables, "mixing,methods,mixing")] == [
+        "mixing",
+        "methods",
+    ]

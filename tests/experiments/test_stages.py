@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
+import time
+from pathlib import Path
 
 import pytest
 
@@ -15,16 +19,7 @@ from adasr_trl.experiments.stages import Stage, run_all
 @pytest.fixture
 def scripts(monkeypatch):
     """Stages whose arguments are Python code."""
-
-    def start(stage: Stage) -> subprocess.Popen[str]:
-        return subprocess.Popen(
-            [sys.executable, "-c", *stage.arguments],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-
-    monkeypatch.setattr(stages, "_start", start)
+    monkeypatch.setattr(stages, "COMMAND", (sys.executable, "-c"))
 
 
 def test_a_stage_runs_only_after_those_it_needs(scripts, tmp_path):
@@ -43,7 +38,11 @@ def test_a_failure_names_the_stage_its_last_line_and_its_log_and_stops_the_other
     ]
     with pytest.raises(UserError) as caught:
         run_all(made, tmp_path, 2)
-    for said in ("seed-0/a failed with exit status 1: no disk", "seed-0.a.log", "adasr raise"):
+    for said in (
+        "seed-0/a failed with exit status 1: no disk",
+        "seed-0.a.log",
+        "adasr 'raise SystemExit(",
+    ):
         assert said in str(caught.value)
 
 
@@ -70,3 +69,71 @@ def test_a_stage_is_announced_when_it_starts(scripts, tmp_path, caplog):
         run_all([Stage("seed-0/a", ("pass",))], tmp_path, 1)
     log = tmp_path / "logs" / "seed-0.a.log"
     assert caplog.messages == [f"seed-0/a: started; its output is in {log}"]
+
+
+def test_the_line_that_runs_a_failed_stage_alone_survives_spaces(scripts, tmp_path):
+    with pytest.raises(UserError) as caught:
+        run_all([Stage("a", ("raise SystemExit(3)", "--output_dir", "my runs/x"))], tmp_path, 1)
+    assert str(caught.value).endswith("adasr 'raise SystemExit(3)' --output_dir 'my runs/x'")
+
+
+def test_bytes_that_are_no_text_and_letters_of_any_language_reach_the_log(scripts, tmp_path):
+    code = "import sys; print('größer'); sys.stdout.flush(); sys.stdout.buffer.write(b'\\xff\\n')"
+    run_all([Stage("a", (code,))], tmp_path, 1)
+    assert (tmp_path / "logs" / "a.log").read_text(encoding="utf-8") == "größer\n\ufffd\n"
+
+
+GRID = """
+import sys
+from pathlib import Path
+from adasr_trl.experiments import stages
+code = "from adasr_trl.core.startup import end_with_parent; end_with_parent(); import os, time; " \\
+       "open(sys.argv[1], 'w').write(str(os.getpid())); time.sleep(60)"
+stages.COMMAND = (sys.executable, "-c", "import sys; " + code)
+stages.run_all([stages.Stage("a", (sys.argv[1],))], Path(sys.argv[2]), 1)
+"""
+
+
+def alive(process: int) -> bool:
+    try:
+        state = Path(f"/proc/{process}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+    except FileNotFoundError:
+        return False
+    return state[0] != "Z"
+
+
+def wait_until(is_so) -> bool:
+    end = time.monotonic() + 30
+    while not is_so() and time.monotonic() < end:
+        time.sleep(0.05)
+    return bool(is_so())
+
+
+@pytest.mark.skipif(
+    sys.platform != "linux", reason="only Linux tells a child of its parent's death"
+)
+@pytest.mark.parametrize("end", [signal.SIGHUP, signal.SIGKILL, signal.SIGTERM])
+def test_no_stage_outlives_its_grid(tmp_path, end):
+    mark = tmp_path / "pid"
+    grid = subprocess.Popen(
+        [sys.executable, "-c", GRID, str(mark), str(tmp_path)], stderr=subprocess.DEVNULL
+    )
+    try:
+        assert wait_until(lambda: mark.is_file() and mark.read_text())
+        stage = int(mark.read_text())
+        grid.send_signal(end)
+        assert wait_until(lambda: not alive(stage))
+    finally:
+        grid.kill()
+        grid.wait()
+
+
+def test_an_ignored_hangup_stays_ignored(scripts, tmp_path):
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does
+    try:
+        run_all(
+            [Stage("a", (f"import os; os.kill({os.getpid()}, {int(signal.SIGHUP)})",))], tmp_path, 1
+        )
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)

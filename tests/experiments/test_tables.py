@@ -13,6 +13,7 @@ from adasr_trl.artifacts.names import EPISODES_FILE
 from adasr_trl.artifacts.saved_config import save_streaming
 from adasr_trl.config.sections import StreamingConfig
 from adasr_trl.core.episode import write_episodes
+from adasr_trl.core.errors import UserError
 from adasr_trl.core.protocol import Ending, Mode
 from adasr_trl.core.rollout import to_record
 from adasr_trl.engines import Request
@@ -282,3 +283,45 @@ def test_tables_without_records_say_what_to_run(tmp_path):
     grid = Grid(tmp_path, (0,), "adasr ablate")
     with pytest.raises(ValueError, match="no records; run the grid first"):
         write_tables([TableSection("m", "Methods", ("hrpo",))], grid, None)
+
+
+def test_seeds_and_methods_that_answered_other_questions_are_refused(grid, episodes):
+    folder = grid.run("hrpo", 1) / "eval"
+    records = folder / Setting(Mode.STREAMING, 0.0).file
+    lines = records.read_text(encoding="utf-8").splitlines(keepends=True)
+    section = TableSection("m", "Methods", ("grpo", "hrpo"))
+    # Fewer questions, and as many others in another order: each pair would be of two questions.
+    for order in ((0, 1, 2), (1, 0, 2, 3)):
+        write_episodes(folder / EPISODES_FILE, [episodes[n] for n in order])
+        records.write_text("".join(lines[n] for n in order), encoding="utf-8")
+        with pytest.raises(UserError, match="hrpo/eval: answered other questions than"):
+            write_tables([section], Grid(grid.root, grid.seeds), None)
+
+
+def test_a_baseline_that_reads_first_can_be_the_reference(grid):
+    for seed in grid.seeds:
+        run = grid.run("grpo", seed)
+        run.rename(run.with_name("prefill-only"))
+        folder = run.with_name("prefill-only") / "eval"
+        streaming = folder / Setting(Mode.STREAMING, 0.0).file
+        streaming.rename(folder / Setting(Mode.PREFILL_ONLY, 0.0).file)
+    section = TableSection("m", "Methods", ("hrpo",), reference="prefill-only")
+    assert "| hrpo - prefill-only | greedy | +50.0" in write_tables([section], grid, None)
+
+
+def test_curves_of_a_short_training_have_a_column_a_step_and_gaps(grid):
+    for method, steps in (("grpo", (1, 2)), ("hrpo", (1,))):
+        for seed in grid.seeds:
+            lines = [{"step": s, "accuracy": s / 10, "deep/tokens": 4.0} for s in steps]
+            text = "".join(json.dumps(line) + "\n" for line in lines)
+            (grid.run(method, seed) / "metrics.jsonl").write_text(text, encoding="utf-8")
+    text = write_tables([TableSection("m", "Methods", ("grpo", "hrpo"), curves=True)], grid, None)
+    assert "| while training | mean | step 1 | step 2 |" in text
+    assert "| grpo | accuracy | 0.100 | 0.200 |" in text
+    assert "| hrpo | accuracy | 0.100 | - |" in text
+
+
+def test_a_clock_without_time_has_no_speed_up(tmp_path, monkeypatch):
+    runs = {name: outcomes("rrww", 4, 0.0) for name in RUNS}
+    text, _ = comparison(tmp_path, monkeypatch, runs)
+    assert row(text, "hrpo | greedy")[10] == "-"

@@ -19,7 +19,7 @@ from adasr_trl import __version__
 from adasr_trl.cli.data import builders
 from adasr_trl.core.errors import UserError
 from adasr_trl.core.piped import run_piped
-from adasr_trl.core.startup import begin, is_first_process
+from adasr_trl.core.startup import begin, end_with_parent, is_first_process
 
 SUMMARY = "Teach small language models to reason while their input is still arriving."
 NOISY = ("httpx", "datasets", "transformers", "trl", "accelerate")
@@ -102,6 +102,7 @@ def _main(argv: Sequence[str]) -> int:
     logging.basicConfig(level=level, format="%(message)s", stream=sys.stderr)
     for name in NOISY:
         logging.getLogger(name).setLevel(logging.WARNING)
+    end_with_parent()
     begin(f"adasr {options.command}")
     os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")  # tests pin rollout_func
     try:
@@ -113,7 +114,7 @@ def _main(argv: Sequence[str]) -> int:
     except BrokenPipeError:
         raise  # the reader of our output has gone
     except OSError as error:
-        name = error.filename or "input or output"
+        name = error.filename2 or error.filename or "input or output"  # moved files have two
         words = " ".join((error.strerror or str(error)).split())  # transformers' have several lines
         print(f"error: {name}: {words}", file=sys.stderr)
         return 2

@@ -47,9 +47,15 @@ def write_text(path: Path, text: str) -> None:
 
 def put_between(page: Path, name: str, text: str) -> None:
     """Replace the text between ``<!-- NAME -->`` and ``<!-- end of NAME -->``; both must be in the file."""
+    head, tail = parts_around(page, name)
+    write_text(page, f"{head}\n\n{text}\n\n{tail}")
+
+
+def parts_around(page: Path, name: str) -> tuple[str, str]:
+    """The text up to the end of ``<!-- NAME -->``, and that from ``<!-- end of NAME -->`` on; a UserError without both."""
     start, end = f"<!-- {name} -->", f"<!-- end of {name} -->"
     head, opening, rest = page.read_text(encoding="utf-8").partition(start)
     _, closing, tail = rest.partition(end)
     if not opening or not closing:
         raise UserError(f"{page}: has no place for {name}; add {start} and {end} to the page.")
-    write_text(page, f"{head}{start}\n\n{text}\n\n{end}{tail}")
+    return head + opening, closing + tail

@@ -9,9 +9,11 @@
 
 from __future__ import annotations
 
+import ctypes
 import logging
 import os
 import re
+import signal
 import sys
 import warnings
 from collections.abc import Sequence
@@ -39,6 +41,19 @@ MEANINGLESS = (
 )
 # TRL sets arguments by names that transformers renames.
 RENAMED = r"`(is_)?gradient_checkpointing` is deprecated"
+
+PARENT = "ADASR_PARENT"  # environment variable: the process that a stage of a grid must not outlive
+_PR_SET_PDEATHSIG = 1  # of linux/prctl.h
+
+
+def end_with_parent() -> None:
+    """Have this process ended when the one named in ``PARENT`` dies, killed or not; on Linux alone."""
+    parent = os.environ.pop(PARENT, None)  # children of ours shall not take it for theirs
+    if parent is None or sys.platform != "linux":
+        return
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    if os.getppid() != int(parent):  # it has died before
+        os.kill(os.getpid(), signal.SIGTERM)
 
 
 def is_first_process() -> bool:

@@ -13,6 +13,8 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import logging
+import re
+import shlex
 import sys
 import time
 from collections import defaultdict
@@ -40,6 +42,7 @@ from adasr_trl.experiments.tables import (
     ZERO_SHOT,
     Grid,
     TableSection,
+    check_page,
     write_comparison,
     write_tables,
 )
@@ -47,6 +50,21 @@ from adasr_trl.experiments.tables import (
 logger = logging.getLogger(__name__)
 
 COMMANDS = ("sft", "hrpo", "grpo", "eval")
+# Settings that make a stage what its name says: the same for all seeds, they would make one run of them.
+PINNED: Mapping[str, tuple[str, ...]] = {
+    "sft": ("seed", "output_dir", "mode"),
+    "hrpo": ("seed", "output_dir", "model.path"),
+    "grpo": ("seed", "output_dir", "model.path"),
+    "eval": (
+        "model.path",
+        "eval.runs",
+        "eval.modes",
+        "eval.run_modes",
+        "eval.name",
+        "eval.output_dir",
+    ),
+}
+_NAME = re.compile(r"[\w-][\w.-]*")  # of a folder
 Settings = dict[str, float | int | str | bool]
 Extra = Mapping[str, Mapping[str, object]]  # settings of each command, over its configuration
 
@@ -62,6 +80,14 @@ class CompareSection:
     eval: str  # configuration of the evaluations
     quick: dict[str, Settings] = field(default_factory=dict)  # --quick's settings, by command
 
+    def __post_init__(self) -> None:
+        """Refuse settings of no stage, and those that the grid itself sets."""
+        for command, settings in self.quick.items():
+            if command not in COMMANDS:
+                raise ValueError(f"quick: got {command!r}; expected one of {', '.join(COMMANDS)}.")
+            if pinned := pinned_among(settings, command):
+                raise ValueError(f"quick: {command}: {_why_pinned(pinned)}")
+
 
 @dataclass(frozen=True, kw_only=True)
 class AblateSection(CompareSection):
@@ -73,7 +99,9 @@ class AblateSection(CompareSection):
     tests: dict[str, str] = field(default_factory=dict)  # further files of unseen episodes, by name
 
     def __post_init__(self) -> None:
-        """Refuse a table of runs that the grid does not have."""
+        """Refuse names that clash or are no folder's, and a table of runs that the grid does not have."""
+        super().__post_init__()
+        self._check_names()
         known = {*BASELINES, SFT, *self.variants}
         for table in self.tables:
             missing = [name for name in table.runs if name not in known]
@@ -95,6 +123,51 @@ class AblateSection(CompareSection):
         """Settings of an evaluation on a test file; none for the configuration's own."""
         return {"eval.name": test, "data.test": self.tests[test]} if test else {}
 
+    def _check_names(self) -> None:
+        taken = {SFT, *BASELINES}
+        for name, own in self.variants.items():
+            if name in taken or not _NAME.fullmatch(name):
+                raise ValueError(
+                    f"variants: got the name {name!r}; expected letters, digits, - _ and ., and none of "
+                    f"{', '.join(sorted(taken))}."
+                )
+            command = str(own.get("command", "hrpo"))
+            if command not in ("hrpo", "grpo"):
+                raise ValueError(
+                    f"variants: {name}: got command {command!r}; expected hrpo or grpo."
+                )
+            if pinned := pinned_among(own, command):
+                raise ValueError(f"variants: {name}: {_why_pinned(pinned)}")
+        for name in self.tests:
+            if not re.fullmatch(r"[\w-]+", name):
+                raise ValueError(
+                    f"tests: got the name {name!r}; expected letters, digits, - and _."
+                )
+        names = [table.name for table in self.tables]
+        if twice := [name for name in names if names.count(name) > 1]:
+            raise ValueError(
+                f"tables: two have the name {twice[0]!r}; a page has one place for it."
+            )
+
+
+def pinned_among(settings: Iterable[str], command: str) -> str:
+    """The first setting that the grid sets itself, or that holds one; empty without."""
+    return next(
+        (
+            key
+            for key in settings
+            for pin in PINNED[command]
+            if key == pin or pin.startswith(f"{key}.")
+        ),
+        "",
+    )
+
+
+def _why_pinned(key: str) -> str:
+    return (
+        f"got {key}, which the grid sets for each run; remove it (--seed and --seeds choose seeds)."
+    )
+
 
 def compare(options: argparse.Namespace, overrides: Sequence[str]) -> int:
     """Run every stage that is not complete, then print the table; return the exit status."""
@@ -103,7 +176,12 @@ def compare(options: argparse.Namespace, overrides: Sequence[str]) -> int:
     loaded.refuse_unknown(())
     section = comparison(loaded.section("compare"), names)
     grid, started = _grid(section, options), time.monotonic()
-    _run(section, extra_settings(section, options, overrides), grid, options.jobs)
+    _run(
+        section,
+        extra_settings(section, options, overrides, ("sft", *names, "eval")),
+        grid,
+        options.jobs,
+    )
     logger.info("all stages complete after %.1f minutes", (time.monotonic() - started) / 60)
     sys.stdout.write(write_comparison(grid, section.tables[0].methods))
     sys.stdout.write(f"\nRuns: {grid.root}\nTable: {grid.root / 'table.md'}\n")
@@ -121,9 +199,11 @@ def ablate(options: argparse.Namespace, overrides: Sequence[str]) -> int:
     extra, grid = extra_settings(section, options, ()), _grid(section, options)
     if ZERO_SHOT in section.methods:
         grid = dataclasses.replace(grid, pretrained=str(pretrained(section, extra)["model.path"]))
+    page = Path(options.page) if options.page else None
+    if page:
+        check_page(section.tables, grid, page)
     if not options.tables_only:
         _run(section, extra, grid, options.jobs)
-    page = Path(options.page) if options.page else None
     sys.stdout.write(write_tables(section.tables, grid, page))
     return 0
 
@@ -202,18 +282,25 @@ def chosen(tables: Sequence[TableSection], names: str | None) -> tuple[TableSect
     if names is None:
         return tuple(tables)
     known = {table.name: table for table in tables}
-    missing = [name for name in names.split(",") if name not in known]
+    wanted = list(dict.fromkeys(names.split(",")))
+    missing = [name for name in wanted if name not in known]
     if missing:
         raise ConfigError(
             f"command line --tables: got {missing[0]!r}; expected names of {', '.join(known)}."
         )
-    return tuple(known[name] for name in names.split(","))
+    return tuple(known[name] for name in wanted)
 
 
 def extra_settings(
-    section: CompareSection, options: argparse.Namespace, overrides: Sequence[str]
+    section: CompareSection,
+    options: argparse.Namespace,
+    overrides: Sequence[str],
+    stages: Sequence[str] = COMMANDS,
 ) -> dict[str, dict[str, object]]:
-    """Settings by command: the layout, ``--quick``'s, and over them ``--hrpo.learning_rate 1e-5`` and the like."""
+    """Settings by command: the layout, ``--quick``'s, and over them ``--hrpo.learning_rate 1e-5`` and the like.
+
+    ``stages`` are the commands that run at all.
+    """
     layout = {"streaming.layout": options.layout} if options.layout else {}
     extra: dict[str, dict[str, object]] = {
         command: {
@@ -229,6 +316,12 @@ def extra_settings(
                 f"command line --{flag}: compare has no such setting; name the stage first, such as "
                 f"--hrpo.{flag} (stages: {', '.join(COMMANDS)})."
             )
+        if command not in stages:
+            raise ConfigError(
+                f"command line --{flag}: {command} does not run here; add it to --variants, or remove the setting."
+            )
+        if pinned := pinned_among([key], command):
+            raise ConfigError(f"command line --{flag}: {_why_pinned(pinned)}")
         extra[command][key] = text
     return extra
 
@@ -246,9 +339,15 @@ def _grid(section: CompareSection, options: argparse.Namespace) -> Grid:
     seeds = range(options.seed, options.seed + options.seeds)
     if not seeds:
         raise ConfigError(f"command line --seeds: got {options.seeds}; expected 1 or more.")
+    if options.seed < 0:
+        raise ConfigError(f"command line --seed: got {options.seed}; expected 0 or more.")
+    if options.jobs < 1:
+        raise ConfigError(f"command line --jobs: got {options.jobs}; expected 1 or more.")
     parallel = options.layout == "parallel"
     suffix = ("-parallel" if parallel else "") + ("-quick" if options.quick else "")
-    command = [f"adasr {options.command} --config {options.config} --seeds {options.seeds}"]
+    command = [
+        f"adasr {options.command} --config {shlex.quote(options.config)} --seeds {options.seeds}"
+    ]
     command += [f"--seed {options.seed}"] if options.seed else []
     command += [f"--layout {options.layout}"] if options.layout else []
     command += ["--quick"] if options.quick else []
@@ -259,4 +358,4 @@ def _run(section: AblateSection, extra: Extra, grid: Grid, jobs: int) -> None:
     stages = zero_shot_stages(section, extra, grid.root)
     for seed in grid.seeds:
         stages += stages_of(section, extra, grid.root / f"seed-{seed}", seed)
-    run_all(stages, grid.root, max(1, jobs))
+    run_all(stages, grid.root, jobs)

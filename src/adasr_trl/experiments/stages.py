@@ -8,7 +8,9 @@ A stage that is complete does nothing (``--refresh``), so whatever was interrupt
 from __future__ import annotations
 
 import logging
+import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -18,9 +20,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from adasr_trl.core.errors import UserError
+from adasr_trl.core.startup import PARENT
 
 logger = logging.getLogger(__name__)
 
+COMMAND = (sys.executable, "-m", "adasr_trl")
+ENDS = (signal.SIGTERM, signal.SIGHUP)  # end the grid as an interrupt does
 PROGRESS = re.compile(r"^step \d+/|questions, |is complete$|^resuming")  # lines worth showing
 # The line that names a fault: ours, or the last one of a traceback.
 FAULT = re.compile(r"(\[rank\d+\]: )?(error: |([a-z_]\w*\.)*[A-Z]\w*(Error|Exception|Interrupt)\b)")
@@ -83,7 +88,9 @@ def run_all(stages: Sequence[Stage], root: Path, jobs: int) -> None:
     waiting, done = list(stages), set[str]()
     running: dict[Future[Exit], Stage] = {}
     processes: list[subprocess.Popen[str]] = []
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)  # no stage outlives us
+    # No stage outlives us. A signal that is ignored (nohup's) stays so.
+    caught = [end for end in ENDS if signal.getsignal(end) is not signal.SIG_IGN]
+    before = {end: signal.signal(end, signal.default_int_handler) for end in caught}
     with ThreadPoolExecutor(jobs) as pool:
         try:
             while waiting or running:
@@ -100,20 +107,22 @@ def run_all(stages: Sequence[Stage], root: Path, jobs: int) -> None:
                     _check(stage, future.result(), root)
                     done.add(stage.name)
         finally:
-            signal.signal(signal.SIGTERM, before)
+            for end, handler in before.items():
+                signal.signal(end, handler)
             for process in processes:
                 if process.poll() is None:
                     process.terminate()
 
 
 def _start(stage: Stage) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "adasr_trl", *stage.arguments]
     return subprocess.Popen(
-        command,
+        [*COMMAND, *stage.arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         stdin=subprocess.DEVNULL,
-        text=True,
+        encoding="utf-8",
+        errors="replace",  # a library's bytes are no reason to lose hours
+        env={**os.environ, PARENT: str(os.getpid()), "PYTHONIOENCODING": "utf-8"},
     )
 
 
@@ -142,7 +151,7 @@ def _check(stage: Stage, end: Exit, root: Path) -> None:
         how = f"failed with exit status {end.status}"
     raise UserError(
         f"{stage.name} {how}{': ' if end.fault else ''}{end.fault.removeprefix('error: ')}\n"
-        f"its output is in {_log_file(stage, root)}; run it alone with: adasr {' '.join(stage.arguments)}"
+        f"its output is in {_log_file(stage, root)}; run it alone with: adasr {shlex.join(stage.arguments)}"
     )
 
 

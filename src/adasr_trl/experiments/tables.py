@@ -19,10 +19,11 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from adasr_trl.artifacts.names import RUN_FILE, eval_folder
+from adasr_trl.artifacts.directory import file_digest
+from adasr_trl.artifacts.names import EPISODES_FILE, RUN_FILE, eval_folder
 from adasr_trl.artifacts.saved_config import load_streaming
 from adasr_trl.core.errors import UserError
-from adasr_trl.core.files import put_between, write_text
+from adasr_trl.core.files import parts_around, put_between, write_text
 from adasr_trl.core.protocol import Mode
 from adasr_trl.evaluation import tables as columns
 from adasr_trl.evaluation.clocks import PacedClock, rates
@@ -115,6 +116,8 @@ class Grid:
     pretrained: str = ""  # directory or Hub id of the model below SFT, where zero-shot is measured
     # Outcomes read so far, by method, temperature and test.
     cache: dict[tuple[str, float, str], Runs] = field(default_factory=dict, repr=False)
+    # By test, a folder that was read, and the digest of its questions.
+    asked: dict[str, tuple[Path, str]] = field(default_factory=dict, repr=False)
 
     def run(self, method: str, seed: int) -> Path:
         """Directory of the run that a method is measured on; of zero-shot, that of the pretrained model's records."""
@@ -138,7 +141,7 @@ class Grid:
         return temperatures
 
     def outcomes(self, method: str, temperature: float, test: str = "") -> Runs:
-        """The outcomes of each seed, read once."""
+        """The outcomes of each seed, read once; a UserError where they are of other questions than those read before."""
         key = (method, temperature, test)
         if key not in self.cache:
             _, mode = BASELINES.get(method, (method, Mode.STREAMING))
@@ -146,11 +149,22 @@ class Grid:
             judge = self._judge() if method == ZERO_SHOT else None
             setting = Setting(mode, temperature)
             self.cache[key] = [load_outcomes(folder, setting, judge) for folder in folders]
+            self._refuse_other_questions(folders, test)
         return self.cache[key]
 
     def _judge(self) -> Judge:
         """By the clock of the SFT runs, since a pretrained model has none of its own."""
         return Judge([PacedClock(load_streaming(self.run(SFT, self.seeds[0])).clock)])
+
+    def _refuse_other_questions(self, folders: Sequence[Path], test: str) -> None:
+        for folder in folders:
+            digest = file_digest(folder / EPISODES_FILE)
+            first, known = self.asked.setdefault(test, (folder, digest))
+            if digest != known:
+                raise UserError(
+                    f"{folder}: answered other questions than {first}; tables compare question by question. Run the grid "
+                    f"without --tables-only: it evaluates again what differs."
+                )
 
     def summary(self, method: str, temperature: float, test: str = "") -> Summary:
         """The seeds of a method, pooled."""
@@ -172,7 +186,7 @@ def write_comparison(grid: Grid, methods: Sequence[str]) -> str:
     variants = [(name, t) for name, t in keys if name not in (SFT, READ_THEN_THINK)]
     differences = {(name, t): grid.difference(name, SFT, t) for name, t in variants}
     latency = {key: s.latency.answer_latency_seconds.mean for key, s in summaries.items()}
-    speed_ups = [f"{latency[READ_THEN_THINK, t] / latency[name, t]:.1f}x" for name, t in keys]
+    speed_ups = [_times(latency[READ_THEN_THINK, t], latency[name, t]) for name, t in keys]
     rows = [((name, decoding(t)), s) for (name, t), s in summaries.items()]
     compared = [((f"{name} - {SFT}", decoding(t)), d) for (name, t), d in differences.items()]
     seconds = (*columns.latencies(summaries.values()), columns.LATENCY_P95)
@@ -195,10 +209,23 @@ def write_comparison(grid: Grid, methods: Sequence[str]) -> str:
     return text
 
 
+def _times(baseline: float, seconds: float) -> str:
+    return f"{baseline / seconds:.1f}x" if seconds else "-"
+
+
+def check_page(tables: Sequence[TableSection], grid: Grid, page: Path) -> None:
+    """Refuse a page that lacks a place of a table (UserError), before hours of training."""
+    for section in tables:
+        parts_around(page, _place(section, grid))
+
+
+def _place(section: TableSection, grid: Grid) -> str:
+    return section.name + ("-parallel" if grid.parallel else "")
+
+
 def write_tables(tables: Sequence[TableSection], grid: Grid, page: Path | None) -> str:
     """Write ``results.md`` beside the runs, and each table into its place in ``page``; return the Markdown."""
-    suffix = "-parallel" if grid.parallel else ""
-    texts = {section.name + suffix: _text(section, grid) for section in tables}
+    texts = {_place(section, grid): _text(section, grid) for section in tables}
     whole = "\n\n".join(texts.values()) + "\n"
     write_text(grid.root / "results.md", whole)
     if page:
@@ -274,27 +301,25 @@ def _held_out(grid: Grid, methods: Sequence[str]) -> Table:
 
 
 def _curves(grid: Grid, methods: Sequence[str]) -> Table:
-    """Means over seeds and a fifth of the training steps each, of sampled rollouts on training episodes."""
-    rows, steps = [], []
-    for method in methods:
-        logs = [read_metrics(run) for run in grid.runs([method])]
-        logs = [[line for line in log if "accuracy" in line] for log in logs]
-        if not all(logs):
-            continue  # SFT and read-then-think
-        last = int(max(line["step"] for log in logs for line in log))
-        edges = [round(last * k / BINS) for k in range(BINS + 1)]
-        steps = list(itertools.pairwise(edges))
-        for label, key, form in CURVES:
-            bins = [
-                [x[key] for log in logs for x in log if a < x["step"] <= b and key in x]
-                for a, b in steps
-            ]
-            if all(bins):
-                rows.append(
-                    (method, label, *(f"{statistics.fmean(values):{form}}" for values in bins))
-                )
-    header = ("while training", "mean", *(f"steps {a + 1} to {b}" for a, b in steps))
-    return Table(header, tuple(rows))
+    """Means over seeds and a fifth of the longest training's steps each, of sampled rollouts on training episodes."""
+    logs = {method: [read_metrics(run) for run in grid.runs([method])] for method in methods}
+    lines = {
+        method: [line for log in seeds for line in log if "accuracy" in line]
+        for method, seeds in logs.items()
+    }
+    last = int(max((line["step"] for own in lines.values() for line in own), default=0))
+    bins = min(BINS, last)
+    steps = (
+        list(itertools.pairwise(round(last * k / bins) for k in range(bins + 1))) if bins else []
+    )
+    rows = []
+    for (method, own), (label, key, form) in itertools.product(lines.items(), CURVES):
+        values = [[x[key] for x in own if a < x["step"] <= b and key in x] for a, b in steps]
+        if any(values):  # else SFT and read-then-think
+            cells = (f"{statistics.fmean(x):{form}}" if x else "-" for x in values)
+            rows.append((method, label, *cells))
+    spans = (f"steps {a + 1} to {b}" if b > a + 1 else f"step {b}" for a, b in steps)
+    return Table(("while training", "mean", *spans), tuple(rows))
 
 
 def _heading(grid: Grid, questions: int) -> str:
