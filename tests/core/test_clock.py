@@ -1,6 +1,7 @@
 """Seconds from tokens: a worked example, a tick-by-tick simulation as the reference, and the edge cases."""
 
 import dataclasses
+import math
 import random
 
 import pytest
@@ -232,6 +233,9 @@ def test_the_timeline_agrees_with_a_simulation_tick_by_tick(seed: int) -> None:
         ({"seconds_per_token": -0.1}, "expected 0 or more"),
         ({"prefill_seconds_per_token": -0.1}, "expected 0 or more"),
         ({"seconds_per_read": -0.1}, "seconds_per_read: got -0.1"),
+        ({"words_per_minute": math.nan}, "words_per_minute: got nan"),
+        ({"seconds_per_token": math.nan}, "seconds_per_token: got nan; expected 0 or more"),
+        ({"seconds_per_token": math.inf}, "seconds_per_token: got inf; expected 0 or more"),
     ],
 )
 def test_impossible_rates_are_refused(rates: dict[str, float], message: str) -> None:

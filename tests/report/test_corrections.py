@@ -13,6 +13,7 @@ from adasr_trl.artifacts.saved_config import save_streaming
 from adasr_trl.cli.main import main as adasr
 from adasr_trl.config.sections import StreamingConfig
 from adasr_trl.core.episode import write_episodes
+from adasr_trl.core.errors import UserError
 from adasr_trl.core.protocol import Ending
 from adasr_trl.core.rollout import to_record
 from adasr_trl.report.corrections import losses, markdown_of
@@ -82,3 +83,25 @@ def test_the_command_prints_its_table_and_refuses_other_questions(tmp_path, caps
     other = reported.run(tmp_path / "other", 5, 0, 0.5)
     assert adasr(["corrections", str(other), "--name", "", "--out", str(out)]) == 2
     assert "holds no story both without and with a correction" in capsys.readouterr().err
+
+
+def test_a_story_asked_twice_with_one_correction_is_refused(tmp_path):
+    folder = evaluated(tmp_path / "hrpo") / "eval-corrections"
+    for name, change in (
+        ("episodes.jsonl", '"id": "0-2"'),
+        ("streaming-temperature-0.jsonl", '"episode_id": "0-2"'),
+    ):
+        text = (folder / name).read_text(encoding="utf-8")
+        line = next(line for line in text.splitlines() if change in line)
+        more = line.replace(change, change.replace("0-2", "again"))
+        (folder / name).write_text(f"{text}{more}\n", encoding="utf-8")
+    with pytest.raises(UserError, match="story '0' was asked twice with the tag 'delay 2'"):
+        losses(gather([str(folder.parent)], Wanted(name="corrections")))
+
+
+def test_stories_that_are_all_right_are_no_proof_that_corrections_cost_nothing(tmp_path):
+    run = evaluated(tmp_path / "hrpo", {"none": "r" * 10, "0": "r" * 10})
+    plain, corrected = losses(gather([str(run)], Wanted(name="corrections")))
+    # Wilson's bound of 10 of 10 is .7225: up to 27.8 % of the stories may be others.
+    assert f"{corrected.points:+.1f}" == "+0.0 (-27.8 to +27.8)"
+    assert f"{plain.summary.accuracy:.3f}" == "1.000 (0.722 to 1.000)"

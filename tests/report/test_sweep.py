@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import math
 import random
+from pathlib import Path
 
 import pytest
 
@@ -58,3 +60,29 @@ def test_a_budget_of_one_token_answers_nothing(methods, parts):
 def test_a_budget_below_one_is_refused(capsys):
     assert adasr(["sweep", "runs/none", "--budgets", "0"]) == 2
     assert "--budgets: got 0; expected 1 or more" in capsys.readouterr().err
+
+
+def told(folder: Path) -> Path:
+    """A comparison whose records tell where each answer begins, as new ones do: they need no tokenizer."""
+    for file in comparison(folder, 2).glob("seed-*/*/eval/*-temperature-*.jsonl"):
+        records = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+        lines = [json.dumps(record | {"reasoning_tokens": 1}) + "\n" for record in records]
+        file.write_text("".join(lines), encoding="utf-8")
+    return folder
+
+
+def test_speeds_and_budgets_given_twice_are_one_row_and_a_bar_in_a_name_ends_no_cell(tmp_path):
+    runs, page = told(tmp_path / "runs"), tmp_path / "s.md"
+    twice = ["--speeds", "150", "150.0", "--budgets", "4", "4", "--out", str(page)]
+    assert adasr(["sweep", f"a|b={runs}/seed-0/hrpo", *twice]) == 0
+    rows = [line for line in page.read_text(encoding="utf-8").splitlines() if "b | " in line]
+    assert [row.split(" | ")[:3] for row in rows] == [
+        ["| a\\|b", "150", "as recorded"],
+        ["| a\\|b", "150", "4"],
+    ]
+
+
+def test_a_page_that_is_a_folder_is_named_as_it_was_given(tmp_path, capsys):
+    runs = told(tmp_path / "runs")
+    assert adasr(["sweep", f"{runs}/seed-0/hrpo", "--out", str(tmp_path)]) == 2
+    assert f"error: {tmp_path}: Is a directory" in capsys.readouterr().err

@@ -90,8 +90,8 @@ def _sweep(options: argparse.Namespace) -> int:
     methods = gather(options.runs, _wanted(options))
     points = sweep(
         methods,
-        options.speeds or SPEEDS,
-        (None, *options.budgets),
+        tuple(dict.fromkeys(options.speeds or SPEEDS)),
+        tuple(dict.fromkeys((None, *options.budgets))),
         lambda run: load_policy(ModelConfig(path=str(run))).codec if is_loadable(run) else None,
     )
     write_text(Path(options.out), markdown_of(points))

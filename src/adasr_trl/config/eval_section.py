@@ -8,6 +8,7 @@ clocks: {spoken: {}, hasty: {words_per_minute: 300, jitter: 0.3, burst: 2}}
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -46,7 +47,8 @@ class ClockSection:
 
     def __post_init__(self) -> None:
         """Refuse impossible rates, and rates both given and measured."""
-        refuse_not_positive("clocks", words_per_minute=self.words_per_minute)
+        if self.words_per_minute != math.inf:  # all of the input at once
+            refuse_not_positive("clocks", words_per_minute=self.words_per_minute)
         refuse_below("clocks", 1, burst=self.burst)
         if not 0 <= self.jitter <= 3:
             raise ValueError(f"jitter: got {self.jitter:g}; expected 0 (even) to 3.")
@@ -121,7 +123,12 @@ class EvalConfig:
                 )
         if len(set(self.layouts)) < len(self.layouts):
             raise ValueError(f"eval.layouts: got {list(self.layouts)}; expected each once.")
-        refuse_below("eval", 0, temperatures=min(self.temperatures))
+        for temperature in self.temperatures:
+            refuse_below("eval", 0, temperatures=temperature)
+            if float(f"{temperature:g}") != temperature:  # records are named so
+                raise ValueError(
+                    f"eval.temperatures: got {temperature!r}; expected at most 6 digits, such as {temperature:g}."
+                )
         refuse_below("eval", 1, samples=self.samples, resamples=self.resamples)
         if self.samples > MAX_SAMPLES:
             raise ValueError(f"eval.samples: got {self.samples}; expected at most {MAX_SAMPLES}.")

@@ -10,6 +10,7 @@ Every other key at the top of a file belongs to TRL's own configuration class.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -22,16 +23,16 @@ DtypeName = Literal["float32", "bfloat16", "float16"]
 
 
 def refuse_below(section: str, minimum: float, **values: float | None) -> None:
-    """Refuse a value of a section below ``minimum``; None passes (ValueError)."""
+    """Refuse a value of a section below ``minimum``, infinite or no number; None passes (ValueError)."""
     for name, value in values.items():
-        if value is not None and value < minimum:
+        if value is not None and not minimum <= value < math.inf:
             raise ValueError(f"{section}.{name}: got {value}; expected {minimum} or more.")
 
 
 def refuse_not_positive(section: str, **values: float | None) -> None:
-    """Refuse a value of a section that is not above 0; None passes (ValueError)."""
+    """Refuse a value of a section that is not above 0, or infinite; None passes (ValueError)."""
     for name, value in values.items():
-        if value is not None and not value > 0:
+        if value is not None and not 0 < value < math.inf:
             raise ValueError(f"{section}.{name}: got {value:g}; expected above 0.")
 
 

@@ -47,13 +47,13 @@ class Clock:
     reads_beside: bool = True
 
     def __post_init__(self) -> None:
-        """Refuse negative rates (ValueError)."""
-        if self.words_per_minute <= 0:
+        """Refuse negative, endless and unknown rates; an infinite speed is input all at once (ValueError)."""
+        if not self.words_per_minute > 0:
             raise ValueError(
                 f"clock.words_per_minute: got {self.words_per_minute}; expected above 0."
             )
         for name in ("seconds_per_token", "prefill_seconds_per_token", "seconds_per_read"):
-            if vars(self)[name] < 0:
+            if not 0 <= vars(self)[name] < math.inf:
                 raise ValueError(f"clock.{name}: got {vars(self)[name]}; expected 0 or more.")
 
 

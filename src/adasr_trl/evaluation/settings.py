@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,8 @@ from pathlib import Path
 from adasr_trl.config.eval_section import EvalConfig, ModeName
 from adasr_trl.config.sections import LayoutName
 from adasr_trl.core.protocol import Mode
+
+_RECORDS = re.compile(r".+-temperature-(\d+(?:\.\d+)?(?:e[+-]\d+)?)(?:\.sample-\d+)?\.jsonl")
 
 
 @dataclass(frozen=True)
@@ -91,16 +94,19 @@ def settings_of(config: EvalConfig, modes: Sequence[ModeName]) -> tuple[Setting,
         for temperature in config.temperatures
     )
     return tuple(
-        Setting(Mode(mode), temperature, layout, sample)
+        Setting(Mode(mode), abs(temperature), layout, sample)  # -0.0 is 0
         for mode, layout, temperature in combinations
         for sample in range(config.samples if temperature else 1)
     )
 
 
 def recorded_settings(folder: Path) -> list[Setting]:
-    """The settings that an evaluation folder holds whole records of; of several samples the first."""
-    names = [path.stem.partition(".sample-")[0] for path in folder.glob("*-temperature-*.jsonl")]
-    temperatures = sorted({float(name.rpartition("-temperature-")[2]) for name in names})
+    """The settings that an evaluation folder holds whole records of; of several samples the first.
+
+    Other files, such as a file manager's copies, are none.
+    """
+    named = [_RECORDS.fullmatch(path.name) for path in folder.glob("*-temperature-*.jsonl")]
+    temperatures = sorted({float(match[1]) for match in named if match})
     layouts: tuple[LayoutName | None, ...] = (None, "interleaved", "parallel")
     combinations = itertools.product(Mode, layouts, temperatures)
     settings = [Setting(mode, temperature, layout) for mode, layout, temperature in combinations]

@@ -25,9 +25,10 @@ class Table:
     rows: tuple[tuple[str, ...], ...]
 
     def markdown(self) -> str:
-        """The table in Markdown."""
+        """The table in Markdown; a bar in a cell ends no cell."""
         lines = [self.header, ["---"] * len(self.header), *self.rows]
-        return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
+        escaped = [[cell.replace("|", "\\|") for cell in cells] for cells in lines]
+        return "\n".join("| " + " | ".join(cells) + " |" for cells in escaped)
 
     def with_column(self, header: str, cells: Iterable[str]) -> Table:
         """The same with one more column."""

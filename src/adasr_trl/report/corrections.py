@@ -90,6 +90,11 @@ def _by_delay(run: Path, method: Method) -> ByDelay:
     for rollout, episode in load_rollouts(run / method.folder, method.setting):
         for tag in filter(None, map(_TAG.match, episode.tags)):
             delay = None if tag[1] == "none" else int(tag[1])
+            if episode.group in outcomes[delay]:
+                raise UserError(
+                    f"{run / method.folder}: story {episode.group!r} was asked twice with the tag {tag[0]!r}; evaluate on a test "
+                    f"file that has each version of a story once."
+                )
             outcomes[delay][episode.group] = judge(rollout, episode, method.setting.mode)
     return dict(outcomes)
 

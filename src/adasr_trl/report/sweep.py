@@ -72,7 +72,10 @@ def _points(
     method: Method, speeds: Sequence[float], budgets: Sequence[int | None], codec_of: CodecOf
 ) -> Iterator[Point]:
     recorded = [list(load_rollouts(run / method.folder, method.setting)) for run in method.runs]
-    judges = [_judge(run, speeds, codec_of(run)) for run in method.runs]
+    judges = [
+        _judge(run, speeds, codec_of(run) if any(_lacks_place(x) for x, _ in records) else None)
+        for run, records in zip(method.runs, recorded, strict=True)
+    ]
     for budget in budgets:
         outcomes = [
             [judge(with_deep_budget(x, budget), episode, method.setting.mode) for x, episode in run]
@@ -94,6 +97,11 @@ def _points(
                 backlog_seconds=fmean(by.backlog_seconds for seed in latencies for by in seed),
                 total_tokens=fmean(_tokens(outcome, n) for seed in outcomes for outcome in seed),
             )
+
+
+def _lacks_place(rollout: Rollout) -> bool:
+    """Whether an old record does not tell where its answer begins; then the run's tokenizer has to."""
+    return rollout.answer is not None and rollout.reasoning_tokens is None
 
 
 def _tokens(outcome: Outcome, clock: int) -> int:

@@ -1,0 +1,59 @@
+"""Settings of an evaluation: the numbers that it takes, and the records that it knows again."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from adasr_trl.config.eval_section import ClockSection, EvalConfig
+from adasr_trl.config.sections import MixturePart
+from adasr_trl.core.protocol import Mode
+from adasr_trl.evaluation.settings import Setting, recorded_settings, settings_of
+
+
+@pytest.mark.parametrize(
+    ("temperatures", "message"),
+    [
+        ((math.nan,), "eval.temperatures: got nan; expected 0 or more"),
+        ((0.0, math.nan), "eval.temperatures: got nan"),
+        ((math.inf,), "eval.temperatures: got inf"),
+        ((-0.1,), "eval.temperatures: got -0.1"),
+        # Records of both would have one name.
+        ((1.0, 1.00000001), "got 1.00000001; expected at most 6 digits, such as 1"),
+        ((0, -0.0), "expected one or more, each once"),
+    ],
+)
+def test_a_temperature_is_a_finite_number_with_records_of_its_own(temperatures, message):
+    with pytest.raises(ValueError, match=message):
+        EvalConfig(temperatures=temperatures)
+
+
+def test_minus_zero_is_greedy_like_zero():
+    (setting,) = settings_of(EvalConfig(temperatures=(-0.0,)), ("streaming",))
+    assert (setting.file, setting.decoding) == ("streaming-temperature-0.jsonl", "greedy")
+
+
+@pytest.mark.parametrize("temperature", [0.0, 0.7, 1.0, 1e-05, 1.5e10, 0.123456])
+def test_records_are_known_again_by_their_name_and_other_files_are_none(tmp_path, temperature):
+    setting = Setting(Mode.STREAMING, temperature)
+    for name in (setting.file, Setting(Mode.STREAMING, temperature, sample=1).file):
+        (tmp_path / name).touch()
+    for name in ("0 (copy)", "0-old", "0 2", "warm", "", "nan"):
+        (tmp_path / f"streaming-temperature-{name}.jsonl").touch()
+    assert recorded_settings(tmp_path) == [setting]
+
+
+@pytest.mark.parametrize("rate", [math.nan, math.inf, -1.0])
+def test_a_clock_takes_finite_rates_and_any_speed(rate):
+    with pytest.raises(ValueError, match=r"clocks\.seconds_per_token: got .*; expected 0"):
+        ClockSection(seconds_per_token=rate)
+    assert ClockSection(words_per_minute=math.inf).given == {"words_per_minute": math.inf}
+    with pytest.raises(ValueError, match=r"clocks\.words_per_minute: got nan"):
+        ClockSection(words_per_minute=math.nan)
+
+
+@pytest.mark.parametrize("weight", [math.nan, math.inf, 0.0])
+def test_a_files_weight_is_finite(weight):
+    with pytest.raises(ValueError, match=r"data\.mixture\.weight: got .*; expected above 0"):
+        MixturePart("x.jsonl", weight)
