@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -62,3 +63,15 @@ def test_the_codec_of_a_policy_has_the_prompt_that_the_model_had(config) -> None
     assert codec.decode(codec.prompt("How many?")).endswith("<think></think>")
     without = Codec(codec.tokenizer, STREAMING.markers)
     assert codec.prompt("How many?") != without.prompt("How many?")
+
+
+@pytest.mark.parametrize("gone", ["tokenizer.json", "token*"])
+def test_a_run_without_its_tokenizer_ends_in_a_line_that_says_what_to_copy(config, gone) -> None:
+    for file in Path(config.path).glob(gone):
+        file.unlink()
+    with pytest.raises(UserError) as caught:
+        load_policy(config)
+    message = str(caught.value)
+    assert message.startswith(f"{config.path}: holds no tokenizer that can be loaded (")
+    assert "copy tokenizer.json" in message
+    assert "\n" not in message

@@ -62,10 +62,25 @@ def load_tokenizer(
     """The tokenizer of a pretrained model, or one trained on the episodes."""
     if config.init == "scratch":
         return train_tokenizer(_texts(episodes), config.scratch, markers)
-    tokenizer = AutoTokenizer.from_pretrained(config.path, **_source(config))
+    tokenizer = _pretrained_tokenizer(config)
     if markers.add_tokens:
         known = tokenizer.get_vocab()
         tokenizer.add_tokens([m for m in markers.all() if m not in known], special_tokens=True)
+    return tokenizer
+
+
+def _pretrained_tokenizer(config: ModelConfig) -> PreTrainedTokenizerBase:
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(config.path, **_source(config))
+        # Without any file transformers may make one that knows no word.
+        reason = "" if tokenizer.encode("a", add_special_tokens=False) else "it has no vocabulary"
+    except ValueError as error:  # some files are missing; several lines
+        reason = str(error).splitlines()[0].rstrip(": ")
+    if reason:
+        raise UserError(
+            f"{config.path}: holds no tokenizer that can be loaded ({reason}); copy tokenizer.json and "
+            f"tokenizer_config.json of the model into it."
+        )
     return tokenizer
 
 
