@@ -9,7 +9,7 @@ import json
 import pytest
 import torch
 
-from adasr_trl import StreamingReasoner
+from adasr_trl import EvalConfig, StreamingReasoner, evaluate
 from adasr_trl.artifacts.saved_config import save_streaming
 from adasr_trl.cli.main import main as adasr
 from adasr_trl.config.eval_section import ZeroShotSection
@@ -203,13 +203,13 @@ def test_a_reply_may_hold_the_markers_of_a_streaming_model(chat, episodes):
     assert (rollout.ending, rollout.answer) == (Ending.ANSWERED, "The answer is 8.")
 
 
-def test_a_reply_that_is_cut_off_has_no_marker_given_and_is_wrong(chat, episodes):
-    asking = policy(chat, ZeroShotSection(max_tokens=4))
+def test_a_reply_that_is_cut_off_has_no_answer_and_no_marker_given(chat, episodes):
+    asking = policy(chat, ZeroShotSection(max_tokens=8))
     episode = dataclasses.replace(episodes[0], answer="8")
     ids = asking.codec.encode_text("The answer is 8. The answer is 8.")
     rollout = play(state(asking, episode), [ids])
-    assert rollout.ending is Ending.OUT_OF_TOKENS
-    assert rollout.tokens_in(Phase.DEEP) == 4
+    assert (rollout.ending, rollout.answer) == (Ending.OUT_OF_TOKENS, None)
+    assert rollout.tokens_in(Phase.DEEP) == rollout.answer_tokens == 8
     assert rollout.phases[-1] is Phase.DEEP
     assert not Judge([PacedClock(Clock())], asking.codec)(rollout, episode, Mode.ZERO_SHOT).right
 
@@ -322,7 +322,7 @@ def test_the_folder_of_the_records_names_the_model_too(asked, tmp_path):
 @pytest.mark.parametrize(
     ("flags", "words"),
     [
-        (("--eval.modes", "[streaming]"), "has no streaming.json, so it was not trained here and knows no streaming"),
+        (("--eval.modes", "[streaming]"), "is a pretrained model that was not trained here, and knows no streaming"),
         (("--eval.modes", "[zero_shot, no_deep]"), "knows no no_deep"),
         (("--eval.output_dir", ""), "eval.output_dir is missing"),
         (("--eval.zero_shot.max_tokens", "0"), "max_tokens: got 0"),
@@ -362,6 +362,16 @@ def test_zero_shot_of_a_run_is_one_line_that_names_its_base(
     (run / "origin.json").write_text(json.dumps({"path": "some/chat-model"}), encoding="utf-8")
     assert asked(model=run) == 2
     assert "is a run; name some/chat-model" in capsys.readouterr().err
+
+
+def test_from_python_a_pretrained_model_answers_rows(tmp_path, chat, episodes):
+    config = EvalConfig(
+        modes=("zero_shot",), temperatures=(0.0,), output_dir=str(tmp_path / "out"), zero_shot=ASKED
+    )
+    figures = evaluate(chat, episodes[48:50], config)
+    assert figures["zero_shot-temperature-0"].questions == 2
+    assert (tmp_path / "out" / "chat" / "eval").is_dir()
+    assert not (chat / "questions.jsonl").exists()
 
 
 def test_the_records_are_no_model(asked, tmp_path):

@@ -99,7 +99,7 @@ def pretrained_of(name: str, model: ModelConfig, config: EvalConfig) -> Pretrain
     others = [mode for mode in modes if mode != ZERO_SHOT]
     if others:
         raise UserError(
-            f"{path}: has no {STREAMING_FILE}, so it was not trained here and knows no {others[0]}; train it first "
+            f"{path}: is a pretrained model that was not trained here, and knows no {others[0]}; train it first "
             f"(adasr sft), or ask it with --eval.modes '[zero_shot]'."
         )
     if directory.holds_records_alone(path):

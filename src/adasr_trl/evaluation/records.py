@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 BATCH = 128  # questions between two writes
+REPLY_BATCH = 32  # the same in zero_shot: a pretrained model's replies are long
 
 
 class Progress:
@@ -152,7 +153,8 @@ def _roll_out(
     partial = path.with_suffix(".partial")
     done = _keep_whole_lines(partial)
     questions = itertools.islice(read_episodes(plan.folder / EPISODES_FILE), done, None)
-    while batch := list(itertools.islice(questions, BATCH)):
+    size = REPLY_BATCH if setting.mode is Mode.ZERO_SHOT else BATCH
+    while batch := list(itertools.islice(questions, size)):
         requests = [
             Request(episode, _seed(plan.seed, episode, setting.sample), setting.mode)
             for episode in batch
