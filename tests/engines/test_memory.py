@@ -101,13 +101,13 @@ def test_other_errors_are_not_taken_for_it(model, parts, episodes):
     hook.remove()
 
 
-def test_the_cache_keeps_to_its_bound_and_what_it_took_is_reported(model, parts, episodes):
+def test_the_cache_keeps_to_its_bound_and_what_it_took_is_reported(taught, parts, episodes):
     codec, layout, streaming = parts
-    expected = HFEngine(model, *parts).rollout(requests_for(episodes), Sampling(1.0))
-    gib = 600 * bytes_per_token(model) * 2 / 2**30
+    expected = HFEngine(taught, *parts).rollout(requests_for(episodes), Sampling(1.0))
+    gib = 600 * bytes_per_token(taught) * 2 / 2**30
     budget = CacheBudget(12)
     bounded = dataclasses.replace(streaming, max_cache_gib=gib)
-    found = HFEngine(model, codec, layout, bounded, budget).rollout(
+    found = HFEngine(taught, codec, layout, bounded, budget).rollout(
         requests_for(episodes), Sampling(1.0)
     )
     assert [r.token_ids for r in found] == [r.token_ids for r in expected]
@@ -116,7 +116,7 @@ def test_the_cache_keeps_to_its_bound_and_what_it_took_is_reported(model, parts,
     assert report["rollout/tokens_per_second"] > 0
     assert budget.report() == {}
     unbounded = CacheBudget(12)
-    HFEngine(model, *parts, unbounded).rollout(requests_for(episodes), Sampling(1.0))
+    HFEngine(taught, *parts, unbounded).rollout(requests_for(episodes), Sampling(1.0))
     assert unbounded.report()["rollout/cache_mib"] > report["rollout/cache_mib"]
 
 

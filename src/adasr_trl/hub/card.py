@@ -155,7 +155,10 @@ def data_table(data: Sequence[DataUsed]) -> str:
     """Sources with their licences, in Markdown."""
     rows = tuple(
         (
-            *map(_cell, (source.name, source.revision, source.licence, source.split)),
+            *(
+                " ".join(text.split())
+                for text in (source.name, source.revision, source.licence, source.split)
+            ),
             f"{source.episodes:,}",
         )
         for source in data
