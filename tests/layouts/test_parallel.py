@@ -95,7 +95,7 @@ def taught(model, tokenizer, episodes):
 
 
 @pytest.mark.parametrize("boundary", ["fed", "written"])
-@pytest.mark.parametrize("mode", [mode for mode in Mode if mode is not Mode.ZERO_SHOT])  # one stream
+@pytest.mark.parametrize("mode", [mode for mode in Mode if mode is not Mode.ZERO_SHOT])
 def test_rollouts_equal_a_slow_reference_without_cache(taught, tokenizer, episodes, boundary, mode):
     streaming = dataclasses.replace(PARALLEL, boundary=boundary)
     codec, layout = parts_for(tokenizer, streaming)

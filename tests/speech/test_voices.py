@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import shutil
-from difflib import SequenceMatcher
 
 import numpy as np
 import pytest
@@ -100,13 +99,23 @@ def test_espeak_names_an_unknown_voice(tmp_path) -> None:
 def test_a_real_voice_is_understood_by_a_real_recogniser_and_silence_is_not() -> None:
     """Whisper hears "Thank you" in silence, and repeats itself in noise."""
     transcriber, voice = real_recogniser(), real_voice()
-    sound = voice.speak("The child has five apples. She buys seven more apples.")
+    sound = voice.speak("The child has five apples. She finds seven more apples.")
     quiet = np.zeros(3 * SAMPLE_RATE, np.float32)
     stream = StreamingRecogniser(transcriber, SileroVoice())
     words = (*stream.feed(np.concatenate((quiet, sound, quiet, quiet))), *stream.finish())
     said = re.sub("[.,]", "", text_of(words).lower()).replace("five", "5").replace("seven", "7")
-    spoken = ["the", "child", "has", "5", "apples", "she", "buys", "7", "more", "apples"]
-    assert SequenceMatcher(None, said.split(), spoken).ratio() >= 0.8  # espeak-ng's are hard
+    assert said.split() == [
+        "the",
+        "child",
+        "has",
+        "5",
+        "apples",
+        "she",
+        "finds",
+        "7",
+        "more",
+        "apples",
+    ]
     assert words[0].start_seconds == pytest.approx(3.0, abs=0.5)
     noise = np.random.default_rng(0).normal(0, 0.02, 10 * SAMPLE_RATE).astype(np.float32)
     for sound in (quiet, noise):

@@ -126,6 +126,12 @@ def test_a_matrix_without_a_gradient_stays_as_it_is():
     assert torch.equal(second, before)
 
 
+def test_another_scale_of_updates_is_refused():
+    (matrix,) = matrices()[:1]
+    with pytest.raises(ValueError, match="expected 'match_rms_adamw'"):
+        CpuMuon([matrix], lr=0.02).step()
+
+
 @pytest.mark.parametrize("shape", [(2, 6, 6), (2, 4, 9), (2, 9, 4)])
 def test_singular_values_come_near_one(shape):
     torch.manual_seed(0)

@@ -30,6 +30,10 @@ class CpuMuon(Muon):
             with torch.enable_grad():
                 loss = closure()
         for group in self.param_groups:
+            if group["adjust_lr_fn"] != "match_rms_adamw":
+                raise ValueError(
+                    f"adjust_lr_fn is {group['adjust_lr_fn']!r}; expected 'match_rms_adamw'."
+                )
             by_shape: dict[torch.Size, list[Tensor]] = defaultdict(list)
             for matrix in group["params"]:
                 if matrix.grad is not None:
