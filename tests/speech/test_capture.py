@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from adasr_trl.speech.capture import piped
-from adasr_trl.speech.sound import SoundError, read_sound
+from adasr_trl.speech.sound import SoundError
+from adasr_trl.speech.sound_files import read_sound
 from support import sound_bytes as sb
 
 pytest.importorskip("av")
@@ -28,6 +29,9 @@ FORMS = {
     "chunks around": sb.wav(sb.pcm(TONE), before=sb.chunk(b"LIST", b"INFOISFT odd"))
     + sb.chunk(b"id3 ", b"\xff" * 99),
     "cut off": sb.wav(sb.pcm(sb.tone(3.0)))[: 44 + sb.RATE],
+    "24 bits in 4 bytes": sb.wav(sb.padded(TONE, 24), bits=24, sample_bytes=4),
+    "16 bits with a stereo frame's size": sb.wav(sb.pcm(TONE), sample_bytes=4),
+    "two, one behind the other": sb.wav(sb.pcm(TONE)) + sb.wav(sb.pcm(TONE)),
     "FLAC": sb.encoded(TONE, "flac", "flac"),
     "ADPCM": sb.encoded(TONE, "wav", "adpcm_ms"),
 }
@@ -79,11 +83,21 @@ def test_a_block_comes_before_the_next_one_is_written(form):
         (b"", None, "holds no sound"),
         (b"Tom has 5 coins.\n" * 99, None, "for sound without a header give its rate with --rate"),
         (sb.wav(b"", size=0), None, "ended without any sound"),
+        (sb.wav(sb.pcm(TONE)), 16_000, "has the header of a WAV; leave --rate out"),
     ],
 )
 def test_a_pipe_without_sound_is_refused(data, rate, reason):
     with pytest.raises(SoundError, match=reason):
         through_a_pipe(data, rate)
+
+
+def test_a_sound_of_known_length_ends_though_its_pipe_stays_open():
+    reading, writing = os.pipe()
+    os.write(writing, FORMS["16 bits"])
+    blocks = list(piped(reading, "standard input", None, threading.Event()))
+    assert len(np.concatenate(blocks)) == len(TONE)
+    os.close(writing)
+    os.close(reading)
 
 
 def test_a_stop_ends_a_pipe_in_which_nothing_comes():

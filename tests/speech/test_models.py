@@ -15,7 +15,7 @@ import pytest
 
 from adasr_trl.speech.listener import Hearing, HearingKind, Listener
 from adasr_trl.speech.process import load_recogniser
-from adasr_trl.speech.sound import read_sound
+from adasr_trl.speech.sound_files import read_sound
 from support import sound_bytes as sb
 from support.live_use import stream
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from adasr_trl.speech.pcm import Encoding, PcmDecoder
+from adasr_trl.speech.encodings import Encoding
+from adasr_trl.speech.pcm import PcmDecoder
 from support import sound_bytes as sb
 
 

@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 
 from adasr_trl.core.errors import UserError
+from adasr_trl.speech.encodings import Encoding
 from adasr_trl.speech.listener import HearingKind
-from adasr_trl.speech.pcm import Encoding
 from adasr_trl.speech.process import RecogniserProcess, SoundForm
 from support import stand_in_speech as stand_in
 from support.stand_in_speech import spoken

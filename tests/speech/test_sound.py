@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from adasr_trl.cli.main import main as adasr
-from adasr_trl.speech.sound import SoundError, decoded, read_sound, sound_blocks
+from adasr_trl.speech.sound import SoundError, decoded
+from adasr_trl.speech.sound_files import read_sound, sound_blocks
 from support import sound_bytes as sb
 
 pytest.importorskip("av")
@@ -50,6 +51,27 @@ FORMS = {
     "sizes of 2 GiB": sb.wav(sb.pcm(TONE), size=0x7FFFF000),
     "RF64": sb.rf64(sb.pcm(TONE)),
     "a list chunk before the data": sb.wav(sb.pcm(TONE), before=sb.chunk(b"LIST", b"INFOISFT odd")),
+    "24 bits in 4 bytes": sb.wav(sb.padded(TONE, 24), bits=24, sample_bytes=4, extensible=True),
+    "24 bits in 4 bytes, plain": sb.wav(sb.padded(TONE, 24), bits=24, sample_bytes=4),
+    "24 bits in the lower 3 of 4 bytes": sb.wav(
+        sb.padded(TONE, 24, upper=False), bits=24, sample_bytes=4
+    ),
+    "24 bits in 4 bytes, stereo": sb.wav(
+        sb.padded(np.stack([TONE, TONE], 1), 24), channels=2, bits=24, sample_bytes=4
+    ),
+    "16 bits in 4 bytes": sb.wav(sb.padded(TONE, 16), sample_bytes=4),
+    "16 bits with a stereo frame's size": sb.wav(sb.pcm(TONE), sample_bytes=4),
+    "24 bits with a wrong frame's size": sb.wav(sb.pcm(TONE, 24), bits=24, sample_bytes=4),
+    "silence, then 24 bits in 4 bytes": sb.wav(
+        sb.padded(TONE * (np.arange(len(TONE)) > 900), 24), bits=24, sample_bytes=4
+    ),
+    "floats as Cool Edit wrote them": sb.wav(
+        (32_768 * TONE).astype("<f4").tobytes(), sample_bytes=4
+    ),
+    "12 bits": sb.wav(sb.pcm(TONE), bits=12, sample_bytes=2),
+    "no frame's size": sb.wav(sb.pcm(TONE)).replace(b"\x02\0\x10\0data", b"\0\0\x10\0data"),
+    "an odd byte behind the data": sb.wav(sb.pcm(TONE) + b"\1"),
+    "16 channels": sb.wav(sb.pcm(np.stack([TONE] * 16, 1)), channels=16, extensible=True),
     "cut off": sb.wav(sb.pcm(sb.tone(3.0)))[: 44 + 2 * sb.RATE],
     "cut off inside a sample": sb.wav(sb.pcm(sb.tone(3.0)))[: 45 + 2 * sb.RATE],
 }
@@ -71,6 +93,26 @@ def test_other_formats_are_read_whatever_their_name_says(tmp_path, container, co
     assert abs(len(samples) - 2 * sb.RATE) < 0.15 * sb.RATE
 
 
+@pytest.mark.parametrize(
+    ("container", "codec", "rate"), [("flac", "flac", sb.RATE), ("ogg", "libopus", 48_000)]
+)
+def test_eight_channels_are_read(tmp_path, container, codec, rate):
+    eight = np.stack([sb.tone(2.0, rate)] * 8, 1)
+    data = sb.encoded(eight, container, codec, rate, "7.1")
+    assert is_tone(read(tmp_path, data)[: 2 * sb.RATE], seconds=2.0)
+
+
+def test_sounds_one_behind_another_are_one(tmp_path):
+    first = sb.wav(sb.pcm(TONE)) + sb.chunk(b"LIST", b"INFOISFT odd")
+    second = sb.wav(sb.pcm(sb.tone(rate=44_100), 24), rate=44_100, bits=24)
+    assert is_tone(read(tmp_path, first + second), seconds=2.0)
+
+
+def test_what_stands_behind_a_stated_end_is_pointed_out(tmp_path, caplog):
+    assert len(read(tmp_path, sb.wav(sb.pcm(TONE), size=36))) == 18
+    assert "goes on behind the end that its header gives" in caplog.text
+
+
 def test_telephones_mu_law_and_a_law_are_read(tmp_path):
     for codec in ("pcm_mulaw", "pcm_alaw"):
         data = sb.encoded(sb.tone(rate=8_000), "wav", codec, 8_000)
@@ -90,8 +132,23 @@ def test_floats_that_are_no_numbers_are_silence_and_are_counted(tmp_path, caplog
     assert "3 samples are no numbers" in caplog.text
 
 
-def test_floats_in_the_range_of_integers_are_scaled(tmp_path):
-    values = (32_768 * TONE).astype("<f4")
+@pytest.mark.parametrize("bits", [16, 24, 32])
+def test_floats_in_the_range_of_integers_are_scaled(tmp_path, bits):
+    values = (2 ** (bits - 1) * TONE).astype("<f4")
+    assert is_tone(read(tmp_path, sb.wav(values.tobytes(), sb.FLOAT, bits=32)))
+
+
+def test_a_quiet_beginning_in_the_range_of_integers_stays_quiet(tmp_path):
+    hiss = np.random.default_rng(0).integers(-3, 4, sb.RATE)
+    values = np.concatenate([hiss, np.rint(32_767 * TONE)]).astype("<f4")
+    samples = read(tmp_path, sb.wav(values.tobytes(), sb.FLOAT, bits=32))
+    assert np.abs(samples[: sb.RATE]).max() < 0.001
+    assert is_tone(samples[sb.RATE :])
+
+
+@pytest.mark.parametrize("wrong", [9.0, 3e38])
+def test_a_single_wrong_float_does_not_silence_the_rest(tmp_path, wrong):
+    values = np.concatenate([[wrong], TONE, [wrong]]).astype("<f4")
     assert is_tone(read(tmp_path, sb.wav(values.tobytes(), sb.FLOAT, bits=32)))
 
 
@@ -120,6 +177,7 @@ def test_a_file_that_is_shorter_than_its_header_says_is_read_and_pointed_out(tmp
         (sb.wav(b""), "holds no samples"),
         (sb.wav(sb.pcm(TONE))[:30], "holds no s"),
         (b"RIFF\xff\xff\xff\xffAVI LIST", "holds no sound"),
+        (b"RIFX" + sb.wav(sb.pcm(TONE))[4:], "is big-endian WAV"),
         (sb.wav(sb.pcm(TONE), rate=0), "holds no sound"),
         (sb.wav(sb.pcm(TONE), channels=0), "holds no samples"),
         (sb.wav(sb.pcm(TONE), kind=0), "holds no samples"),
@@ -133,6 +191,7 @@ def test_a_file_that_is_shorter_than_its_header_says_is_read_and_pointed_out(tmp
         "no samples",
         "half a header",
         "AVI",
+        "big-endian",
         "rate 0",
         "no channels",
         "no codec",

@@ -35,12 +35,21 @@ def chunk(name: bytes, body: bytes, size: int | None = None) -> bytes:
     )
 
 
-def form(kind: int, channels: int, rate: int, bits: int, *, extensible: bool = False) -> bytes:
-    frame = channels * bits // 8
+def form(
+    kind: int,
+    channels: int,
+    rate: int,
+    bits: int,
+    *,
+    extensible: bool = False,
+    sample_bytes: int | None = None,
+) -> bytes:
+    frame = channels * (sample_bytes or bits // 8)
     head = EXTENSIBLE if extensible else kind
     body = struct.pack("<HHIIHH", head, channels, rate, rate * frame, frame, bits)
     if extensible:
-        body += struct.pack("<HHIH", 22, bits, 0, kind) + _GUID_TAIL
+        wide = 8 * (sample_bytes or bits // 8)  # of which so many bits are valid
+        body = body[:14] + struct.pack("<HHHIH", wide, 22, bits, 0, kind) + _GUID_TAIL
     return chunk(b"fmt ", body)
 
 
@@ -54,9 +63,11 @@ def wav(
     extensible: bool = False,
     size: int | None = None,
     before: bytes = b"",
+    sample_bytes: int | None = None,
 ) -> bytes:
     """A file; ``size`` is what its header says of the data, as a program says that writes to a pipe."""
-    body = b"WAVE" + form(kind, channels, rate, bits, extensible=extensible) + before
+    described = form(kind, channels, rate, bits, extensible=extensible, sample_bytes=sample_bytes)
+    body = b"WAVE" + described + before
     body += chunk(b"data", data, size)
     return b"RIFF" + struct.pack("<I", len(body) if size is None else size) + body
 
@@ -69,17 +80,23 @@ def rf64(data: bytes, rate: int = RATE) -> bytes:
     return b"RF64" + struct.pack("<I", unknown) + body + chunk(b"data", data, unknown)
 
 
-def encoded(samples, container: str, codec: str, rate: int = RATE) -> bytes:
-    """Another format, by PyAV."""
+def padded(samples, bits: int, *, upper: bool = True) -> bytes:
+    """Integers in 4 bytes each, in the upper ones as WAV has them, or in the lower ones."""
+    whole = np.round(samples * (2 ** (bits - 1) - 1)).astype("<i4")
+    return (whole << (32 - bits) if upper else whole).tobytes()
+
+
+def encoded(samples, container: str, codec: str, rate: int = RATE, layout: str = "mono") -> bytes:
+    """Another format, by PyAV; (samples,), or (samples, channels)."""
     import io
 
     import av
 
     out = io.BytesIO()
     with av.open(out, "w", format=container) as file:
-        stream = file.add_stream(codec, rate=rate, layout="mono")
+        stream = file.add_stream(codec, rate=rate, layout=layout)
         frame = av.AudioFrame.from_ndarray(
-            np.round(samples * 32767).astype(np.int16)[None], format="s16", layout="mono"
+            np.round(samples * 32767).astype(np.int16).reshape(1, -1), format="s16", layout=layout
         )
         frame.sample_rate = rate
         for packet in [*stream.encode(frame), *stream.encode(None)]:

@@ -128,7 +128,7 @@ def _sound(options: argparse.Namespace, kind: Kind) -> Iterator[TextSource]:
     from adasr_trl.live.heard import heard, played
     from adasr_trl.speech.capture import microphone, piped
     from adasr_trl.speech.process import RecogniserProcess, load_recogniser
-    from adasr_trl.speech.sound import begun, sound_blocks
+    from adasr_trl.speech.sound_files import begun, sound_blocks
 
     name = options.audio
     if kind is Kind.SOUND_FILE:

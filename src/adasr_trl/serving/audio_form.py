@@ -20,7 +20,8 @@ from adasr_trl.serving.messages import (
     text_field,
     whole_field,
 )
-from adasr_trl.speech.pcm import HIGHEST_RATE, LOWEST_RATE, Encoding
+from adasr_trl.speech.encodings import Encoding
+from adasr_trl.speech.pcm import HIGHEST_RATE, LOWEST_RATE
 from adasr_trl.speech.process import SoundForm
 
 BETA = {

@@ -19,15 +19,16 @@ from collections.abc import Callable, Iterator
 from typing import Any, TextIO
 
 from adasr_trl.core.errors import UserError
-from adasr_trl.speech.pcm import Encoding, PcmDecoder
+from adasr_trl.speech.encodings import Encoding
+from adasr_trl.speech.pcm import PcmDecoder
 from adasr_trl.speech.sound import SoundError, decoded
 from adasr_trl.speech.wav_header import WavHeader, read_header
+from adasr_trl.speech.wav_sound import wav_blocks
 from adasr_trl.speech.words import Samples
 
 logger = logging.getLogger(__name__)
 
 POLL_SECONDS = 0.1  # longest delay between a stop and its effect
-READ_BYTES = 65_536
 MOST_BLOCKS = 600  # of a tenth of a second, that wait for a slow recogniser
 RAW = "for sound without a header give its rate with --rate"
 
@@ -49,20 +50,12 @@ def piped(descriptor: int, name: str, rate: int | None, stop: threading.Event) -
 
 
 def _blocks(pipe: Pipe, name: str, rate: int | None) -> Iterator[Samples]:
-    header = WavHeader(Encoding.PCM16, rate, 1, None) if rate else read_header(pipe)
-    if header is None:
-        yield from decoded(pipe, name)
-        return
-    decoder, left = PcmDecoder(header.encoding, header.rate, header.channels), header.data_bytes
-    any_sound = False
-    while data := pipe.read(READ_BYTES if left is None else min(READ_BYTES, left)):
-        left = None if left is None else left - len(data)
-        any_sound = True
-        yield decoder.feed(data)
-    yield decoder.flush()
-    decoder.tell_of_faults(name)
-    if not any_sound:
-        raise SoundError(f"{name}: ended without any sound; pipe some in.")
+    header = read_header(pipe, name)
+    if header and rate:
+        raise SoundError(f"{name}: has the header of a WAV; leave --rate out.")
+    if rate:
+        header = WavHeader(Encoding.PCM16, rate, 1, None, 2)
+    yield from wav_blocks(pipe, header, name) if header else decoded(pipe, name)
 
 
 class Pipe:
@@ -85,6 +78,10 @@ class Pipe:
     def put_back(self, data: bytes) -> None:
         """Read these bytes again."""
         self._back = data + self._back
+
+    def is_ready(self, seconds: float) -> bool:
+        """Whether ``read`` returns within so many seconds."""
+        return bool(self._back) or is_ready(self._descriptor, seconds)
 
 
 def is_ready(descriptor: int, seconds: float) -> bool:

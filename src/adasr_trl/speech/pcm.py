@@ -11,59 +11,51 @@ Samples are little-endian. The two G.711 laws are those of telephony.
 from __future__ import annotations
 
 from collections.abc import Callable
-from enum import Enum
 
 import numpy as np
 
+from adasr_trl.speech.container import Container
+from adasr_trl.speech.encodings import BYTES, Encoding
+from adasr_trl.speech.mono import FULL_SCALE, Mono
 from adasr_trl.speech.packages import load_package
-from adasr_trl.speech.sound import FULL_SCALE, Mono, resampler
+from adasr_trl.speech.sound import resampler
 from adasr_trl.speech.words import SAMPLE_RATE, Samples
 
 LOWEST_RATE, HIGHEST_RATE = 4_000, 192_000
 
 
-class Encoding(Enum):
-    """Form of the samples."""
-
-    PCM8 = "unsigned 8 bits"
-    PCM16 = "16 bits"
-    PCM24 = "24 bits"
-    PCM32 = "32 bits"
-    FLOAT32 = "float of 32 bits"
-    FLOAT64 = "float of 64 bits"
-    MU_LAW = "mu-law"
-    A_LAW = "A-law"
-
-
-BYTES = {  # a sample
-    Encoding.PCM8: 1,
-    Encoding.PCM16: 2,
-    Encoding.PCM24: 3,
-    Encoding.PCM32: 4,
-    Encoding.FLOAT32: 4,
-    Encoding.FLOAT64: 8,
-    Encoding.MU_LAW: 1,
-    Encoding.A_LAW: 1,
-}
-
-
 class PcmDecoder:
-    """See the module; several channels become one."""
+    """See the module; several channels become one.
 
-    def __init__(self, encoding: Encoding, rate: int, channels: int = 1) -> None:
+    Args:
+        encoding: Form of the samples.
+        rate: Samples a second.
+        channels: Their number.
+        sample_bytes: Bytes that a sample takes, where it has more than its encoding.
+    """
+
+    def __init__(
+        self, encoding: Encoding, rate: int, channels: int = 1, sample_bytes: int | None = None
+    ) -> None:
         self._encoding, self._rate, self._channels = encoding, rate, channels
+        is_padded = sample_bytes not in (None, BYTES[encoding])
+        self._container = Container(encoding, sample_bytes or 0) if is_padded else None
         self._odd = b""
         self._resample: Callable[[object], list[Samples]] | None = None
         self._mono = Mono()
 
     def feed(self, data: bytes) -> Samples:
         """The samples of more bytes, (samples,)."""
-        data, frame_bytes = self._odd + data, BYTES[self._encoding] * self._channels
+        data, encoding, container = self._odd + data, self._encoding, self._container
+        sample_bytes = container.frame_bytes(data) if container else BYTES[encoding]
+        frame_bytes = sample_bytes * self._channels
         whole = len(data) - len(data) % frame_bytes
         data, self._odd = data[:whole], data[whole:]
         if not data:
             return np.zeros(0, np.float32)
-        values = _values(self._encoding, data).reshape(-1, self._channels)
+        if container:
+            encoding, data = container.unpacked(data)
+        values = _values(encoding, data).reshape(-1, self._channels)
         mono = self._mono.mixed(values.T)
         if self._rate == SAMPLE_RATE:
             return mono

@@ -23,9 +23,10 @@ from multiprocessing.connection import Connection, wait
 import numpy as np
 
 from adasr_trl.core.errors import UserError
+from adasr_trl.speech.encodings import BYTES, Encoding
 from adasr_trl.speech.listener import Hearing, HearingKind, Listener
 from adasr_trl.speech.packages import load_package
-from adasr_trl.speech.pcm import BYTES, Encoding, PcmDecoder
+from adasr_trl.speech.pcm import PcmDecoder
 from adasr_trl.speech.recognition import RecogniserSettings
 from adasr_trl.speech.words import SAMPLE_RATE, Samples, Transcriber, VoiceDetector
 
