@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import os
+import time
 
 import numpy as np
 import openai
@@ -13,10 +14,11 @@ import pytest
 from adasr_trl.core.errors import UserError
 from adasr_trl.serving.limits import Limits
 from adasr_trl.serving.recogniser_desk import RecogniserDesk
+from adasr_trl.speech.listener import HearingKind
 from support import sound_bytes as sb
 from support import stand_in_speech as stand_in
 from support.live_use import QUESTION, TEXT
-from support.serving import Desk, serving
+from support.serving import Desk, send, serving, until
 from support.stand_in_speech import spoken
 
 APPEND, COMMIT, CLEAR = (f"input_audio_buffer.{name}" for name in ("append", "commit", "clear"))
@@ -206,6 +208,84 @@ def test_a_cleared_sound_is_forgotten_with_its_words(desk):
     assert transcripts(desk) == [TEXT]
 
 
+def test_a_clear_behind_a_commit_forgets_only_what_follows_it(desk):
+    ask(desk, turn_detection=None)
+    say(desk, "Tom has 5 coins.")
+    desk.send(COMMIT)
+    say(desk, "Tom finds 3 coins.")
+    desk.send(CLEAR)
+    say(desk, "He sings.")
+    desk.wait(f"{WORDS}.completed")
+    desk.send(COMMIT)
+    desk.wait(f"{WORDS}.completed", 2)
+    assert transcripts(desk) == ["Tom has 5 coins.", "He sings."]
+    assert desk.errors() == []
+
+
+@pytest.mark.parametrize("cancelled", [False, True])
+def test_a_clear_during_an_answer_keeps_what_is_said_after_it(desk, cancelled):
+    ask(desk, turn_detection=None)
+    say(desk, "Tom has 5 coins.")
+    desk.send(COMMIT)
+    desk.wait(f"{WORDS}.completed")
+    desk.send("response.create")
+    say(desk, "Tom finds 3", silence=0.7)
+    desk.send(CLEAR)  # pipecat sends these two when a user interrupts, and the user goes on
+    if cancelled:
+        desk.send("response.cancel")
+    say(desk, "He sings.")
+    desk.send(COMMIT)
+    desk.wait(f"{WORDS}.completed", 2)
+    assert transcripts(desk) == ["Tom has 5 coins.", "He sings."]
+    assert desk.errors() == []
+
+
+def test_a_turn_that_ended_before_a_clear_stays(desk):
+    say(desk, "Tom has 5 coins.", silence=0.7)
+    desk.wait(f"{WORDS}.completed")
+    desk.send("response.create")
+    say(desk, "He sings.", silence=0.7)
+    end = time.monotonic() + 20
+    while HearingKind.STOPPED not in [each.kind for each in desk.session._audio._held]:
+        assert time.monotonic() < end
+        while desk._later:  # hearings come; the answer goes on later
+            desk._later.pop(0)()
+        time.sleep(0.01)
+    desk.send(CLEAR)
+    say(desk, "Tom finds 3 coins.", silence=0.7)
+    desk.wait(f"{WORDS}.completed", 3)
+    assert transcripts(desk) == ["Tom has 5 coins.", "He sings.", "Tom finds 3 coins."]
+
+
+def test_sound_behind_a_change_of_its_form_waits_for_it(desk):
+    ask(desk, turn_detection=None)
+    say(desk, "Tom has 5 coins.")
+    desk.send(COMMIT)
+    mu_law = {"audio": {"input": {"format": {"type": "audio/pcmu"}}}}
+    desk.send("session.update", session=mu_law)
+    silence = base64.b64encode(b"\xff" * 8_000).decode()  # a second; half of one as 16 bits
+    desk.send(APPEND, audio=silence)
+    desk.send(COMMIT)
+    desk.send("session.update", session={"audio": {"input": {"format": PCM16K}}})
+    say(desk, "He sings.")
+    desk.send(COMMIT)
+    desk.wait(f"{WORDS}.completed", 2)
+    assert transcripts(desk) == ["Tom has 5 coins.", "He sings."]
+    assert desk.errors() == [LEAST]
+    assert "up to 1.0 s" in desk.of("error")[0]["error"]["message"]
+
+
+def test_an_update_that_is_refused_changes_nothing(desk):
+    before = desk.of("session.updated")[-1]["session"]
+    sound = {"input": {"format": {"type": "audio/pcmu"}, "turn_detection": None}}
+    desk.send("session.update", session={"tools": [{"type": "function"}], "audio": sound})
+    sound["input"]["turn_detection"] = {"type": "none"}
+    desk.send("session.update", session={"instructions": "Who sings?", "audio": sound})
+    assert desk.errors() == ["unsupported_tools", "unsupported_turn_detection"]
+    desk.send("session.update", session={})
+    assert desk.of("session.updated")[-1]["session"] == before
+
+
 def encodings(data: bytes) -> dict[str, str]:
     plain = base64.b64encode(data).decode()
     return {
@@ -232,9 +312,17 @@ def test_every_form_of_base64_that_is_certain_is_read(desk, name):
         (7, "expected a text"),
         (None, "expected a text"),
         (base64.b64encode(sb.wav(sb.pcm(sb.tone(0.1)))).decode(), "a WAV file"),
+        (base64.b64encode(sb.rf64(sb.pcm(sb.tone(0.1)))).decode(), "a WAV file"),
+        ("GkXfo59ChoEBQveBAULygQ==", "WebM"),
+        ("T2dnUwACAAAAAAAAAAA=", "an Ogg file"),
+        ("ZkxhQwAAACI=", "a FLAC file"),
+        ("SUQzBAAAAAAAIw==", "an MP3 file"),
+        ("AAAAHGZ0eXBpc29t", "an MP4 file"),
     ],
 )
-def test_what_is_no_base64_of_samples_is_refused(desk, audio, reason):
+@pytest.mark.parametrize("before", ["", "AAAA"], ids=["first", "later"])
+def test_what_is_no_base64_of_samples_is_refused(desk, audio, reason, before):
+    desk.send(APPEND, audio=before)
     desk.send(APPEND, audio=audio)
     assert desk.errors() == ["invalid_value"]
     assert reason in desk.of("error")[0]["error"]["message"]
@@ -316,7 +404,7 @@ def test_a_form_changes_between_sounds_only(desk):
 
 
 def test_sessions_with_sound_and_sound_that_waits_are_bounded(reasoner):
-    limits = Limits(max_listeners=1, max_waiting_sound_seconds=1.0)
+    limits = Limits(max_listeners=1, max_waiting_sound_seconds=2.0)
     recogniser = RecogniserDesk(stand_in.load, "tiny.en", limits)
     try:
         one, two = (Desk(reasoner.pool(2), limits, recogniser) for _ in range(2))
@@ -377,6 +465,24 @@ def test_the_openai_package_sends_sound_over_a_socket(reasoner, recogniser):
         events = asyncio.run(session(served.http))
     assert [each.transcript for each in events if each.type == f"{WORDS}.completed"] == [TEXT]
     assert events[-1].response.output[0].content[0].text == "8"
+
+
+def test_a_whole_speech_may_come_in_one_frame(reasoner, recogniser):
+    limits = Limits(max_sound_frame_bytes=2_000_000)
+    with (
+        serving(reasoner.pool(2), recogniser=recogniser, limits=limits) as served,
+        served.connect() as socket,
+    ):
+        audio = {"input": {"format": PCM16K, "turn_detection": None}}
+        send(socket, "session.update", session={"instructions": QUESTION, "audio": audio})
+        data = sb.pcm(spoken(TEXT, silence=10.0))
+        send(socket, APPEND, audio=base64.b64encode(data).decode())
+        assert len(data) > limits.max_frame_bytes
+        send(socket, COMMIT)
+        assert until(socket, f"{WORDS}.completed")[-1]["transcript"] == TEXT
+        for kind, size in (("input_text.append", 300_000), (APPEND, 2_000_001)):
+            send(socket, kind, text="A" * size)
+            assert until(socket, "error")[-1]["error"]["code"] == "frame_too_large"
 
 
 def test_a_recogniser_that_cannot_be_loaded_ends_the_server_at_its_start():

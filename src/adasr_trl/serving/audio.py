@@ -22,7 +22,7 @@ from adasr_trl.serving.audio_form import (
     turn_detection,
 )
 from adasr_trl.serving.limits import Limits, RefusalError
-from adasr_trl.serving.messages import Message, new_id, text_field
+from adasr_trl.serving.messages import Message, new_id, object_field, text_field
 from adasr_trl.serving.recogniser_desk import RecogniserDesk
 from adasr_trl.serving.session import AUDIO_BUFFER
 from adasr_trl.speech.listener import Hearing, HearingKind
@@ -88,7 +88,8 @@ class AudioInput:
         self._transcript = ""
         self._held: deque[Hearing] = deque()  # while an answer is written
         self._is_held = self._is_heard_out = False
-        self._flushes: deque[bool] = deque()  # on their way: whether a client asked for an item
+        self._flushes: deque[bool] = deque()  # to be taken: whether a client asked for an item
+        self._ends: deque[bool] = deque()  # on their way: whether all before it was cleared
         self.on_settled: Callable[[], None] = lambda: None
 
     def shown(self) -> dict[str, Any]:
@@ -102,15 +103,26 @@ class AudioInput:
 
     def update(self, session: Message) -> None:
         """The fields of ``session.update`` that concern sound."""
-        form, turns = sound_form(session, self._form), turn_detection(session, self._turns)
-        prompt = transcription_prompt(session, self._prompt)
-        if (form, turns, prompt) == (self._form, self._turns, self._prompt):
+        wanted = self._wanted(session)
+        if wanted == (self._form, self._turns, self._prompt):
             return
         if self.uncommitted_seconds:
             reason = "sound is in the buffer; commit or clear it before its form changes."
             raise RefusalError("invalid_value", reason, "session.audio.input")
         self.close()
-        self._form, self._turns, self._prompt = form, turns, prompt
+        self._form, self._turns, self._prompt = wanted
+
+    def is_changed_by(self, message: Message) -> bool:
+        """Whether a ``session.update`` changes how sound is read."""
+        try:
+            wanted = self._wanted(object_field(message, "session"))
+        except RefusalError:
+            return False
+        return wanted != (self._form, self._turns, self._prompt)
+
+    def _wanted(self, session: Message) -> tuple[SoundForm, TurnDetection | None, str]:
+        form, turns = sound_form(session, self._form), turn_detection(session, self._turns)
+        return form, turns, transcription_prompt(session, self._prompt)
 
     @property
     def uncommitted_seconds(self) -> float:
@@ -121,14 +133,14 @@ class AudioInput:
         """More sound, in pieces that may end anywhere."""
         data = sound_bytes(text_field(message, "audio"))
         if self._stream is None:
-            if data[:4] == b"RIFF" and data[8:12] == b"WAVE":
-                reason = "audio: this is a WAV file; send its samples without the header."
-                raise RefusalError("invalid_value", reason, "audio")
             self._open()
         assert self._stream is not None
-        if self._stream.behind_seconds > self._limits.max_waiting_sound_seconds:
-            most = f"{self._limits.max_waiting_sound_seconds:g} s of sound wait already"
-            reason = f"{most}; this piece was dropped. Send it at the pace of speech."
+        waiting, seconds = self._stream.behind_seconds, self._stream.seconds_of(data)
+        if waiting + seconds > self._limits.max_waiting_sound_seconds:
+            most = f"of {self._limits.max_waiting_sound_seconds:g} s that may wait {waiting:.1f} do"
+            reason = (
+                f"{most}; this piece of {seconds:.1f} s was dropped. Send it at the pace of speech."
+            )
             raise RefusalError("audio_too_fast", reason, status=429)
         self._stream.send(data)
 
@@ -156,16 +168,31 @@ class AudioInput:
         return self.is_waiting
 
     def _flush(self, *, asked: bool) -> None:
-        assert self._stream is not None
         self._flushes.append(asked)
+        self._end(is_cleared=False)
+
+    def _end(self, *, is_cleared: bool) -> None:
+        assert self._stream is not None
+        self._ends.append(is_cleared)
         self._committed_seconds = self._stream.sent_seconds
         self._stream.flush()
 
     def clear(self, _message: Message) -> None:
-        """Forget the sound and the words that are no item yet."""
-        self.close()
-        self._host.take_back()
+        """Forget the sound and the words that are no item yet, and were not committed before."""
+        if self._flushes or self._held or self._is_held:
+            while self._held and not self._is_end(self._held[-1]):
+                self._held.pop()
+            if self._stream:
+                self._end(is_cleared=True)
+        else:
+            self.close()
+            self._host.take_back()
         self._host.tell(f"{AUDIO_BUFFER}.cleared")
+
+    def _is_end(self, hearing: Hearing) -> bool:
+        """Whether what was said before it is, or becomes, an item."""
+        is_turn = hearing.kind is HearingKind.STOPPED and self._turns is not None
+        return is_turn or hearing.kind is HearingKind.FLUSHED
 
     def close(self) -> None:
         """Forget the sound."""
@@ -174,6 +201,7 @@ class AudioInput:
             self._desk.release(self._stream)
         self._stream, self._committed_seconds = None, 0.0
         self._held.clear()
+        self._ends.clear()
         self._transcript = ""
         if self._flushes:
             self._flushes.clear()
@@ -205,7 +233,13 @@ class AudioInput:
     def _arrived(self, stream: SoundStream | None, hearing: Hearing) -> None:
         if stream is not self._stream:  # of a stream that was cleared
             return
-        if self._is_held and hearing.kind is not HearingKind.FAILED:
+        is_cleared = bool(self._ends) and self._ends[0]
+        if hearing.kind is HearingKind.FLUSHED:
+            self._ends.popleft()
+        has_failed = hearing.kind is HearingKind.FAILED
+        if is_cleared and not has_failed:
+            return
+        if self._is_held and not has_failed:
             self._held.append(hearing)
         else:
             self._take(hearing)

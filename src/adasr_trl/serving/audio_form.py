@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,6 +34,14 @@ FORMS = {
     "audio/pcm": Encoding.PCM16,
     "audio/pcmu": Encoding.MU_LAW,
     "audio/pcma": Encoding.A_LAW,
+}
+_FILES = {  # by their first bytes, which no samples have but by a rare chance
+    "a WAV file": re.compile(rb"R(?:IFF|F64)....WAVE", re.DOTALL),
+    "WebM or Matroska": re.compile(rb"\x1a\x45\xdf\xa3"),
+    "an Ogg file": re.compile(rb"OggS\x00"),
+    "a FLAC file": re.compile(rb"fLaC\x00"),
+    "an MP3 file": re.compile(rb"ID3[\x02-\x04]\x00"),
+    "an MP4 file": re.compile(rb"\x00\x00..ftyp", re.DOTALL),
 }
 _URL_SAFE = str.maketrans("-_", "+/")
 
@@ -86,16 +95,25 @@ def shown_form(form: SoundForm) -> dict[str, Any]:
 
 
 def sound_bytes(text: str) -> bytes:
-    """Bytes of base64; its other alphabet, white space and missing padding are read too."""
-    if text.startswith("data:"):
+    """Samples in base64; its other alphabet, white space and missing padding are read too.
+
+    Raises:
+        RefusalError: It is no base64, or a piece of a file.
+    """
+    if text[:5].lower() == "data:":
         reason = "audio: this is a data URL; send base64 of the samples alone."
         raise RefusalError("invalid_value", reason, "audio")
     plain = "".join(text.split()).rstrip("=").translate(_URL_SAFE)
     try:
-        return base64.b64decode(plain + "=" * (-len(plain) % 4), validate=True)
+        data = base64.b64decode(plain + "=" * (-len(plain) % 4), validate=True)
     except (binascii.Error, ValueError) as error:
         reason = f"audio: is no base64 ({error})."
         raise RefusalError("invalid_value", reason, "audio") from None
+    for name, beginning in _FILES.items():
+        if beginning.match(data):
+            reason = f"audio: this is {name}; send its samples without header or compression."
+            raise RefusalError("invalid_value", reason, "audio")
+    return data
 
 
 def _input(session: Message) -> Message:

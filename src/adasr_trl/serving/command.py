@@ -96,7 +96,7 @@ def config(service: Service, host: str, port: int) -> uvicorn.Config:
         host=host,
         port=port,
         # Frames above the limit are refused by an event; those far above end the connection.
-        ws_max_size=4 * service.limits.max_frame_bytes,
+        ws_max_size=service.max_frame_bytes,
         ws_per_message_deflate=False,  # small frames gain nothing, and wait for it
         timeout_graceful_shutdown=5,
         access_log=False,

@@ -17,6 +17,7 @@ class Limits:
 
     Attributes:
         max_frame_bytes: Size of one event, and of an HTTP body.
+        max_sound_frame_bytes: Size of an event with sound; OpenAI's API takes 15 MiB of samples.
         max_text_characters: Input of one session.
         max_items: Items of one conversation.
         events_per_second: Sustained rate of a session's events; ``event_burst`` may come at once.
@@ -29,6 +30,7 @@ class Limits:
     """
 
     max_frame_bytes: int = 256 * 1024
+    max_sound_frame_bytes: int = 16 * 1024 * 1024
     max_text_characters: int = 200_000
     max_items: int = 10_000
     events_per_second: float = 200.0

@@ -63,6 +63,12 @@ class Service:
         self._completions: set[completions.ChatStream] = set()
         thread.on_failure = self._failed
 
+    @property
+    def max_frame_bytes(self) -> int:
+        """Size from which on a frame ends its connection; those above the limits are refused before."""
+        sound = self.limits.max_sound_frame_bytes if self._desk else 0
+        return sound + 4 * self.limits.max_frame_bytes
+
     # ---- sessions
 
     async def realtime(self, websocket: WebSocket) -> None:
@@ -82,7 +88,7 @@ class Service:
         except RefusalError as error:
             await self._turn_away(websocket, error)
             return
-        socket = SessionSocket(websocket, self.thread, self.limits)
+        socket = SessionSocket(websocket, self.thread, self.limits, hears=self._desk is not None)
         self.sessions.add(socket)
         self.measures.sessions.inc()
         try:

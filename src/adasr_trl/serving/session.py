@@ -179,6 +179,7 @@ class RealtimeSession:
         seed = messages.whole_field(change, "seed", 0, 2**53)
         thoughts = messages.flag_field(change, "thoughts", default=self._wants_thoughts)
         instructions = text_field(change, "instructions", self._conversation.question)
+        self._update_sound(change)  # all or nothing: the last one that may refuse
         self._wants_thoughts, self._conversation.question = thoughts, instructions.strip()
         if temperature is not None:
             self._sampling = Sampling(temperature)
@@ -187,6 +188,9 @@ class RealtimeSession:
             self._seed = self._session["seed"] = seed
         self._session |= {"instructions": instructions, "thoughts": thoughts}
         self._emit("session.updated", session=self._session)
+
+    def _update_sound(self, change: Message) -> None:
+        """Change how sound is read, where it is."""
 
     def _append(self, message: Message) -> None:
         half, self._half = self._half, ""

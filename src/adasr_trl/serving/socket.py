@@ -10,20 +10,21 @@ import json
 import logging
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
+from typing import Any, NoReturn
 
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from adasr_trl.serving import messages
 from adasr_trl.serving.limits import Limits, RateLimiter, RefusalError
 from adasr_trl.serving.pool_thread import PoolThread
-from adasr_trl.serving.session import RealtimeSession
+from adasr_trl.serving.session import AUDIO_BUFFER, RealtimeSession
 
 logger = logging.getLogger(__name__)
 NORMAL, GOING_AWAY, TOO_BUSY = 1000, 1001, 1013  # close codes of RFC 6455
 BETA_FORM = 4000  # OpenAI's own
 DRAIN_SECONDS = 0.05  # between looks at a response in progress
 CLOSE_SECONDS = 5.0  # longest wait for a client that reads nothing
+APPEND_SOUND = f"{AUDIO_BUFFER}.append"
 _END = None  # the last thing in an outbox
 
 
@@ -34,8 +35,11 @@ class SessionSocket:
         session: Lives in the pool's thread.
     """
 
-    def __init__(self, websocket: WebSocket, thread: PoolThread, limits: Limits) -> None:
+    def __init__(
+        self, websocket: WebSocket, thread: PoolThread, limits: Limits, *, hears: bool
+    ) -> None:
         self._websocket, self._thread, self._limits = websocket, thread, limits
+        self._hears = hears
         self._outbox: asyncio.Queue[dict[str, Any] | None] = asyncio.Queue()
         self._send = thread.sender(self._put)
         self._close_code = NORMAL
@@ -95,10 +99,18 @@ class SessionSocket:
         text = frame.get("text")
         if text is None:
             raise RefusalError("binary_frame", "frames are text; send JSON.")
-        if len(text) > self._limits.max_frame_bytes:
-            most = f"a frame has {self._limits.max_frame_bytes} bytes at most."
-            raise RefusalError("frame_too_large", most)
-        return messages.parse(text)
+        is_large = len(text) > self._limits.max_frame_bytes
+        if is_large and not (self._hears and len(text) <= self._limits.max_sound_frame_bytes):
+            self._refuse_size()
+        message = messages.parse(text)
+        if is_large and message["type"] != APPEND_SOUND:
+            self._refuse_size()
+        return message
+
+    def _refuse_size(self) -> NoReturn:
+        most = f"a frame has {self._limits.max_frame_bytes} bytes at most"
+        sound = f", one with sound {self._limits.max_sound_frame_bytes}" if self._hears else ""
+        raise RefusalError("frame_too_large", f"{most}{sound}.")
 
     def _put(self, event: dict[str, Any]) -> None:
         if self._outbox.qsize() < self._limits.max_unsent_events:

@@ -13,9 +13,11 @@ from collections.abc import Callable
 from adasr_trl.live.pool import StreamPool
 from adasr_trl.serving.audio import AudioInput
 from adasr_trl.serving.limits import Limits
-from adasr_trl.serving.messages import Message, object_field
+from adasr_trl.serving.messages import Message
 from adasr_trl.serving.recogniser_desk import RecogniserDesk
 from adasr_trl.serving.session import AUDIO_BUFFER, RealtimeSession, Send
+
+_SOUND = {f"{AUDIO_BUFFER}.{name}" for name in ("append", "commit", "clear")}
 
 
 class SpokenSession(RealtimeSession):
@@ -31,6 +33,7 @@ class SpokenSession(RealtimeSession):
         desk: RecogniserDesk,
     ) -> None:
         self._audio = AudioInput(desk, self, later, limits)
+        self._is_taking_held = False
         super().__init__(pool, send, later, model, limits)
 
     def close(self) -> None:
@@ -83,16 +86,19 @@ class SpokenSession(RealtimeSession):
 
     def _must_wait(self, kind: str) -> bool:
         """Whether an event is taken later; before an answer, the sound is heard out."""
-        if kind in (f"{AUDIO_BUFFER}.append", f"{AUDIO_BUFFER}.commit"):  # in their own order
-            return False
+        if kind in _SOUND:  # in their own order, and behind a change of their form
+            return not self._is_taking_held and any(map(self._concerns_sound, self._held))
         if kind == "response.create" and not self.responding:
             return self._audio.hear_out()
         return super()._must_wait(kind)
 
-    def _update(self, message: Message) -> None:
-        self._audio.update(object_field(message, "session"))
+    def _concerns_sound(self, message: Message) -> bool:
+        kind = message["type"]
+        return kind in _SOUND or (kind == "session.update" and self._audio.is_changed_by(message))
+
+    def _update_sound(self, change: Message) -> None:
+        self._audio.update(change)
         self._session["audio"] = self._audio.shown()
-        super()._update(message)
 
     def _append_audio(self, message: Message) -> None:
         self._conversation.check_question()
@@ -109,4 +115,6 @@ class SpokenSession(RealtimeSession):
     def _take_held(self) -> None:
         if not self.responding:
             self._audio.release()
+        before, self._is_taking_held = self._is_taking_held, True
         super()._take_held()
+        self._is_taking_held = before

@@ -187,9 +187,13 @@ class SoundStream:
         """Sound that waits for the recogniser."""
         return self.sent_seconds - self.heard_seconds
 
+    def seconds_of(self, data: bytes) -> float:
+        """Length of a piece."""
+        return len(data) / self._bytes_per_second
+
     def send(self, data: bytes) -> None:
         """More sound, of any length; returns at once."""
-        self.sent_seconds += len(data) / self._bytes_per_second
+        self.sent_seconds += self.seconds_of(data)
         self._process.tell("sound", self.number, data)
 
     def flush(self) -> None:
