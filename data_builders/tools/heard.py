@@ -60,6 +60,18 @@ _DECISIVE = frozenset(
 _DIGIT = re.compile(r"\d")
 # The normaliser leaves out what stands in brackets, and joins "5 (five)" and "3, 4" to one number.
 _APART = re.compile(r"[()\[\]<>{}]|[,;:.?!](?=\s)")
+# What is written in several ways, and what the normaliser would misread ("O'Brien" as "0 brien").
+_ONE_WAY = [
+    (re.compile(pattern, re.IGNORECASE), one_way)
+    for pattern, one_way in (
+        (r"\bcannot\b", "can not"),
+        (r"\bo'(?=[a-z])", "o"),
+        (r"\s*\b([ap])\.?\s?m\b\.?", r" \1m"),
+        (r"\bone and (?:a|one|1) half\b", "1.5"),
+        (r"\b(\d+) and (?:a|one|1) half\b", r"\1.5"),
+    )
+]
+_POINT = re.compile(r"\.\d")
 _Tokens = list[tuple[str, int]]  # with the chunk of each
 
 
@@ -159,9 +171,11 @@ def _tokens(chunks: Sequence[str]) -> _Tokens:
 
 
 def _normal(text: str) -> str:
-    text = re.sub(r"\bcannot\b", "can not", speakable(text), flags=re.IGNORECASE)
-    parts = _APART.split(text)
-    return " ".join(map(_normaliser(), parts))
+    text = speakable(text)
+    for pattern, one_way in _ONE_WAY:
+        text = pattern.sub(one_way, text)
+    words = " ".join(map(_normaliser(), _APART.split(text))).split()
+    return " ".join(f"0{word}" if _POINT.match(word) else word for word in words)
 
 
 @functools.cache

@@ -198,10 +198,32 @@ def test_voices_speeds_and_pauses_follow_the_seed_and_the_id(tmp_path) -> None:
         ("It costs $5 (five).", "It costs five dollars, five."),
         ("He has 3, 4 and 5.5; 6 (six).", "He has three, four and 5.5, six, 6."),
         ("Caf\u00e9 R\u00e9n\u00e9", "cafe rene"),
+        ("Tom\u2019s dog didn\u2019t bark.", "Tom's dog did not bark"),
+        ("It is -5\u00b0F.", "It is minus five degrees Fahrenheit."),
+        ("1 1/2 cups, 2\u00bd cups", "One and a half cups, 2.5 cups"),
+        ("20 % of .5", "Twenty percent of zero point five."),
+        ("At 5 p.m. or 6:00", "at 5 PM or six o'clock"),
+        ("3 + 4 = 7", "Three plus four equals seven"),
+        ("5-10 days", "five to ten days"),
+        ("O'Brien pays \u00a35.", "OBrien pays five pounds"),
     ],
 )
 def test_numbers_in_words_and_digits_and_other_spellings_are_equal(typed_text, heard_text) -> None:
     assert compare((typed_text,), (heard_text,)).errors == 0
+
+
+@pytest.mark.parametrize(
+    ("typed_text", "heard_text"),
+    [
+        ("It is -5 degrees.", "It is 5 degrees."),
+        ("He reads pages 1,5 and 7.", "He reads pages 15 and 7."),
+        ("20 % of it", "20 of it"),
+        ("He bought 2 12-inch pizzas.", "He bought 212-inch pizzas."),
+        ("2\u00bd cups", "2 cups"),
+    ],
+)
+def test_numbers_that_differ_are_never_equal(typed_text, heard_text) -> None:
+    assert compare((typed_text,), (heard_text,)).errors > 0
 
 
 def test_words_are_counted_and_chunks_matched_by_hand() -> None:

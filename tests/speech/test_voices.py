@@ -35,6 +35,28 @@ needs_espeak = pytest.mark.skipif(
         ("[[h@l'oU]] hi \x01 50s \x00", "h@l'oU hi 50s"),
         ("<speak><break time='9s'/>Hi</speak>", "Hi"),
         ("3 < 5 and 7 > 2", "3 < 5 and 7 > 2"),
+        (
+            "-5\u00b0F, then \u22123 \u00b0C and 70\u00b0",
+            "minus 5 degrees Fahrenheit, then minus 3 degrees Celsius and 70 degrees",
+        ),
+        (
+            "3 + 4 = 7, 5-3=2, 5 - 3 and 3 \u00d7 4 \u00f7 2*6",
+            "3 plus 4 equals 7, 5 minus 3 equals 2, 5 minus 3 and 3 times 4 divided by 2 times 6",
+        ),
+        (
+            "\u00a35.50, \u20ac1, -$3, \u00a520 and 5\u00a2",
+            "5 pounds and 50 pence, 1 euro, minus 3 dollars, 20 yen and 5 cents",
+        ),
+        ("\u00bd, 2\u00bd and 1 1/2", "1 half, 2 and a half and 1 and a half"),
+        (
+            "5-10 days, 2019\u20132020, 555-1234, 3-4-5, 5-3",
+            "5 to 10 days, 2019 to 2020, 555-1234, 3-4-5, 5-3",
+        ),
+        ("5:00, 5:00 p.m., 5:30", "5 o'clock, 5 p.m., 5:30"),
+        ("20 % of #5 & 1,5,7; 1,000,000", "20 percent of number 5 and 1, 5, 7; 1,000,000"),
+        ("Tom\u2019s dog didn\u2019t", "Tom's dog didn't"),
+        ("\U0001f600 hi \U0001f44d\U0001f3fd \u2192 co\u00adop\u2122", "hi coop"),
+        ("a - b, C++, 5+ years, - 5 coins, X-5", "a - b, C++, 5+ years, - 5 coins, X-5"),
         ("half a \ud800pair\n\tof  lines", "half a pair of lines"),
     ],
 )

@@ -95,7 +95,7 @@ class RealtimeSession:
         self._begin()
 
     def _begin(self) -> None:
-        self._emit("session.created", session=self._session)
+        self._emit("session.created", session=dict(self._session))
 
     @property
     def responding(self) -> bool:
@@ -187,7 +187,7 @@ class RealtimeSession:
         if seed is not None:
             self._seed = self._session["seed"] = seed
         self._session |= {"instructions": instructions, "thoughts": thoughts}
-        self._emit("session.updated", session=self._session)
+        self._emit("session.updated", session=dict(self._session))
 
     def _update_sound(self, change: Message) -> None:
         """Change how sound is read, where it is."""

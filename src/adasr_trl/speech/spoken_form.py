@@ -1,9 +1,10 @@
-"""A text as a synthesiser may get it: commands and tags out, amounts, fractions and titles as they are said.
+"""A text as a synthesiser may get it: commands, tags and pictures out, notation and titles as they are said.
 
     >>> pieces_of("-w/tmp/x <break/> $5")
     ['-w/tmp/x 5 dollars']
 
-Synthesisers read "$5" as "dollar five", and 3/4 as "three slash four". Numbers stay digits, which they read well. English.
+Synthesisers read "$5" as "dollar five", and 3/4 as "three slash four" (``notation``). Numbers stay digits, which they read
+well. English.
 """
 
 from __future__ import annotations
@@ -12,14 +13,12 @@ import re
 import textwrap
 import unicodedata
 
+from adasr_trl.speech.notation import in_words
+
 _LONGEST = 300  # characters spoken at once: Piper's memory grows with the square of them
-_DOLLARS = re.compile(r"\$\s?(\d[\d,]*)(\.\d+)?(?!\.?\d)(\s(?:hundred|thousand|million|billion))?")
 _COMMAND = re.compile(r"\[\[|\]\]|[\x00-\x08\x0b-\x1f\x7f]")  # phonemes, and commands of espeak-ng
 _TAG = re.compile(r"</?[A-Za-z][^<>]*>")
 _READABLE = re.compile(r"[^\W_]")
-_FRACTION = re.compile(r"(?<![\d/.])(?:(\d+)\s)?(\d{1,3})/(\d{1,3})(?![\d/]|\.\d)")
-_PARTS = {2: "half", 3: "third", 4: "quarter", 5: "fifth", 6: "sixth", 7: "seventh", 8: "eighth"}
-_PARTS |= {9: "ninth", 10: "tenth", 100: "hundredth"}
 _TITLES = {"Mr": "Mister", "Mrs": "Missus", "Dr": "Doctor", "Jr": "junior", "Sr": "senior"}
 _TITLE = re.compile(r"\b(Mr|Mrs|Dr|Jr|Sr)\.(?=\s|$)")
 _READ_SCRIPTS = ("LATIN", "GREEK", "FEMININE ORDINAL", "MASCULINE ORDINAL", "MICRO", "MODIFIER")
@@ -33,8 +32,7 @@ def speakable(text: str) -> str:
     """
     text = text.encode("utf-8", "ignore").decode()  # halves of surrogate pairs are no text
     text = _COMMAND.sub(" ", _TAG.sub("", unicodedata.normalize("NFC", text)))
-    text = _DOLLARS.sub(_spoken_dollars, text)
-    text = _FRACTION.sub(_spoken_fraction, text)
+    text = in_words(text)
     text = _TITLE.sub(lambda title: _TITLES[title[1]], text)
     return " ".join(text.split())
 
@@ -51,25 +49,3 @@ def pieces_of(text: str) -> list[str]:
     """A speakable text in pieces of at most 300 characters, cut at white space where there is any; without what cannot be read."""
     pieces = textwrap.wrap(speakable(text), _LONGEST, break_on_hyphens=False)
     return [piece for piece in pieces if _READABLE.search(piece)]
-
-
-def _spoken_dollars(amount: re.Match[str]) -> str:
-    whole, cents, scale = amount[1].rstrip(","), amount[2] or "", amount[3] or ""
-    behind = amount[1][len(whole) :]
-    if scale:
-        return f"{whole}{cents}{scale} dollars{behind}"
-    unit = "dollar" if whole == "1" else "dollars"
-    if not cents or cents == ".00":
-        return f"{whole} {unit}{behind}"
-    if len(cents) != 3:
-        return f"{whole}{cents} dollars{behind}"
-    return f"{whole} {unit} and {int(cents[1:])} cents{behind}"
-
-
-def _spoken_fraction(fraction: re.Match[str]) -> str:
-    whole, count, parts = fraction[1], fraction[2], int(fraction[3])
-    name = _PARTS.get(parts)
-    said = f"{count} over {parts}" if name is None else f"{count} {name}"
-    if name and count != "1":
-        said = f"{count} halves" if parts == 2 else f"{said}s"
-    return f"{whole} and {said}" if whole else said
