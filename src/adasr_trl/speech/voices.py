@@ -79,6 +79,14 @@ class EspeakVoice:
             raise VoiceError(
                 f"voice {self.voice!r}: expected a voice of {ESPEAK} such as en-us+f3."
             )
+        known = subprocess.run(
+            [ESPEAK, "-v", self.voice, "-q", ""], capture_output=True, check=False
+        )
+        if known.returncode:
+            raise VoiceError(
+                f"voice {self.voice!r}: {ESPEAK} has none of this name; expected one of "
+                f"`{ESPEAK} --voices=en`, or a Piper voice, FILE.onnx."
+            )
 
     @property
     def name(self) -> str:
