@@ -2,7 +2,8 @@
 
     python -m benchmarks.credit runs/tiny-ablate/seed-0/sft --config configs/tiny/hrpo.yaml   # about 4 minutes on one core
 
-AdvantageSettings of the configuration can be given behind it (``--rewards '[...]' --data.train FILE``).
+AdvantageSettings of the configuration can be given behind it (``--rewards '[...]' --data.train FILE``). With ``--each``
+every local reward is judged on its own beside the global ones: GRPO on their sum against HRPO, paired by group.
 
 For groups of G rollouts of one episode, the deep part is written K times more behind each rollout's stream. The share that comes out right is
 what the stream was worth, V. Then the stream deserves V minus the mean V of its group, and the deep part what came of it: 1[right] - V
@@ -16,7 +17,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -129,6 +130,48 @@ def lines_of(
     return lines
 
 
+def lines_of_each(
+    deserved_B2: Tensor,
+    tokens_B2: Tensor,
+    found: Mapping[str, dict[str, Tensor]],
+    group_size: int,
+) -> list[list[str]]:
+    """A row for each reward and each phase that it judges: the wrong signs of GRPO, of HRPO, and the difference."""
+    lines = []
+    for column, phase in enumerate(("streaming", "deep")):
+        clear_B = deserved_B2[:, column].abs() >= CLEAR
+        weights_B = tokens_B2[:, column].float() * clear_B
+        of_N = weights_B.view(-1, group_size).sum(dim=1)
+        for name, forms in found.items():
+            if not forms[f"{name} alone"][:, column].any():
+                continue
+            grpo_N, hrpo_N = (
+                (weights_B * (forms[form][:, column] * deserved_B2[:, column] < 0))
+                .view(-1, group_size)
+                .sum(dim=1)
+                for form in ("flat, all rewards", "HRPO, stage")
+            )
+            shares = (spread(grpo_N, of_N), spread(hrpo_N, of_N))
+            lines.append([phase, name, *shares, difference(grpo_N, hrpo_N, of_N)])
+    return lines
+
+
+def difference(first_N: Tensor, second_N: Tensor, judged_N: Tensor) -> str:
+    """The second share minus the first with its 95 % interval, the same groups drawn anew for both."""
+    if not judged_N.any():
+        return "-"
+    drawn = _drawn(len(judged_N))
+    of_groups = (second_N - first_N)[drawn].sum(dim=1) / judged_N[drawn].sum(dim=1)
+    low, high = torch.nanquantile(of_groups, torch.tensor([0.025, 0.975])).tolist()
+    share = float((second_N - first_N).sum() / judged_N.sum())
+    return f"{share:+.3f} ({low:+.3f} to {high:+.3f})"
+
+
+def _drawn(groups: int) -> Tensor:
+    generator = torch.Generator().manual_seed(0)
+    return torch.randint(groups, (2000, groups), generator=generator)
+
+
 def spread(wrong_N: Tensor, judged_N: Tensor) -> str:
     """The share over all groups with its 95 % interval, groups drawn anew; of none or all Wilson's, of the judged groups."""
     judged = int((judged_N > 0).sum())
@@ -138,8 +181,7 @@ def spread(wrong_N: Tensor, judged_N: Tensor) -> str:
     if share in (0.0, 1.0):
         low, high = wilson_interval(round(share * judged), judged)
         return f"{share:.3f} ({low:.3f} to {high:.3f})"
-    generator = torch.Generator().manual_seed(0)
-    drawn = torch.randint(len(wrong_N), (2000, len(wrong_N)), generator=generator)
+    drawn = _drawn(len(wrong_N))
     shares = wrong_N[drawn].sum(dim=1) / judged_N[drawn].sum(dim=1)
     low, high = torch.nanquantile(shares, torch.tensor([0.025, 0.975])).tolist()
     return f"{share:.3f} ({low:.3f} to {high:.3f})"
@@ -153,6 +195,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--episodes", type=int, default=100)
     parser.add_argument("--group", type=int, default=8)
     parser.add_argument("--branches", type=int, default=8)
+    parser.add_argument("--each", action="store_true", help="each local reward on its own")
     options, overrides = parser.parse_known_args(arguments)
     for name, least in (("episodes", 1), ("group", 2), ("branches", 1)):
         if vars(options)[name] < least:
@@ -168,7 +211,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     requests = [Request(episode, seed) for seed, episode in enumerate(episodes)]
     rollouts = engine.rollout(requests, Sampling(1.0))
     rewards = build_rewards(loaded.section("rewards"), policy.streaming)
-    valuer = plain_valuer(policy.model, rewards, engine.rollout, policy.layout, policy.codec)
     worth_B = worth_of_streams(engine, rollouts, episodes, options.branches)
     right = [float(answered_right(r, e)) for r, e in zip(rollouts, episodes, strict=True)]
     mean_B = worth_B.view(-1, options.group).mean(dim=1).repeat_interleave(options.group)
@@ -176,7 +218,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
     tokens_B2 = torch.tensor(
         [[r.tokens_in(phase) for phase in (Phase.STREAM, Phase.DEEP)] for r in rollouts]
     )
-    found = advantages_of(rollouts, requests, rewards, settings, valuer)
+
+    def found_for(chosen: Sequence[Reward]) -> dict[str, Tensor]:
+        valuer = plain_valuer(policy.model, chosen, engine.rollout, policy.layout, policy.codec)
+        return advantages_of(rollouts, requests, chosen, settings, valuer)
+
+    if options.each:
+        local = dict.fromkeys(r.name for r in rewards if r.scope is not Scope.GLOBAL)
+        each = {
+            name: found_for([r for r in rewards if r.scope is Scope.GLOBAL or r.name == name])
+            for name in local
+        }
+        lines = lines_of_each(deserved_B2, tokens_B2, each, options.group)
+        print(parts.table(("phase", "reward", "GRPO", "HRPO", "difference"), lines))
+        return
+    found = found_for(rewards)
     lines = lines_of(deserved_B2, tokens_B2, found, options.group)
     print(parts.table(("phase", "advantage", "tokens judged", "wrong sign"), lines))
 

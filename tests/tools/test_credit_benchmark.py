@@ -11,7 +11,7 @@ from adasr_trl.cli.prepare import RL_SECTIONS
 from adasr_trl.config.loading import load_config
 from adasr_trl.config.values import ConfigError
 from adasr_trl.hrpo.advantages import Mixing
-from benchmarks.credit import main, settings_of, spread
+from benchmarks.credit import difference, lines_of_each, main, settings_of, spread
 
 
 def loaded(*overrides: str):
@@ -56,3 +56,26 @@ def test_a_group_of_one_is_refused(capsys):
     with pytest.raises(SystemExit):
         main(["demo", "--config", "configs/demo/hrpo.yaml", "--group", "1"])
     assert "--group: got 1; expected 2 or more" in capsys.readouterr().err
+
+
+def test_a_difference_is_of_the_same_groups():
+    judged = torch.tensor([4.0, 4.0, 0.0])
+    same = torch.tensor([1.0, 3.0, 0.0])
+    assert difference(same, same, judged) == "+0.000 (+0.000 to +0.000)"
+    found = difference(same, torch.tensor([0.0, 2.0, 0.0]), judged)  # one token less in each group
+    assert found == "-0.250 (-0.250 to -0.250)"
+    assert difference(same, same, torch.zeros(3)) == "-"
+
+
+def test_each_reward_is_judged_in_its_own_phases_against_the_same_verdict():
+    deserved = torch.tensor([[0.5, 0.0], [-0.5, 0.0]])
+    tokens = torch.tensor([[3, 1], [1, 1]])
+    streaming = torch.tensor([[1.0, 0.0], [-1.0, 0.0]])
+    forms = {
+        "flat, all rewards": torch.tensor([[-1.0, -1.0], [1.0, 1.0]]),
+        "HRPO, stage": streaming,
+        "a alone": streaming,
+    }
+    assert lines_of_each(deserved, tokens, {"a": forms}, 2) == [
+        ["streaming", "a", "1.000 (0.207 to 1.000)", "0.000 (0.000 to 0.793)", "-1.000 (-1.000 to -1.000)"]
+    ]  # fmt: skip
