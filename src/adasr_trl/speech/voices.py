@@ -123,8 +123,16 @@ class PiperVoice:
                     f"{file}: no such file; expected a Piper voice, which is FILE.onnx and FILE.onnx.json."
                 )
         package, config = load_package("piper"), load_package("piper.config")
+        onnx = load_package("onnxruntime")
+        options = onnx.SessionOptions()
+        # A process for each core speaks. Threads of several sessions wait for each other, and other counts of threads
+        # give other last bits of sound.
+        options.intra_op_num_threads = options.inter_op_num_threads = 1
         try:
             self._voice: Any = package.PiperVoice.load(path)
+            self._voice.session = onnx.InferenceSession(
+                path, options, providers=["CPUExecutionProvider"]
+            )
         except Exception as error:  # of onnxruntime and json: no common base
             reason = " ".join(str(error).split())[:200]
             raise VoiceError(f"{path}: cannot be loaded as a Piper voice ({reason}).") from error
