@@ -7,6 +7,9 @@ import itertools
 import pytest
 
 from adasr_trl.core.episode import AnswerType, Episode, Source
+from adasr_trl.serving.limits import Limits
+from adasr_trl.serving.recogniser_desk import RecogniserDesk
+from support import stand_in_speech as stand_in
 from support.live_use import QUESTION, reasoner_of
 from support.settings import STREAMING
 from support.tiny_model import small_model, teach
@@ -58,3 +61,11 @@ def answering(tokenizer, answering_weights):
 def reasoner(answering, tokenizer):
     """The model with the protocol of its training."""
     return reasoner_of(answering, tokenizer, STREAMING)
+
+
+@pytest.fixture(scope="module")
+def recogniser():
+    """A stand-in that hears the words of ``stand_in_speech.spoken``."""
+    desk = RecogniserDesk(stand_in.load, "tiny.en", Limits())
+    yield desk
+    desk.close()
