@@ -97,7 +97,7 @@ stages.run_all([stages.Stage("a", (sys.argv[1],))], Path(sys.argv[2]), 1)
 def alive(process: int) -> bool:
     try:
         state = Path(f"/proc/{process}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):  # it may end between open and read
         return False
     return state[0] != "Z"
 
