@@ -7,13 +7,13 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 
 from adasr_trl.core.errors import UserError
 from adasr_trl.experiments import stages
 from adasr_trl.experiments.stages import Stage, run_all
+from support.processes import alive
 
 
 @pytest.fixture
@@ -92,14 +92,6 @@ code = "from adasr_trl.core.startup import end_with_parent; end_with_parent(); i
 stages.COMMAND = (sys.executable, "-c", "import sys; " + code)
 stages.run_all([stages.Stage("a", (sys.argv[1],))], Path(sys.argv[2]), 1)
 """
-
-
-def alive(process: int) -> bool:
-    try:
-        state = Path(f"/proc/{process}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
-    except (FileNotFoundError, ProcessLookupError):  # it may end between open and read
-        return False
-    return state[0] != "Z"
 
 
 def wait_until(is_so) -> bool:

@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,6 +17,7 @@ from adasr_trl.speech.encodings import Encoding
 from adasr_trl.speech.listener import HearingKind
 from adasr_trl.speech.process import RecogniserProcess, SoundForm
 from support import stand_in_speech as stand_in
+from support.processes import alive
 from support.stand_in_speech import spoken
 
 
@@ -39,16 +39,11 @@ def text(hearings) -> str:
     return "".join(word.text for hearing in hearings for word in hearing.words)
 
 
-def is_running(number: int) -> bool:
-    stat = Path(f"/proc/{number}/stat")
-    return stat.exists() and stat.read_text().rpartition(")")[2].split()[0] != "Z"
-
-
 def ends(number: int, seconds: float = 10.0) -> bool:
     end = time.monotonic() + seconds
-    while is_running(number) and time.monotonic() < end:
+    while alive(number) and time.monotonic() < end:
         time.sleep(0.02)
-    return not is_running(number)
+    return not alive(number)
 
 
 def test_two_streams_take_turns_and_hear_their_own_words(recogniser):
