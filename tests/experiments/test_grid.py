@@ -103,6 +103,45 @@ def test_baselines_that_read_first_are_taught_once_and_measured_in_their_modes()
     assert after(found["seed-2/read-then-think"], "--mode") == "read_then_think"
 
 
+def test_further_sft_runs_have_settings_of_their_own_and_are_measured_as_taught():
+    own = {
+        "restating": {"mode": "read_then_think", "restate": True, "max_steps": 9},
+        "longer": {"max_steps": 9},
+        "unused": {"max_steps": 1},
+    }
+    table = TableSection("first", "First", ("restating", "longer", "sft"), reference="sft")
+    section = replace(ABLATION, tables=(table,), sft_variants=own)
+    extra = grid.extra_settings(section, options(quick=False), ())
+    made = grid.stages_of(section, extra, Path("runs/x/seed-2"), 2)
+    found = {stage.name: stage for stage in made}
+    assert set(found) == {
+        f"seed-2/{run}{part}" for run in ("sft", "restating", "longer") for part in ("", "/eval")
+    }
+    restating = found["seed-2/restating"]
+    assert (restating.arguments[0], restating.needs) == ("sft", ())
+    assert [after(restating, flag) for flag in ("--mode", "--restate", "--seed")] == [
+        "read_then_think",
+        "True",
+        "2",
+    ]
+    assert after(found["seed-2/restating/eval"], "--eval.modes") == "[read_then_think]"
+    assert after(found["seed-2/longer/eval"], "--eval.modes") == "[streaming]"
+
+
+@pytest.mark.parametrize(
+    ("own", "complaint"),
+    [
+        ({"sft": {}}, "sft_variants: got the name 'sft'"),
+        ({"half": {}}, "sft_variants: got the name 'half'"),
+        ({"a": {"mode": "speculative"}}, "sft_variants: a: got mode 'speculative'; expected one"),
+        ({"a": {"seed": 3}}, "sft_variants: a: got seed"),
+    ],
+)
+def test_a_further_sft_run_that_cannot_be_one_is_refused(own, complaint):
+    with pytest.raises(ValueError, match=complaint):
+        replace(ABLATION, sft_variants=own)
+
+
 def zero_shot(tmp_path, model: str, **changes) -> tuple[AblateSection, dict]:
     """An ablation with zero-shot, from this model section of SFT's file."""
     sft = tmp_path / "sft.yaml"

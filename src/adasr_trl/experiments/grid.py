@@ -26,7 +26,7 @@ from adasr_trl.artifacts import directory
 from adasr_trl.config.loading import load_config, split_overrides
 from adasr_trl.config.sections import ModelConfig
 from adasr_trl.config.values import ConfigError
-from adasr_trl.core.protocol import Mode
+from adasr_trl.core.protocol import TAUGHT_MODES, Mode
 from adasr_trl.experiments.stages import (
     Stage,
     eval_stage,
@@ -43,6 +43,7 @@ from adasr_trl.experiments.tables import (
     Grid,
     TableSection,
     check_page,
+    run_and_mode,
     write_comparison,
     write_tables,
 )
@@ -96,13 +97,15 @@ class AblateSection(CompareSection):
     # Settings of each RL run over its configuration, by its name; ``command: grpo`` takes GRPO's.
     variants: dict[str, Settings]
     tables: tuple[TableSection, ...]  # the comparisons
+    # Settings of further SFT runs over its configuration, by name: no RL starts from them.
+    sft_variants: dict[str, Settings] = field(default_factory=dict)
     tests: dict[str, str] = field(default_factory=dict)  # further files of unseen episodes, by name
 
     def __post_init__(self) -> None:
         """Refuse names that clash or are no folder's, and a table of runs that the grid does not have."""
         super().__post_init__()
         self._check_names()
-        known = {*BASELINES, SFT, *self.variants}
+        known = {*BASELINES, SFT, *self.variants, *self.sft_variants}
         for table in self.tables:
             missing = [name for name in table.runs if name not in known]
             if missing:
@@ -123,14 +126,24 @@ class AblateSection(CompareSection):
         """Settings of an evaluation on a test file; none for the configuration's own."""
         return {"eval.name": test, "data.test": self.tests[test]} if test else {}
 
+    @property
+    def modes(self) -> dict[str, Mode]:
+        """The modes that the further SFT runs are taught and measured in."""
+        taught = {name: own.get("mode", Mode.STREAMING) for name, own in self.sft_variants.items()}
+        return {name: Mode(mode) for name, mode in taught.items()}
+
     def _check_names(self) -> None:
-        taken = {SFT, *BASELINES}
-        for name, own in self.variants.items():
-            if name in taken or not _NAME.fullmatch(name):
+        self._refuse_names("variants", self.variants, {SFT, *BASELINES})
+        self._refuse_names("sft_variants", self.sft_variants, {SFT, *BASELINES, *self.variants})
+        for name, own in self.sft_variants.items():
+            known = [mode.value for mode in TAUGHT_MODES]
+            if own.get("mode", Mode.STREAMING.value) not in known:
                 raise ValueError(
-                    f"variants: got the name {name!r}; expected letters, digits, - _ and ., and none of "
-                    f"{', '.join(sorted(taken))}."
+                    f"sft_variants: {name}: got mode {own['mode']!r}; expected one of {', '.join(known)}."
                 )
+            if pinned := pinned_among([key for key in own if key != "mode"], "sft"):
+                raise ValueError(f"sft_variants: {name}: {_why_pinned(pinned)}")
+        for name, own in self.variants.items():
             command = str(own.get("command", "hrpo"))
             if command not in ("hrpo", "grpo"):
                 raise ValueError(
@@ -148,6 +161,15 @@ class AblateSection(CompareSection):
             raise ValueError(
                 f"tables: two have the name {twice[0]!r}; a page has one place for it."
             )
+
+    @staticmethod
+    def _refuse_names(key: str, names: Iterable[str], taken: set[str]) -> None:
+        for name in names:
+            if name in taken or not _NAME.fullmatch(name):
+                raise ValueError(
+                    f"{key}: got the name {name!r}; expected letters, digits, - _ and ., and none of "
+                    f"{', '.join(sorted(taken))}."
+                )
 
 
 def pinned_among(settings: Iterable[str], command: str) -> str:
@@ -251,6 +273,9 @@ def stages_of(section: AblateSection, extra: Extra, folder: Path, seed: int) -> 
     for run in dict.fromkeys(BASELINES[name][0] for name in BASELINES if name in names):
         settings = {"seed": seed, "mode": BASELINES[run][1].value, **extra["sft"]}
         stages.append(train_stage(folder, run, sft, settings))
+    for name, own in section.sft_variants.items():
+        if name in names:
+            stages.append(train_stage(folder, name, sft, {"seed": seed, **extra["sft"], **own}))
     for name, own in section.variants.items():
         if name in names:
             command = str(own.get("command", "hrpo"))
@@ -261,18 +286,18 @@ def stages_of(section: AblateSection, extra: Extra, folder: Path, seed: int) -> 
             stages.append(train_stage(folder, name, (command, config), settings, needs))
     for test in sorted({table.test for table in section.tables}):
         methods = {x for table in section.tables if table.test == test for x in table.runs}
-        for run, modes in _modes(methods - {ZERO_SHOT}):
+        for run, modes in _modes(methods - {ZERO_SHOT}, section.modes):
             settings = {"eval.modes": f"[{', '.join(modes)}]", **extra["eval"]}
             settings |= section.questions(test)
             stages.append(eval_stage(folder, run, section.eval, settings))
     return stages
 
 
-def _modes(methods: Iterable[str]) -> list[tuple[str, list[str]]]:
+def _modes(methods: Iterable[str], own_modes: Mapping[str, Mode]) -> list[tuple[str, list[str]]]:
     """Each run, and the modes that its methods measure it in."""
     modes = defaultdict[str, list[str]](list)
     for method in sorted(methods):
-        run, mode = BASELINES.get(method, (method, Mode.STREAMING))
+        run, mode = run_and_mode(method, own_modes)
         modes[run].append(mode.value)
     return sorted(modes.items())
 
@@ -351,7 +376,13 @@ def _grid(section: CompareSection, options: argparse.Namespace) -> Grid:
     command += [f"--seed {options.seed}"] if options.seed else []
     command += [f"--layout {options.layout}"] if options.layout else []
     command += ["--quick"] if options.quick else []
-    return Grid(Path(section.output_dir + suffix), tuple(seeds), " ".join(command), parallel)
+    return Grid(
+        Path(section.output_dir + suffix),
+        tuple(seeds),
+        " ".join(command),
+        parallel,
+        modes=section.modes if isinstance(section, AblateSection) else {},
+    )
 
 
 def _run(section: AblateSection, extra: Extra, grid: Grid, jobs: int) -> None:

@@ -14,7 +14,7 @@ import json
 import os
 import platform
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -50,6 +50,7 @@ BASELINES = {  # that read all of the input first: the run, and the mode that it
     "speculative": (READ_THEN_THINK, Mode.SPECULATIVE),
     "prefill-only": ("prefill-only", Mode.PREFILL_ONLY),
 }
+
 NAMES, DIFFERENCE = ("method", "decoding"), ("difference", "decoding")
 WORK = (*columns.TOKENS, columns.SKIP_RATE, columns.ANSWERED)
 OF_TAGS = (
@@ -105,6 +106,11 @@ class TableSection:
         return [(name, other) for name, other in pairs if name not in (other, READ_THEN_THINK)]
 
 
+def run_and_mode(method: str, own_modes: Mapping[str, Mode]) -> tuple[str, Mode]:
+    """The run that a method is measured on, and the mode; ``own_modes`` are those of further SFT runs."""
+    return BASELINES.get(method, (method, own_modes.get(method, Mode.STREAMING)))
+
+
 @dataclass(frozen=True)
 class Grid:
     """Runs of several methods and seeds, and the command that made them."""
@@ -114,6 +120,7 @@ class Grid:
     command: str = ""  # the command, for the tables' footers
     parallel: bool = False  # whether its runs were taught the parallel layout
     pretrained: str = ""  # directory or Hub id of the model below SFT, where zero-shot is measured
+    modes: Mapping[str, Mode] = field(default_factory=dict)  # of further SFT runs, by name
     # Outcomes read so far, by method, temperature and test.
     cache: dict[tuple[str, float, str], Runs] = field(default_factory=dict, repr=False)
     # By test, a folder that was read, and the digest of its questions.
@@ -121,7 +128,7 @@ class Grid:
 
     def run(self, method: str, seed: int) -> Path:
         """Directory of the run that a method is measured on; of zero-shot, that of the pretrained model's records."""
-        run, _ = BASELINES.get(method, (method, Mode.STREAMING))
+        run, _ = run_and_mode(method, self.modes)
         if method == ZERO_SHOT:
             return self.root / run / Path(self.pretrained).name
         return self.root / f"seed-{seed}" / run
@@ -133,7 +140,7 @@ class Grid:
     def temperatures(self, method: str, test: str = "") -> list[float]:
         """The temperatures that a method's first seed was evaluated at; a UserError where there are none."""
         folder = self.run(method, self.seeds[0]) / eval_folder(test)
-        _, mode = BASELINES.get(method, (method, Mode.STREAMING))
+        _, mode = run_and_mode(method, self.modes)
         settings = [s for s in recorded_settings(folder) if s.mode is mode]
         temperatures = [s.temperature for s in settings if s.layout is None]
         if not temperatures:
@@ -144,7 +151,7 @@ class Grid:
         """The outcomes of each seed, read once; a UserError where they are of other questions than those read before."""
         key = (method, temperature, test)
         if key not in self.cache:
-            _, mode = BASELINES.get(method, (method, Mode.STREAMING))
+            _, mode = run_and_mode(method, self.modes)
             folders = [run / eval_folder(test) for run in self.runs([method])]
             judge = self._judge() if method == ZERO_SHOT else None
             setting = Setting(mode, temperature)

@@ -5,13 +5,13 @@
     >>> StreamingSFTTrainer("Qwen/Qwen3-0.6B", StreamingSFTConfig("runs/sft"), rows).train()
 
 ``mode: read_then_think`` trains the baseline: the same episodes and steps, every thought moved into the deep part.
-``mode: prefill_only`` trains the answer alone, without any thought.
+With ``restate`` its deep part copies each sentence that it works on. ``mode: prefill_only`` trains the answer alone.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -52,12 +52,18 @@ _UNUSED = (
 
 @dataclass
 class StreamingSFTConfig(SFTConfig):
-    """TRL's SFTConfig, the mode, and three ways to learn with less."""
+    """TRL's SFTConfig, the mode and its form, and three ways to learn with less."""
 
     mode: str = field(
         default="streaming",
         metadata={
             "help": "streaming, or a baseline: read_then_think, prefill_only (the answer alone)."
+        },
+    )
+    restate: bool = field(
+        default=False,
+        metadata={
+            "help": "In read_then_think, write each sentence that needs a thought before that thought."
         },
     )
     shared_prefix: bool = field(
@@ -84,6 +90,10 @@ class StreamingSFTConfig(SFTConfig):
         modes = [mode.value for mode in TAUGHT_MODES]
         if self.mode not in modes:
             raise ValueError(f"mode: got {self.mode!r}; expected {' or '.join(modes)}.")
+        if self.restate and self.mode != Mode.READ_THEN_THINK.value:
+            raise ValueError(
+                f"restate: got true with mode {self.mode}; it has an effect in {Mode.READ_THEN_THINK.value} only."
+            )
         if self.muon_learning_rate is not None and self.deepspeed:
             raise ValueError(
                 "muon_learning_rate: got a rate with deepspeed, which has its own optimizers; remove one of them."
@@ -149,6 +159,8 @@ class StreamingSFTTrainer(HealthyTrainer, KeepsAdapterPrecision, SharedPrefixTra
         inputs = trainer_inputs(model, datasets, args, processing_class, streaming, mode)
         texts = inputs.texts
         train, held_out = texts.data.train, texts.data.held_out
+        if args.restate:
+            train, held_out = ([restated(e) for e in episodes] for episodes in (train, held_out))
         pad_id = texts.tokenizer.pad_token_id  # padding is masked, so any token will do
         if pad_id is None:
             pad_id = texts.codec.eos_id
@@ -210,6 +222,15 @@ def _refuse_unused(options: Mapping[str, Any]) -> None:
             raise UserError(
                 f"{name}: has no effect here; give rows with question, text, answer and thoughts."
             )
+
+
+def restated(episode: Episode) -> Episode:
+    """The episode with each sentence that has a thought written before it, as some traces of reasoning are."""
+    if episode.thoughts is None:
+        return episode
+    pairs = zip(episode.chunks, episode.thoughts, strict=True)
+    thoughts = (f"{chunk.strip()} {thought}" if thought.strip() else "" for chunk, thought in pairs)
+    return replace(episode, thoughts=tuple(thoughts))
 
 
 def tokenize(episodes: Sequence[Episode], layout: Layout, mode: Mode) -> Dataset:
