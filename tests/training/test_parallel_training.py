@@ -9,6 +9,7 @@ import pytest
 import torch
 from peft import LoraConfig
 
+from adasr_trl.artifacts.saved_config import load_streaming
 from adasr_trl.cli.main import main as adasr
 from adasr_trl.config.sections import RewardConfig
 from adasr_trl.core.errors import UserError
@@ -339,3 +340,17 @@ def test_rl_in_another_layout_than_the_model_was_taught_is_refused(tmp_path, epi
     configure(tmp_path, layout="parallel")
     assert adasr(["hrpo", "--config", str(tmp_path / "hrpo.yaml")]) == 2
     assert "was taught 'interleaved'" in capsys.readouterr().err
+
+
+def test_sft_may_teach_another_layout_than_the_model_was_taught(tmp_path, episodes, capsys):
+    workspace.make(tmp_path, episodes)
+    first = str(tmp_path / "sft")
+    assert adasr(["sft", "--config", str(tmp_path / "sft.yaml")]) == 0
+    configure(tmp_path, layout="parallel")
+    workspace.save(tmp_path, "sft", {**workspace.load(tmp_path, "sft"), "model": {"path": first}})
+    second = ["--output_dir", str(tmp_path / "second")]
+    flags = [*second, "--streaming.instruction", "Think."]
+    assert adasr(["sft", "--config", str(tmp_path / "sft.yaml"), *flags]) == 2
+    assert "was taught ''" in capsys.readouterr().err
+    assert adasr(["sft", "--config", str(tmp_path / "sft.yaml"), *second]) == 0
+    assert load_streaming(tmp_path / "second").layout == "parallel"

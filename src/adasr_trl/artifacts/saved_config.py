@@ -79,10 +79,17 @@ def load_streaming(directory: Path) -> StreamingConfig:
     return cast(StreamingConfig, _read(path, StreamingConfig))
 
 
-def other_protocol(trained: StreamingConfig, asked: StreamingConfig) -> str | None:
-    """The first setting in which a model was taught another layout, prompt or marker than asked for; None if alike."""
-    keys = ("layout", "markers", "instruction", "thinking")
-    for key in (*keys, "boundary") if trained.layout == "parallel" else keys:
+def other_protocol(
+    trained: StreamingConfig, asked: StreamingConfig, *, is_taught: bool = False
+) -> str | None:
+    """The first setting in which a model was taught another layout, prompt or marker than asked for; None if alike.
+
+    ``is_taught``: supervised training teaches the layout that is asked for, so only prompt and markers count.
+    """
+    keys = ("markers", "instruction", "thinking")
+    if not is_taught:
+        keys = ("layout", *keys, *(["boundary"] if trained.layout == "parallel" else []))
+    for key in keys:
         if vars(trained)[key] != vars(asked)[key]:
             return key
     return None

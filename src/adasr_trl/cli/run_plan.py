@@ -79,7 +79,7 @@ def plan_run(prepared: Prepared, existing: directory.Existing) -> RunPlan:
     if not isinstance(output, str) or not output:
         raise ConfigError(f"{loaded.path}: output_dir is missing; name the run's directory.")
     run = Path(output)
-    _check_model(loaded, model)
+    _check_model(loaded, model, is_taught=prepared.command == "sft")
     _check_held_out(loaded, data)
     if loaded.flat.get("save_total_limit") == 1:
         reason = "got 1; the only checkpoint would be deleted before the next one is whole: use 2 or more."
@@ -113,7 +113,7 @@ def _recorded_dtype(run: Path) -> DtypeName | None:
     return dtype
 
 
-def _check_model(loaded: LoadedConfig, model: ModelConfig) -> None:
+def _check_model(loaded: LoadedConfig, model: ModelConfig, *, is_taught: bool) -> None:
     """Refuse a missing directory, an unfinished run and a second adapter."""
     if model.path is None:
         return
@@ -141,13 +141,13 @@ def _check_model(loaded: LoadedConfig, model: ModelConfig) -> None:
             f"the model in {model.path} has an adapter, whose training goes on; remove the section.",
         )
     if (path / STREAMING_FILE).is_file():
-        _check_same_protocol(loaded, path)
+        _check_same_protocol(loaded, path, is_taught=is_taught)
 
 
-def _check_same_protocol(loaded: LoadedConfig, path: Path) -> None:
-    """Refuse another layout, prompt or marker than the model was trained on."""
+def _check_same_protocol(loaded: LoadedConfig, path: Path, *, is_taught: bool) -> None:
+    """Refuse another layout, prompt or marker than the model was trained on; SFT may teach another layout."""
     trained, asked = load_streaming(path), loaded.section("streaming")
-    if key := other_protocol(trained, asked):
+    if key := other_protocol(trained, asked, is_taught=is_taught):
         before, after = vars(trained)[key], vars(asked)[key]
         raise loaded.error(
             f"streaming.{key}",

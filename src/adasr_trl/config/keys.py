@@ -35,7 +35,7 @@ TRAINING = _names(
 )
 SFT = TRAINING | _names(
     "mode label_smoothing_factor neftune_noise_alpha loss_type activation_offloading train_sampling_strategy "
-    "length_column_name shuffle_dataset muon_learning_rate read_loss_share"
+    "length_column_name shuffle_dataset muon_learning_rate read_loss_share restate"
 )
 VLLM = _names(
     "vllm_mode vllm_model_impl vllm_enable_sleep_mode vllm_server_base_url vllm_server_host vllm_server_port "

@@ -95,7 +95,7 @@ def trainer_inputs(
     if eval_dataset is not None:
         held_out = as_episodes(eval_dataset, "eval", "eval_dataset")
     origin = _origin(model, args.model_init_kwargs or {})
-    streaming = _protocol(origin, streaming)
+    streaming = _protocol(origin, streaming, is_taught=traced_mode is not None)
     if traced_mode:
         for rows in (train, held_out):
             traced_only(rows.episodes, "refuse")
@@ -133,15 +133,17 @@ def _origin(model: Any, init_kwargs: Mapping[str, Any]) -> ModelConfig | None:
     return dataclasses.replace(origin, trust_remote_code=bool(init_kwargs.get("trust_remote_code")))
 
 
-def _protocol(origin: ModelConfig | None, asked: StreamingConfig | None) -> StreamingConfig:
-    """The protocol asked for, which must be the one that a trained model was taught."""
+def _protocol(
+    origin: ModelConfig | None, asked: StreamingConfig | None, *, is_taught: bool
+) -> StreamingConfig:
+    """The protocol asked for, which must be the one that a trained model was taught; SFT may teach another layout."""
     path = Path(origin.path or "") if origin else Path()
     if origin is None or not (path / STREAMING_FILE).is_file():
         return asked or StreamingConfig()
     trained = load_streaming(path)
     if asked is None:
         return trained
-    if key := other_protocol(trained, asked):
+    if key := other_protocol(trained, asked, is_taught=is_taught):
         raise UserError(
             f"streaming.{key}: got {vars(asked)[key]!r}, but the model in {path} was taught {vars(trained)[key]!r}; use the "
             f"same, or leave streaming out."
