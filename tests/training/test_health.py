@@ -105,6 +105,12 @@ def test_a_trainer_publishes_nothing_itself():
         HealthyTrainer.push_to_hub(object())
 
 
+def test_no_card_in_a_run_says_that_it_comes_from_a_model_called_none(root):
+    assert adasr(["sft", "--config", str(root / "sft.yaml"), "--max_steps", "2"]) == 0
+    assert (root / "sft" / "checkpoint-2").is_dir()
+    assert not list((root / "sft").rglob("README.md"))
+
+
 def test_fewer_episodes_than_a_step_needs_are_refused_with_the_number(tmp_path):
     args = HRPOConfig(
         str(tmp_path), num_generations=4, generation_batch_size=16, use_cpu=True, bf16=False

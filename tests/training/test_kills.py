@@ -106,8 +106,6 @@ def read(path: Path) -> object:
         return sorted(json.loads(path.read_text()))
     if path.name == VERIFY_FILE:  # the order of its entries varies
         return {name: tensor.tolist() for name, tensor in load_file(path).items()}
-    if path.name == "README.md":  # so does that of TRL's tags
-        return sorted(path.read_text().splitlines())
     if path.name not in TIMED:
         return path.read_bytes()
     lines = path.read_text().splitlines() if path.suffix == ".jsonl" else [path.read_text()]

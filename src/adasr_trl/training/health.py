@@ -146,6 +146,9 @@ class HealthyTrainer:
         """Refused: TRL's way uploads a pickle of all arguments, tokens included."""
         raise UserError(f"push_to_hub: {PUSH}")
 
+    def create_model_card(self, *_args: Any, **_kwargs: Any) -> None:
+        """No card of TRL's, which calls a new or local base [None]; ``adasr push`` writes one from the records."""
+
 
 def refuse_untrained_rows(streaming: StreamingConfig | None, adapter: Any) -> None:
     """Refuse an adapter that would leave the rows of added markers as they were drawn (UserError)."""
