@@ -153,8 +153,11 @@ class Layout(ABC):
             Turn(parts[-1] + behind, last, Phase.DEEP),
         ]
 
-    def encode(self, episode: Episode, mode: Mode) -> Encoded:
-        """The episode with its teacher's trace, for supervised training; UserError without a trace that the mode needs."""
+    def encode(self, episode: Episode, mode: Mode, turns: Sequence[Turn] | None = None) -> Encoded:
+        """The episode with its teacher's trace, for supervised training; UserError without a trace that the mode needs.
+
+        ``turns`` are those of the episode and mode, where they are known already.
+        """
         if mode not in TAUGHT_MODES:
             raise UserError(
                 f"mode: got {mode.value}, which models are measured in, never taught; use "
@@ -169,7 +172,7 @@ class Layout(ABC):
         token_ids: list[int] = []
         phases: list[Phase] = []
         chunks: list[int] = []
-        turns = self.turns(episode, mode)
+        turns = turns or self.turns(episode, mode)
         for turn in turns:
             written = self._written(episode, turn, mode)
             token_ids += turn.token_ids + written

@@ -102,7 +102,7 @@ def _too_long(episode: Episode, layout: Layout, limits: Limits, mode: Mode | Non
     if limits.positions is None:
         return ""
     given = sum(len(turn.token_ids) for turn in turns)
-    tokens = given + 1 if mode is None else len(layout.encode(episode, mode).token_ids)
+    tokens = given + 1 if mode is None else len(layout.encode(episode, mode, turns).token_ids)
     if layout.name == "parallel":  # each stream counts its own positions
         prompt = layout.prompt_length(turns)
         tokens = max(prompt, tokens - prompt)
