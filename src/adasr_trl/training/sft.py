@@ -11,7 +11,7 @@ With ``restate`` its deep part copies each sentence that it works on. ``mode: pr
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -31,6 +31,7 @@ from adasr_trl.training.data_order import EpochSeeded
 from adasr_trl.training.health import HealthyTrainer, refuse_publishing
 from adasr_trl.training.loop import KeepsAdapterPrecision
 from adasr_trl.training.muon import muon_of
+from adasr_trl.training.restating import restated_data
 from adasr_trl.training.shared_forward import IGNORED
 from adasr_trl.training.shared_prefix import SharedPrefixTrainer
 from adasr_trl.training.trainer_inputs import own_arguments, trainer_inputs
@@ -158,9 +159,9 @@ class StreamingSFTTrainer(HealthyTrainer, KeepsAdapterPrecision, SharedPrefixTra
         datasets = (train_dataset, eval_dataset)
         inputs = trainer_inputs(model, datasets, args, processing_class, streaming, mode)
         texts = inputs.texts
-        train, held_out = texts.data.train, texts.data.held_out
-        if args.restate:
-            train, held_out = ([restated(e) for e in episodes] for episodes in (train, held_out))
+        positions = getattr(inputs.model.config.get_text_config(), "max_position_embeddings", None)
+        data = restated_data(texts, positions) if args.restate else texts.data
+        train, held_out = data.train, data.held_out
         pad_id = texts.tokenizer.pad_token_id  # padding is masked, so any token will do
         if pad_id is None:
             pad_id = texts.codec.eos_id
@@ -222,15 +223,6 @@ def _refuse_unused(options: Mapping[str, Any]) -> None:
             raise UserError(
                 f"{name}: has no effect here; give rows with question, text, answer and thoughts."
             )
-
-
-def restated(episode: Episode) -> Episode:
-    """The episode with each sentence that has a thought written before it, as some traces of reasoning are."""
-    if episode.thoughts is None:
-        return episode
-    pairs = zip(episode.chunks, episode.thoughts, strict=True)
-    thoughts = (f"{chunk.strip()} {thought}" if thought.strip() else "" for chunk, thought in pairs)
-    return replace(episode, thoughts=tuple(thoughts))
 
 
 def tokenize(episodes: Sequence[Episode], layout: Layout, mode: Mode) -> Dataset:
