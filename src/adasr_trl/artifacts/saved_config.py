@@ -86,9 +86,9 @@ def other_protocol(
 
     ``is_taught``: supervised training teaches the layout that is asked for, so only prompt and markers count.
     """
-    keys = ("markers", "instruction", "thinking")
+    keys = ["markers", "instruction", "thinking"]
     if not is_taught:
-        keys = ("layout", *keys, *(["boundary"] if trained.layout == "parallel" else []))
+        keys = ["layout", *keys, *(["boundary"] if trained.layout == "parallel" else [])]
     for key in keys:
         if vars(trained)[key] != vars(asked)[key]:
             return key
