@@ -84,6 +84,25 @@ def test_a_stream_without_text_or_question_and_one_that_is_finished_are_refused(
             again()
 
 
+@pytest.mark.parametrize("value", [None, 7, b"Tom has 5 hens."])
+def test_what_is_no_text_is_refused_by_name_and_leaves_the_stream_as_it_was(parts, value):
+    engine, layout = parts
+    reasoner = StreamingReasoner(engine, layout, Sampling(1.0))
+    kind = type(value).__name__
+    with pytest.raises(UserError, match=f"question: got {kind}; expected text"):
+        reasoner.start(value)
+    with pytest.raises(UserError, match=f"chunks: got {kind}; expected text"):
+        reasoner.read_then_think(QUESTION, [value])
+    stream, plain = reasoner.start(QUESTION), reasoner.start(QUESTION)
+    for call, name in ((stream.feed, "feed"), (stream.read, "read")):
+        with pytest.raises(UserError, match=f"{name}: got {kind}; expected text"):
+            call(value)
+    for each in (stream, plain):
+        each.feed(TEXT)
+        each.finish()
+    assert stream.rollout.token_ids == plain.rollout.token_ids
+
+
 def test_a_stream_longer_than_the_models_positions_ends_by_name(parts, model):
     engine, layout = parts
     model.config.max_position_embeddings = 60

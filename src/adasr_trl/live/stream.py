@@ -120,6 +120,7 @@ class LiveStream:
 
     def feed(self, text: str) -> list[Event]:
         """Take more of the input; return the events that it causes, in order."""
+        _check_text("feed", text)
         sentences = self._open_sentences()
         self.open_text += text
         return self._take(sentences.feed(text))
@@ -134,6 +135,7 @@ class LiveStream:
 
     def read(self, chunk: str) -> list[Event]:
         """Read the open text, then a whole chunk as it is."""
+        _check_text("read", chunk)
         rest, self._sentences = self._open_sentences().finish(), SentenceStream()
         self.open_text = ""
         return self._read((*rest, chunk) if chunk.strip() else rest)
@@ -335,10 +337,21 @@ def live_request(
     """A request with an episode in name only: a live stream's chunks and answer are not known yet.
 
     Raises:
-        UserError: A blank question.
+        UserError: A blank question, or what is no text.
     """
+    for text in (question, *chunks):
+        _check_text("question" if text is question else "chunks", text)
     if not question.strip():
         raise UserError("question: got nothing; expected the question.")
     source = Source("live", "live", "live", "live")
     texts = (question, tuple(chunks), "unknown")
     return Request(Episode("live", "live", *texts, AnswerType.TEXT, source), seed, mode)
+
+
+def _check_text(name: str, value: object) -> None:
+    """Refuse bytes, None and other values where text is expected (UserError)."""
+    if not isinstance(value, str):
+        way_out = (
+            "; decode it first, as in data.decode('utf-8')" if isinstance(value, bytes) else ""
+        )
+        raise UserError(f"{name}: got {type(value).__name__}; expected text (str){way_out}.")
