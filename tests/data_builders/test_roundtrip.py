@@ -129,11 +129,20 @@ def test_paragraphs_end_at_line_breaks():
     assert cut("One.\n\nTwo. Three.\nFour.", "paragraph") == ("One.", "\n\nTwo. Three.", "\nFour.")
 
 
-def test_a_million_characters_are_split_in_less_than_a_second_each():
-    for name in ("long", "no space", "only stops"):
+def assert_in_proportion(work, length):
+    """CPU time grows with the length, on a machine of any speed: quadratic work takes 16 times as long for 4 times as much."""
+    seconds = []
+    for part in (length // 4, length):
         start = time.process_time()
-        sentence_chunks(UNTRUSTED[name])
-        assert time.process_time() - start < 2.0  # about 0.1 s; quadratic work takes minutes
+        work(part)
+        seconds.append(time.process_time() - start)
+    assert seconds[1] < max(1.0, 10 * seconds[0])
+
+
+@pytest.mark.parametrize("name", ["long", "no space", "only stops"])
+def test_a_million_characters_are_split_in_time_in_proportion(name):
+    text = UNTRUSTED[name]
+    assert_in_proportion(lambda length: sentence_chunks(text[:length]), len(text))
 
 
 @pytest.mark.slow
@@ -147,37 +156,44 @@ def test_fifty_thousand_sentences_a_second_are_split():
 
 
 LONG = 300_000
-PATTERNS = {
-    "digits": "9" * LONG,
-    "letters before a digit": "x" * LONG + " 5",
-    "spaces": "Tom" + " " * LONG + "has 5.",
-    "line breaks": "Tom" + "\n" * LONG + "has 5.",
-    "lines": "a 5\n" * (LONG // 4),
-    "sum": "1+" * (LONG // 2),
-    "sums": "1+1=2; " * (LONG // 7),
-    "division": "1/" + "2" * LONG,
-    "equals": "=" * LONG,
-    "equals and spaces": "5 + 3 =" + " " * LONG + "x",
-    "percent": "5" + " " * LONG + "%",
-    "commas": "1,000," * (LONG // 6),
-    "number words": "one " * (LONG // 4),
-    "brackets": "(" * LONG,
-    "annotations": "<<" * (LONG // 2),
-}
 
 
-@pytest.mark.parametrize("name", PATTERNS)
+def patterns(length):
+    """Texts that a careless pattern reads again from each of their characters."""
+    return {
+        "digits": "9" * length,
+        "letters before a digit": "x" * length + " 5",
+        "spaces": "Tom" + " " * length + "has 5.",
+        "line breaks": "Tom" + "\n" * length + "has 5.",
+        "lines": "a 5\n" * (length // 4),
+        "sum": "1+" * (length // 2),
+        "sums": "1+1=2; " * (length // 7),
+        "division": "1/" + "2" * length,
+        "equals": "=" * length,
+        "equals and spaces": "5 + 3 =" + " " * length + "x",
+        "percent": "5" + " " * length + "%",
+        "commas": "1,000," * (length // 6),
+        "number words": "one " * (length // 4),
+        "brackets": "(" * length,
+        "annotations": "<<" * (length // 2),
+    }
+
+
+@pytest.mark.parametrize("name", patterns(1))
 def test_untrusted_rows_take_time_in_proportion_to_their_length(tmp_path, name):
-    text = PATTERNS[name]
-    rows = [
-        {"question": f"{text} How many?", "answer": f"5+3=<<5+3=8>>8 {text}\n#### 8"},
-        {"question": "Tom has 5. He buys 3. How many?", "answer": f"{text}=<<5+3=8>>8\n#### 8"},
-    ]
-    path = write_rows(tmp_path / "rows.jsonl", rows)
-    start = time.process_time()
-    given = ["--input", str(path), "--test-share", "0", "--keep-untraced"]
-    main(["gsm8k", *given, "--out", str(tmp_path / "a"), "--chunk", "paragraph"])
-    row = {"query": rows[0]["question"], "response": f"{text}\nThe answer is: 8"}
-    path = write_rows(tmp_path / "rows.jsonl", [row])
-    main(["metamathqa", *given, "--out", str(tmp_path / "b")])
-    assert time.process_time() - start < 10.0  # about 1 s; quadratic work takes minutes
+    def build(length):
+        text, out = patterns(length)[name], tmp_path / str(length)
+        out.mkdir()
+        question = f"{text} How many?"
+        rows = [
+            {"question": question, "answer": f"5+3=<<5+3=8>>8 {text}\n#### 8"},
+            {"question": "Tom has 5. He buys 3. How many?", "answer": f"{text}=<<5+3=8>>8\n#### 8"},
+        ]
+        path = write_rows(out / "rows.jsonl", rows)
+        given = ["--input", str(path), "--test-share", "0", "--keep-untraced"]
+        main(["gsm8k", *given, "--out", str(out / "a"), "--chunk", "paragraph"])
+        row = {"query": question, "response": f"{text}\nThe answer is: 8"}
+        path = write_rows(out / "rows.jsonl", [row])
+        main(["metamathqa", *given, "--out", str(out / "b")])
+
+    assert_in_proportion(build, LONG)
