@@ -14,6 +14,7 @@ from adasr_trl.core.sentences import sentence_chunks
 from data_builders.__main__ import main
 from data_builders.text.cut import cut
 from support.building import refused, write_rows
+from support.proportion import assert_in_proportion
 
 # Control tokens of Qwen, Llama 3, Mistral and Llama 2, Gemma, and GPT-2 with T5's and ours.
 CONTROL = (
@@ -127,16 +128,6 @@ def test_any_text_is_cut_without_loss(text, spec):
 
 def test_paragraphs_end_at_line_breaks():
     assert cut("One.\n\nTwo. Three.\nFour.", "paragraph") == ("One.", "\n\nTwo. Three.", "\nFour.")
-
-
-def assert_in_proportion(work, length):
-    """CPU time grows with the length, on a machine of any speed: quadratic work takes 16 times as long for 4 times as much."""
-    seconds = []
-    for part in (length // 4, length):
-        start = time.process_time()
-        work(part)
-        seconds.append(time.process_time() - start)
-    assert seconds[1] < max(1.0, 10 * seconds[0])
 
 
 @pytest.mark.parametrize("name", ["long", "no space", "only stops"])
