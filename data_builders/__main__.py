@@ -20,7 +20,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from adasr_trl.config.values import ConfigError, Entry, read_yaml, unknown_key
-from adasr_trl.core.errors import UserError
+from adasr_trl.core.errors import UserError, told
+from adasr_trl.core.interrupts import INTERRUPTED, ignore_interrupts, unwound_ends
 from adasr_trl.core.piped import run_piped
 from adasr_trl.core.startup import begin
 from data_builders.errors import BuildError
@@ -64,7 +65,10 @@ class _Parser(argparse.ArgumentParser):
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one build; return the exit status."""
-    return run_piped(lambda: _main(argv))
+    status = run_piped(lambda: _main(argv))
+    if argv is None and status == INTERRUPTED:
+        ignore_interrupts()  # a second one would write a traceback while Python ends
+    return status
 
 
 def _main(argv: Sequence[str] | None) -> int:
@@ -76,17 +80,21 @@ def _main(argv: Sequence[str] | None) -> int:
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     begin(PROGRAM)
     try:
-        if arguments[0] in TOOLS:
-            return TOOLS[arguments[0]](arguments[1:])
-        return _build(arguments)
+        with unwound_ends():
+            if arguments[0] in TOOLS:
+                return TOOLS[arguments[0]](arguments[1:])
+            return _build(arguments)
     except BrokenPipeError:
         raise  # the reader of our output has gone: run_piped handles it
-    except (UserError, ConfigError, OSError) as error:
+    except OSError as error:
+        print(f"error: {told(error)}", file=sys.stderr)
+        return 2
+    except (UserError, ConfigError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("error: interrupted; run the same command again.", file=sys.stderr)
-        return 130
+        return INTERRUPTED
 
 
 def _build(arguments: list[str]) -> int:

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from adasr_trl.core.episode import AnswerType, Episode, to_json
-from adasr_trl.core.files import atomic_writer, is_partial
+from adasr_trl.core.files import atomic_writer, is_partial, remove_partials
 from data_builders.errors import BuildError
 from data_builders.pipeline import manifest as manifests
 from data_builders.pipeline import quality
@@ -264,7 +264,7 @@ class _Outputs(ExitStack):
 
 def _clean(out: Path, manifest: Mapping[str, Any]) -> None:
     """Remove the rests of killed builds, and files of an older build that this one does not have."""
-    written = {f"{split}.jsonl" for split in SPLITS} | {TRACES_FILE}
-    for path in out.iterdir():
-        if is_partial(path) or (path.name in written and path.name not in manifest["files"]):
-            path.unlink()
+    remove_partials(out)
+    for name in {f"{split}.jsonl" for split in SPLITS} | {TRACES_FILE}:
+        if name not in manifest["files"]:
+            (out / name).unlink(missing_ok=True)

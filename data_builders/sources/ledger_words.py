@@ -225,7 +225,7 @@ def is_known(word: str) -> bool:
 
 
 def _regular(word: str) -> tuple[str, str]:
-    if word.endswith("y") and word[-2] not in "aeiou":
+    if word.endswith("y") and word[-2:-1] not in "aeiou":
         return f"{word[:-1]}ies", f"{word[:-1]}ied"
     return f"{word}s", f"{word}d" if word.endswith("e") else f"{word}ed"
 
@@ -234,7 +234,7 @@ def plural(thing: str) -> str:
     """The plural of a thing."""
     if thing in _PLURALS:
         return _PLURALS[thing]
-    if thing.endswith("y") and thing[-2] not in "aeiou":
+    if thing.endswith("y") and thing[-2:-1] not in "aeiou":
         return f"{thing[:-1]}ies"
     return f"{thing}{'es' if thing.endswith(('s', 'x', 'ch', 'sh')) else 's'}"
 

@@ -14,9 +14,10 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 
 from adasr_trl.core.episode import Episode
+from adasr_trl.core.interrupts import interrupts_held, one_interrupt
 from adasr_trl.core.sentences import sentence_chunks
 from data_builders.errors import BuildError
 from data_builders.rows.row import Rejected
@@ -42,13 +43,7 @@ class Listeners(ExitStack):
         self._workers = workers
         self._pool: ProcessPoolExecutor | None = None
         if workers > 1:
-            self._pool = ProcessPoolExecutor(
-                workers,
-                mp_context=multiprocessing.get_context("spawn"),
-                initializer=_begin,
-                initargs=(studio, speaking),
-            )
-            self.callback(self._pool.shutdown, wait=True, cancel_futures=True)
+            self._pool = self.enter_context(_pool(workers, studio, speaking))
 
     def all(self, rows: Iterable[Row]) -> Iterator[Result]:
         """What was heard of every row, in order; a rejected row stays one."""
@@ -72,6 +67,34 @@ class Listeners(ExitStack):
                 "a worker ended on its own, perhaps for lack of memory; run the same command again, which goes on "
                 "where it was, with fewer --workers."
             ) from error
+
+
+@contextmanager
+def _pool(workers: int, studio: type[Studio], speaking: Speaking) -> Iterator[ProcessPoolExecutor]:
+    """Processes that end with the context, and at once where it ends by an error or an interrupt."""
+    pool = ProcessPoolExecutor(
+        workers,
+        mp_context=multiprocessing.get_context("spawn"),
+        initializer=_begin,
+        initargs=(studio, speaking),
+    )
+    before = multiprocessing.active_children()
+    with interrupts_held():
+        pool.submit(_start)
+    started = [child for child in multiprocessing.active_children() if child not in before]
+
+    def end() -> None:
+        for child in started:
+            child.terminate()
+
+    with one_interrupt(end):
+        try:
+            yield pool
+        except BaseException:
+            end()
+            raise
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
 
 
 def _awaited(one: Rejected | tuple[Episode, Future[Heard | Rejected]]) -> Result:
@@ -104,6 +127,10 @@ _here: list[Studio] = []  # the studio of a worker's process
 def _begin(studio: type[Studio], speaking: Speaking) -> None:
     _here.append(studio(speaking))
     threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _start() -> None:
+    """A first task: a pool starts its processes with it."""
 
 
 def _end_with_parent() -> None:

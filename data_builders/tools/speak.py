@@ -22,7 +22,7 @@ from itertools import islice
 from pathlib import Path
 
 from adasr_trl.core.episode import Episode, EpisodeError, from_json, to_json
-from adasr_trl.core.files import atomic_writer, write_text
+from adasr_trl.core.files import atomic_writer, remove_partials, write_text
 from data_builders.errors import BuildError
 from data_builders.pipeline import manifest as manifests
 from data_builders.pipeline import quality
@@ -107,6 +107,7 @@ def run(
     speaking = _speaking(options)
     rows = {path: list(islice(_rows(path), options.limit)) for path in files.values()}
     spoken = Spoken(sum(map(len, rows.values())))
+    studio(speaking).check()
     with ExitStack() as stack:
         listen = stack.enter_context(Listeners(studio, speaking, options.workers))
         rejected = stack.enter_context(atomic_writer(options.out / TRACES_FILE))
@@ -122,9 +123,10 @@ def run(
                     spoken.files[path.name] += 1
                 progress(spoken)
             if not spoken.files[path.name]:
-                raise BuildError(f"{path}: nothing of it is left: {_reasons(spoken)}.")
+                raise BuildError(f"{path}: nothing of it is left: {_why_nothing(spoken)}.")
     manifest = json.dumps(_describe(options, speaking, spoken), indent=2, ensure_ascii=False)
     write_text(options.out / manifests.FILE_NAME, manifest + "\n")
+    remove_partials(options.out)
     return spoken
 
 
@@ -250,6 +252,14 @@ def _episode(row: Episode, heard: Heard, compared: Comparison, lag: float) -> Ep
 
 def _reasons(spoken: Spoken) -> str:
     return ", ".join(f"{name}: {count}" for name, count in sorted(spoken.tally.reasons.items()))
+
+
+def _why_nothing(spoken: Spoken) -> str:
+    """All reasons, and the last row in full: no manifest will hold it."""
+    if not spoken.tally.listed:
+        return "it holds no episode"
+    last = spoken.tally.listed[-1]
+    return f"{_reasons(spoken)}; {last.row}: {last.detail.removesuffix('.')}"
 
 
 def _describe(options: argparse.Namespace, speaking: Speaking, spoken: Spoken) -> dict[str, object]:

@@ -16,7 +16,7 @@ import random
 import re
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from adasr_trl.core.errors import UserError
 from adasr_trl.core.files import write_text
@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from adasr_trl.speech.voices import Voice
     from adasr_trl.speech.words import Samples, Transcriber, VoiceDetector
 
-VERSION = 2  # of what the cache holds
+T = TypeVar("T")
+VERSION = 3  # of what the cache holds
 _QUIET = 0.003  # amplitude below which the ends of a sentence's sound are cut off
 _LEAD_SECONDS = 0.3  # of silence before the first word
 _SPREAD = 0.3  # of a pause, to both sides
@@ -157,6 +158,15 @@ class Studio:
             )
         return self._voices[place]
 
+    def check(self) -> None:
+        """Refuse a voice that was asked for and is not there, before any text is spoken.
+
+        Raises:
+            VoiceError: There is none of this name.
+        """
+        for name in self._speaking.voices:
+            self.voice(Drawn(name, self._speaking.slowest, ()))
+
     def _recognise(self, sound: Samples, prompt: str) -> list[tuple[str, float]]:
         from adasr_trl.speech.listening import chunks_of
         from adasr_trl.speech.recognition import StreamingRecogniser
@@ -188,14 +198,27 @@ class Studio:
         """What the cache holds; a damaged file counts as nothing."""
         try:
             content = json.loads(self._path(key).read_text(encoding="utf-8"))
-            for name in ("chunks", "arrival_seconds", "ends"):
-                content[name] = tuple(content[name])
-            return Heard(**content, is_cached=True)
-        except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError):
+            heard = Heard(
+                voice=_as(str, content["voice"]),
+                licence=_as(str, content["licence"]),
+                chunks=tuple(_as(str, text) for text in _as(list, content["chunks"])),
+                arrival_seconds=tuple(map(float, _as(list, content["arrival_seconds"]))),
+                ends=tuple(map(float, _as(list, content["ends"]))),
+                seconds=float(content["seconds"]),
+                is_cached=True,
+            )
+        except (OSError, ValueError, KeyError, TypeError):
             return None
+        return heard if len(heard.chunks) == len(heard.arrival_seconds) else None
 
     def _path(self, key: str) -> Path:
         return self._speaking.cache / key[:2] / f"{key}.json"
+
+
+def _as(kind: type[T], value: object) -> T:
+    if not isinstance(value, kind):
+        raise TypeError(f"got {value!r}; expected a {kind.__name__}")
+    return value
 
 
 @dataclass(frozen=True)

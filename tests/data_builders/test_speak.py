@@ -1,6 +1,5 @@
 """Spoken episodes, with a studio that has no models: what is heard, when, which traces stay, what a cache saves."""
 
-import argparse
 import json
 import multiprocessing
 import os
@@ -14,11 +13,11 @@ from data_builders.__main__ import main
 from data_builders.errors import BuildError
 from data_builders.pipeline.quality import Bounds
 from data_builders.text.draft import Trace
-from data_builders.tools import speak
 from data_builders.tools.heard import compare, trace_of
 from data_builders.tools.spoken import Speaking, Utterance, draw
 from support.building import manifest, refused
 from support.spoken import SpelledStudio
+from support.spoken import run_speak as run
 
 TOM = Episode(
     "tom", "tom", "How many apples has Tom?", ("Tom has 5 apples.", " Mia buys a bus.", " Tom eats 2."), "3",
@@ -41,13 +40,6 @@ def typed(tmp_path):
         return tmp_path / "typed"
 
     return write
-
-
-def run(directory, out, *more):
-    parser = argparse.ArgumentParser()
-    speak.add_options(parser)
-    options = parser.parse_args([str(directory), "--out", str(out), "--recogniser", "m", *more])
-    return speak.run(options, studio=SpelledStudio)
 
 
 def only(out, name="train.jsonl"):

@@ -200,6 +200,9 @@ def test_every_form_of_base64_that_is_certain_is_read(desk, name):
         ("ZkxhQwAAACI=", "a FLAC file"),
         ("SUQzBAAAAAAAIw==", "an MP3 file"),
         ("AAAAHGZ0eXBpc29t", "an MP4 file"),
+        ("AAAAA_", "ends within a byte"),
+        ("AAABB", "no base64"),
+        ("AAAAAAB", "ends within a byte"),
     ],
 )
 @pytest.mark.parametrize("before", ["", "AAAA"], ids=["first", "later"])
@@ -245,6 +248,10 @@ def test_sound_before_the_question_is_refused(reasoner, recogniser):
             {"audio": {"input": {"format": {"type": "audio/pcm"}}}},
             {"type": "audio/pcm", "rate": 24_000},
         ),
+        (
+            {"audio": {"input": {"format": {"type": "audio/pcmu", "rate": 8_000}}}},
+            {"type": "audio/pcmu"},
+        ),
         ({"audio": {"input": {}}}, PCM16K),
         ({"audio": {"input": {"format": None}}, "input_audio_format": None}, PCM16K),
     ],
@@ -260,6 +267,7 @@ def test_forms_have_the_names_of_both_generations(desk, session, form):
         {"input_audio_format": "g711-ulaw"},
         {"audio": {"input": {"format": {"type": "audio/opus"}}}},
         {"audio": {"input": {"format": {"type": "audio/pcm", "rate": 100}}}},
+        {"audio": {"input": {"format": {"type": "audio/pcmu", "rate": 16_000}}}},
         {"audio": {"input": {"format": "pcm16"}}},
         {"audio": {"input": {"turn_detection": {"type": "semantic_vad"}}}},
         {"turn_detection": {"type": "server_vad", "create_response": "yes"}},

@@ -82,6 +82,11 @@ def test_a_block_comes_before_the_next_one_is_written(form):
         (b"", 16_000, "ended without any sound"),
         (b"", None, "holds no sound"),
         (b"Tom has 5 coins.\n" * 99, None, "for sound without a header give its rate with --rate"),
+        (
+            sb.encoded(sb.tone(60.0), "mp4", "aac", sb.RATE),  # more than FFmpeg reads ahead
+            None,
+            "index is at its end must be given by its path",
+        ),
         (sb.wav(b"", size=0), None, "ended without any sound"),
         (sb.wav(sb.pcm(TONE)), 16_000, "has the header of a WAV; leave --rate out"),
     ],

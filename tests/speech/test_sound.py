@@ -103,7 +103,8 @@ def test_eight_channels_are_read(tmp_path, container, codec, rate):
 
 
 def test_sounds_one_behind_another_are_one(tmp_path):
-    first = sb.wav(sb.pcm(TONE)) + sb.chunk(b"LIST", b"INFOISFT odd")
+    pictures = sb.chunk(b"id3 ", b"\0" * (2 << 20))
+    first = sb.wav(sb.pcm(TONE)) + sb.chunk(b"LIST", b"INFOISFT odd") + pictures
     second = sb.wav(sb.pcm(sb.tone(rate=44_100), 24), rate=44_100, bits=24)
     assert is_tone(read(tmp_path, first + second), seconds=2.0)
 

@@ -102,7 +102,7 @@ def test_sound_of_any_rate_becomes_16_kilohertz_of_the_same_length_and_pitch() -
 
 @needs_espeak
 def test_an_unknown_voice_is_one_line_before_anything_is_spoken() -> None:
-    with pytest.raises(UserError, match=r"has none of this name.*--voices=en.*FILE.onnx"):
+    with pytest.raises(UserError, match=r"refuses it.*--voices=en.*FILE.onnx"):
         EspeakVoice("en_US-joe-medium")
 
 

@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+import argparse
+import os
+import time
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import ClassVar
 
 import numpy as np
 
+from adasr_trl.core.episode import AnswerType, Episode, Source
 from adasr_trl.speech.voices import VoiceError
 from adasr_trl.speech.words import SAMPLE_RATE, Samples, Word
+from data_builders.tools import speak
 from data_builders.tools.spoken import Studio
 from support.sounds import ToneVoice
 
 _LOW, _STEP, _GAP = 0.1, 1 / 8192, 160
+
+
+HENS = Episode(
+    "hens", "hens", "How many hens has Tom?", ("Tom has 5 hens.",), "5",
+    AnswerType.NUMBER, Source("boats", "1", "MIT", "train"), None, ("Tom 5",), "",
+)  # fmt: skip
 
 
 class SpelledStudio(Studio):
@@ -67,3 +78,20 @@ class SpelledStudio(Studio):
                 if text:
                     words.append(Word(f" {text}", start / SAMPLE_RATE, end / SAMPLE_RATE))
         return words
+
+
+class SleepingStudio(SpelledStudio):
+    """Says that it is at work, and never ends."""
+
+    def listen(self, utterance):
+        os.write(1, b"busy\n")
+        time.sleep(600)
+        raise AssertionError(utterance)
+
+
+def run_speak(directory, out, *more):
+    """``adasr data speak`` without models."""
+    parser = argparse.ArgumentParser()
+    speak.add_options(parser)
+    options = parser.parse_args([str(directory), "--out", str(out), "--recogniser", "m", *more])
+    return speak.run(options, studio=SpelledStudio)

@@ -17,7 +17,8 @@ from collections.abc import Sequence
 
 from adasr_trl import __version__
 from adasr_trl.cli.data import builders
-from adasr_trl.core.errors import UserError
+from adasr_trl.core.errors import UserError, told
+from adasr_trl.core.interrupts import INTERRUPTED, ignore_interrupts
 from adasr_trl.core.piped import run_piped
 from adasr_trl.core.startup import begin, end_with_parent, is_first_process
 
@@ -72,7 +73,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; return the exit status."""
     if argv is None:
         _speak_utf_8()
-    return run_piped(lambda: _main(sys.argv[1:] if argv is None else argv))
+    status = run_piped(lambda: _main(sys.argv[1:] if argv is None else argv))
+    if argv is None and status == INTERRUPTED:
+        ignore_interrupts()  # a second one would write a traceback while Python ends
+    return status
 
 
 def _speak_utf_8() -> None:
@@ -110,13 +114,11 @@ def _main(argv: Sequence[str]) -> int:
     except KeyboardInterrupt:
         flag = " with --resume" if "existing" in options else ""
         print(f"interrupted; the same command{flag} goes on where it stopped", file=sys.stderr)
-        return 130
+        return INTERRUPTED
     except BrokenPipeError:
         raise  # the reader of our output has gone
     except OSError as error:
-        name = error.filename2 or error.filename or "input or output"  # moved files have two
-        words = " ".join((error.strerror or str(error)).split())  # transformers' have several lines
-        print(f"error: {name}: {words}", file=sys.stderr)
+        print(f"error: {told(error)}", file=sys.stderr)
         return 2
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)

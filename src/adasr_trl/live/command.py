@@ -10,14 +10,13 @@ import argparse
 import errno
 import gc
 import logging
-import signal
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from adasr_trl.core.errors import UserError
+from adasr_trl.core.interrupts import INTERRUPTED, unwound_ends
 from adasr_trl.core.protocol import Mode
 from adasr_trl.live.chosen_source import choose_story, chosen_source, is_typed_by_hand
 from adasr_trl.live.sources import TextSource
@@ -35,7 +34,7 @@ ASKED_TWICE = "the text asks the question again: leave it out there; the model h
 def run(options: argparse.Namespace) -> int:
     """Run one of the commands; return the exit status."""
     try:
-        with _signals():
+        with unwound_ends():
             if options.command == "replay":
                 from adasr_trl.live.replay import replay
 
@@ -44,7 +43,7 @@ def run(options: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         with suppress(OSError):
             sys.stderr.write("interrupted\n")
-        return 130
+        return INTERRUPTED
     except OSError as error:
         if error.errno == errno.EIO:  # the terminal has gone
             raise BrokenPipeError(*error.args) from error
@@ -149,18 +148,3 @@ def _screen(options: argparse.Namespace, state: DisplayState) -> Screen:
     is_animated = console.is_terminal and not console.is_dumb_terminal
     has_terminal = is_animated and not is_typed_by_hand(options)
     return (TerminalScreen if has_terminal else LineScreen)(console, state)
-
-
-@contextmanager
-def _signals() -> Iterator[None]:
-    """A hang-up or termination unwinds like an exit: the terminal is given back."""
-
-    def leave(number: int, _frame: object) -> NoReturn:
-        raise SystemExit(128 + number)
-
-    before = {number: signal.signal(number, leave) for number in (signal.SIGHUP, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

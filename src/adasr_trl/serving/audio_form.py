@@ -25,10 +25,11 @@ from adasr_trl.speech.encodings import Encoding
 from adasr_trl.speech.pcm import HIGHEST_RATE, LOWEST_RATE
 from adasr_trl.speech.process import SoundForm
 
+LAW_RATE = 8_000  # of G.711
 BETA = {
     "pcm16": SoundForm(Encoding.PCM16, 24_000),
-    "g711_ulaw": SoundForm(Encoding.MU_LAW, 8_000),
-    "g711_alaw": SoundForm(Encoding.A_LAW, 8_000),
+    "g711_ulaw": SoundForm(Encoding.MU_LAW, LAW_RATE),
+    "g711_alaw": SoundForm(Encoding.A_LAW, LAW_RATE),
 }
 FORMS = {
     "audio/pcm": Encoding.PCM16,
@@ -109,6 +110,10 @@ def sound_bytes(text: str) -> bytes:
     except (binascii.Error, ValueError) as error:
         reason = f"audio: is no base64 ({error})."
         raise RefusalError("invalid_value", reason, "audio") from None
+    rest = len(plain) % 4  # characters of the last group; their spare bits are 0 at the end of bytes
+    if rest and base64.b64encode(data[1 - rest :])[:rest] != plain[-rest:].encode():
+        reason = "audio: ends within a byte; encode each piece of samples, do not cut their base64."
+        raise RefusalError("invalid_value", reason, "audio")
     for name, beginning in _FILES.items():
         if beginning.match(data):
             reason = f"audio: this is {name}; send its samples without header or compression."
@@ -134,10 +139,13 @@ def _form(given: Message) -> SoundForm:
         reason = f"audio.input.format.type: got {name[:40]!r}; expected {', '.join(FORMS)}."
         raise RefusalError("invalid_value", reason, "session.audio.input.format.type")
     encoding = FORMS[name]
-    if encoding is not Encoding.PCM16:
-        return SoundForm(encoding, 8_000)
     rate = whole_field(given, "rate", LOWEST_RATE, HIGHEST_RATE)
-    return SoundForm(encoding, rate or 24_000)
+    if encoding is Encoding.PCM16:
+        return SoundForm(encoding, rate or 24_000)
+    if rate not in (None, LAW_RATE):
+        reason = f"audio.input.format.rate: got {rate}; expected {LAW_RATE} for {name}, or none."
+        raise RefusalError("invalid_value", reason, "session.audio.input.format.rate")
+    return SoundForm(encoding, LAW_RATE)
 
 
 def _turn_detection(fields: Message) -> TurnDetection | None:

@@ -30,6 +30,8 @@ logger = logging.getLogger(__name__)
 
 POLL_SECONDS = 0.1  # longest delay between a stop and its effect
 MOST_BLOCKS = 600  # of a tenth of a second, that wait for a slow recogniser
+_HEAD = 8  # bytes that tell an MP4
+SEEKING = "an MP4 whose index is at its end must be given by its path"
 RAW = "for sound without a header give its rate with --rate"
 
 
@@ -40,12 +42,17 @@ def piped(descriptor: int, name: str, rate: int | None, stop: threading.Event) -
         SoundError: It is no sound, or there is none.
     """
     pipe = Pipe(descriptor, stop)
+    head = b""
+    while len(head) < _HEAD and (piece := pipe.read(_HEAD - len(head))):
+        head += piece
+    pipe.put_back(head)
     try:
         yield from _blocks(pipe, name, rate)
     except SoundError as error:
         if stop.is_set():
             return
-        rest = f"; {RAW}." if rate is None else "."
+        hint = SEEKING if head[4:] == b"ftyp" else RAW
+        rest = f"; {hint}." if rate is None else "."
         raise SoundError(f"{str(error).removesuffix('.')}{rest}") from error
 
 

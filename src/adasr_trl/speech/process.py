@@ -16,13 +16,14 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection, wait
 
 import numpy as np
 
 from adasr_trl.core.errors import UserError
+from adasr_trl.core.interrupts import interrupts_held
 from adasr_trl.speech.encodings import BYTES, Encoding
 from adasr_trl.speech.listener import Hearing, HearingKind, Listener
 from adasr_trl.speech.packages import load_package
@@ -84,7 +85,7 @@ class RecogniserProcess(AbstractContextManager["RecogniserProcess"]):
         self._streams: dict[int, tuple[SoundStream, OnHearing]] = {}
         self._lock, self._sending = threading.Lock(), threading.Lock()
         self._opened, self._closed = 0, False
-        with _interrupts_held():
+        with interrupts_held():
             self._process.start()
         theirs.close()
         try:
@@ -210,16 +211,6 @@ def bytes_per_second(form: SoundForm | None) -> int:
     if form is None:
         return 4 * SAMPLE_RATE
     return form.rate * BYTES[form.encoding]
-
-
-@contextmanager
-def _interrupts_held() -> Iterator[None]:
-    """A child that starts here never gets an interrupt of the terminal: its parent ends it."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 # ---- in the process

@@ -9,12 +9,15 @@ same text and voice give the same sound: Piper speaks without its noise.
 
 from __future__ import annotations
 
+import functools
+import hashlib
 import io
 import re
 import shutil
 import subprocess
 import wave
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -46,7 +49,7 @@ class Voice(Protocol):
 
     @property
     def name(self) -> str:
-        """For a manifest and as a key of a cache: all that decides the sound."""
+        """For a manifest and as a key of a cache: all that decides the sound, the program's version with it."""
 
     @property
     def licence(self) -> str:
@@ -83,15 +86,16 @@ class EspeakVoice:
             [ESPEAK, "-v", self.voice, "-q", ""], capture_output=True, check=False
         )
         if known.returncode:
+            reason = " ".join(known.stderr.decode(errors="replace").split())[:200]
             raise VoiceError(
-                f"voice {self.voice!r}: {ESPEAK} has none of this name; expected one of "
+                f"voice {self.voice!r}: {ESPEAK} refuses it ({reason or known.returncode}); expected one of "
                 f"`{ESPEAK} --voices=en`, or a Piper voice, FILE.onnx."
             )
 
     @property
     def name(self) -> str:
-        """Voice and speed."""
-        return f"{ESPEAK} {self.voice} x{self.speed:g}"
+        """Version, voice and speed."""
+        return f"{ESPEAK} {_espeak_version()} {self.voice} x{self.speed:g}"
 
     def speak(self, text: str) -> Samples:
         """A sentence as sound."""
@@ -141,7 +145,8 @@ class PiperVoice:
             noise_scale=0.0,
             noise_w_scale=0.0,
         )
-        self.name = f"piper {path.stem} x{speed:g}"
+        digest = _digest((path, settings))
+        self.name = f"piper {version('piper-tts')} {path.stem} ({digest}) x{speed:g}"
         self.licence = _licence_beside(path)
 
     def speak(self, text: str) -> Samples:
@@ -161,6 +166,24 @@ class PiperVoice:
 
 def _joined(sounds: list[Samples]) -> Samples:
     return np.concatenate([np.zeros(0, np.float32), *sounds])
+
+
+@functools.cache
+def _espeak_version() -> str:
+    """Such as 1.51."""
+    told = subprocess.run([ESPEAK, "--version"], capture_output=True, check=False).stdout
+    found = re.search(r"\d[\w.-]*", told.decode(errors="replace"))
+    return found[0] if found else "of unknown version"
+
+
+@functools.cache
+def _digest(files: tuple[Path, ...]) -> str:
+    """8 hexadecimal digits of the files' content; two voices may share a name."""
+    digest = hashlib.sha256()
+    for path in files:
+        with path.open("rb") as file:
+            digest.update(hashlib.file_digest(file, "sha256").digest())
+    return digest.hexdigest()[:8]
 
 
 def _licence_beside(path: Path) -> str:

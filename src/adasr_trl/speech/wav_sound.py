@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 from adasr_trl.speech.pcm import PcmDecoder
 from adasr_trl.speech.sound import SoundError
-from adasr_trl.speech.wav_header import FILE_NAMES, LONGEST_CHUNK, Source, WavHeader, read_header
+from adasr_trl.speech.wav_header import FILE_NAMES, Source, WavHeader, read_header
 from adasr_trl.speech.words import Samples
 
 logger = logging.getLogger(__name__)
@@ -55,10 +55,13 @@ def _following(source: Source, before: WavHeader, name: str) -> WavHeader | None
         if not (head[:4].isascii() and head[:4].decode("ascii").isprintable()):
             logger.warning("%s: goes on behind the end that its header gives; not read", name)
             return None
-        if size > LONGEST_CHUNK:
-            return None
-        _exactly(source, size + size % 2)
+        _skip(source, size + size % 2)
     return None
+
+
+def _skip(source: Source, size: int) -> None:
+    while size and (piece := _exactly(source, min(size, READ_BYTES))):
+        size -= len(piece)
 
 
 def _exactly(source: Source, size: int) -> bytes:
