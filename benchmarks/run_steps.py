@@ -66,7 +66,9 @@ def watched(flags: Sequence[str], shared: bool) -> Watch:
         ),
     ):
         own = ["--output_dir", f"{folder}/run", "--shared_prefix", str(shared).lower()]
-        status = adasr(["hrpo", *flags, *own, "--eval_strategy", "no", "--save_strategy", "no"])
+        own += ["--eval_strategy", "no", "--save_strategy", "no", "--num_generations_eval", "null"]
+        own += ["--load_best_model_at_end", "false"]
+        status = adasr(["hrpo", *flags, *own])
     if status:
         raise SystemExit(status)
     return watch
