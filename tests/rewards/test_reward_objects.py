@@ -17,10 +17,14 @@ import pandas as pd
 import pytest
 import torch
 
+from adasr_trl.artifacts.directory import Existing
+from adasr_trl.cli.prepare import prepare
+from adasr_trl.cli.run_plan import plan_run
 from adasr_trl.config.sections import RewardConfig
 from adasr_trl.core.errors import UserError
 from adasr_trl.rewards import ScoredRollout, build_rewards, source_digests
 from adasr_trl.rewards.awaiting import settled
+from support import workspace
 from support.example_rollout import EPISODE, ROLLOUT
 from support.settings import STREAMING
 
@@ -120,6 +124,18 @@ def test_an_object_that_can_be_called_is_a_reward_by_name(name):
 def test_a_run_notes_the_files_of_what_lies_under_an_object(name, expected):
     """Of an object, that of the module which makes it, too; a Python library's own files are none of the user's."""
     assert files(name) == expected
+
+
+@pytest.mark.usefixtures("_modules")
+def test_a_run_of_the_command_line_is_planned_with_them(tmp_path, episodes):
+    workspace.make(tmp_path, episodes)
+    config = workspace.load(tmp_path, "sft")
+    names = ("part", "instance", "cached", "later")
+    rewards = [{"name": f"named_rewards:{name}", "scope": "global"} for name in names]
+    workspace.save(tmp_path, "hrpo", {**workspace.load(tmp_path, "hrpo"), "rewards": rewards})
+    prepared = prepare(str(tmp_path / "hrpo.yaml"), ["--model", str(config["model"])], "hrpo")
+    code = plan_run(prepared, Existing.REFUSE).identity["code"]
+    assert {Path(file).stem for file in code} == {"named_rewards", "under_rewards"}
 
 
 @pytest.mark.usefixtures("_modules")
