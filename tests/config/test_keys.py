@@ -146,6 +146,7 @@ WRONG = [  # command, key, value, a word of the message
     ("grpo", "mixing", "convex", "only adasr hrpo has local terms"),
     ("grpo", "granularity", "sentence", "only adasr hrpo has local terms"),
     ("grpo", "local_weight", "0.3", "only adasr hrpo has local terms"),
+    ("grpo", "local_weight", "0", "only adasr hrpo has local terms"),
     ("grpo", "local_weight_end", "0.1", "only adasr hrpo has local terms"),
     ("grpo", "local_weight_schedule", "cosine", "only adasr hrpo has local terms"),
     ("grpo", "local_min_std", "0.1", "only adasr hrpo has local terms"),
@@ -180,7 +181,7 @@ def test_grpo_says_which_keys_of_a_file_shared_with_hrpo_have_no_effect(root, ca
     workspace.save(root, "shared", {**workspace.load(root, "hrpo"), **keys})
     with caplog.at_level("INFO"):
         prepared = prepare(str(root / "shared.yaml"), [], "grpo")
-    assert "shared.yaml: no effect on grpo: " in caplog.text
+    assert "shared.yaml: no effect on adasr grpo: " in caplog.text
     assert all(key in caplog.text for key in keys)
     assert prepared.args.is_flat
     assert prepared.args.mixing == "convex"

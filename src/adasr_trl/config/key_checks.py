@@ -129,15 +129,13 @@ _NEEDS: Mapping[str, tuple[str, tuple[object, ...]]] = {
 
 
 def check_keys(loaded: LoadedConfig, command: str) -> None:
-    """Refuse a key without an effect, and a value out of its range, each with its line.
+    """Refuse a key without an effect, and a value out of its range, each with its line; name those that GRPO shares.
 
     Raises:
         ConfigError: The first of them.
     """
     _refuse_other_advantages(loaded, command)
     shared = shared_keys(loaded, command)
-    if shared:
-        logger.info("%s: no effect on %s: %s", loaded.path, command, ", ".join(shared))
     for key, value in loaded.without(shared).flat.items():
         if (reason := _no_effect(key, value, loaded.flat, command)) is not None:
             raise loaded.error(key, reason)
@@ -154,6 +152,8 @@ def check_keys(loaded: LoadedConfig, command: str) -> None:
     _refuse_endless_warmup(loaded)
     _refuse_idle_reference(loaded)
     _refuse_unknown_metric(loaded, command)
+    if shared:
+        logger.info("%s: no effect on adasr %s: %s", loaded.path, command, ", ".join(shared))
 
 
 def shared_keys(loaded: LoadedConfig, command: str) -> list[str]:
@@ -212,10 +212,10 @@ def _no_effect(key: str, value: object, flat: Mapping[str, object], command: str
     """The reason to refuse a key; false and null ask for nothing."""
     if (ours := elsewhere(key)) is not None:
         return f"is not a key here; set {ours}."
+    if key in HIERARCHY and value is not None and key not in OBEYED[command]:
+        return refusal(key, command)  # 0, too
     if value in (False, None):
         return None
-    if key in HIERARCHY and key not in OBEYED[command]:
-        return refusal(key, command)
     if key in _NEEDS and (command != "sft" or key in OBEYED["sft"]):
         other, values = _NEEDS[key]
         found = flat.get(other)
