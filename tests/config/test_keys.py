@@ -142,6 +142,19 @@ WRONG = [  # command, key, value, a word of the message
     ("hrpo", "sync_ref_model", "true", "only with beta"),
     ("sft", "run_name", "hf_abcdefghijklmnopqrstuvwxyz0123456789", "looks like a secret"),
     ("hrpo", "delta", "0.1", "more than 1.2"),
+    ("grpo", "mixing", "zone_sum", "only adasr hrpo has local terms"),
+    ("grpo", "mixing", "convex", "only adasr hrpo has local terms"),
+    ("grpo", "granularity", "sentence", "only adasr hrpo has local terms"),
+    ("grpo", "local_weight", "0.3", "only adasr hrpo has local terms"),
+    ("grpo", "local_weight", "0", "only adasr hrpo has local terms"),
+    ("grpo", "local_weight_end", "0.1", "only adasr hrpo has local terms"),
+    ("grpo", "local_weight_schedule", "cosine", "only adasr hrpo has local terms"),
+    ("grpo", "local_min_std", "0.1", "only adasr hrpo has local terms"),
+    ("grpo", "difficulty_weight", "1", "only adasr hrpo has local terms"),
+    ("grpo", "advantages", "hierarchical", "those of adasr grpo are flat"),
+    ("hrpo", "advantages", "flat", "those of adasr hrpo are hierarchical"),
+    ("sft", "mixing", "convex", "only adasr hrpo has local terms"),
+    ("hrpo", "rewards.0.weight", "1e4", "expected 0 to 1000"),
     ("hrpo", "top_entropy_quantile", "0", "more than 0"),
 ]
 
@@ -150,7 +163,8 @@ WRONG = [  # command, key, value, a word of the message
 def test_a_wrong_setting_is_one_line_with_its_flag(root, capsys, command, key, value, word):
     flags = [f"--{key}", value] if value else [f"--{key}"]
     out = ["--output_dir", str(root / "never")]
-    assert adasr([command, "--config", str(root / f"{command}.yaml"), *out, *flags]) == 2
+    config = root / f"{command.replace('grpo', 'hrpo')}.yaml"  # shared by both
+    assert adasr([command, "--config", str(config), *out, *flags]) == 2
     lines = capsys.readouterr().err.strip().splitlines()
     assert len(lines) == 1, lines
     assert lines[0].startswith("error: ")
@@ -158,6 +172,20 @@ def test_a_wrong_setting_is_one_line_with_its_flag(root, capsys, command, key, v
     assert word in lines[0]
     assert "hf_abcdefgh" not in lines[0]
     assert not (root / "never").exists()
+
+
+def test_grpo_says_which_keys_of_a_file_shared_with_hrpo_have_no_effect(root, caplog):
+    from adasr_trl.cli.prepare import prepare
+
+    keys = {"granularity": "sentence", "local_weight": 0.3, "mixing": "zone_sum"}
+    workspace.save(root, "shared", {**workspace.load(root, "hrpo"), **keys})
+    with caplog.at_level("INFO"):
+        prepared = prepare(str(root / "shared.yaml"), [], "grpo")
+    assert "shared.yaml: no effect on adasr grpo: " in caplog.text
+    assert all(key in caplog.text for key in keys)
+    assert prepared.args.is_flat
+    assert prepared.args.mixing == "convex"
+    assert prepared.loaded.resolved()["mixing"] == "zone_sum"  # as the file says, for --resume
 
 
 def test_a_wrong_stage_of_a_launcher_is_one_line(root, monkeypatch, capsys):

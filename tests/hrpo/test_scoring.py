@@ -10,9 +10,20 @@ import torch
 
 from adasr_trl.config.sections import RewardConfig
 from adasr_trl.core.errors import UserError
-from adasr_trl.hrpo.advantages import AdvantageSettings, Granularity, relative
+from adasr_trl.core.protocol import Phase
+from adasr_trl.hrpo.advantages import (
+    AdvantageSettings,
+    Granularity,
+    Mixing,
+    Normalisation,
+    Tokens,
+    hierarchical,
+    relative,
+    scoped,
+)
 from adasr_trl.hrpo.scoring import scopes_of, score, score_rollouts
 from adasr_trl.rewards import Reward, RewardValue, Rule, Scope, build_rewards
+from adasr_trl.rewards.base import HEAVIEST, LARGEST
 from support.group_scoring import ALONE, EPISODE
 from support.scripted import write
 from support.settings import STREAMING
@@ -89,3 +100,27 @@ def test_a_users_own_rule_is_relative_to_its_group(parts):
 def test_a_reward_of_a_group_that_is_no_number_is_blamed_on_its_rule(parts):
     with pytest.raises(UserError, match="reward own:AboveMean: within_group returned"):
         scores_above_mean(parts, AboveMean(by=0.0))
+    with pytest.raises(UserError, match=r"within_group returned .*; expected -1e\+09 to 1e\+09"):
+        scores_above_mean(parts, AboveMean(by=1e-10))
+
+
+@pytest.mark.parametrize("normalisation", Normalisation)
+@pytest.mark.parametrize("mixing", Mixing)
+def test_advantages_of_the_largest_rewards_and_weights_are_finite(mixing, normalisation):
+    """Eight rewards a scope of 256 rows with five thoughts, each at either bound."""
+    weight = 1.0 if mixing is Mixing.CONVEX else HEAVIEST
+    settings = AdvantageSettings(
+        8, weight, mixing, Granularity.SENTENCE, normalisation, difficulty_weight=HEAVIEST
+    )
+    signs = torch.Generator().manual_seed(0)
+    shape = (256, 5, 24)
+    rewards_BCR = LARGEST * (2.0 * torch.randint(2, shape, generator=signs) - 1.0)
+    names = [scope.value for scope in Scope for _ in range(8)]
+    weights_R = torch.full((24,), HEAVIEST)
+    scopes = scoped(rewards_BCR[:, 0], rewards_BCR, weights_R, names, settings)
+    scopes = dataclasses.replace(scopes, right_B=rewards_BCR[:, 0, 0] > 0)
+    phases = torch.tensor([[Phase.STREAM.value] * 5 + [Phase.DEEP.value]] * 256)
+    chunks = torch.arange(6).expand(256, 6)
+    found = hierarchical(scopes, Tokens(phases, chunks, phases >= 0), settings)
+    assert found.isfinite().all()
+    assert found.abs().amax() > 0.0

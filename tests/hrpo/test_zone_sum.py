@@ -176,7 +176,11 @@ def test_a_group_whose_sums_are_equal_has_no_signal():
         ({"mixing": "zone_sum", "local_weight": 0.0}, "local_weight is 0"),
         ({"mixing": "zone_sum", "scale_rewards": "none"}, "equals additive"),
         ({"difficulty_weight": 1.0}, "use zone_sum"),
-        ({"mixing": "zone_sum", "difficulty_weight": -1.0}, "expected 0 or more"),
+        ({"mixing": "zone_sum", "difficulty_weight": -1.0}, "expected 0 to 1000"),
+        ({"mixing": "additive", "local_weight": 1001.0}, "additive mixing expects 0 to 1000"),
+        ({"advantages": "flat", "mixing": "zone_sum"}, "mixing: got 'zone_sum', but advantages is"),
+        ({"advantages": "flat", "granularity": "sentence"}, "advantages is flat"),
+        ({"advantages": "flat", "local_weight": 0.3}, "advantages is flat"),
     ],
 )
 def test_options_without_effect_are_refused(tmp_path, changes, message):

@@ -93,6 +93,9 @@ def test_weights_are_one_a_form():
     ]
     with pytest.raises(RewardError, match="got 1 reward_weights for 2 reward_funcs"):
         built("format", brief, weights=[1.0])
+    for weight in (1001.0, -1001.0, float("nan")):
+        with pytest.raises(RewardError, match=r"brief has weight .*; expected at most 1000"):
+            built("format", brief, weights=[0.25, weight])
 
 
 class Judge:

@@ -206,6 +206,7 @@ def test_a_thought_that_was_never_begun_has_no_value_of_its_own_and_breaks_the_f
         ([], "every weight is 0"),
         ([RewardConfig("accuracy", "global", -1.0)], "weight -1"),
         ([RewardConfig("accuracy", "global", float("nan"))], "weight nan"),
+        ([RewardConfig("accuracy", "global", 1001.0)], "weight 1001; expected 0 to 1000"),
         ([RewardConfig("accuracy", "global", 1.0, {"cost": 1})], "settings.cost"),
         ([RewardConfig("adaptive_thinking", "streaming", 1.0, {"cost": "latency"})], "latency"),
         ([RewardConfig("adaptive_thinking", "deep", 1.0, {"cost": "money"})], "tokens or latency"),

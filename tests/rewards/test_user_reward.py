@@ -52,6 +52,12 @@ def broken(rollout, episode):
 def huge(rollout, episode):
     return 10**400
 
+def large(rollout, episode):
+    return 1e9 + 1
+
+def mapping(rollout, episode):
+    return dict.fromkeys(range(len(episode.chunks)), 0.5)
+
 def word_number(rollout, episode):
     return "1.5"
 
@@ -137,11 +143,13 @@ def test_none_means_that_it_cannot_be_scored(graded):
     ("name", "scope", "said"),
     [
         ("word", "deep", "returned 'good' for episode"),
-        ("nan", "deep", "a finite number"),
+        ("nan", "deep", "expected -1e+09 to 1e+09, or None"),
         ("broken", "deep", "raised AttributeError for episode"),
         ("each", "deep", "only in scope streaming"),
         ("short_list", "streaming", "expected a list of"),
-        ("huge", "deep", "a finite number"),
+        ("huge", "deep", "expected -1e+09 to 1e+09, or None"),
+        ("large", "deep", "returned 1000000001.0 for episode"),
+        ("mapping", "streaming", "a number or None"),
         ("word_number", "deep", "a number or None"),
     ],
 )

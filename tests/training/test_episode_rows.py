@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import logging
+import math
+from fractions import Fraction
+
+import numpy as np
+import pandas as pd
 import pytest
 from datasets import Dataset, DatasetDict
 
@@ -43,6 +49,80 @@ def test_lines_of_a_built_file_are_rows_too(tmp_path, episodes):
 def test_a_whole_number_of_a_table_is_written_as_one():
     assert one(ROW, answer=51.0).answer == "51"
     assert one(ROW, answer=2.5).answer == "2.5"
+
+
+@pytest.mark.parametrize(
+    ("answer", "written"),
+    [
+        (np.int64(8), "8"),
+        (np.float32(8.1), "8.1"),
+        (np.float64(0.1) + np.float64(0.2), "0.3"),
+        (np.str_("8"), "8"),
+        (Fraction(3, 4), "3/4"),
+        (1e20, "100000000000000000000"),
+        (12345678901234568.0, "12345678901234568"),
+        (-0.0, "0"),
+    ],
+)
+def test_a_number_is_written_as_its_own_value(answer, written):
+    episode = one(ROW, answer=answer)
+    assert (episode.answer, episode.answer_type) == (written, AnswerType.NUMBER)
+
+
+MISSING = [None, math.nan, np.float32("nan"), pd.NA, pd.NaT]
+
+
+@pytest.mark.parametrize("value", MISSING, ids=repr)
+@pytest.mark.parametrize("name", ["question", "text", "answer"])
+def test_a_missing_value_is_none_in_any_column_that_a_row_needs(name, value):
+    said = rf"row 1: {name} is {value}, a missing value; fill it in, or leave the row out"
+    with pytest.raises(EpisodeError, match=said):
+        as_episodes([ROW, {**ROW, name: value}], "train")
+
+
+@pytest.mark.parametrize("value", MISSING, ids=repr)
+def test_a_missing_value_leaves_the_default_of_any_other_column(value):
+    names = "answer_type id group thoughts deep tags tolerance source arrival_seconds chunks"
+    assert one(ROW, **dict.fromkeys(names.split(), value)) == one(ROW)
+    assert one(ROW, source={"name": "farm", "licence": value}).source.licence == "unknown"
+
+
+def test_a_missing_answer_of_a_table_does_not_make_the_other_answers_text():
+    rows = pd.DataFrame([ROW, {**ROW, "answer": None}]).to_dict("records")
+    with pytest.raises(EpisodeError, match="row 1: answer is nan, a missing value"):
+        as_episodes(rows, "train")
+
+
+@pytest.mark.parametrize("word", ["nan", "NaN", "N/A", "null", "None", " NA ", "", "<NA>", "inf"])
+@pytest.mark.parametrize(("others", "kind"), [((8, 2.5), "number"), (("yes", "no"), "choice")])
+def test_a_word_for_no_value_beside_other_answers_is_refused_with_its_row(word, others, kind):
+    rows = [{**ROW, "answer": answer} for answer in (*others, word)]
+    said = rf"row 2: answer is '{word.strip()}', where the other answers are of answer_type {kind}"
+    with pytest.raises(EpisodeError, match=said):
+        as_episodes(rows, "train")
+
+
+def test_a_word_for_no_value_is_an_answer_among_texts_or_where_its_row_says_so():
+    rows = [{**ROW, "answer": answer} for answer in ("Ann", "None", "Bob")]
+    assert [e.answer for e in as_episodes(rows, "train").episodes] == ["Ann", "None", "Bob"]
+    stated = [ROW, {**ROW, "answer": "None", "answer_type": "text"}]
+    kinds = [e.answer_type for e in as_episodes(stated, "train").episodes]
+    assert kinds == [AnswerType.NUMBER, AnswerType.TEXT]
+
+
+@pytest.mark.parametrize("answer", [math.inf, -math.inf, np.float32("inf")])
+def test_an_answer_that_is_not_finite_is_refused_with_its_row(answer):
+    with pytest.raises(EpisodeError, match=r"row 0: answer is -?inf; expected a finite number"):
+        as_episodes([{**ROW, "answer": answer}], "train")
+    with pytest.raises(EpisodeError, match=r"row 1: answer is '-?inf', where the other answers"):
+        as_episodes([ROW, {**ROW, "answer": answer}], "train")
+
+
+def test_few_words_that_make_numbers_text_are_named(caplog):
+    rows = [{**ROW, "answer": answer} for answer in (8, "1,200", "Ann", 3.5)]
+    with caplog.at_level(logging.WARNING):
+        assert as_episodes(rows, "train").episodes[0].answer_type is AnswerType.TEXT
+    assert "3 of 4 are numbers or labels: row 2 has 'Ann'" in caplog.text
 
 
 def test_chunks_are_taken_as_they_are_and_thoughts_without_a_deep_part_are_a_trace():

@@ -17,7 +17,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from adasr_trl.cli.support_matrix import check
-from adasr_trl.config.key_checks import check_keys
+from adasr_trl.config.key_checks import check_keys, shared_keys
 from adasr_trl.config.loading import LoadedConfig, load_config, parse_trl
 from adasr_trl.config.sections import (
     AlarmConfig,
@@ -87,7 +87,7 @@ class Prepared:
             return args
         from adasr_trl.hrpo import HRPOConfig
 
-        args = parse_trl(self.loaded, HRPOConfig)
+        args = parse_trl(self.loaded.without(shared_keys(self.loaded, self.command)), HRPOConfig)
         with located(self.loaded, ValueError):
             check_loading(args)
             check_optimizer(args)

@@ -8,13 +8,17 @@ TRL and transformers find most of these only once a model is loaded, or a rollou
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from adasr_trl.config.keys import OBEYED, VLLM, elsewhere, refusal
-from adasr_trl.config.loading import LoadedConfig
+from adasr_trl.config.keys import HIERARCHY, OBEYED, VLLM, elsewhere, refusal
+from adasr_trl.config.loading import COMMAND_LINE, LoadedConfig
 
+logger = logging.getLogger(__name__)
+
+_ADVANTAGES = {"grpo": "flat", "hrpo": "hierarchical"}
 _LOSSES = {
     "sft": ("nll", "dft"),
     "rl": ("grpo", "bnpo", "dr_grpo", "dapo", "luspo", "cispo", "sapo", "vespo"),
@@ -125,12 +129,14 @@ _NEEDS: Mapping[str, tuple[str, tuple[object, ...]]] = {
 
 
 def check_keys(loaded: LoadedConfig, command: str) -> None:
-    """Refuse a key without an effect, and a value out of its range, each with its line.
+    """Refuse a key without an effect, and a value out of its range, each with its line; name those that GRPO shares.
 
     Raises:
         ConfigError: The first of them.
     """
-    for key, value in loaded.flat.items():
+    _refuse_other_advantages(loaded, command)
+    shared = shared_keys(loaded, command)
+    for key, value in loaded.without(shared).flat.items():
         if (reason := _no_effect(key, value, loaded.flat, command)) is not None:
             raise loaded.error(key, reason)
         if (expected := _out_of_range(key, value, command)) is not None:
@@ -146,6 +152,25 @@ def check_keys(loaded: LoadedConfig, command: str) -> None:
     _refuse_endless_warmup(loaded)
     _refuse_idle_reference(loaded)
     _refuse_unknown_metric(loaded, command)
+    if shared:
+        logger.info("%s: no effect on adasr %s: %s", loaded.path, command, ", ".join(shared))
+
+
+def shared_keys(loaded: LoadedConfig, command: str) -> list[str]:
+    """The keys of local terms in a file that ``adasr grpo`` shares with ``adasr hrpo``; those of its flags are refused."""
+    if command != "grpo":
+        return []
+    in_file = (key for key in loaded.flat if not loaded.line_of(key).startswith(COMMAND_LINE))
+    return [key for key in in_file if key in HIERARCHY]
+
+
+def _refuse_other_advantages(loaded: LoadedConfig, command: str) -> None:
+    """Refuse advantages that are another command's."""
+    own, given = _ADVANTAGES.get(command), loaded.flat.get("advantages")
+    if own is not None and given not in (None, own):
+        raise loaded.error(
+            "advantages", f"got {given!r}, but those of adasr {command} are {own}; remove it."
+        )
 
 
 def _refuse_endless_warmup(loaded: LoadedConfig) -> None:
@@ -187,6 +212,8 @@ def _no_effect(key: str, value: object, flat: Mapping[str, object], command: str
     """The reason to refuse a key; false and null ask for nothing."""
     if (ours := elsewhere(key)) is not None:
         return f"is not a key here; set {ours}."
+    if key in HIERARCHY and value is not None and key not in OBEYED[command]:
+        return refusal(key, command)  # 0, too
     if value in (False, None):
         return None
     if key in _NEEDS and (command != "sft" or key in OBEYED["sft"]):

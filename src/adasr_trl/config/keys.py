@@ -43,12 +43,15 @@ VLLM = _names(
     "vllm_importance_sampling_correction vllm_importance_sampling_mode vllm_importance_sampling_clip_max "
     "vllm_importance_sampling_clip_min vllm_importance_sampling_cap"
 )
-RL = (
+# Of local terms, which flat advantages lack.
+HIERARCHY = _names(
+    "granularity mixing local_weight local_weight_end local_weight_schedule local_min_std difficulty_weight"
+)
+GRPO = (
     TRAINING
     | VLLM
     | _names(
-        "advantages granularity mixing local_weight local_weight_end local_weight_schedule local_min_std difficulty_weight mode engine "
-        "sample_steps sample_rollouts num_generations num_generations_eval disable_dropout cast_lm_head_to_fp32 ds3_gather_for_generation shuffle_dataset generation_batch_size "
+        "advantages mode engine sample_steps sample_rollouts num_generations num_generations_eval disable_dropout cast_lm_head_to_fp32 ds3_gather_for_generation shuffle_dataset generation_batch_size "
         "steps_per_generation temperature top_p top_k min_p beta num_iterations epsilon delta epsilon_high "
         "sapo_temperature_neg sapo_temperature_pos vespo_k_pos vespo_lambda_pos vespo_k_neg vespo_lambda_neg "
         "importance_sampling_level multi_objective_aggregation scale_rewards loss_type mask_truncated_completions "
@@ -56,7 +59,7 @@ RL = (
         "entropy_coef_min entropy_coef_max entropy_coef_delta entropy_target off_policy_mask_threshold use_bias_correction_kl"
     )
 )
-OBEYED: Mapping[str, frozenset[str]] = {"sft": SFT, "grpo": RL, "hrpo": RL}
+OBEYED: Mapping[str, frozenset[str]] = {"sft": SFT, "grpo": GRPO, "hrpo": GRPO | HIERARCHY}
 
 _PUSH = "publish a finished run with adasr push RUN --repo OWNER/NAME."
 _CAPS = "the lengths are streaming.max_prompt_tokens, max_thought_tokens and max_deep_tokens."
@@ -137,6 +140,7 @@ INSTEAD: Mapping[str, str] = {
     "activation_offloading": "use gradient_checkpointing.",
     "disable_dropout": "set lora.dropout.",
     "cast_lm_head_to_fp32": "set model.dtype: float32.",
+    **dict.fromkeys(HIERARCHY, "only adasr hrpo has local terms: remove it."),
 }
 # Names of other tools, and ours.
 ELSEWHERE: Mapping[str, str] = {

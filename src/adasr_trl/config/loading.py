@@ -36,6 +36,7 @@ from adasr_trl.config.values import (
 from adasr_trl.core.demo import recorded_name
 
 T = TypeVar("T")
+COMMAND_LINE = "command line"  # opens the place of a flag
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,12 @@ class LoadedConfig:
     def error(self, key: str, message: str) -> ConfigError:
         """Error of a setting, with its place; ``key`` "" is the whole file."""
         return ConfigError(f"{self.line_of(key)}: {f'{key}: ' if key else ''}{message}")
+
+    def without(self, keys: Iterable[str]) -> LoadedConfig:
+        """The configuration without some keys at the top."""
+        mapping, left_out = cast(dict[str, Entry], self.root.value), set(keys)
+        kept = {key: entry for key, entry in mapping.items() if key not in left_out}
+        return dataclasses.replace(self, root=Entry(kept, self.root.where))
 
     def refuse_unknown(self, allowed: Iterable[str]) -> None:
         """Refuse a key at the top that is neither a section nor ``allowed``."""
@@ -203,7 +210,7 @@ def _expand_home(entry: Entry) -> None:
 
 def _override(root: Entry, flag: str, text: str) -> None:
     """Set the value at the dotted path ``flag``, with the mappings above it."""
-    where = f"command line --{flag}"
+    where = f"{COMMAND_LINE} --{flag}"
     *parents, last = flag.split(".")
     entry = root
     for part in parents:

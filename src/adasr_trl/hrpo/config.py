@@ -16,7 +16,7 @@ from typing import Any
 
 from trl import GRPOConfig
 
-from adasr_trl.config.keys import refusal
+from adasr_trl.config.keys import HIERARCHY, refusal
 from adasr_trl.core.protocol import RL_MODES, Mode
 from adasr_trl.engines.registry import DEFAULT_ENGINE, ENGINES
 from adasr_trl.hrpo.advantages import (
@@ -27,6 +27,7 @@ from adasr_trl.hrpo.advantages import (
     local_weight_at,
 )
 from adasr_trl.rewards import Reward, Scope
+from adasr_trl.rewards.base import HEAVIEST
 from adasr_trl.training.health import refuse_publishing
 
 _CHOICES = {
@@ -93,7 +94,8 @@ class HRPOConfig(GRPOConfig):
         self.use_vllm = ENGINES[self.engine].needs_vllm
         super().__post_init__()
         refuse_publishing(self)
-        _raise_first((*self._weight_faults(), *self._rollout_faults(), *self._checkpoint_faults()))
+        _raise_first((*self._flat_faults(), *self._weight_faults()))
+        _raise_first((*self._rollout_faults(), *self._checkpoint_faults()))
 
     @property
     def is_flat(self) -> bool:
@@ -150,16 +152,23 @@ class HRPOConfig(GRPOConfig):
         if self.use_vllm and not ENGINES[self.engine].needs_vllm:
             yield f"use_vllm: got true, but engine is {self.engine}; set engine: vllm instead."
 
+    def _flat_faults(self) -> Iterator[str]:
+        """Settings of local terms, which flat advantages lack."""
+        fields = type(self).__dataclass_fields__
+        for name in sorted(HIERARCHY) if self.is_flat else ():
+            if (value := getattr(self, name)) != fields[name].default:
+                yield f"{name}: got {value!r}, but advantages is flat, which has no local terms; remove it."
+
     def _weight_faults(self) -> Iterator[str]:
-        upper = 1.0 if self.mixing == "convex" else math.inf
+        upper = 1.0 if self.mixing == "convex" else HEAVIEST
         for name in ("local_weight", "local_weight_end"):
             weight = getattr(self, name)
-            if weight is not None and not (0.0 <= weight <= upper and math.isfinite(weight)):
+            if weight is not None and not 0.0 <= weight <= upper:
                 yield f"{name}: got {weight}; {self.mixing} mixing expects 0 to {upper:g}."
         if not (self.local_min_std >= 0.0 and math.isfinite(self.local_min_std)):
             yield f"local_min_std: got {self.local_min_std}; expected 0 or more."
-        if not (self.difficulty_weight >= 0.0 and math.isfinite(self.difficulty_weight)):
-            yield f"difficulty_weight: got {self.difficulty_weight}; expected 0 or more."
+        if not 0.0 <= self.difficulty_weight <= HEAVIEST:
+            yield f"difficulty_weight: got {self.difficulty_weight}; expected 0 to {HEAVIEST:g}."
         yield from self._zone_faults()
         unfit = (Normalisation.NONE, Normalisation.NORMALIZE_THEN_SUM)
         if self.local_min_std > 0.0 and self._normalisation in unfit:

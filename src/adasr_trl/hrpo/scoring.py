@@ -20,6 +20,7 @@ from adasr_trl.core.protocol import Ending
 from adasr_trl.core.rollout import Rollout
 from adasr_trl.hrpo.advantages import AdvantageSettings, Granularity, Scopes, scoped
 from adasr_trl.rewards import Reward, RewardValue, Rule, ScoredRollout, answered_right
+from adasr_trl.rewards.base import LARGEST
 
 
 @dataclass(frozen=True)
@@ -110,9 +111,10 @@ def _make_relative(
         for values_B, reward in zip(column_BR.unbind(dim=1), rewards, strict=True):
             values_NG = values_B.view(right_NG.shape)  # (N, G)
             reward_NG = reward.rule.within_group(values_NG, right_NG, progress)
-            if reward_NG.shape != values_NG.shape or reward_NG.isinf().any():
+            if reward_NG.shape != values_NG.shape or (reward_NG.abs() > LARGEST).any():
+                shown = " ".join(str(reward_NG).split())
                 raise UserError(
-                    f"reward {reward.name}: within_group returned {reward_NG}; expected finite numbers of shape "
+                    f"reward {reward.name}: within_group returned {shown}; expected {-LARGEST:g} to {LARGEST:g} in shape "
                     f"{tuple(values_NG.shape)}, NaN for what cannot be scored."
                 )
             values_NG.copy_(reward_NG)

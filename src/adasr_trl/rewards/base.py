@@ -26,6 +26,11 @@ from adasr_trl.core.rollout import Rollout
 if TYPE_CHECKING:
     from torch import Tensor
 
+LARGEST = (
+    1e9  # of a reward: every mixing and normalisation of such stays finite in single precision
+)
+HEAVIEST = 1e3  # of a weight, likewise
+
 
 class Scope(Enum):
     """The tokens that a reward is for: the thoughts, the deep part, or all that the model wrote."""

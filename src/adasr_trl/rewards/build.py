@@ -17,7 +17,7 @@ from adasr_trl.rewards import (
     skipping,
     stream_gain,
 )
-from adasr_trl.rewards.base import Reward, Rule, Scope
+from adasr_trl.rewards.base import HEAVIEST, Reward, Rule, Scope
 from adasr_trl.rewards.forms import Formula, RewardForm, as_configs
 from adasr_trl.rewards.user import Columns, TRLFunction, UserFunction, is_trl_function, load
 
@@ -81,6 +81,11 @@ def build_rewards(
         if weights is not None:
             built = [replace(reward, weight=weights[position]) for reward in built]
         for reward in built:
+            if not abs(reward.weight) <= HEAVIEST:
+                raise RewardError(
+                    f"{reward.name} has weight {reward.weight:g}; expected at most {HEAVIEST:g}.",
+                    position,
+                )
             if (reward.name, reward.scope) in [(known.name, known.scope) for known in rewards]:
                 raise RewardError(
                     f"{reward.name} of scope {reward.scope.value} is listed twice; add the weights, or give a "
@@ -114,8 +119,8 @@ def _build(
     if scope not in rule.SCOPES:
         fitting = " or ".join(sorted(fit.value for fit in rule.SCOPES))
         raise ValueError(f"{config.name} has scope {fitting}, not {scope.value}.")
-    if not 0 <= config.weight < float("inf"):
-        raise ValueError(f"{config.name} has weight {config.weight:g}; expected 0 or more.")
+    if not 0 <= config.weight <= HEAVIEST:
+        raise ValueError(f"{config.name} has weight {config.weight:g}; expected 0 to {HEAVIEST:g}.")
     try:
         rule.check(scope, streaming)
     except ValueError as error:

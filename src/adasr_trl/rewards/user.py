@@ -11,22 +11,22 @@
 
 A function is called once a rollout with the ``Rollout``, the ``Episode`` and the settings. It returns a number, None
 (cannot be scored), or, in the streaming scope, a list of one such value a chunk; stage granularity takes their mean.
-A class is a ``Rule``, like the built-in ones; with ``within_group`` it is relative to the group.
+A coroutine is awaited. A partial, an instance with ``__call__`` and a wrapped function are functions, too. A class is a ``Rule``, like the built-in ones; with ``within_group`` it is relative to the group.
 
 A function with a parameter ``prompts``, ``completions`` or ``completion_ids`` has TRL's form. It is called once for all
-rollouts of a process, also if it is a coroutine. The completion is the text that the model wrote in the reward's scope; the
+rollouts of a process. The completion is the text that the model wrote in the reward's scope; the
 columns are those of the rows. In a trainer it gets TRL's ``trainer_state``, ``log_metric`` and ``log_extra``, too.
 """
 
 from __future__ import annotations
 
-import asyncio
+import functools
 import hashlib
 import importlib
 import inspect
 import statistics
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -36,13 +36,14 @@ from adasr_trl.core.episode import Episode
 from adasr_trl.core.errors import UserError
 from adasr_trl.core.protocol import Phase
 from adasr_trl.core.rollout import Rollout
-from adasr_trl.rewards.base import Reward, RewardValue, Rule, Scope, ScoredRollout
+from adasr_trl.rewards.awaiting import settled
+from adasr_trl.rewards.base import LARGEST, Reward, RewardValue, Rule, Scope, ScoredRollout
 
-LARGEST = 3.4e38  # that single precision holds
 Columns = Mapping[str, Mapping[str, Any]]  # an episode's id to the columns of its row
 Hooks = Callable[[], Mapping[str, Any]]  # arguments by name that a trainer has for reward functions
 _TRAINER_PARAMETERS = ("trainer_state", "log_metric", "log_extra")
 _TRL_PARAMETERS = ("prompts", "completions", "completion_ids")
+_BYTES = bytes | bytearray | memoryview
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ class UserFunction(Rule):
     def measure(self, scored: ScoredRollout, scope: Scope, *_: object) -> RewardValue:
         """The function's value or values; a UserError if it raises, or returns something else."""
         try:
-            result = self.function(scored.rollout, scored.episode, **self.settings)
+            result = settled(self.function(scored.rollout, scored.episode, **self.settings))
         except Exception as error:
             raise UserError(
                 f"reward {self.name}: raised {type(error).__name__} for episode {scored.episode.id!r}: {error}"
@@ -72,8 +73,7 @@ class UserFunction(Rule):
         return self._value(result, scored, scope)
 
     def _value(self, result: Any, scored: ScoredRollout, scope: Scope) -> RewardValue:
-        if hasattr(result, "tolist"):  # numpy's and torch's
-            result = result.tolist()
+        result = _listed(result)
         if not isinstance(result, list | tuple):
             return RewardValue(self._number(result, scored))
         expected = len(scored.episode.chunks)
@@ -89,12 +89,14 @@ class UserFunction(Rule):
         if not isinstance(value, int | float):
             raise self._wrong(value, scored, "a number or None")
         if not abs(value) <= LARGEST:
-            raise self._wrong(value, scored, "a finite number, or None for what cannot be scored")
+            raise self._wrong(
+                value, scored, f"{-LARGEST:g} to {LARGEST:g}, or None for what cannot be scored"
+            )
         return float(value)
 
     def _wrong(self, result: object, scored: ScoredRollout, expected: str) -> UserError:
         return UserError(
-            f"reward {self.name}: returned {result!r} for episode {scored.episode.id!r}; expected {expected}."
+            f"reward {self.name}: returned {_shown(result)} for episode {scored.episode.id!r}; expected {expected}."
         )
 
 
@@ -128,16 +130,16 @@ class TRLFunction(UserFunction):
 
     def _measured(self, batch: Sequence[ScoredRollout], scope: Scope) -> list[RewardValue]:
         try:
-            values = self.function(**self._arguments(batch, scope))
-            if inspect.iscoroutine(values):
-                values = asyncio.run(values)
+            values = settled(self.function(**self._arguments(batch, scope)))
         except Exception as error:
             raise UserError(
                 f"reward {self.name}: raised {type(error).__name__} for {len(batch)} rollouts: {error}"
             ) from error
-        if not hasattr(values, "__len__") or len(values) != len(batch):
+        values = _listed(values)
+        is_list = isinstance(values, Sequence) and not isinstance(values, str | _BYTES)
+        if not is_list or len(values) != len(batch):
             raise UserError(
-                f"reward {self.name}: returned {values!r} for {len(batch)} rollouts; expected a list with one "
+                f"reward {self.name}: returned {_shown(values)} for {len(batch)} rollouts; expected a list with one "
                 f"number a completion."
             )
         return [
@@ -168,6 +170,17 @@ _WRITTEN = {
     Scope.DEEP: (Phase.DEEP,),
     Scope.GLOBAL: (Phase.STREAM, Phase.DEEP),
 }
+
+
+def _listed(result: Any) -> Any:
+    """An array of numpy's, torch's or pandas' as a list or a number; anything else as it is."""
+    is_array = hasattr(result, "tolist") and not isinstance(result, _BYTES)
+    return result.tolist() if is_array else result
+
+
+def _shown(result: object) -> str:
+    """The start of a result, in one line."""
+    return " ".join(repr(result).split())[:100]
 
 
 def _columns(episode: Episode) -> dict[str, Any]:
@@ -230,8 +243,32 @@ def load(name: str) -> Callable[..., Any]:
 
 
 def source_digests(rewards: Sequence[Reward]) -> dict[str, str]:
-    """SHA-256 of the file of each of the user's rewards: a run is another one when its rewards are."""
-    rules = [reward.rule for reward in rewards if ":" in reward.name]
-    formulas = [rule.function if isinstance(rule, UserFunction) else type(rule) for rule in rules]
-    files = [inspect.getsourcefile(formula) for formula in formulas]
-    return {file: hashlib.sha256(Path(file).read_bytes()).hexdigest() for file in files if file}
+    """SHA-256 of the files of each of the user's rewards: a run is another one when its rewards are."""
+    named = [reward for reward in rewards if ":" in reward.name]
+    files = [file for reward in named for file in _source_files(reward) if file]
+    return {file: hashlib.sha256(Path(file).read_bytes()).hexdigest() for file in files}
+
+
+def _source_files(reward: Reward) -> Iterator[str | None]:
+    """The files of a formula and of what lies under it, and of the module that names it if it is neither def nor class."""
+    rule = reward.rule
+    formula: Any = rule.function if isinstance(rule, UserFunction) else type(rule)
+    while formula is not None:
+        if inspect.isfunction(formula) or inspect.ismethod(formula) or inspect.isclass(formula):
+            yield _source_file(formula)
+        else:
+            yield importlib.import_module(reward.name.partition(":")[0]).__file__
+            if type(formula).__module__ != "functools":
+                yield _source_file(type(formula))
+        if isinstance(formula, functools.partial):
+            formula = formula.func
+        else:
+            formula = getattr(formula, "__dict__", {}).get("__wrapped__")
+
+
+def _source_file(formula: Any) -> str | None:
+    """The file of a function or class; None for one of C."""
+    try:
+        return inspect.getsourcefile(formula)
+    except (OSError, TypeError):
+        return None

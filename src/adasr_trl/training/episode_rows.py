@@ -6,19 +6,23 @@
 
 Columns: ``question``, ``text`` (cut at its sentences) or ``chunks``, ``answer``; optional are ``answer_type``, ``thoughts``
 and ``deep`` (a trace), ``id``, ``group``, ``arrival_seconds``, ``tags``, ``tolerance`` and ``source``. Reward functions of TRL's form get
-every other column, too. Rows of a data set's own form are the business of ``data_builders``.
+every other column, too. None, NaN and pandas' NA and NaT are a column that the row lacks. Rows of a data set's own form are the business of ``data_builders``.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import logging
+import math
+import numbers
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence, Sized
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from adasr_trl.core.answers import check_gold, guess_answer_type
+from adasr_trl.core.choice_reading import is_label
 from adasr_trl.core.episode import AnswerType, Episode, EpisodeError, Source, read_episodes
 from adasr_trl.core.sentences import sentence_chunks
 
@@ -41,6 +45,13 @@ _CONVERSIONS: Mapping[str, str] = {
 }
 _NAMED = ("question", "answer")
 _STREAMED = ("text", "chunks")
+_MISSING = ("NAType", "NaTType")  # pandas'
+# Words of tables for no value, and for none that is finite.
+_NO_VALUES = {
+    *("", "nan", "-nan", "n/a", "#n/a", "na", "<na>", "nat", "null", "nil", "none", "missing"),
+    *("inf", "+inf", "-inf", "infinity", "+infinity", "-infinity"),
+}
+_NUMERAL = re.compile(r"[-+]?[\d.,]*\d")
 
 
 @dataclass(frozen=True)
@@ -72,11 +83,7 @@ def as_episodes(rows: Any, split: str = "train", name: str = "train_dataset") ->
     if not len(rows):
         raise EpisodeError(f"{name}: is empty; {FORMS}.")
     items = list(rows)
-    kinds: list[AnswerType | None] = [None] * len(items)
-    if any(_is_unstated(row) for row in items):
-        guess = guess_answer_type([_answer(row) for row in items if _is_unstated(row)])
-        logger.info("%s: answers are compared as %s (answer_type)", name, guess.value)
-        kinds = [guess if _is_unstated(row) else None for row in items]
+    kinds = _kinds(items, name)
     episodes, columns = [], {}
     for index, (row, kind) in enumerate(zip(items, kinds, strict=True)):
         try:
@@ -104,20 +111,66 @@ def _refuse_doubled(episodes: Sequence[Episode], name: str) -> None:
             )
 
 
+def _kinds(rows: Sequence[Any], name: str) -> list[AnswerType | None]:
+    """The type of answers for each row that states none, which is one for all of them.
+
+    Raises:
+        EpisodeError: A word for no value beside answers that are all numbers, or all labels.
+    """
+    answers = {
+        index: str(row["answer"]).strip()
+        for index, row in enumerate(rows)
+        if _is_unstated(row) and not _is_missing(row.get("answer"))
+    }
+    if not answers:
+        return [None] * len(rows)
+    guess = guess_answer_type(list(answers.values()))
+    if guess is AnswerType.TEXT:
+        _refuse_no_values(answers, name)
+        _warn_of_few_words(answers, name)
+    logger.info("%s: answers are compared as %s (answer_type)", name, guess.value)
+    return [guess if index in answers else None for index in range(len(rows))]
+
+
+def _refuse_no_values(answers: Mapping[int, str], name: str) -> None:
+    stated = {i: answer for i, answer in answers.items() if answer.casefold() not in _NO_VALUES}
+    if not stated or len(stated) == len(answers):
+        return
+    kind = guess_answer_type(list(stated.values()))
+    if kind is not AnswerType.TEXT:
+        first = min(answers.keys() - stated.keys())
+        raise EpisodeError(
+            f"{name}: row {first}: answer is {answers[first]!r}, where the other answers are of answer_type {kind.value}; "
+            f"correct it, leave the row out, or state its answer_type."
+        )
+
+
+def _warn_of_few_words(answers: Mapping[int, str], name: str) -> None:
+    """Name the first of a few answers that make all of them text."""
+    words = [i for i, text in answers.items() if not (_NUMERAL.fullmatch(text) or is_label(text))]
+    if 2 * len(words) < len(answers):
+        logger.warning(
+            "%s: answers are compared as text, though %d of %d are numbers or labels: row %d has %r; correct it, or state "
+            "its answer_type",
+            *(name, len(answers) - len(words), len(answers), words[0], answers[words[0]]),
+        )
+
+
 def _is_unstated(row: Any) -> bool:
-    return isinstance(row, Mapping) and row.get("answer_type") is None
+    return isinstance(row, Mapping) and _is_missing(row.get("answer_type"))
 
 
-def _answer(row: Mapping[str, Any]) -> str:
-    answer = row.get("answer")
-    return answer.strip() if isinstance(answer, str) else str(answer)
+def _is_missing(value: Any) -> bool:
+    """Whether a table has no value there: None, NaN, or pandas' NA or NaT."""
+    is_float = isinstance(value, numbers.Real) and not isinstance(value, numbers.Rational)
+    return value is None or (is_float and math.isnan(value)) or type(value).__name__ in _MISSING
 
 
 def _episode(row: Any, kind: AnswerType | None, split: str, index: int) -> Episode:
     if not isinstance(row, Mapping):
         raise EpisodeError(f"got a {type(row).__name__}; expected a dictionary or an Episode.")
-    given = {key: value for key, value in row.items() if value is not None}
-    _check_columns(given)
+    given = {key: value for key, value in row.items() if not _is_missing(value)}
+    _check_columns(given, row)
     streamed = given.get("chunks")
     chunks = sentence_chunks(_text(given, "text")) if streamed is None else _texts(given, "chunks")
     key = str(given.get("id", f"{split}-{index}"))
@@ -145,13 +198,18 @@ def _share(value: Any) -> float:
     return float(value)
 
 
-def _check_columns(given: Mapping[str, Any]) -> None:
-    """Refuse a row without question, input or answer, and one with two inputs."""
+def _check_columns(given: Mapping[str, Any], row: Mapping[str, Any]) -> None:
+    """Refuse a row without question, input or answer, and one with two inputs; ``given`` are the values that it has."""
     missing = [name for name in _NAMED if name not in given]
     streamed = [name for name in _STREAMED if name in given]
     for column in CONVERSATIONS:
         if column in given and (missing or not streamed):
             raise EpisodeError(f"has {column}, {PROMPTS}.")
+    empty = [name for name in (*missing, *(() if streamed else _STREAMED)) if name in row]
+    if empty:
+        raise EpisodeError(
+            f"{empty[0]} is {row[empty[0]]}, a missing value; fill it in, or leave the row out."
+        )
     if missing or not streamed:
         wanted = " and ".join([*missing, *([] if streamed else ["text or chunks"])])
         raise EpisodeError(
@@ -164,11 +222,18 @@ def _check_columns(given: Mapping[str, Any]) -> None:
 
 def _text(given: Mapping[str, Any], name: str) -> str:
     value = given[name]
-    if isinstance(value, bool) or not isinstance(value, str | int | float):
+    if isinstance(value, bool) or not isinstance(value, str | numbers.Real):
         raise EpisodeError(
             f"{name} is {type(value).__name__}, expected text{' or a number' if name == 'answer' else ''}."
         )
-    return f"{value:.15g}" if isinstance(value, float) else str(value)  # a table's 8.0 is 8
+    if isinstance(value, str | numbers.Rational):
+        return str(value)
+    if not math.isfinite(value):
+        raise EpisodeError(
+            f"{name} is {value}; expected a finite number: correct it, or leave the row out."
+        )
+    whole = math.floor(value)
+    return str(whole) if whole == value else f"{float(str(value)):.15g}"  # a table's 8.0 is 8
 
 
 def _texts(given: Mapping[str, Any], name: str) -> tuple[str, ...]:
@@ -210,7 +275,7 @@ def _source(value: Any, split: str) -> Source:
     unknown = sorted(set(value or {}) - set(names))
     if unknown:
         raise EpisodeError(f"source has {unknown[0]!r}; known are {', '.join(names)}.")
-    stated = {key: str(text) for key, text in (value or {}).items() if text is not None}
+    stated = {key: str(text) for key, text in (value or {}).items() if not _is_missing(text)}
     return Source(
         **{"name": "own rows", "revision": "none", "licence": LICENCE, "split": split, **stated}
     )
