@@ -258,9 +258,8 @@ def test_a_run_without_an_evaluation_is_refused_unless_one_insists(hub, adapter,
 
 
 def test_an_evaluation_of_another_run_is_refused(hub, adapter, capsys):
-    identity = json.loads((adapter / "run.json").read_text())
-    identity["identity"]["version"] = "0.0.9"
-    (adapter / "run.json").write_text(json.dumps(identity))
+    weights = adapter / "adapter_model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1] + b"x")
     assert "evaluates another run" in refused(capsys, adapter, ADAPTER)
 
 

@@ -9,11 +9,12 @@ next run or build removes it.
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from adasr_trl.core.errors import UserError
 
@@ -64,6 +65,17 @@ def write_text(path: Path, text: str) -> None:
     """Write one file atomically."""
     with atomic_writer(path) as out:
         out.write(text)
+
+
+def read_object(path: Path, remedy: str) -> dict[str, Any]:
+    """A JSON file of keys and values; any other is refused with the remedy (UserError)."""
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:  # no UTF-8, or no JSON
+        raise UserError(f"{path}: cannot be read as JSON ({error}); {remedy}.") from None
+    if not isinstance(record, dict):
+        raise UserError(f"{path}: holds no keys and values; {remedy}.")
+    return record
 
 
 def put_between(page: Path, name: str, text: str) -> None:

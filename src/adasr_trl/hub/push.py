@@ -126,7 +126,7 @@ def _check_evaluated(run: Path, how: Push) -> None:
             f"--model.path {run}, or insist with --without-eval."
         )
     for folder in folders:
-        if directory.identity_of(folder)["run"] != directory.input_digest(run):
+        if not directory.evaluates(folder, run):
             raise UserError(
                 f"{folder}: evaluates another run than the one that is there now; run adasr eval again with --overwrite."
             )
