@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import os
 import shutil
@@ -78,11 +79,11 @@ def test_the_same_bytes_are_the_same_model_in_a_copy_with_other_times_and_record
     model, tmp_path, kind
 ):
     before = input_digest(kind(model))
-    copy = shutil.copytree(model, tmp_path / "copy")
-    os.utime(copy / "model.safetensors", (1, 1))
-    (copy / "device.json").write_text("{}")
-    (copy / "eval").mkdir()
-    assert input_digest(copy) == before
+    other = shutil.copytree(model, tmp_path / "copy")
+    os.utime(other / "model.safetensors", (1, 1))
+    (other / "device.json").write_text("{}")
+    (other / "eval").mkdir()
+    assert input_digest(other) == before
     assert before.startswith("content:")
 
 
@@ -103,6 +104,12 @@ def test_what_is_no_model_here_is_its_own_name_or_its_bytes(tmp_path):
     assert input_digest(tmp_path) == str(tmp_path)
     assert input_digest(tmp_path / "rows.jsonl") == file_digest(tmp_path / "rows.jsonl")
     assert file_digest(tmp_path / "rows.jsonl").startswith("ca3d163bab055381")  # sha256sum
+
+
+def test_a_digest_survives_a_copy_with_its_earlier_forms(model):
+    digest = copy.deepcopy(input_digest(model))
+    assert digest == input_digest(model)
+    assert digest.is_recorded_as(str(model))
 
 
 def test_an_unchanged_file_is_read_once(model, monkeypatch):

@@ -42,7 +42,7 @@ class InputDigest(str):
     __slots__ = ("earlier",)
     earlier: tuple[str, ...]
 
-    def __new__(cls, digest: str, earlier: tuple[str, ...]) -> InputDigest:
+    def __new__(cls, digest: str, earlier: tuple[str, ...] = ()) -> InputDigest:
         """A text, so that it is written as one."""
         made = super().__new__(cls, digest)
         made.earlier = earlier
