@@ -24,6 +24,7 @@ from adasr_trl.artifacts.directory import (
     trains_on,
 )
 from adasr_trl.core.demo import FOLDER
+from adasr_trl.core.errors import UserError
 
 
 @pytest.fixture
@@ -92,10 +93,25 @@ def test_an_adapter_is_another_one_on_other_weights(model, tmp_path):
     before = input_digest(on_it)
     (model / "model.safetensors").write_bytes(b"weights 2")
     assert input_digest(on_it) != before
+    moved = shutil.copytree(model, tmp_path / "moved")
+    digests_by_place = []
+    for base in (model, moved):
+        (on_it / "origin.json").write_text(json.dumps({"path": str(base), "dtype": "float32"}))
+        digests_by_place.append(input_digest(on_it))
+    assert digests_by_place[0] == digests_by_place[1]
+    (on_it / "origin.json").write_text(json.dumps({"path": str(base), "dtype": "bfloat16"}))
+    assert input_digest(on_it) != digests_by_place[0]
     (on_it / "origin.json").write_text(json.dumps({"path": "Qwen/Qwen3-0.6B"}))
     of_hub = input_digest(on_it)
     (model / "model.safetensors").write_bytes(b"weights 3")
     assert input_digest(on_it) == of_hub
+
+
+def test_an_adapter_whose_base_is_gone_is_named_and_taken_for_no_other_one(model, tmp_path):
+    on_it = adapter(tmp_path / "adapter", model)
+    shutil.rmtree(model)
+    with pytest.raises(UserError, match=r"adapter: its adapter lies on .*plain, which is not the"):
+        input_digest(on_it)
 
 
 def test_what_is_no_model_here_is_its_own_name_or_its_bytes(tmp_path):

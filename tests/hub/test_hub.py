@@ -311,13 +311,14 @@ def test_an_adapter_on_a_directory_of_this_machine_is_refused_but_for_merging(
     hub, adapter, world, capsys
 ):
     root, _ = world
+    shutil.rmtree(adapter / "eval")  # it was made on the Hub's base
     origin = json.loads((adapter / "origin.json").read_text())
     (adapter / "origin.json").write_text(json.dumps({**origin, "path": str(root / "base")}))
     assert "--merge" in refused(capsys, adapter, ADAPTER)
     (adapter / "origin.json").write_text(json.dumps({**origin, "path": "runs/base"}))
     assert "--merge" in refused(capsys, adapter, ADAPTER)  # pushed from another directory
     (adapter / "origin.json").write_text(json.dumps({**origin, "path": str(root / "base")}))
-    assert push(adapter, ADAPTER, "--merge", "--dry-run") == 0
+    assert push(adapter, ADAPTER, "--merge", "--dry-run", "--without-eval") == 0
     assert "base_model" not in capsys.readouterr().out.split("---")[1]
 
 

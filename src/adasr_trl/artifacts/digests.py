@@ -23,17 +23,21 @@ from adasr_trl.artifacts.names import (
     ORIGIN_FILE,
     RUN_FILE,
     STREAMING_FILE,
+    is_hub_id,
 )
 from adasr_trl.core.demo import FOLDER, run_directory
+from adasr_trl.core.errors import UserError
 from adasr_trl.core.files import read_object
 
 # All that decides what a loaded model writes.
 _LOADED = (
     "model*.safetensors", "adapter_model*.safetensors", "pytorch_model*.bin", "adapter_model*.bin", "*.gguf",
-    MODEL_CONFIG, "generation_config.json", ADAPTER_CONFIG, STREAMING_FILE, ORIGIN_FILE,
+    MODEL_CONFIG, "generation_config.json", ADAPTER_CONFIG, STREAMING_FILE,
     "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "chat_template.jinja",
     "vocab.json", "merges.txt", "tokenizer.model",
 )  # fmt: skip
+
+_REMEDY = "restore it, or name another model"
 
 
 class InputDigest(str):
@@ -108,8 +112,10 @@ def _of_model(path: Path, earlier: str) -> str:
     files = _files(path)
     if not files:
         return str(path)
-    base = _base_of(path)
-    text = json.dumps([files, _files(base) if base else []])
+    origin, base = _origin(path), _base_of(path)
+    if base:
+        origin.pop("path", None)  # its content counts, wherever it lies
+    text = json.dumps([files, sorted(origin.items()), _files(base) if base else []])
     return InputDigest(f"content:{hashlib.sha256(text.encode()).hexdigest()}", (earlier,))
 
 
@@ -119,14 +125,23 @@ def _files(path: Path) -> list[tuple[str, str]]:
     return [(name, file_digest(file)) for name, file in sorted(found.items()) if file.is_file()]
 
 
+def _origin(path: Path) -> dict[str, object]:
+    """Source and precision of the weights at the start of a run's training; empty where nothing records it."""
+    file = path / ORIGIN_FILE
+    return read_object(file, _REMEDY) if file.is_file() else {}
+
+
 def _base_of(path: Path) -> Path | None:
     """The directory of the weights below an adapter; None without, or where the Hub has them."""
-    if not (path / ADAPTER_CONFIG).is_file():
+    adapter = path / ADAPTER_CONFIG
+    if not adapter.is_file():
         return None
-    is_ours = (path / ORIGIN_FILE).is_file()
-    file, key = (ORIGIN_FILE, "path") if is_ours else (ADAPTER_CONFIG, "base_model_name_or_path")
-    name = read_object(path / file, "restore it, or name another model").get(key)
-    base = run_directory(str(name))
+    recorded = _origin(path).get("path")
+    base = run_directory(
+        str(recorded or read_object(adapter, _REMEDY).get("base_model_name_or_path"))
+    )
+    if not (base.is_dir() or is_hub_id(base)):
+        raise UserError(f"{path}: its adapter lies on {base}, which is not there; {_REMEDY}.")
     return base if base.is_dir() else None
 
 

@@ -97,11 +97,11 @@ def prepare(run: Path, how: Push, folder: Path, *, ask_hub: bool) -> Publication
         )
     if not directory.is_complete(run):
         raise UserError(f"{directory.why_no_run(run)}; finish it with --resume, then push it.")
-    _check_evaluated(run, how)
     adapter = (run / ADAPTER_CONFIG).is_file()
     if how.merge and not adapter:
         raise UserError(f"{run}: holds a whole model, and no adapter to merge; leave out --merge.")
     base = _base(run, adapter=adapter and not how.merge)
+    _check_evaluated(run, how)
     files = _model_files(run, adapter=adapter)
     if how.merge:
         files = _merged_files(run, files, folder)
