@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import re
+from typing import get_type_hints
 
 import pytest
 
 from adasr_trl.cli.main import main as adasr
-from adasr_trl.config.keys import ELSEWHERE, INSTEAD, OBEYED
+from adasr_trl.config.keys import ELSEWHERE, INSTEAD, OBEYED, TEXT
 from support import workspace
 
 
@@ -22,6 +23,13 @@ def test_every_argument_of_the_installed_releases_is_obeyed_or_refused(command):
     assert names - OBEYED[command] - set(INSTEAD) == set()
     assert OBEYED[command] - names == set()
     assert not (set(ELSEWHERE) & names)
+
+
+def test_names_and_places_are_text_in_the_installed_releases():
+    from adasr_trl.hrpo import HRPOConfig
+
+    hints = get_type_hints(HRPOConfig)
+    assert {name: hints[name] for name in TEXT if hints[name] not in (str, str | None)} == {}
 
 
 @pytest.fixture(scope="module")

@@ -258,9 +258,8 @@ def test_a_run_without_an_evaluation_is_refused_unless_one_insists(hub, adapter,
 
 
 def test_an_evaluation_of_another_run_is_refused(hub, adapter, capsys):
-    identity = json.loads((adapter / "run.json").read_text())
-    identity["identity"]["version"] = "0.0.9"
-    (adapter / "run.json").write_text(json.dumps(identity))
+    weights = adapter / "adapter_model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1] + b"x")
     assert "evaluates another run" in refused(capsys, adapter, ADAPTER)
 
 
@@ -312,13 +311,14 @@ def test_an_adapter_on_a_directory_of_this_machine_is_refused_but_for_merging(
     hub, adapter, world, capsys
 ):
     root, _ = world
+    shutil.rmtree(adapter / "eval")  # it was made on the Hub's base
     origin = json.loads((adapter / "origin.json").read_text())
     (adapter / "origin.json").write_text(json.dumps({**origin, "path": str(root / "base")}))
     assert "--merge" in refused(capsys, adapter, ADAPTER)
     (adapter / "origin.json").write_text(json.dumps({**origin, "path": "runs/base"}))
     assert "--merge" in refused(capsys, adapter, ADAPTER)  # pushed from another directory
     (adapter / "origin.json").write_text(json.dumps({**origin, "path": str(root / "base")}))
-    assert push(adapter, ADAPTER, "--merge", "--dry-run") == 0
+    assert push(adapter, ADAPTER, "--merge", "--dry-run", "--without-eval") == 0
     assert "base_model" not in capsys.readouterr().out.split("---")[1]
 
 

@@ -132,14 +132,17 @@ def test_its_record_names_method_data_rewards_and_what_was_set(runs):
         assert (runs / "hrpo" / name).read_text().count("\n") >= 1
 
 
-def test_another_training_into_the_same_folder_is_another_run(runs, tmp_path):
+def test_other_weights_in_the_same_folder_are_another_run_and_the_same_weights_are_not(
+    runs, tmp_path
+):
     identities = []
-    for _ in range(2):
-        trainer = sft(str(runs / "sft"), tmp_path)
+    for rows in (ROWS, ROWS, ROWS[:4]):
+        trainer = sft(str(runs / "sft"), tmp_path, rows)
         trainer.train()
         trainer.save_model()
         identities.append(json.loads((tmp_path / "run.json").read_text())["identity"]["weights"])
-    assert identities[0] != identities[1]
+    assert identities[0] == identities[1]
+    assert identities[1] != identities[2]
 
 
 def test_a_checkpoint_of_a_script_streams(runs, tmp_path):

@@ -10,7 +10,6 @@ A checkpoint's completion mark is written last, so no run resumes from a checkpo
 from __future__ import annotations
 
 import fcntl
-import hashlib
 import json
 import os
 import shutil
@@ -19,6 +18,10 @@ from enum import Enum
 from pathlib import Path
 from typing import IO, Any
 
+from adasr_trl.artifacts.digests import as_recorded
+from adasr_trl.artifacts.digests import file_digest as file_digest
+from adasr_trl.artifacts.digests import input_digest as input_digest
+from adasr_trl.artifacts.digests import weights_digest as weights_digest
 from adasr_trl.artifacts.names import (
     ADAPTER_CONFIG,
     CHECKPOINT_MARK,
@@ -29,7 +32,7 @@ from adasr_trl.artifacts.names import (
     STREAMING_FILE,
 )
 from adasr_trl.core.errors import UserError
-from adasr_trl.core.files import is_partial, write_text
+from adasr_trl.core.files import is_partial, read_object, write_text
 
 _LOCKS: dict[Path, IO[str]] = {}  # runs that this process is working on
 
@@ -179,26 +182,10 @@ def identity_of(path: Path) -> dict[str, object]:
     return identity
 
 
-def file_digest(path: str | Path) -> str:
-    """SHA-256 of a file's bytes."""
-    with Path(path).open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def input_digest(path: str | Path) -> str:
-    """Digest of a run's identity or of a file's bytes; any other input (a Hub id) is its own name."""
-    path = Path(path)
-    if (path / RUN_FILE).is_file():
-        return file_digest(path / RUN_FILE)
-    if (path / STREAMING_FILE).is_file():  # a checkpoint, or a model saved from Python
-        return weights_digest(path)
-    return file_digest(path) if path.is_file() else str(path)
-
-
-def weights_digest(path: Path) -> str:
-    """Names, sizes and times of a directory's weights, which are too large to be read for this."""
-    weights = sorted(path.glob("*.safetensors"))
-    return json.dumps([[w.name, w.stat().st_size, w.stat().st_mtime_ns] for w in weights])
+def evaluates(folder: Path, run: Path) -> bool:
+    """Whether the records in ``folder`` are of the run that is at ``run`` now."""
+    recorded = identity_of(folder)
+    return as_recorded({"run": input_digest(run)}, recorded)["run"] == recorded["run"]
 
 
 def mark_checkpoint(folder: Path) -> None:
@@ -224,7 +211,7 @@ def is_whole(folder: Path) -> bool:
     if not mark.is_file():
         return False
     present = _sizes(folder)
-    sizes: dict[str, int] = json.loads(mark.read_text(encoding="utf-8"))
+    sizes = read_object(mark, f"remove {folder} to go on from the checkpoint before it")
     return all(present.get(name) == size for name, size in sizes.items())
 
 
@@ -274,7 +261,7 @@ def _differences(
     old: Mapping[str, object], new: Mapping[str, object], prefix: str = ""
 ) -> list[str]:
     """The dotted names of all entries that differ."""
-    new = json.loads(json.dumps(new))
+    new = json.loads(json.dumps(as_recorded(new, old)))
     names = []
     for key in sorted(set(old) | set(new)):
         a, b = old.get(key), new.get(key)
@@ -304,9 +291,17 @@ def _hint(changed: list[str]) -> str:
     return "; --resume-changed-data goes on all the same" if is_data else ""
 
 
-def _read(path: Path) -> dict[str, dict[str, object]] | None:
+def _read(path: Path) -> dict[str, Any] | None:
     file = path / RUN_FILE
-    return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else None
+    if not file.is_file():
+        return None
+    remedy = f"restore it, or move {path} aside"
+    record = read_object(file, remedy)
+    if not isinstance(record.get("identity"), dict) or "complete" not in record:
+        raise RunDirectoryError(
+            f"{file}: no record of a run (identity or complete is missing); {remedy}."
+        )
+    return record
 
 
 def _write(path: Path, identity: Mapping[str, object], *, complete: bool) -> None:

@@ -22,7 +22,7 @@ from pathlib import Path
 from adasr_trl.artifacts.names import PROVENANCE_FILE, RUN_FILE
 from adasr_trl.core.episode import Episode, Source
 from adasr_trl.core.errors import UserError
-from adasr_trl.core.files import write_text
+from adasr_trl.core.files import read_object, write_text
 
 PYTHON = "python"  # first word of the command of a run trained by a script
 _PACKAGES = ("adasr-trl", "torch", "transformers", "trl", "peft", "accelerate", "bitsandbytes")
@@ -68,15 +68,20 @@ def save_provenance(
 
 
 def load_provenance(run: Path) -> Provenance:
-    """Read the file of a run; a UserError if there is none."""
+    """Read the file of a run; a UserError if there is none, or it is damaged."""
     path = run / PROVENANCE_FILE
     if not path.is_file():
         raise UserError(
             f"{path}: no such file, so sources and licences of the run's data are unknown; train the run again."
         )
-    record = json.loads(path.read_text(encoding="utf-8"))
-    data = joined(DataUsed(**source) for source in record["data"])
-    return Provenance(tuple(record["command"]), record["versions"], data)
+    record = read_object(path, "restore it, or train the run again")
+    try:
+        data = joined(DataUsed(**source) for source in record["data"])
+        return Provenance(tuple(record["command"]), record["versions"], data)
+    except (KeyError, TypeError) as error:
+        raise UserError(
+            f"{path}: not as a run writes it ({type(error).__name__}: {error}); restore it, or train the run again."
+        ) from None
 
 
 def used(episodes: Iterable[Episode]) -> tuple[DataUsed, ...]:

@@ -50,11 +50,14 @@ def read_samples(run: Path) -> Iterator[Sample]:
         raise UserError(
             f"{path}: no such file; hrpo and grpo runs write it while they train, unless sample_steps is 0."
         )
-    try:
-        for record in StepLines(path).read():
+    for record in StepLines(path).read():
+        try:
             episode = from_json(json.dumps(record["episode"]))
-            yield Sample(record["step"], from_record(record["rollout"]), episode, record["rewards"])
-    except (ValueError, KeyError, TypeError, EpisodeError) as error:
-        raise UserError(
-            f"{path}: not a file of samples ({type(error).__name__}: {error}); delete it."
-        ) from error
+            sample = Sample(
+                record["step"], from_record(record["rollout"]), episode, record["rewards"]
+            )
+        except (ValueError, KeyError, TypeError, EpisodeError) as error:
+            raise UserError(
+                f"{path}: not a file of samples ({type(error).__name__}: {error}); delete it."
+            ) from error
+        yield sample

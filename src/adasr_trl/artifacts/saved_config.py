@@ -7,8 +7,6 @@ import json
 from pathlib import Path
 from typing import cast, get_args
 
-import yaml
-
 from adasr_trl.artifacts.directory import why_no_run
 from adasr_trl.artifacts.names import (
     ADAPTER_CONFIG,
@@ -18,10 +16,10 @@ from adasr_trl.artifacts.names import (
     STREAMING_FILE,
 )
 from adasr_trl.config.sections import DtypeName, ModelConfig, StreamingConfig
-from adasr_trl.config.values import convert, entry_of
+from adasr_trl.config.values import Entry, convert, entry_of, read_yaml
 from adasr_trl.core.demo import recorded_name
 from adasr_trl.core.errors import UserError
-from adasr_trl.core.files import write_text
+from adasr_trl.core.files import read_object, write_text
 from adasr_trl.core.protocol import Mode
 
 
@@ -56,15 +54,17 @@ def load_trained_dtype(directory: Path) -> DtypeName | None:
         return origin.dtype
     if not config.is_file():
         return None
-    dtype = json.loads(config.read_text(encoding="utf-8")).get("dtype")
+    dtype = read_object(config, "copy it again").get("dtype")
     return dtype if dtype in get_args(DtypeName) else None
 
 
 def load_taught_mode(directory: Path) -> Mode:
     """Mode of a run's training, from its ``config.yaml``; streaming by default."""
     path = directory / CONFIG_FILE
-    config = yaml.safe_load(path.read_text(encoding="utf-8")) if path.is_file() else None
-    return Mode((config or {}).get("mode", Mode.STREAMING.value))
+    if not path.is_file():
+        return Mode.STREAMING
+    settings = cast(dict[str, Entry], read_yaml(path).value)
+    return Mode(convert(settings["mode"], Mode, "mode")) if "mode" in settings else Mode.STREAMING
 
 
 def load_streaming(directory: Path) -> StreamingConfig:

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from adasr_trl.core.errors import UserError
 from adasr_trl.core.files import write_text
 
 
@@ -35,8 +36,24 @@ class StepLines:
             out.write(json.dumps({"step": step, **record}) + "\n")
 
     def read(self) -> Iterator[dict[str, Any]]:
-        """Every whole record; a killed or running training leaves a part of one at the end."""
-        with self.path.open(encoding="utf-8") as lines:
-            for line in lines:
-                if line.endswith("\n"):
-                    yield json.loads(line)
+        """Every whole record; a killed or running training leaves a part of one at the end.
+
+        Raises:
+            UserError: Another line is damaged.
+        """
+        with self.path.open("rb") as lines:
+            for number, line in enumerate(lines, start=1):
+                if line.endswith(b"\n"):
+                    yield self._record(line, number)
+
+    def _record(self, line: bytes, number: int) -> dict[str, Any]:
+        try:
+            record = json.loads(line)
+            if isinstance(record["step"], int):
+                return dict(record)
+            reason = f"step is {record['step']!r}"
+        except (ValueError, LookupError, TypeError) as error:
+            reason = f"{type(error).__name__}: {error}"
+        raise UserError(
+            f"{self.path}:{number}: no record of a step ({reason}); fix the line, or move the file aside."
+        )

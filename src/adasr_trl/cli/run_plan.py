@@ -98,11 +98,12 @@ def plan_run(prepared: Prepared, existing: directory.Existing) -> RunPlan:
         "train": [directory.input_digest(file) for file in data.files],
         **({"code": code} if code else {}),
     }
-    complete = directory.is_complete(run) and not directory.trains_on(run, identity)
     if is_first_process():
         complete = directory.look(run, identity, existing) is directory.State.COMPLETE
         if complete:
             logger.info("%s is complete", run)
+    else:
+        complete = directory.is_complete(run) and not directory.trains_on(run, identity)
     return RunPlan(run, identity, model.path, existing, complete)
 
 

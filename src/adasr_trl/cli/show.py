@@ -53,7 +53,7 @@ MARKERS = Markers()
 
 def add_show(parser: argparse.ArgumentParser) -> None:
     """Arguments of the command."""
-    parser.add_argument("run", type=results_directory, help="a run that was evaluated")
+    parser.add_argument("run", type=Path, help="a run that was evaluated")
     parser.add_argument("--count", type=int, default=3, help="how many rollouts")
     parser.add_argument("--filter", choices=("all", "right", "wrong"), default="all")
     parser.add_argument("--file", help="which records under RUN/eval (else the first)")
@@ -75,7 +75,7 @@ def _show_records(options: argparse.Namespace) -> None:
     from adasr_trl.evaluation.records import load_rollouts
     from adasr_trl.evaluation.settings import recorded_settings
 
-    run = Path(options.run)
+    run = results_directory(options.run)
     folder, file = run / EVAL_FOLDER, options.file
     settings = [setting for setting in recorded_settings(folder) if file in (None, setting.file)]
     if not settings:
@@ -99,7 +99,7 @@ def _show_samples(options: argparse.Namespace) -> None:
     from rich.console import Console
     from rich.text import Text
 
-    run = Path(options.run)
+    run = results_directory(options.run)
     config: Any = identity_of(run)["config"]  # streaming.json is written when the run ends
     clock = Clock(**config["streaming"]["clock"])
     markers = Markers(**config["streaming"].get("markers", {}))

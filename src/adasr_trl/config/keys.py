@@ -60,6 +60,10 @@ GRPO = (
     )
 )
 OBEYED: Mapping[str, frozenset[str]] = {"sft": SFT, "grpo": GRPO, "hrpo": GRPO | HIERARCHY}
+# Names and places: the command line's text is taken as it is, whatever YAML would make of it.
+TEXT = _names(
+    "output_dir run_name project trackio_space_id trackio_bucket_id optim_args vllm_server_base_url vllm_server_host"
+)
 
 _PUSH = "publish a finished run with adasr push RUN --repo OWNER/NAME."
 _CAPS = "the lengths are streaming.max_prompt_tokens, max_thought_tokens and max_deep_tokens."

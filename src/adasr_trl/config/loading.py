@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
+from adasr_trl.config.keys import TEXT
 from adasr_trl.config.values import (
     ConfigError,
     Entry,
@@ -100,7 +101,7 @@ def load_config(
 
     Args:
         path: A YAML file.
-        overrides: ``--key value``, ``--key=value`` or ``--section.key value``; values are YAML.
+        overrides: ``--key value``, ``--key=value`` or ``--section.key value``; values are YAML, but a text's is taken as it is.
         sections: Section name to type: a dataclass, ``dataclass | None``, or ``tuple[dataclass, ...]``. An absent
             section is None, empty, or its defaults; one with a required key must be there.
     """
@@ -109,6 +110,8 @@ def load_config(
         _override(root, flag, text)
     _expand_home(root)
     mapping = cast(dict[str, Entry], root.value)
+    for entry in (mapping[key] for key in sorted(TEXT & mapping.keys())):
+        entry.value = entry.value if entry.value is None else entry.text or entry.value
     if isinstance(named := mapping.get("deepspeed"), Entry) and isinstance(named.value, str):
         mapping["deepspeed"] = _read_named(named)
     built = {
@@ -204,8 +207,12 @@ def _expand_home(entry: Entry) -> None:
     elif isinstance(entry.value, list):
         for child in entry.value:
             _expand_home(child)
-    elif isinstance(entry.value, str) and entry.value.startswith("~/"):
-        entry.value = entry.text = str(Path(entry.value).expanduser())
+    elif isinstance(entry.value, str):
+        entry.value, entry.text = _at_home(entry.value), entry.text and _at_home(entry.text)
+
+
+def _at_home(text: str) -> str:
+    return str(Path(text).expanduser()) if text.startswith("~/") else text
 
 
 def _override(root: Entry, flag: str, text: str) -> None:

@@ -50,8 +50,8 @@ class Entry:
 
     value: object  # A scalar, a list of entries, or a dictionary of them
     where: str  # such as ``run.yaml:12`` or ``command line --seed``
-    # The unquoted scalar as written on the command line; a text field takes it as it is.
-    text: str | None = None
+    text: str | None = None  # as written on the command line; a text field takes it as it is
+    fault: ConfigError | None = None  # the reason that ``text`` is nothing but text
 
 
 def plain(entry: Entry) -> object:
@@ -117,14 +117,13 @@ def _brought(path: Path) -> str:
 
 
 def parse_argument(text: str, where: str) -> Entry:
-    """A value of the command line: a YAML scalar or ``[...]`` or ``{...}``; anything else is text."""
-    if text.lstrip()[:1] in ("[", "{", '"', "'"):
-        return _parse(text, where, numbered=False) or Entry(None, where)
+    """A value of the command line: a YAML scalar, ``[...]``, ``{...}`` or quoted; anything else, and a text field's, is text."""
+    is_marked = text.lstrip()[:1] in ("[", "{", '"', "'")
     try:
         entry = _parse(text, where, numbered=False) or Entry(None, where)
-    except ConfigError:
-        entry = Entry(text, where)
-    if isinstance(entry.value, str | dict | list):
+    except ConfigError as error:
+        entry = Entry(text, where, fault=error if is_marked else None)
+    if not is_marked and isinstance(entry.value, str | dict | list):
         entry.value = text  # "a: b" and "- a" are text, "a #b" has no comment
     entry.text = text
     return entry
@@ -193,6 +192,8 @@ def _refuse_duplicates(node: yaml.MappingNode, file: str) -> None:
 def convert(entry: Entry, expected: Any, name: str) -> object:
     """The value of ``entry`` as the type ``expected``, or a ConfigError that calls it ``name``."""
     origin = get_origin(expected)
+    if entry.fault and expected not in (str, str | None):
+        raise entry.fault
     if expected is Any:
         return plain(entry)
     if dataclasses.is_dataclass(expected):
@@ -255,7 +256,9 @@ def _convert_union(entry: Entry, options: tuple[Any, ...], name: str) -> object:
     options = tuple(option for option in options if _is_enum(option)) or options
     if len(options) == 1:
         return convert(entry, options[0], name)
-    if type(entry.value) in options and not isinstance(entry.value, list | dict):
+    if isinstance(entry.value, list | dict):
+        entry = Entry(entry.value, entry.where)  # not the text
+    elif type(entry.value) in options:
         return entry.value
     for option in options:
         try:

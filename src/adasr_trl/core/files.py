@@ -9,11 +9,12 @@ next run or build removes it.
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from adasr_trl.core.errors import UserError
 
@@ -66,16 +67,39 @@ def write_text(path: Path, text: str) -> None:
         out.write(text)
 
 
+def read_object(path: Path, remedy: str) -> dict[str, Any]:
+    """A JSON file of keys and values; any other is refused with the remedy (UserError)."""
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:  # no UTF-8, or no JSON
+        raise UserError(f"{path}: cannot be read as JSON ({error}); {remedy}.") from None
+    if not isinstance(record, dict):
+        raise UserError(f"{path}: holds no keys and values; {remedy}.")
+    return record
+
+
 def put_between(page: Path, name: str, text: str) -> None:
-    """Replace the text between ``<!-- NAME -->`` and ``<!-- end of NAME -->``; both must be in the file."""
+    """Replace the text between ``<!-- NAME -->`` and ``<!-- end of NAME -->``, in the page's line ends; both must be there."""
     head, tail = parts_around(page, name)
-    write_text(page, f"{head}\n\n{text}\n\n{tail}")
+    end = "\r\n" if "\r\n" in head + tail else "\n"
+    between = f"\n\n{text}\n\n".replace("\n", end)
+    write_text(page, head + between + tail)
 
 
 def parts_around(page: Path, name: str) -> tuple[str, str]:
-    """The text up to the end of ``<!-- NAME -->``, and that from ``<!-- end of NAME -->`` on; a UserError without both."""
+    """The text up to the end of ``<!-- NAME -->``, and that from ``<!-- end of NAME -->`` on, with its own line ends.
+
+    Raises:
+        UserError: The page lacks one of them, or is no UTF-8 text.
+    """
     start, end = f"<!-- {name} -->", f"<!-- end of {name} -->"
-    head, opening, rest = page.read_text(encoding="utf-8").partition(start)
+    try:
+        text = page.read_bytes().decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise UserError(
+            f"{page}: cannot be read as UTF-8 text ({error}); convert it (iconv -t utf-8), or name another page."
+        ) from None
+    head, opening, rest = text.partition(start)
     _, closing, tail = rest.partition(end)
     if not opening or not closing:
         raise UserError(f"{page}: has no place for {name}; add {start} and {end} to the page.")

@@ -97,11 +97,11 @@ def prepare(run: Path, how: Push, folder: Path, *, ask_hub: bool) -> Publication
         )
     if not directory.is_complete(run):
         raise UserError(f"{directory.why_no_run(run)}; finish it with --resume, then push it.")
-    _check_evaluated(run, how)
     adapter = (run / ADAPTER_CONFIG).is_file()
     if how.merge and not adapter:
         raise UserError(f"{run}: holds a whole model, and no adapter to merge; leave out --merge.")
     base = _base(run, adapter=adapter and not how.merge)
+    _check_evaluated(run, how)
     files = _model_files(run, adapter=adapter)
     if how.merge:
         files = _merged_files(run, files, folder)
@@ -126,7 +126,7 @@ def _check_evaluated(run: Path, how: Push) -> None:
             f"--model.path {run}, or insist with --without-eval."
         )
     for folder in folders:
-        if directory.identity_of(folder)["run"] != directory.input_digest(run):
+        if not directory.evaluates(folder, run):
             raise UserError(
                 f"{folder}: evaluates another run than the one that is there now; run adasr eval again with --overwrite."
             )

@@ -10,7 +10,6 @@ Weights in 4 bits are bitsandbytes' (``model.quantization``).
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from functools import cached_property
 from pathlib import Path
 
 import torch
+from safetensors import safe_open
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 from transformers import (
     AutoConfig,
@@ -44,6 +44,7 @@ from adasr_trl.config.sections import (
 )
 from adasr_trl.core.episode import Episode
 from adasr_trl.core.errors import UserError
+from adasr_trl.core.files import read_object
 from adasr_trl.core.protocol import Markers
 from adasr_trl.layouts import Layout, build_layout
 from adasr_trl.layouts.codec import Codec
@@ -109,7 +110,8 @@ def load_model(
     quantization = config.quantization or base.quantization
     base = dataclasses.replace(base, dtype=config.dtype, quantization=quantization)
     model = _with_rows(_pretrained(base), tokenizer)
-    adapted = PeftModel.from_pretrained(model, config.path, is_trainable=True)
+    with _whole_weights_of(config):
+        adapted = PeftModel.from_pretrained(model, config.path, is_trainable=True)
     if model_is_quantized(model):
         for parameter in adapted.parameters():
             if parameter.requires_grad:  # as TRL trains it, so that evaluation computes the same
@@ -235,7 +237,9 @@ def _base_of(config: ModelConfig) -> ModelConfig:
         return config
     if (origin := load_origin(adapter.parent)) is not None:
         return origin
-    name = json.loads(adapter.read_text(encoding="utf-8"))["base_model_name_or_path"]
+    name = read_object(adapter, "copy it again").get("base_model_name_or_path")
+    if not isinstance(name, str):
+        raise UserError(f"{adapter}: got {name!r} as base_model_name_or_path; expected its base.")
     return dataclasses.replace(config, path=name, revision=None)  # it was not trained here
 
 
@@ -252,16 +256,43 @@ def _qwen3(scratch: ScratchConfig, tokenizer: PreTrainedTokenizerBase) -> Qwen3C
 
 
 def _pretrained(config: ModelConfig) -> PreTrainedModel:
-    model = AutoModelForCausalLM.from_pretrained(
-        config.path,
-        dtype=getattr(torch, choose_dtype() if config.dtype == "auto" else config.dtype),
-        attn_implementation=config.attention,
-        **_source(config),
-        **_bits(config.quantization),
-    )
+    with _whole_weights_of(config):
+        model = AutoModelForCausalLM.from_pretrained(
+            config.path,
+            dtype=getattr(torch, choose_dtype() if config.dtype == "auto" else config.dtype),
+            attn_implementation=config.attention,
+            **_source(config),
+            **_bits(config.quantization),
+        )
     if model_is_quantized(model):
         _keep_autograd(model)
     return model
+
+
+@contextmanager
+def _whole_weights_of(config: ModelConfig) -> Iterator[None]:
+    """A line that names the file, in place of a library's error about weights that were cut short or damaged."""
+    try:
+        yield
+    except Exception:
+        _refuse_damaged(Path(config.path or ""))
+        raise
+
+
+def _refuse_damaged(folder: Path) -> None:
+    """Refuse a file of weights, or an index of them, that cannot be read (UserError)."""
+    for file in sorted(folder.glob("*.index.json")):
+        read_object(file, "copy it again")
+    for file in (*sorted(folder.glob("*.safetensors")), *sorted(folder.glob("*_model*.bin"))):
+        try:
+            if file.suffix == ".bin":
+                torch.load(file, map_location="meta", weights_only=True)
+            else:
+                safe_open(file, framework="pt")
+        except Exception:
+            raise UserError(
+                f"{file}: is damaged or was cut short, and cannot be read as weights; copy it again, or train its model anew."
+            ) from None
 
 
 def _with_rows(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> PreTrainedModel:

@@ -1,0 +1,93 @@
+"""Small files of a run that were cut short or damaged: one line that names the file and what to do."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from adasr_trl.artifacts import directory
+from adasr_trl.artifacts.directory import Existing, State
+from adasr_trl.artifacts.provenance import load_provenance
+from adasr_trl.artifacts.saved_config import (
+    load_origin,
+    load_streaming,
+    load_taught_mode,
+    load_trained_dtype,
+)
+from adasr_trl.artifacts.step_log import StepLines
+from adasr_trl.core.errors import UserError
+from adasr_trl.core.protocol import Mode
+
+BROKEN = pytest.mark.parametrize(
+    "content", [b"", b'{"identity": {', '{"a": 1}'.encode("utf-16"), b"[]", b"{\xff}", b"null"]
+)
+IDENTITY = {"command": "sft"}
+READERS = [
+    ("run.json", directory.is_complete),
+    ("run.json", directory.read_identity),
+    ("run.json", directory.is_loadable),
+    ("whole.json", directory.is_whole),
+    ("streaming.json", load_streaming),
+    ("origin.json", load_origin),
+    ("config.json", load_trained_dtype),
+    ("config.yaml", load_taught_mode),
+    ("provenance.json", load_provenance),
+]
+
+
+def refusal(read, *arguments) -> str:
+    with pytest.raises(UserError) as caught:
+        read(*arguments)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+@BROKEN
+@pytest.mark.parametrize(("name", "read"), READERS)
+def test_each_is_named(tmp_path, name, read, content):
+    (tmp_path / name).write_bytes(content)
+    assert re.match(rf"{re.escape(str(tmp_path / name))}:(\d+:)? ", refusal(read, tmp_path))
+
+
+@pytest.mark.parametrize("record", [{}, {"identity": {}}, {"identity": 1, "complete": True}])
+def test_a_record_of_a_run_without_its_parts_is_none(tmp_path, record):
+    (tmp_path / "run.json").write_text(json.dumps(record))
+    said = refusal(directory.is_complete, tmp_path)
+    assert "no record of a run (identity or complete is missing); restore it, or move" in said
+
+
+@BROKEN
+def test_overwrite_moves_a_damaged_run_aside(tmp_path, content):
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / "run.json").write_bytes(content)
+    assert "run.json: " in refusal(directory.take, run, IDENTITY, Existing.RESUME)
+    assert directory.take(run, IDENTITY, Existing.OVERWRITE) is State.FRESH
+    assert (tmp_path / "run.previous" / "run.json").read_bytes() == content
+    directory.finish(run)
+
+
+def test_a_mode_that_is_none_is_named_with_its_line(tmp_path):
+    (tmp_path / "config.yaml").write_text("seed: 0\nmode: prefill_only\n")
+    assert load_taught_mode(tmp_path) is Mode.PREFILL_ONLY
+    (tmp_path / "config.yaml").write_text("seed: 0\nmode: backwards\n")
+    assert "config.yaml:2: mode: got 'backwards'; expected" in refusal(load_taught_mode, tmp_path)
+
+
+def test_provenance_without_its_parts_is_named(tmp_path):
+    (tmp_path / "provenance.json").write_text('{"data": [{"name": "farm"}], "command": []}')
+    assert "provenance.json: not as a run writes it" in refusal(load_provenance, tmp_path)
+
+
+@pytest.mark.parametrize("line", ["{", '{"loss": 1}', "[1]", '{"step": "2"}', "\x00"])
+def test_a_damaged_line_of_a_log_is_named_by_its_number_and_the_log_is_kept(tmp_path, line):
+    log = StepLines(tmp_path / "metrics.jsonl")
+    log.append(1, {"loss": 0.5})
+    with log.path.open("a") as out:
+        out.write(line + "\n")
+    before = Path(log.path).read_bytes()
+    assert f"{log.path}:2: no record of a step (" in refusal(log.rewind, 1)
+    assert log.path.read_bytes() == before
