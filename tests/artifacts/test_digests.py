@@ -21,7 +21,6 @@ from adasr_trl.artifacts.directory import (
     look,
     record,
     take,
-    trains_on,
 )
 from adasr_trl.core.demo import FOLDER
 from adasr_trl.core.errors import UserError
@@ -158,7 +157,7 @@ def test_a_run_recorded_in_an_earlier_form_goes_on(model, tmp_path, kind, form, 
     now = {**earlier, "model": input_digest(model)}
     record(run, earlier)
     assert look(run, now, existing) is State.COMPLETE
-    assert trains_on(run, {**now, "config": {"max_steps": 8}})
+    assert look(run, {**now, "config": {"max_steps": 8}}, Existing.RESUME) is State.STARTED
     with pytest.raises(RunDirectoryError, match=r"\(model differs\)"):
         look(run, {**now, "model": input_digest(adapter(tmp_path / "a", model))}, Existing.RESUME)
 

@@ -79,11 +79,9 @@ def look(path: Path, identity: Mapping[str, object], existing: Existing) -> Stat
             f"{path}: not empty, and no run ({RUN_FILE} is missing); choose another output_dir, or --overwrite to move it "
             f"aside."
         )
-    changed = _differences(record["identity"], dict(identity))
+    changed = _changed(record["identity"], identity, existing)
     if changed and existing is Existing.REFRESH:
         return State.FRESH
-    if existing is Existing.RESUME_DATA:
-        changed = [name for name in changed if not name.startswith(_DATA)]
     if _trains_on(changed, record["identity"], identity) and existing in _RESUMES:
         return State.STARTED
     if changed:
@@ -129,14 +127,12 @@ def record(path: Path, identity: Mapping[str, object]) -> None:
     _write(path, identity, complete=True)
 
 
-def trains_on(path: Path, identity: Mapping[str, object]) -> bool:
-    """Whether ``identity`` asks the run at ``path`` for more steps and nothing else."""
+def is_done(path: Path, identity: Mapping[str, object], existing: Existing) -> bool:
+    """Whether ``look`` finds the run complete, for a process beside the one that takes the directory meanwhile."""
     record = _read(path)
-    if record is None:
+    if existing is Existing.OVERWRITE or record is None or not record["complete"]:
         return False
-    return _trains_on(
-        _differences(record["identity"], dict(identity)), record["identity"], identity
-    )
+    return not _changed(record["identity"], identity, existing)
 
 
 def is_loadable(path: Path) -> bool:
@@ -270,6 +266,16 @@ def _differences(
         elif a != b:
             names.append(f"{prefix}{key}")
     return names
+
+
+def _changed(
+    recorded: Mapping[str, object], identity: Mapping[str, object], existing: Existing
+) -> list[str]:
+    """Names of what differs, but for the data where they may."""
+    changed = _differences(recorded, dict(identity))
+    if existing is Existing.RESUME_DATA:
+        return [name for name in changed if not name.startswith(_DATA)]
+    return changed
 
 
 def _trains_on(changed: list[str], old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:

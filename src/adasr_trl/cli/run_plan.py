@@ -103,7 +103,7 @@ def plan_run(prepared: Prepared, existing: directory.Existing) -> RunPlan:
         if complete:
             logger.info("%s is complete", run)
     else:
-        complete = directory.is_complete(run) and not directory.trains_on(run, identity)
+        complete = directory.is_done(run, identity, existing)
     return RunPlan(run, identity, model.path, existing, complete)
 
 
