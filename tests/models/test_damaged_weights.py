@@ -10,11 +10,13 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from adasr_trl.artifacts.names import VERIFY_FILE
 from adasr_trl.cli.main import main as adasr
 from adasr_trl.config.sections import ModelConfig
 from adasr_trl.core.demo import FOLDER
 from adasr_trl.core.errors import UserError
 from adasr_trl.models.loading import load_policy
+from adasr_trl.training.probe import load_probe
 
 WHOLE = (FOLDER / "model.safetensors").read_bytes()
 
@@ -114,3 +116,11 @@ def test_a_command_says_it_in_a_line(model, tmp_path, capsys):
     )
     error = capsys.readouterr().err.splitlines()[-1]
     assert error.startswith(f"error: {model / 'model.safetensors'}: is damaged or was cut short")
+
+
+@pytest.mark.parametrize("content", [WHOLE[:100], b"", WHOLE], ids=["cut", "empty", "another"])
+def test_the_logits_of_a_run_for_verify(tmp_path, content):
+    file = tmp_path / VERIFY_FILE
+    file.write_bytes(content)
+    with pytest.raises(UserError, match=f"{file}: is damaged .*restore it, or train the run again"):
+        load_probe(tmp_path)

@@ -14,7 +14,6 @@ penalty would change greedy decoding too).
 from __future__ import annotations
 
 import dataclasses
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -36,6 +35,7 @@ from adasr_trl.artifacts.saved_config import (
 from adasr_trl.config.eval_section import EvalConfig, ZeroShotSection
 from adasr_trl.config.sections import ModelConfig, StreamingConfig
 from adasr_trl.core.errors import UserError
+from adasr_trl.core.files import read_object
 from adasr_trl.core.protocol import Mode
 
 if TYPE_CHECKING:
@@ -166,7 +166,7 @@ def _end_ids(folder: Path) -> frozenset[int]:
     path = folder / GENERATION_CONFIG
     if not path.is_file():
         return frozenset()
-    ids = json.loads(path.read_text(encoding="utf-8")).get("eos_token_id")
+    ids = read_object(path, "restore it, or name another model").get("eos_token_id")
     return frozenset(ids if isinstance(ids, list) else [] if ids is None else [ids])
 
 

@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
@@ -15,6 +14,7 @@ from pathlib import Path
 from adasr_trl.artifacts.names import EPISODES_FILE, RUN_FILE
 from adasr_trl.artifacts.saved_config import load_origin, load_streaming
 from adasr_trl.core.episode import read_episodes
+from adasr_trl.core.files import read_object
 from adasr_trl.core.safe_text import visible
 from adasr_trl.evaluation.clocks import rates
 from adasr_trl.report.gathering import Method
@@ -80,7 +80,7 @@ def _model(method: Method) -> str:
     file = run / MODEL_CONFIG
     if not file.is_file():
         return "not recorded"
-    config = json.loads(file.read_text(encoding="utf-8"))
+    config = read_object(file, "restore it, or train the run again")
     layers, width = config.get("num_hidden_layers", "?"), config.get("hidden_size", "?")
     kind = visible(str(config.get("model_type", "model")))
     return f"{kind} architecture, {layers} layers of width {width}, trained from scratch"

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
@@ -115,6 +115,16 @@ def load_probe(directory: Path) -> Probe:
             f"{path}: no such file, so there is nothing to compare with (FSDP saves none): train it again, or verify "
             f"another one."
         )
+    try:
+        return _read(path)
+    except (SafetensorError, KeyError, TypeError) as error:
+        reason = " ".join(str(error).split())
+        raise UserError(
+            f"{path}: is damaged ({reason}), so there is nothing to compare with; restore it, or train the run again."
+        ) from error
+
+
+def _read(path: Path) -> Probe:
     with safe_open(path, framework="pt") as file:
         metadata = file.metadata()
         return Probe(
