@@ -9,7 +9,10 @@ Synthesisers read "\u00a35" as "pound five", and "5 - 3" without its minus.
 from __future__ import annotations
 
 import re
-import unicodedata
+
+from adasr_trl.speech.plain_text import plain
+from adasr_trl.speech.powers import grouped, powers_in_words
+from adasr_trl.speech.roman import in_digits
 
 _UNITS = {"$": ("dollar", "dollars"), "\u00a3": ("pound", "pounds"), "\u20ac": ("euro", "euros")}
 _UNITS |= {"\u00a5": ("yen", "yen"), "\u20b9": ("rupee", "rupees")}
@@ -21,7 +24,7 @@ _AMOUNT = re.compile(
 _FRACTION = re.compile(r"(?<![\d/.])(?:(\d+)\s)?(\d{1,3})/(\d{1,3})(?![\d/]|\.\d)")
 _PARTS = {2: "half", 3: "third", 4: "quarter", 5: "fifth", 6: "sixth", 7: "seventh", 8: "eighth"}
 _PARTS |= {9: "ninth", 10: "tenth", 100: "hundredth"}
-_SLASH = "\u2044"  # in the compatible form of a fraction's character
+_SPACES = re.compile(r"[ \t\n\r\f\v]+")
 _RANGE = re.compile(
     r"(?<![\d.,/-])(?!\d{3}-\d{4}\b)(\d{1,4})[-\u2013](\d{1,4})(?![\d/]|[-\u2013.,:]\d|\s?=)"
 )
@@ -52,26 +55,11 @@ _SIGNS = [
 
 def in_words(text: str) -> str:
     """A text with its notation in words."""
-    text = "".join(map(_plain, text))
-    text = _RANGE.sub(_spoken_range, text)
+    text = " ".join(powers_in_words(grouped(_SPACES.sub(" ", plain(text)))).split())
+    text = _RANGE.sub(_spoken_range, in_digits(text))
     for pattern, said in _SIGNS:
         text = pattern.sub(said, text)
     return _FRACTION.sub(_spoken_fraction, _AMOUNT.sub(_spoken_amount, text))
-
-
-def _plain(character: str) -> str:
-    """A character of a fraction in digits, curly apostrophes straight; pictures and what has no look of its own left out."""
-    if character in "\u2019\u02bc\u2018":
-        return "'"
-    kind = unicodedata.category(character)
-    if kind == "No" and _SLASH in (parts := unicodedata.normalize("NFKC", character)):
-        return f" {parts.replace(_SLASH, '/')}"
-    if kind == "Cf":
-        return ""
-    is_picture = kind in ("So", "Sk") or "\u2190" <= character <= "\u21ff"
-    if is_picture and character != "\u00b0":
-        return " "
-    return character
 
 
 def _spoken_range(found: re.Match[str]) -> str:

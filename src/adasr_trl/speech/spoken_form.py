@@ -14,6 +14,7 @@ import textwrap
 import unicodedata
 
 from adasr_trl.speech.notation import in_words
+from adasr_trl.speech.plain_text import plain
 
 _LONGEST = 300  # characters spoken at once: Piper's memory grows with the square of them
 _COMMAND = re.compile(r"\[\[|\]\]|[\x00-\x08\x0b-\x1f\x7f]")  # phonemes, and commands of espeak-ng
@@ -31,7 +32,7 @@ def speakable(text: str) -> str:
     'Mister Lee paid 1,200 dollars and 50 cents for 3 quarters of it -- h@'
     """
     text = text.encode("utf-8", "ignore").decode()  # halves of surrogate pairs are no text
-    text = _COMMAND.sub(" ", _TAG.sub("", unicodedata.normalize("NFC", text)))
+    text = _COMMAND.sub(" ", _TAG.sub("", plain(text)))
     text = in_words(text)
     text = _TITLE.sub(lambda title: _TITLES[title[1]], text)
     return " ".join(text.split())
@@ -39,7 +40,7 @@ def speakable(text: str) -> str:
 
 def foreign_letter(text: str) -> str | None:
     """The first letter that English voices do not read but name, such as "Chinese letter"; None for none."""
-    for character in text:
+    for character in plain(text):
         if character.isalpha() and not unicodedata.name(character, "").startswith(_READ_SCRIPTS):
             return character
     return None

@@ -1,0 +1,90 @@
+"""Texts as a synthesiser gets them: characters, markup, comparisons, signs, money, ranges, fractions, numerals."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from adasr_trl.speech.notation import in_words
+from adasr_trl.speech.spoken_form import foreign_letter, pieces_of, speakable
+from support.proportion import assert_in_proportion
+
+CHARACTERS = [
+    ("\uff11\uff12\uff13 apples.", "123 apples."),
+    ("Tom has \u0663 pears, \u0967 fig, \U0001d7d7 nuts.", "Tom has 3 pears, 1 fig, 9 nuts."),
+    ("\u0663 \u0664 \u0665", "3 4 5"),
+    ("\u0661\u066b\u0665 and \u0665\u066a", "1.5 and 5 percent"),
+    ("\u2163, \u2169\u2163 and \u2177", "4, 14 and 8"),
+    ("\u2460\u2461 \u277a \u2474", "1 2 5 (1)"),
+    ("\uff34\uff4f\uff4d paid \uff045 \uff08\uff15\uff05\uff09", "Tom paid 5 dollars (5 percent)"),
+    ("5\u338f and 5 \u33a1, \ufb01sh, 5\u1d57\u02b0", "5kg and 5 m squared, fish, 5th"),
+    ("don`t `id` don\u00b4t", "don't id don't"),
+    ("5\ufe0f\u20e3 \u2713 \u2122 \u25b7", "5"),
+]
+POWERS = [
+    ("10\u00b2, 5 m\u00b3, 2\u2075 and 10\u207b\u00b3", "10 squared, 5 m cubed, 2 to the power of 5 and 10 to the power of minus 3"),
+    ("4^2=16, 2**3, 2^(n-1), x^n", "4 squared equals 16, 2 cubed, 2 to the power of (n-1), x to the power of n"),
+    ("The bank\u00b9 said so.\u00b2 ^_^", "The bank 1 said so. 2 _"),
+    ("H\u2082O, 101\u2082", "H2O, 101 base 2"),
+    ("1 000 000, 10\u2009000, 1\u202f234, 5\u00a0000.", "1,000,000, 10,000, 1,234, 5,000."),
+    ("100 200 300, 12 345, 555 123 4567", "100 200 300, 12 345, 555 123 4567"),
+]  # fmt: skip
+NUMERALS = [
+    ("World War II, World War I, CHAPTER IV, Book X", "World War 2, World War 1, CHAPTER 4, Book 10"),
+    ("Part I of it, Act I. In Part I, he", "Part 1 of it, Act 1. In Part 1, he"),
+    ("Henry VIII, the part I like, Plan V, Chapter IIX", "Henry VIII, the part I like, Plan V, Chapter IIX"),
+    ("After the War I left. The Book I read.", "After the War I left. The Book I read."),
+]  # fmt: skip
+AS_WRITTEN = [
+    "2024-01-05, 555-1234, (555) 123-4567, 1-800-555-1234, +1 555 123 4567",
+    "978-0-306-40615-7, 123-45-6789, 192.168.0.1, won 5-3, 12345-6789",
+    "ann.lee+5@x.com, https://x.com/a-b/2024/01/05?id",
+    "C++, Ctrl+C, 5+ years, i++ a - b, X-5, COVID-19, U+2140, **bold** (x)",
+    "He said '5'. It's 24/7/365 or 9/11/2001",
+]
+ALL = [*CHARACTERS, *POWERS, *NUMERALS]
+PIECES = (
+    *("0", "5", "12", "3,000", " ", ".", ",", ":", ";", "-", "+", "*", "/", "=", "<", ">", "(", ")", "[", "]", "'", '"'),
+    *("^", "`", "~", "%", "$", "\u20ac", "#", "&", "@", "x", "a", "I", "k", "M", "Tom", " of ", "Chapter ", "pm", "\n"),
+    *("\u2212", "\u2013", "\u00d7", "\u2264", "\u221a", "\u00b2", "\u207b", "\u2082", "\u00bd", "\u2044", "\u2103"),
+    *("\u2163", "\u2460", "\u0663", "\uff13", "\u00a0", "\u200b", "\U0001f600", "\ud800", "<b>", "&lt;", "[[", "\x01"),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "spoken"), ALL)
+def test_notation_is_spoken_as_people_say_it(text, spoken) -> None:
+    assert speakable(text) == spoken
+
+
+@pytest.mark.parametrize("text", AS_WRITTEN)
+def test_dates_telephones_scores_addresses_and_code_stay_as_written(text) -> None:
+    assert speakable(text) == text
+
+
+@pytest.mark.parametrize("spoken", [spoken for _, spoken in ALL])
+def test_what_is_in_words_stays(spoken) -> None:
+    assert speakable(spoken) == in_words(spoken) == spoken
+
+
+def test_digits_of_any_script_are_something_to_say_and_wide_letters_no_foreign_ones() -> None:
+    assert pieces_of("\u0663 \u0664 \u0665") == ["3 4 5"]
+    assert foreign_letter("\uff34\uff4f\uff4d has \u0663 \U0001d465") is None
+    assert foreign_letter("\u4e09") == "\u4e09"
+
+
+def test_any_text_is_spoken_without_commands() -> None:
+    source = random.Random(0)
+    for _ in range(3000):
+        spoken = speakable("".join(source.choices(PIECES, k=8)))
+        assert "[[" not in spoken
+        assert spoken == " ".join(spoken.split())
+
+
+@pytest.mark.parametrize(
+    "unit",
+    ["<", "<b a='", "> ", "x<y", "^", "2^", "\u00b2", "1 000", "1-", "$1-", "1/2-", "1+", "&", " \u00a0", "Chapter I", "\u2212"],
+)  # fmt: skip
+def test_long_texts_take_time_in_proportion_to_their_length(unit) -> None:
+    text = unit * 60_000
+    assert_in_proportion(lambda length: speakable(text[:length]), 60_000)
