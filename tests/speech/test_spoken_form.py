@@ -30,6 +30,37 @@ POWERS = [
     ("1 000 000, 10\u2009000, 1\u202f234, 5\u00a0000.", "1,000,000, 10,000, 1,234, 5,000."),
     ("100 200 300, 12 345, 555 123 4567", "100 200 300, 12 345, 555 123 4567"),
 ]  # fmt: skip
+MONEY = [
+    ("$5k, $1.5M, \u00a32 bn, $3T", "5 thousand dollars, 1.5 million dollars, 2 billion pounds, 3 trillion dollars"),
+    ("$5 K, $50k-a-year, $5 trillion, $5 m.", "5 thousand dollars, 50 thousand dollars-a-year, 5 trillion dollars, 5 million dollars."),
+    ("a $5 T-shirt, $20 T shirts, $5 K-cups", "a 5 dollars T-shirt, 20 dollars T shirts, 5 dollars K-cups"),
+    ("$.50, \u00a3.01, $.5, $2.01", "50 cents, 1 penny, 0.5 dollars, 2 dollars and 1 cent"),
+    ("$20/hour, \u20ac3/kg, $5/hr", "20 dollars per hour, 3 euros per kg, 5 dollars per hour"),
+    ("5\u20ac, 3,50 \u20ac, 5$ and 20 \u00a3", "5 euros, 3 euros and 50 cents, 5 dollars and 20 pounds"),
+    ("US$5, A$1, $-5, $5USD, \u20a9500", "5 US dollars, 1 Australian dollar, minus 5 dollars, 5 dollars USD, 500 won"),
+    ("Find $x = 1$.", "Find $x equals 1$."),
+]  # fmt: skip
+RANGES = [
+    ("10%-20%, 5-10 %, 20%-10%", "10 to 20 percent, 5 to 10 percent, 20 percent minus 10 percent"),
+    ("5\u00b0-10\u00b0, 5\u00b0-10\u00b0C, -5\u00b0-10\u00b0", "5 to 10 degrees, 5 to 10 degrees Celsius, minus 5 to 10 degrees"),
+    ("5'-6', 5\"-6\", 5'-6\", 5\u20196\u201d", "5 to 6 feet, 5 to 6 inches, 5 feet 6 inches, 5 feet 6 inches"),
+    ("6'5\"-7'1\" tall", "6 feet 5 inches to 7 feet 1 inch tall"),
+    ("5%-10, 20%off", "5 percent to 10, 20 percent off"),
+    ("$5-10, $5\u2013$10, $5 - $10, $5-\u00a310", "5 to 10 dollars, 5 to 10 dollars, 5 to 10 dollars, 5 dollars to 10 pounds"),
+    ("$1,000-$2,000, $1-2 million, $500k-$1M", "1,000 to 2,000 dollars, 1 to 2 million dollars, 500 thousand dollars to 1 million dollars"),
+    ("$10-$5, $10 - $5 = $5", "10 dollars minus 5 dollars, 10 dollars minus 5 dollars equals 5 dollars"),
+    ("5.5-6.5, 10,000-20,000, 5~10", "5.5 to 6.5, 10,000 to 20,000, 5 to 10"),
+    ("(5)-(3), (3)-(5), (3)-(5)=", "(5) minus (3), (3) to (5), (3) minus (5)="),
+    ("10-3-2=5, 5.5-1.5 = 4", "10 minus 3 minus 2 equals 5, 5.5 minus 1.5 equals 4"),
+    ("9:30-17:30, 5-6:30 pm, 5pm-6pm", "9:30 to 17:30, 5 to 6:30 pm, 5pm to 6pm"),
+]  # fmt: skip
+FRACTIONS = [
+    ("3\u20444, 3\u22154, \u00b3\u2044\u2084, 2\u00be, -\u00bd", "3 quarters, 3 quarters, 3 quarters, 2 and 3 quarters, minus 1 half"),
+    ("1-1/2, 2-1/2 miles", "1 and a half, 2 and a half miles"),
+    ("1/4-1/2 cup, 3-1/2=2.5", "1 quarter to 1 half cup, 3 minus 1 half equals 2.5"),
+    ("24/7, 9/11, 50/50, 80/20", "24 7, 9 11, 50 50, 80 20"),
+    ("9/11 of it, x = 24/7, 20/80", "9 over 11 of it, x equals 24 sevenths, 20 over 80"),
+]  # fmt: skip
 NUMERALS = [
     ("World War II, World War I, CHAPTER IV, Book X", "World War 2, World War 1, CHAPTER 4, Book 10"),
     ("Part I of it, Act I. In Part I, he", "Part 1 of it, Act 1. In Part 1, he"),
@@ -43,7 +74,7 @@ AS_WRITTEN = [
     "C++, Ctrl+C, 5+ years, i++ a - b, X-5, COVID-19, U+2140, **bold** (x)",
     "He said '5'. It's 24/7/365 or 9/11/2001",
 ]
-ALL = [*CHARACTERS, *POWERS, *NUMERALS]
+ALL = [*CHARACTERS, *POWERS, *MONEY, *RANGES, *FRACTIONS, *NUMERALS]
 PIECES = (
     *("0", "5", "12", "3,000", " ", ".", ",", ":", ";", "-", "+", "*", "/", "=", "<", ">", "(", ")", "[", "]", "'", '"'),
     *("^", "`", "~", "%", "$", "\u20ac", "#", "&", "@", "x", "a", "I", "k", "M", "Tom", " of ", "Chapter ", "pm", "\n"),
