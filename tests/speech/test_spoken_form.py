@@ -22,6 +22,24 @@ CHARACTERS = [
     ("don`t `id` don\u00b4t", "don't id don't"),
     ("5\ufe0f\u20e3 \u2713 \u2122 \u25b7", "5"),
 ]
+MARKUP = [
+    ("If x<y and y>z then 5.", "If x is less than y and y is greater than z then 5."),
+    ("Is x<y, and z>3?", "Is x is less than y, and z is greater than 3?"),
+    ("a <b and a<b>c", "a is less than b and a is less than b is greater than c"),
+    ("Ann <ann@x.com> has 3", "Ann ann@x.com has 3"),
+    ("See <https://x.com/a> <now>", "See https://x.com/a now"),
+    ("The <first name> of <user>, <<ann@x.com>>", "The first name of user, ann@x.com"),
+    ("<p class='a' hidden>H<SUB>2</SUB>O<br />is <a href=\"x>y\">wet</a>", "H2Ois wet"),
+    ("<say-as interpret-as='date'>5</say-as><mark name='x'/>", "5"),
+    (
+        "5 &lt; 6, AT&amp;T, R&D &#53; &unknown;",
+        "5 is less than 6, AT and T, R and D 5 and unknown;",
+    ),
+    ("I <3 you, x->y, <- and => </3", "I <3 you, x->y, <- and => </3"),
+    ("File > Open, >_<, > Tom sings", "File > Open, >_<, > Tom sings"),
+    ("> Tom sings\n>> She too", "Tom sings She too"),
+    ("[\u200b[h@]]", "h@"),
+]
 POWERS = [
     ("10\u00b2, 5 m\u00b3, 2\u2075 and 10\u207b\u00b3", "10 squared, 5 m cubed, 2 to the power of 5 and 10 to the power of minus 3"),
     ("4^2=16, 2**3, 2^(n-1), x^n", "4 squared equals 16, 2 cubed, 2 to the power of (n-1), x to the power of n"),
@@ -29,6 +47,21 @@ POWERS = [
     ("H\u2082O, 101\u2082", "H2O, 101 base 2"),
     ("1 000 000, 10\u2009000, 1\u202f234, 5\u00a0000.", "1,000,000, 10,000, 1,234, 5,000."),
     ("100 200 300, 12 345, 555 123 4567", "100 200 300, 12 345, 555 123 4567"),
+]  # fmt: skip
+SIGNS = [
+    ("5 < 6 > 4", "5 is less than 6 is greater than 4"),
+    ("5 \u2264 6 >= 2, 7 \u2260 8 != 9", "5 is at most 6 is at least 2, 7 is not equal to 8 is not equal to 9"),
+    ("It takes <5 minutes, in < $5; >10 came", "It takes less than 5 minutes, in less than 5 dollars; more than 10 came"),
+    ("x<3, 5<-3, p < .05", "x is less than 3, 5 is less than minus 3, p is less than 0.05"),
+    ("~5, \u2248 5 and x \u2248 5", "about 5, about 5 and x is about 5"),
+    ("5 \u00b1 1, \u00b12 and +/-3", "5 plus or minus 1, plus or minus 2 and plus or minus 3"),
+    ("\u221a9 and 2\u221b8", "square root of 9 and 2 cube root of 8"),
+    ("x^2+y^2, 2x+1, a + b", "x squared plus y squared, 2x plus 1, a plus b"),
+    ("25\u2103, 77 \u2109, 25\u00baC", "25 degrees Celsius, 77 degrees Fahrenheit, 25 degrees Celsius"),
+    ("\u2116 5, \u00a7 7, 5\u2030, 5 @ $3", "number 5, section 7, 5 per mille, 5 at 3 dollars"),
+    ("3 \u2716 n, 3\u00d7, 12 / 4 = 3, x == 5", "3 times n, 3 times, 12 divided by 4 equals 3, x equals 5"),
+    ("a \u2212 b, \u2212x, a \u2208 B, \u221e", "a minus b, minus x, a element of B, infinity"),
+    ("60 km/h, 5 m/s\u00b2, 8 hours/day", "60 km per hour, 5 m per second squared, 8 hours per day"),
 ]  # fmt: skip
 MONEY = [
     ("$5k, $1.5M, \u00a32 bn, $3T", "5 thousand dollars, 1.5 million dollars, 2 billion pounds, 3 trillion dollars"),
@@ -74,7 +107,7 @@ AS_WRITTEN = [
     "C++, Ctrl+C, 5+ years, i++ a - b, X-5, COVID-19, U+2140, **bold** (x)",
     "He said '5'. It's 24/7/365 or 9/11/2001",
 ]
-ALL = [*CHARACTERS, *POWERS, *MONEY, *RANGES, *FRACTIONS, *NUMERALS]
+ALL = [*CHARACTERS, *POWERS, *MARKUP, *SIGNS, *MONEY, *RANGES, *FRACTIONS, *NUMERALS]
 PIECES = (
     *("0", "5", "12", "3,000", " ", ".", ",", ":", ";", "-", "+", "*", "/", "=", "<", ">", "(", ")", "[", "]", "'", '"'),
     *("^", "`", "~", "%", "$", "\u20ac", "#", "&", "@", "x", "a", "I", "k", "M", "Tom", " of ", "Chapter ", "pm", "\n"),
