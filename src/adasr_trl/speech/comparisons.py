@@ -22,7 +22,7 @@ _SIGNS = {
 }
 _WORDS = {sign: words for words, signs in _SIGNS.items() for sign in signs}
 _QUOTE = re.compile(r"^[ \t]*(?:(?:>[ \t]*)+(?=[^\W\d_])|(?:>+[ \t]+)+)", re.MULTILINE)
-_NAME = re.compile(r"(?<!<)<++/?([^\W_][^<>\s=]{0,200})>+")
+_NAME = re.compile(r"(?<!<)<++/?([^\W_][^<>\s]{0,200})>+")
 _PHRASE = re.compile(r"<([^\W\d_]{2}[^<>=\n]{0,60}[^\W\d_]{2})>(?![\w(])")
 _SIGN = re.compile(
     r"\s?(?<![<>=!\-~|:])([\u2264\u2265\u2260\u2248]|(?:<=|>=|=<|!=|<>|<(?!-(?!\d))|>)(?![<>=|:])"
@@ -30,7 +30,7 @@ _SIGN = re.compile(
 )
 _NUMBER = rf"[-\u2212+]?(?:{CURRENCY}\s?)?\.?\d"
 _RIGHT = re.compile(rf"(?P<number>{_NUMBER})|(?P<title>[A-Z][a-z])|[-\u2212+]?[^\W_]|[(\[#]")
-_LEFT = re.compile(r"(?:(?P<word>[^\W\d_]{2,})|[^\W_]|[)\]%\u00b0]|\d['\"])$")
+_LEFT = re.compile(r"(?:(?P<word>[^\W\d_]{2,})|[^\W_]|[)\]%\u00b0]|\d['\"]|[^\W_]\|)$")
 _HEART = re.compile(r"<3(?!\w|[.,]?\d|%)")
 _FUNCTION_WORD = re.compile(
     "(?i:about|an|and|are|at|by|for|from|has|have|if|in|is|it|of|on|only|or|over|than|the|to|under|was|with|within)"

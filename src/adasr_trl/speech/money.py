@@ -31,7 +31,7 @@ SCALE = f"(?:{_SCALE_WORD}|{_SCALE_LETTERS})"
 
 _AMOUNT = re.compile(
     rf"(?:\b({'|'.join(_COUNTRIES)}))?({CURRENCY})\s?(?=\.?\d)(\d[\d,]*)?(\.\d+)?(?!\.?\d)({SCALE})?"
-    r"(?:(/)(?=[A-Za-z]))?"
+    r"(?:\s?(/)\s?(?=[A-Za-z]))?"
 )
 _SIGN_BEHIND = re.compile(
     rf"(?<![\w.,])(?<!{CURRENCY})(\d[\d,]*+(?:\.\d+)?)\s?({CURRENCY})(?!\w|\s?\.?\d)"

@@ -42,6 +42,7 @@ _SIGNS = _compiled(
     (rf"{_LEFT}\*{_RIGHT}", " times "),
     (rf"{_BEHIND}\u00d7{_BEFORE}", " times "),
     (r"(?<=\d)\s?\u00d7", " times"),
+    (r"(?<=[\d)])\s?\u00b7\s?(?=[\d(])", " times "),
     (rf"{_BEHIND}\u00f7{_BEFORE}", " divided by "),
     (r"(?<=\d)\s+/\s+(?=\d)", " divided by "),
     (
@@ -55,6 +56,7 @@ _SIGNS = _compiled(
     (r"(?<=\d)\s*%(?=\w)", " percent "),
     (r"(?<=\d)\s*%", " percent"),
     (r"(?<=\d)\s*\u2030", " per mille"),
+    (r"\bN[\u00b0\u00ba]\.?\s?(?=\d)", "number "),
     (r"\s*[\u00b0\u00ba]\s?F\b", " degrees Fahrenheit"),
     (r"\s*[\u00b0\u00ba]\s?C\b", " degrees Celsius"),
     (r"(?<=\d)\s*[\u00b0\u00ba](?=\w)", " degrees "),
@@ -70,9 +72,9 @@ _SIGNS = _compiled(
 )
 _SPACES = re.compile(r"[ \t\n\r\f\v]+")
 _AND = re.compile(r"\s?&+\s?")
-_UNITS_OF_TIME = "h|hr|hrs|hour|min|minute|s|sec|second|day|wk|week|mo|month|yr|year"
+_UNITS = "h|hr|hrs|hour|min|minute|s|sec|second|day|wk|week|mo|month|yr|year|person|ml|l|gal|mg|g|kg|lb|oz|mm|cm|m|km|ft|mi"
 _RATES = _compiled(
-    (rf"(\d\s?[A-Z]{{1,15}})/(?=(?:{_UNITS_OF_TIME})\b)", r"\1 per "),
+    (rf"(\d\s?[A-Z]{{1,15}})/(?=(?:{_UNITS})\b)", r"\1 per "),
     (r"(?<=\bper )hrs?\b|(?<=\bper )h\b", "hour"),
     (r"(?<=\bper )min\b", "minute"),
     (r"(?<=\bper )s(?:ec)?\b", "second"),

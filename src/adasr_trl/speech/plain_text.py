@@ -69,8 +69,10 @@ def _digits(text: str) -> str:
 
 
 def _numeral(found: re.Match[str]) -> str:
-    letters = _digits(found[0])
-    return str(roman_number(letters.upper()) or letters)
+    number = roman_number(_digits(found[0]).upper())
+    if number:
+        return str(number)
+    return " ".join(f"{unicodedata.numeric(numeral):.0f}" for numeral in found[0])
 
 
 @functools.lru_cache(maxsize=4096)

@@ -21,7 +21,7 @@ _RANGE = re.compile(
     rf"(?<!{CURRENCY})(?<!{CURRENCY}\s)(?:(?P<sign>{CURRENCY})\s?)?(?P<first>{_NUMBER})(?P<mark>{_MARK})"
     rf"(?P<dash>\s?{_DASH}\s?)"
     rf"(?:(?P<sign_2>{CURRENCY})\s?)?(?P<last>{_NUMBER})(?P<mark_2>{_MARK})"
-    r"(?![\d/]|[-\u2013.,:]\d|-[A-Z]{2})(?P<equals>(?=\s?=))?"
+    r"(?!/?\d|[-\u2013.,:]\d|-[A-Z]{2})(?P<equals>(?=\s?=))?"
 )
 _BRACKETED = re.compile(rf"(?<=\()({_NUMBER})\)\s?[-\u2013\u2212]\s?\(({_NUMBER})(?=\)(\s?=)?)")
 _FRACTIONS = re.compile(
@@ -59,7 +59,8 @@ def _range(found: re.Match[str]) -> str:
         return f"{found[1]}{found['first']}'{found['last']}\""
     if found["equals"] is not None or not _rises(found):
         return found[0] if is_plain else _joined(found, " minus ")
-    if mark_2.strip().startswith(mark.strip()) and sign in ("", sign_2 or sign):
+    has_cents = bool(sign) and "." in found["first"] and not (mark or mark_2)
+    if mark_2.strip().startswith(mark.strip()) and sign in ("", sign_2 or sign) and not has_cents:
         unit = _LENGTHS.get(mark_2, mark_2) if mark else mark_2
         return f"{found[1]}{found['first']} to {sign_2 or sign}{found['last']}{unit}"
     return _joined(found, " to ")

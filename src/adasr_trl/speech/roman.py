@@ -14,7 +14,7 @@ _VALUES = {"I": 1, "V": 5, "X": 10, "L": 50, "C": 100, "D": 500, "M": 1000}
 _NUMERAL = re.compile("M{0,3}(?:CM|CD|D?C{0,3})(?:XC|XL|L?X{0,3})(?:IX|IV|V?I{0,3})")
 _PARTS = "Act|Appendix|Article|Book|Canto|Chapter|Episode|Lesson|Part|Phase|Scene|Section|Stage|Type|Unit|Volume"
 _NUMBERED = re.compile(
-    rf"\b(?:(World War)\s([IVX]+)|(War|Super Bowl|(?i:{_PARTS}))\s([IVXL]{{2,}})"
+    rf"\b(?:(World War)\s([IVX]+)|(War|Super Bowl|Vol\.|(?i:{_PARTS}))\s([IVXL]{{2,}})"
     rf"|({_PARTS})\s([VX]|I(?=[.,;:)?!]|$|\s(?:of|is|has|begins|ends)\b)))\b"
 )
 
