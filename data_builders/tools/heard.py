@@ -4,26 +4,25 @@
     compared.errors, compared.completed_by
     (0, (0, 0))
 
-Words are compared as Whisper's own normaliser writes them: lower case, without marks, numbers as digits. A thought stays
-with the chunk in which its typed chunk is heard to the end. A trace is dropped where a number, a negation or a word that
-it names was misheard: nobody could have thought it. Other misheard words stay, for a policy to learn to read past them.
+Words are compared in one form (``comparable``): lower case, without marks, numbers as digits, signs in words. A thought stays
+with the chunk in which its typed chunk is heard to the end. A trace is dropped where a number, a sign, a negation or a word
+that it names was misheard: nobody could have thought it. Other misheard words stay, for a policy to learn to read past them.
 """
 
 from __future__ import annotations
 
-import functools
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 
 from adasr_trl.core.episode import Episode
 from adasr_trl.speech.packages import load_package
-from adasr_trl.speech.spoken_form import speakable
 from data_builders.pipeline.quality import Bounds, fault_of
 from data_builders.text.draft import Trace
 from data_builders.text.quantities import content_stems
+from data_builders.tools.comparable import words_of
 
 # Words that change a count or a fact, beside numbers.
 _DECISIVE = frozenset(
@@ -55,23 +54,32 @@ _DECISIVE = frozenset(
         "less",
         "fewer",
         "more",
+        "greater",
+        "most",
+        "least",
+        "equal",
+        "plus",
+        "minus",
+        "times",
+        "divided",
+        "squared",
+        "cubed",
+        "power",
+        "root",
+        "halves",
+        "thirds",
+        "quarter",
+        "quarters",
+        "fifths",
+        "sixths",
+        "sevenths",
+        "eighths",
+        "ninths",
+        "tenths",
+        "hundredths",
     ]
 )
 _DIGIT = re.compile(r"\d")
-# The normaliser leaves out what stands in brackets, and joins "5 (five)" and "3, 4" to one number.
-_APART = re.compile(r"[()\[\]<>{}]|[,;:.?!](?=\s)")
-# What is written in several ways, and what the normaliser would misread ("O'Brien" as "0 brien").
-_ONE_WAY = [
-    (re.compile(pattern, re.IGNORECASE), one_way)
-    for pattern, one_way in (
-        (r"\bcannot\b", "can not"),
-        (r"\bo'(?=[a-z])", "o"),
-        (r"\s*\b([ap])\.?\s?m\b\.?", r" \1m"),
-        (r"\bone and (?:a|one|1) half\b", "1.5"),
-        (r"\b(\d+) and (?:a|one|1) half\b", r"\1.5"),
-    )
-]
-_POINT = re.compile(r"\.\d")
 _Tokens = list[tuple[str, int]]  # with the chunk of each
 
 
@@ -149,7 +157,7 @@ def trace_of(
 def _misheard(episode: Episode, compared: Comparison) -> tuple[str, str] | None:
     """The first typed chunk in which something was misheard that the trace depends on."""
     written = (*(episode.thoughts or ()), episode.deep or "")
-    named = set(_normal(" ; ".join(written)).split()) - set(_normal(episode.question).split())
+    named = set(words_of(" ; ".join(written))) - set(words_of(episode.question))
     for chunk, (lost, added) in enumerate(zip(compared.lost, compared.added, strict=True), start=1):
         if _decisive(lost) != _decisive(added):
             return "number_misheard", f"chunk {chunk}: heard {_list(added)} for {_list(lost)}"
@@ -167,23 +175,7 @@ def _list(tokens: Sequence[str]) -> str:
 
 
 def _tokens(chunks: Sequence[str]) -> _Tokens:
-    return [(token, n) for n, chunk in enumerate(chunks) for token in _normal(chunk).split()]
-
-
-def _normal(text: str) -> str:
-    text = speakable(text)
-    for pattern, one_way in _ONE_WAY:
-        text = pattern.sub(one_way, text)
-    words = " ".join(map(_normaliser(), _APART.split(text))).split()
-    return " ".join(f"0{word}" if _POINT.match(word) else word for word in words)
-
-
-@functools.cache
-def _normaliser() -> Callable[[str], str]:
-    from transformers.models.whisper.english_normalizer import EnglishTextNormalizer
-
-    normaliser: Callable[[str], str] = EnglishTextNormalizer({})
-    return normaliser
+    return [(token, n) for n, chunk in enumerate(chunks) for token in words_of(chunk)]
 
 
 def _aligned(typed: _Tokens, heard: _Tokens) -> Iterator[tuple[bool, _Tokens, _Tokens]]:

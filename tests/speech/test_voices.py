@@ -34,7 +34,7 @@ needs_espeak = pytest.mark.skipif(
         ("Mr. Lee Jr. met Dr. Ray", "Mister Lee junior met Doctor Ray"),
         ("[[h@l'oU]] hi \x01 50s \x00", "h@l'oU hi 50s"),
         ("<speak><break time='9s'/>Hi</speak>", "Hi"),
-        ("3 < 5 and 7 > 2", "3 < 5 and 7 > 2"),
+        ("3 < 5 and 7 > 2", "3 is less than 5 and 7 is greater than 2"),
         (
             "-5\u00b0F, then \u22123 \u00b0C and 70\u00b0",
             "minus 5 degrees Fahrenheit, then minus 3 degrees Celsius and 70 degrees",

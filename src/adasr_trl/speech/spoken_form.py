@@ -13,11 +13,13 @@ import re
 import textwrap
 import unicodedata
 
+from adasr_trl.speech.markup import with_entities_read, without_tags
 from adasr_trl.speech.notation import in_words
+from adasr_trl.speech.plain_text import plain
 
 _LONGEST = 300  # characters spoken at once: Piper's memory grows with the square of them
-_COMMAND = re.compile(r"\[\[|\]\]|[\x00-\x08\x0b-\x1f\x7f]")  # phonemes, and commands of espeak-ng
-_TAG = re.compile(r"</?[A-Za-z][^<>]*>")
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
+_COMMAND = re.compile(r"\[\[|\]\]")  # phonemes, and commands of espeak-ng
 _READABLE = re.compile(r"[^\W_]")
 _TITLES = {"Mr": "Mister", "Mrs": "Missus", "Dr": "Doctor", "Jr": "junior", "Sr": "senior"}
 _TITLE = re.compile(r"\b(Mr|Mrs|Dr|Jr|Sr)\.(?=\s|$)")
@@ -31,15 +33,15 @@ def speakable(text: str) -> str:
     'Mister Lee paid 1,200 dollars and 50 cents for 3 quarters of it -- h@'
     """
     text = text.encode("utf-8", "ignore").decode()  # halves of surrogate pairs are no text
-    text = _COMMAND.sub(" ", _TAG.sub("", unicodedata.normalize("NFC", text)))
-    text = in_words(text)
+    text = _CONTROL.sub(" ", plain(with_entities_read(text)))
+    text = in_words(_COMMAND.sub(" ", without_tags(text)))  # a tag or a wide bracket may hide one
     text = _TITLE.sub(lambda title: _TITLES[title[1]], text)
     return " ".join(text.split())
 
 
 def foreign_letter(text: str) -> str | None:
     """The first letter that English voices do not read but name, such as "Chinese letter"; None for none."""
-    for character in text:
+    for character in plain(with_entities_read(text)):
         if character.isalpha() and not unicodedata.name(character, "").startswith(_READ_SCRIPTS):
             return character
     return None
