@@ -300,6 +300,7 @@ BAD = [
     ({"tests": {"far": "nowhere.jsonl"}}, None, "nowhere.jsonl: no such file"),
     ({"tests": {"test": "far.jsonl"}}, None, "which the table gives to data.test"),
     ({"tests": {"all": "far.jsonl"}}, None, "which the table gives to all questions together"),
+    ({"name": "all"}, None, "eval.name: got the name 'all', which the table gives to all questions together"),
     ({"tests": {"a/b": "far.jsonl"}}, None, "the name 'a/b'; expected letters"),
     ({"output_dir": None}, None, "eval.output_dir is missing"),
     ({"run_modes": {"three": ["streaming"]}}, None, "'three', which is no run; eval.runs has one, two"),

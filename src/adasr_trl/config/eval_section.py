@@ -147,12 +147,7 @@ class EvalConfig:
                     raise ValueError(
                         f"eval.{key}: got the name {name!r}; expected letters, digits, - and _."
                     )
-        for taken in (self.main_test, POOLED):
-            if taken in self.tests:
-                raise ValueError(
-                    f"eval.tests: got the name {taken!r}, which the table gives to "
-                    f"{'all questions together' if taken == POOLED else 'data.test'}; choose another."
-                )
+        self._refuse_taken_labels()
         for key, names in (("run_modes", self.run_modes), ("reference", [self.reference])):
             for name in names:
                 if name and name not in self.runs:
@@ -164,6 +159,15 @@ class EvalConfig:
             raise ValueError(
                 "eval.output_dir is missing; name the folder of the table of eval.runs."
             )
+
+    def _refuse_taken_labels(self) -> None:
+        taken = {"name": {POOLED}, "tests": {POOLED, self.main_test}}
+        for key, names in (("name", [self.name]), ("tests", self.tests)):
+            for name in taken[key].intersection(names):
+                whose = "all questions together" if name == POOLED else "data.test"
+                raise ValueError(
+                    f"eval.{key}: got the name {name!r}, which the table gives to {whose}; choose another."
+                )
 
     @property
     def main_test(self) -> str:

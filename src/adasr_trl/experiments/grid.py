@@ -23,6 +23,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from adasr_trl.artifacts import directory
+from adasr_trl.config.eval_section import POOLED
 from adasr_trl.config.loading import load_config, split_overrides
 from adasr_trl.config.sections import ModelConfig
 from adasr_trl.config.values import ConfigError
@@ -152,9 +153,9 @@ class AblateSection(CompareSection):
             if pinned := pinned_among(own, command):
                 raise ValueError(f"variants: {name}: {_why_pinned(pinned)}")
         for name in self.tests:
-            if not re.fullmatch(r"[\w-]+", name):
+            if not re.fullmatch(r"[\w-]+", name) or name == POOLED:
                 raise ValueError(
-                    f"tests: got the name {name!r}; expected letters, digits, - and _."
+                    f"tests: got the name {name!r}; expected letters, digits, - and _, and another name than {POOLED!r}."
                 )
         names = [table.name for table in self.tables]
         if twice := [name for name in names if names.count(name) > 1]:
