@@ -87,7 +87,7 @@ def test_speeds_and_budgets_given_twice_are_one_row_and_a_bar_in_a_name_ends_no_
 def test_a_page_that_is_a_folder_is_named_as_it_was_given(tmp_path, capsys):
     runs = told(tmp_path / "runs")
     assert adasr(["sweep", f"{runs}/seed-0/hrpo", "--out", str(tmp_path)]) == 2
-    assert f"error: {tmp_path}: Is a directory" in capsys.readouterr().err
+    assert f"--out: {tmp_path} is a folder; name a file" in capsys.readouterr().err
 
 
 MISFITS = [
@@ -121,3 +121,20 @@ def test_a_record_that_is_no_text_is_named(tmp_path, capsys):
     file.write_bytes(b"".join([lines[0], b'{"\xff": 1}\n', lines[2]]))
     assert adasr(["sweep", str(run), "--out", str(tmp_path / "s.md")]) == 2
     assert f"{file}:2: not a record (UnicodeDecodeError" in capsys.readouterr().err
+
+
+def test_what_no_page_can_be_made_of_is_refused_before_records_are_read(tmp_path, capsys):
+    (tmp_path / "file").write_text("x", encoding="utf-8")
+    for out, words in ((tmp_path, "is a folder"), (tmp_path / "file" / "s.md", "is a file")):
+        for command in ("sweep", "corrections", "report"):
+            assert adasr([command, "nowhere", "--out", str(out)]) == 2
+            assert words in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("speed", ["abc", "nan", "0"])
+def test_a_speed_that_is_none_is_named_without_a_function_of_the_code(speed, capsys):
+    with pytest.raises(SystemExit):
+        adasr(["sweep", "runs/tiny", "--speeds", speed])
+    error = capsys.readouterr().err
+    assert f"argument --speeds: got '{speed}'; expected" in error
+    assert "_positive" not in error

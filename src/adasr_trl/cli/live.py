@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from adasr_trl.cli.arguments import add_device, add_dtype, add_layout
+from adasr_trl.cli.arguments import add_device, add_dtype, add_layout, number
 
 
 def add_stream(parser: argparse.ArgumentParser) -> None:
@@ -95,14 +95,14 @@ def _execute(options: argparse.Namespace) -> int:
 
 
 def _positive(text: str) -> float:
-    value = _number(text)
+    value = number(text)
     if not 0 < value <= 1e6:
         raise argparse.ArgumentTypeError(f"got {text!r}; expected above 0, at most a million")
     return value
 
 
 def _not_negative(text: str) -> float:
-    value = _number(text)
+    value = number(text)
     if not 0 <= value <= 1e6:
         raise argparse.ArgumentTypeError(f"got {text!r}; expected 0 or more")
     return value
@@ -118,10 +118,3 @@ def _count(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"got {text!r}; expected a whole number of 1 or more")
     return int(text)
-
-
-def _number(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"got {text!r}; expected a number") from None

@@ -24,6 +24,7 @@ from adasr_trl.artifacts.names import EPISODES_FILE, RUN_FILE, eval_folder
 from adasr_trl.artifacts.saved_config import load_streaming
 from adasr_trl.core.errors import UserError
 from adasr_trl.core.files import parts_around, put_between, write_text
+from adasr_trl.core.json_numbers import plain_numbers
 from adasr_trl.core.protocol import Mode
 from adasr_trl.evaluation import tables as columns
 from adasr_trl.evaluation.clocks import PacedClock, rates
@@ -212,7 +213,7 @@ def write_comparison(grid: Grid, methods: Sequence[str]) -> str:
         "differences": [_plain_difference(*key, d) for key, d in differences.items()],
     }
     write_text(grid.root / "table.md", text)
-    write_text(grid.root / "table.json", json.dumps(data, indent=1) + "\n")
+    write_text(grid.root / "table.json", json.dumps(plain_numbers(data), indent=1) + "\n")
     return text
 
 

@@ -137,6 +137,15 @@ def gather(arguments: Sequence[str], wanted: Wanted) -> list[Method]:
     return methods
 
 
+def check_out(out: Path, name: str) -> None:
+    """Refuse a page's file that is a folder, or below a file (UserError), before anything is read; ``name`` is a good one."""
+    if out.is_dir():
+        raise UserError(f"--out: {out} is a folder; name a file, such as {out / name}.")
+    for parent in out.parents:
+        if parent.exists() and not parent.is_dir():
+            raise UserError(f"--out: {parent} is a file; name a folder that the page may lie in.")
+
+
 def reference_of(methods: Sequence[Method], wanted: str | None) -> Method:
     """The method that others are compared with: as wanted, else SFT, else the first.
 

@@ -21,10 +21,11 @@ from typing import Any
 from adasr_trl import __version__
 from adasr_trl.core.errors import UserError
 from adasr_trl.core.files import write_text
+from adasr_trl.core.json_numbers import plain_numbers
 from adasr_trl.evaluation import tables as columns
 from adasr_trl.evaluation.tables import table
 from adasr_trl.report.charts import latency_chart, length_chart, training_charts
-from adasr_trl.report.gathering import Method, Wanted, gather, reference_of
+from adasr_trl.report.gathering import Method, Wanted, check_out, gather, reference_of
 from adasr_trl.report.headline import facts, verdict
 from adasr_trl.report.sweep_charts import sweep_charts
 from adasr_trl.report.trajectories import trajectories
@@ -60,8 +61,7 @@ def write_report(runs: Sequence[str], out: Path, options: Options | None = None)
         UserError: Runs that cannot be reported together, or a missing library.
     """
     options = options or Options()
-    if out.is_dir():
-        raise UserError(f"--out: {out} is a folder; name a file, such as {out / 'report.html'}.")
+    check_out(out, "report.html")
     if options.questions < 1:
         raise UserError(f"--questions: got {options.questions}; expected 1 or more.")
     page = _render(gather(runs, options.wanted), options)
@@ -133,5 +133,7 @@ def _policy(script: str) -> str:
 
 def _json(data: object) -> str:
     """JSON that cannot end the element it stands in."""
-    text = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
+    text = json.dumps(
+        plain_numbers(data), ensure_ascii=False, separators=(",", ":"), allow_nan=False
+    )
     return text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
