@@ -14,7 +14,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from adasr_trl.config.sections import LayoutName, refuse_below, refuse_not_positive
+from adasr_trl.config.sections import (
+    LayoutName,
+    refuse_below,
+    refuse_not_positive,
+    refuse_temperature,
+)
 
 ModeName = Literal[
     "streaming", "read_then_think", "forced_skip", "no_deep", "prefill_only", "speculative", "zero_shot"
@@ -124,7 +129,7 @@ class EvalConfig:
         if len(set(self.layouts)) < len(self.layouts):
             raise ValueError(f"eval.layouts: got {list(self.layouts)}; expected each once.")
         for temperature in self.temperatures:
-            refuse_below("eval", 0, temperatures=temperature)
+            refuse_temperature("eval.temperatures", temperature)
             if float(f"{temperature:g}") != temperature:  # records are named so
                 raise ValueError(
                     f"eval.temperatures: got {temperature!r}; expected at most 6 digits, such as {temperature:g}."
