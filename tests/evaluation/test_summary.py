@@ -12,7 +12,7 @@ from adasr_trl.config.sections import ModelConfig
 from adasr_trl.core.clock import Clock
 from adasr_trl.core.protocol import Ending, Mode
 from adasr_trl.evaluation.clocks import Pace, PacedClock
-from adasr_trl.evaluation.intervals import Interval, wilson_interval
+from adasr_trl.evaluation.intervals import Estimate, Interval, wilson_interval
 from adasr_trl.evaluation.outcome import Latencies, Outcome
 from adasr_trl.evaluation.page import Findings, markdown_of, pairs_of, shown_pairs
 from adasr_trl.evaluation.plan import EvaluationPlan, Questions, Suite
@@ -142,7 +142,7 @@ def test_any_two_lines_of_one_temperature_are_compared_on_the_same_questions() -
     assert first.points.low < 30.0 < first.points.high
     # 4 against 1 of 5: (1 + 5) of 32 ways are as uneven on each side.
     assert (first.mcnemar.n01, first.mcnemar.n10, first.mcnemar.p) == (4, 1, 12 / 32)
-    assert first.answer_latency_seconds == Interval(-0.5, -0.5, -0.5)
+    assert first.answer_latency_seconds == Estimate(-0.5, None, None)
     assert first.turned.points.mean == pytest.approx(-30.0)
     assert (first.turned.mcnemar.n01, first.turned.answer_latency_seconds.mean) == (1, 0.5)
     ends = [-first.points.high, -first.points.low]

@@ -105,3 +105,4 @@ def test_stories_that_are_all_right_are_no_proof_that_corrections_cost_nothing(t
     # Wilson's bound of 10 of 10 is .7225: up to 27.8 % of the stories may be others.
     assert f"{corrected.points:+.1f}" == "+0.0 (-27.8 to +27.8)"
     assert f"{plain.summary.accuracy:.3f}" == "1.000 (0.722 to 1.000)"
+    assert f"{corrected.share:+.2f}" == "+0.00"  # as many more stories would have given

@@ -19,7 +19,7 @@ from adasr_trl.artifacts.saved_config import load_streaming
 from adasr_trl.core.errors import UserError
 from adasr_trl.evaluation import tables as columns
 from adasr_trl.evaluation.clocks import PacedClock
-from adasr_trl.evaluation.intervals import Interval, bounded_bootstrap, clustered_ratio
+from adasr_trl.evaluation.intervals import Estimate, Interval, bounded_bootstrap, clustered_ratio
 from adasr_trl.evaluation.outcome import Judge, Outcome
 from adasr_trl.evaluation.records import load_rollouts
 from adasr_trl.evaluation.summary import Summary, summarise_seeds
@@ -40,7 +40,7 @@ class Loss:
     delay: int | None  # sentences between the fact and its correction; None: no correction
     summary: Summary
     points: Interval | None = None  # accuracy lost against no correction, in points
-    share: Interval | None = None  # the same as a share of that accuracy
+    share: Estimate | None = None  # the same as a share of that accuracy
 
 
 COLUMNS = (
