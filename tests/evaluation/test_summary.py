@@ -25,6 +25,7 @@ from adasr_trl.evaluation.summary import (
     values_by_question,
     values_by_seed,
 )
+from adasr_trl.evaluation.tables import SKIP_RATE
 
 
 def judged(right, *, deep=10, skips="", trace="", latency=1.0, ending=Ending.ANSWERED) -> Outcome:
@@ -87,6 +88,7 @@ def test_a_clock_has_means_medians_and_95th_percentiles() -> None:
 def test_without_skips_or_traces_there_is_no_precision() -> None:
     found = summarise_samples([[judged(True)]], ("own",), 10)
     assert (found.skip_rate, found.skip_precision, found.skip_recall) == (None, None, None)
+    assert SKIP_RATE.cell(found) == "-"
 
 
 @pytest.mark.parametrize(("n", "c"), [(4, 1), (5, 2), (6, 6), (3, 0)])

@@ -147,6 +147,15 @@ def _misfit(rollout: Rollout, episode: Episode, mode: Mode) -> str | None:
     return None
 
 
+def questions_digest(folder: Path) -> str:
+    """Digest of the questions that a folder's records answer; how their lines end is no part of them."""
+    digest = hashlib.sha256()
+    with (folder / EPISODES_FILE).open("rb") as lines:
+        for line in lines:
+            digest.update(line.rstrip(b"\r\n") + b"\n")
+    return digest.hexdigest()
+
+
 def _damaged(path: Path, number: int, reason: str) -> directory.RunDirectoryError:
     return directory.RunDirectoryError(
         f"{path}:{number}: not a record ({reason}); remove the file, and run adasr eval again with --resume."

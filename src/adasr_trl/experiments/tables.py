@@ -19,8 +19,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from adasr_trl.artifacts.directory import file_digest
-from adasr_trl.artifacts.names import EPISODES_FILE, RUN_FILE, eval_folder
+from adasr_trl.artifacts.names import RUN_FILE, eval_folder
 from adasr_trl.artifacts.saved_config import load_streaming
 from adasr_trl.core.errors import UserError
 from adasr_trl.core.files import parts_around, put_between, write_text
@@ -29,7 +28,7 @@ from adasr_trl.core.protocol import Mode
 from adasr_trl.evaluation import tables as columns
 from adasr_trl.evaluation.clocks import PacedClock, rates
 from adasr_trl.evaluation.outcome import Judge
-from adasr_trl.evaluation.records import load_outcomes
+from adasr_trl.evaluation.records import load_outcomes, questions_digest
 from adasr_trl.evaluation.settings import Setting, decoding, recorded_settings
 from adasr_trl.evaluation.summary import (
     PairedDifference,
@@ -166,7 +165,7 @@ class Grid:
 
     def _refuse_other_questions(self, folders: Sequence[Path], test: str) -> None:
         for folder in folders:
-            digest = file_digest(folder / EPISODES_FILE)
+            digest = questions_digest(folder)
             first, known = self.asked.setdefault(test, (folder, digest))
             if digest != known:
                 raise UserError(
@@ -371,7 +370,7 @@ def _plain_summary(method: str, temperature: float, summary: Summary) -> dict[st
         "method": method,
         "temperature": temperature,
         "accuracy": asdict(summary.accuracy),
-        **{name: vars(summary)[name] or 0.0 for name in names},
+        **{name: vars(summary)[name] for name in names},
         "answer_latency_seconds": latency.mean,
         "answer_latency_p95": latency.p95,
     }

@@ -79,7 +79,7 @@ def _render(methods: Sequence[Method], options: Options) -> str:
     reference = reference_of(methods, options.reference)
     rows = [((method.name,), method.summary) for method in methods]
     others = [method for method in methods if method is not reference]
-    differences = [((method.name,), method.minus(reference)) for method in others]
+    differences = [((_compared(method, reference),), method.minus(reference)) for method in others]
     seconds = (*columns.latencies(summary for _, summary in rows), columns.LATENCY_P95)
     script = "\n".join(_asset(name) for name in SCRIPTS)
     environment = jinja2.Environment(
@@ -107,6 +107,13 @@ def _render(methods: Sequence[Method], options: Options) -> str:
         version=__version__,
     )
     return page
+
+
+def _compared(method: Method, reference: Method) -> str:
+    """The method's name, with the number of seeds that are compared where some are left out."""
+    paired = len(method.pairs(reference))
+    is_whole = paired == len(method.runs) == len(reference.runs)
+    return method.name if is_whole else f"{method.name} ({paired} seed{'s' * (paired > 1)} paired)"
 
 
 def _jinja2() -> Any:
