@@ -82,5 +82,5 @@ def test_each_changed_run_is_one_line_and_evaluations_none(config, caplog):
         "--tables-only it is trained anew."
     )
     assert second.startswith(
-        "seed-0/lost: its configuration cannot be read (nowhere.yaml: no such file)"
+        "seed-0/half: its configuration cannot be read (nowhere.yaml: no such file)"
     )

@@ -32,7 +32,7 @@ def warn_of_changes(stages: Sequence[Stage], root: Path) -> None:
         try:
             found = changes(root / stage.name, config, overrides)
         except ConfigError as error:
-            found = [f"its configuration cannot be read ({error})"]
+            found = [f"its configuration cannot be read ({str(error).rstrip('.')})"]
         if found:
             logger.warning(
                 "%s: %s; the table shows the run as it is. Without --tables-only it is trained anew.",
