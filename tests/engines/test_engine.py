@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 
 import pytest
 import torch
 
+from adasr_trl.config.sections import MIN_TEMPERATURE
 from adasr_trl.core.errors import UserError
 from adasr_trl.core.protocol import Ending, Mode, Phase
 from adasr_trl.engines import HFEngine, Request, Sampling
@@ -208,3 +210,14 @@ def test_gradient_checkpointing_does_not_change_rollouts(taught, parts, episodes
     found = HFEngine(taught, *parts, STREAMING).rollout(requests, Sampling(1.0))
     assert [r.token_ids for r in found] == [r.token_ids for r in expected]
     assert taught.training
+
+
+def test_the_lowest_temperature_is_greedy_with_finite_log_probabilities():
+    logits = torch.tensor([[90.0, -300.0, 90.001, 2.0]])
+    ids, logprobs = sample_tokens(logits, [0.999], Sampling(MIN_TEMPERATURE))
+    assert (ids, logprobs) == ([2], [0.0])
+    for temperature in (1e-45, -1.0, math.nan, math.inf):
+        with pytest.raises(
+            ValueError, match=r"temperature: got .*; expected 0 \(greedy\), or 1e-08"
+        ):
+            Sampling(temperature)

@@ -7,6 +7,7 @@ import statistics
 import pytest
 
 from adasr_trl.evaluation.intervals import (
+    Estimate,
     Interval,
     bounded_bootstrap,
     clustered_bootstrap,
@@ -78,8 +79,13 @@ def test_a_bootstrap_of_two_questions_is_their_four_resamples() -> None:
     assert clustered_bootstrap([[0.0, 1.0]], resamples=1000) == Interval(0.5, 0.0, 1.0)
 
 
-def test_a_bootstrap_of_a_constant_has_no_width() -> None:
-    assert clustered_bootstrap([[0.25] * 8], resamples=50) == Interval(0.25, 0.25, 0.25)
+@pytest.mark.parametrize("rows", [[[0.25] * 8], [[0.25]], [[0.1], [0.4]], [[0.25] * 3, [0.25] * 3]])
+def test_one_question_or_equal_values_give_no_interval(rows: list[list[float]]) -> None:
+    assert clustered_bootstrap(rows, resamples=50) == Estimate(0.25, None, None)
+
+
+def test_values_that_differ_by_rounding_alone_are_equal() -> None:
+    assert clustered_bootstrap([[0.3, 0.1 + 0.2]], resamples=50).low is None
 
 
 def test_a_bootstrap_agrees_with_the_normal_approximation() -> None:
@@ -114,7 +120,7 @@ def added(values) -> float:
     return list(itertools.accumulate(values))[-1]
 
 
-@pytest.mark.parametrize(("seeds", "questions"), [(1, 1), (1, 23), (2, 5), (3, 40), (5, 8)])
+@pytest.mark.parametrize(("seeds", "questions"), [(1, 2), (1, 23), (2, 5), (3, 40), (5, 8)])
 def test_a_bootstrap_is_the_one_of_plain_python_to_the_last_digit(
     seeds: int, questions: int
 ) -> None:
@@ -166,22 +172,30 @@ def test_percentiles_interpolate_between_neighbours() -> None:
 def test_an_interval_writes_itself_in_any_form() -> None:
     assert f"{Interval(4.06, -0.3, 8.3):+.1f}" == "+4.1 (-0.3 to +8.3)"
     assert f"{Interval(0.5, 0.25, 0.75):.3f}" == "0.500 (0.250 to 0.750)"
+    assert f"{Estimate(4.06, None, None):+.1f}" == "+4.1"
+    assert Estimate(0.5, None, None).scaled(100) == Estimate(50.0, None, None)
 
 
 def test_a_ratio_is_that_of_the_means_and_resampled_together() -> None:
     # Two questions: ratios 0/1, 1/2 twice, 1/1 with a quarter each.
     found = clustered_ratio([[0.0, 1.0]], [[1.0, 1.0]], resamples=1000)
     assert found == Interval(0.5, 0.0, 1.0)
-    # Proportional values have one ratio in every resample.
-    assert clustered_ratio([[1.0, 3.0, 5.0]], [[2.0, 6.0, 10.0]], resamples=50) == Interval(
-        0.5, 0.5, 0.5
-    )
+
+
+@pytest.mark.parametrize(
+    ("above", "below"),
+    [([1.0, 3.0, 5.0], [2.0, 6.0, 10.0]), ([0.0, 0.5], [0.0, 1.0]), ([0.5], [1.0])],
+)
+def test_a_ratio_that_all_questions_share_has_no_interval(
+    above: list[float], below: list[float]
+) -> None:
+    assert clustered_ratio([above], [below], resamples=50) == Estimate(0.5, None, None)
 
 
 def test_a_ratio_to_nothing_is_none_and_resamples_of_nothing_are_left_out() -> None:
     assert clustered_ratio([[1.0, 2.0]], [[0.0, 0.0]], resamples=10) is None
-    found = clustered_ratio([[0.0, 1.0]], [[0.0, 2.0]], resamples=1000)
-    assert found == Interval(0.5, 0.5, 0.5)
+    found = clustered_ratio([[0.0, 1.0, 1.0]], [[0.0, 2.0, 1.0]], resamples=1000)
+    assert found == Interval(2 / 3, 0.5, 1.0)
 
 
 @pytest.mark.parametrize(("seeds", "questions"), [(1, 23), (3, 40)])
@@ -197,7 +211,7 @@ def test_a_ratio_is_the_one_of_plain_python(seeds: int, questions: int) -> None:
         sums = [sum(rows[s][q] for s in drawn for q in chosen) for rows in (above, below)]
         ratios.append(sums[0] / sums[1])
     found = clustered_ratio(above, below, resamples=60, seed=5)
-    assert found is not None
+    assert isinstance(found, Interval)
     assert found.low == pytest.approx(percentile(ratios, 2.5))
     assert found.high == pytest.approx(percentile(ratios, 97.5))
 

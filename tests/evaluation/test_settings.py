@@ -15,8 +15,9 @@ from adasr_trl.evaluation.settings import Setting, recorded_settings, settings_o
 @pytest.mark.parametrize(
     ("temperatures", "message"),
     [
-        ((math.nan,), "eval.temperatures: got nan; expected 0 or more"),
+        ((math.nan,), "eval.temperatures: got nan; expected 0"),
         ((0.0, math.nan), "eval.temperatures: got nan"),
+        ((1e-45,), "eval.temperatures: got 1e-45; expected 0"),
         ((math.inf,), "eval.temperatures: got inf"),
         ((-0.1,), "eval.temperatures: got -0.1"),
         # Records of both would have one name.

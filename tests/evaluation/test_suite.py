@@ -3,79 +3,27 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 import sys
 import types
 
 import pytest
 
+from adasr_trl import evaluate
 from adasr_trl.artifacts import directory
-from adasr_trl.cli.main import main as adasr
+from adasr_trl.config.eval_section import ClockSection, EvalConfig
 from adasr_trl.core.clock import Clock
-from adasr_trl.core.episode import read_episodes, write_episodes
+from adasr_trl.core.episode import read_episodes
+from adasr_trl.core.errors import UserError
+from adasr_trl.core.json_numbers import number
 from adasr_trl.core.protocol import Mode, Phase
 from adasr_trl.engines import registry
 from adasr_trl.evaluation import records
 from adasr_trl.evaluation.records import load_outcomes, load_rollouts
 from adasr_trl.evaluation.settings import Setting
-from support import workspace
 from support.json_lines import json_lines
-
-MODES = ["streaming", "forced_skip", "no_deep"]
-
-
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory, episodes):
-    """One small SFT run."""
-    root = tmp_path_factory.mktemp("trained")
-    workspace.make(root, episodes)
-    sft = workspace.load(root, "sft") | {"eval_strategy": "no", "max_steps": 2}
-    del sft["eval_steps"]
-    workspace.save(root, "sft", sft)
-    assert adasr(["sft", "--config", str(root / "sft.yaml")]) == 0
-    for folder in (root / "sft").glob("checkpoint-*"):
-        shutil.rmtree(folder)
-    return root
-
-
-@pytest.fixture
-def root(trained, tmp_path, episodes):
-    """Two runs, which are the same one, and two sets of questions."""
-    for name in ("one", "two"):
-        shutil.copytree(trained / "sft", tmp_path / name)
-    write_episodes(tmp_path / "test.jsonl", episodes[48:52])
-    write_episodes(tmp_path / "far.jsonl", episodes[52:55])
-    save(tmp_path)
-    return tmp_path
-
-
-def save(root, model=None, data=None, **changes):
-    section = {
-        "runs": {"one": str(root / "one"), "two": str(root / "two")},
-        "run_modes": {"two": ["read_then_think"]},
-        "tests": {"far": str(root / "far.jsonl")},
-        "output_dir": str(root / "table"),
-        "modes": MODES,
-        "temperatures": [0.0, 1.0],
-        "samples": 2,
-        "resamples": 20,
-        **changes,
-    }
-    files = {"train": str(root / "train.jsonl"), "test": str(root / "test.jsonl")}
-    config = {
-        "data": files | (data or {}),
-        "eval": {key: value for key, value in section.items() if value is not None},
-        **({"model": model} if model else {}),
-    }
-    workspace.save(root, "suite", config)
-
-
-def run(root, *flags) -> int:
-    return adasr(["eval", "--config", str(root / "suite.yaml"), *flags])
-
-
-def table(root):
-    return json.loads((root / "table" / "table.json").read_text(encoding="utf-8"))
+from support.suites import run, save, spoil, table
 
 
 def tokens(folder, setting):
@@ -261,6 +209,50 @@ def test_a_finished_suite_is_not_repeated(root, monkeypatch, capsys):
     assert capsys.readouterr().out == f"{root / 'table'}\n"
 
 
+def test_the_table_is_made_anew_where_records_or_the_clock_were_changed(root, capsys):
+    save(root, tests=None)
+    assert run(root) == 0
+    file = root / "one" / "eval" / "streaming-temperature-0.jsonl"
+    lines = [line | {"answer": "999"} for line in json_lines(file)]
+    file.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+    capsys.readouterr()
+    assert run(root, "--resume") == 0
+    assert "| one | streaming | greedy | 0.000" in capsys.readouterr().out
+    for name in ("one", "two"):
+        spoil(root, name, words_per_minute=99.0)
+    assert run(root, "--resume") == 0
+    assert "99 words a minute" in capsys.readouterr().out
+
+
+def test_a_table_of_instant_input_is_json(root):
+    save(root, clocks={"instant": {"words_per_minute": math.inf}}, tests=None, run_modes=None)
+    assert run(root) == 0
+    text = (root / "table" / "table.json").read_text(encoding="utf-8")
+    found = json.loads(text, parse_constant=lambda word: pytest.fail(word))
+    assert number(found["clocks"]["one"]["instant"]["words_per_minute"]) == math.inf
+
+
+def test_from_python_the_figures_are_those_of_the_table(root, capsys):
+    config = EvalConfig(
+        tests={"far": str(root / "far.jsonl")},
+        clocks={"own": ClockSection(), "fast": ClockSection(words_per_minute=1500)},
+        temperatures=(1.0,), samples=2, resamples=20, output_dir=str(root / "table"),
+    )  # fmt: skip
+    figures = evaluate(root / "one", root / "test.jsonl", config)
+    name = "streaming-temperature-1"
+    assert list(figures) == [name, f"far/{name}", f"all/{name}"]
+    assert [figure.questions for figure in figures.values()] == [4, 3, 7]
+    for figure, row in zip(figures.values(), table(root)["rows"], strict=True):
+        assert {str(k): share for k, share in figure.pass_at.items()} == row["pass_at"]
+        for clock in ("own", "fast"):
+            seconds = figure.clocks[clock].backlog_seconds
+            assert seconds == row["clocks"][clock]["backlog_seconds"]
+    assert "By the clock `fast`:" in capsys.readouterr().out
+    assert evaluate(root / "one", root / "test.jsonl", config) == figures
+    with pytest.raises(UserError, match=r"eval\.runs: has no effect in evaluate"):
+        evaluate(root / "one", [], EvalConfig(runs={"one": "one"}, output_dir="table"))
+
+
 def test_measured_rates_are_those_of_each_runs_model(root, monkeypatch):
     asked = []
 
@@ -281,82 +273,6 @@ def test_measured_rates_are_those_of_each_runs_model(root, monkeypatch):
     assert "two as measured: 250 ms a written token" in (root / "table" / "table.md").read_text()
     row = next(row for row in found["rows"] if row["mode"] == "read_then_think")
     assert row["clocks"]["here"]["end_seconds"]["mean"] == pytest.approx(0.25 * row["deep_tokens"])
-
-
-def spoil(root, name, **keys):
-    path = root / name / "streaming.json"
-    data = json.loads(path.read_text())
-    path.write_text(json.dumps(data | {"clock": data["clock"] | keys}))
-
-
-def unfinished(root):
-    record = json.loads((root / "two" / "run.json").read_text())
-    (root / "two" / "run.json").write_text(json.dumps(record | {"complete": False}))
-
-
-BAD = [
-    ({}, unfinished, "two is not a finished run"),
-    ({"runs": {"one": "nowhere"}, "run_modes": None}, None, "nowhere is not a finished run"),
-    ({"tests": {"far": "nowhere.jsonl"}}, None, "nowhere.jsonl: no such file"),
-    ({"tests": {"test": "far.jsonl"}}, None, "which the table gives to data.test"),
-    ({"tests": {"all": "far.jsonl"}}, None, "which the table gives to all questions together"),
-    ({"tests": {"a/b": "far.jsonl"}}, None, "the name 'a/b'; expected letters"),
-    ({"output_dir": None}, None, "eval.output_dir is missing"),
-    ({"run_modes": {"three": ["streaming"]}}, None, "'three', which is no run; eval.runs has one, two"),
-    ({"reference": "three"}, None, "eval.reference: got 'three', which is no run"),
-    ({"samples": 0}, None, "eval.samples: got 0; expected 1 or more"),
-    ({"samples": 2, "temperatures": [0.0]}, None, "with greedy decoding alone"),
-    ({"modes": ["no_deeper"]}, None, "expected streaming or read_then_think or forced_skip or no_deep"),
-    ({"clocks": {"x": {"burst": 0}}}, None, "burst: got 0; expected 1 or more"),
-    ({"clocks": {"x": {"jitter": -1}}}, None, "jitter: got -1; expected 0"),
-    ({"clocks": {"x": {"words_per_minute": 0}}}, None, "words_per_minute: got 0; expected above 0"),
-    ({"clocks": {"x": {"seconds_per_token": -1}}}, None, "seconds_per_token: got -1"),
-    ({"clocks": {"x": {"seconds_per_read": -1}}}, None, "seconds_per_read: got -1"),
-    ({"clocks": {"x": {"device": "measured", "seconds_per_token": 1}}}, None, "remove one of them"),
-    ({"clocks": {"x": {"device": "measured", "seconds_per_read": 1}}}, None, "remove one of them"),
-    ({"clocks": {"x": {"speed": 1}}}, None, "unknown key eval.clocks.x.speed"),
-    ({"clocks": {"x": {"arrivals": "recorded"}}}, None, "eval.clocks.x.arrivals: recorded needs"),
-    ({"model": {"path": "one"}}, None, "model.path: got 'one' beside eval.runs"),
-    (
-        {},
-        lambda root: spoil(root, "two", words_per_minute=99.0),
-        "words_per_minute is not set, and one has 150 in its streaming.json, two 99; set it",
-    ),
-]  # fmt: skip
-
-
-@pytest.mark.parametrize(("changes", "before", "message"), BAD, ids=[each[2] for each in BAD])
-def test_what_cannot_be_evaluated_is_refused_before_a_model_is_loaded(
-    root, monkeypatch, capsys, changes, before, message
-):
-    monkeypatch.setattr(registry, "local_engine", lambda *_: pytest.fail("a model was loaded"))
-    monkeypatch.chdir(root)
-    save(root, **changes)
-    if before:
-        before(root)
-    assert run(root) == 2
-    error = capsys.readouterr().err
-    assert message in error
-    assert "Traceback" not in error
-    assert not list(root.glob("*/eval*"))
-
-
-def test_the_table_of_another_command_is_not_replaced(root, monkeypatch, capsys):
-    monkeypatch.setattr(registry, "local_engine", lambda *_: pytest.fail("a model was loaded"))
-    (root / "table").mkdir()
-    (root / "table" / "table.json").write_text('{"lines": []}')
-    assert run(root) == 2
-    assert "table.json is the table of another command" in capsys.readouterr().err
-    assert (root / "table" / "table.json").read_text() == '{"lines": []}'
-
-
-def test_two_names_of_one_thing_are_refused(root, capsys):
-    save(root, runs={"a": str(root / "one"), "b": str(root / "two" / ".." / "one")}, run_modes=None)
-    assert run(root) == 2
-    assert "eval.runs: a and b are both" in capsys.readouterr().err
-    save(root, tests={"again": str(root / "test.jsonl")})
-    assert run(root) == 2
-    assert "eval.tests: test and again are both" in capsys.readouterr().err
 
 
 def test_records_that_are_there_are_never_overwritten_unasked(root, capsys):

@@ -12,7 +12,7 @@ from adasr_trl.config.sections import ModelConfig
 from adasr_trl.core.clock import Clock
 from adasr_trl.core.protocol import Ending, Mode
 from adasr_trl.evaluation.clocks import Pace, PacedClock
-from adasr_trl.evaluation.intervals import Interval, wilson_interval
+from adasr_trl.evaluation.intervals import Estimate, Interval, wilson_interval
 from adasr_trl.evaluation.outcome import Latencies, Outcome
 from adasr_trl.evaluation.page import Findings, markdown_of, pairs_of, shown_pairs
 from adasr_trl.evaluation.plan import EvaluationPlan, Questions, Suite
@@ -25,6 +25,7 @@ from adasr_trl.evaluation.summary import (
     values_by_question,
     values_by_seed,
 )
+from adasr_trl.evaluation.tables import SKIP_RATE
 
 
 def judged(right, *, deep=10, skips="", trace="", latency=1.0, ending=Ending.ANSWERED) -> Outcome:
@@ -87,6 +88,7 @@ def test_a_clock_has_means_medians_and_95th_percentiles() -> None:
 def test_without_skips_or_traces_there_is_no_precision() -> None:
     found = summarise_samples([[judged(True)]], ("own",), 10)
     assert (found.skip_rate, found.skip_precision, found.skip_recall) == (None, None, None)
+    assert SKIP_RATE.cell(found) == "-"
 
 
 @pytest.mark.parametrize(("n", "c"), [(4, 1), (5, 2), (6, 6), (3, 0)])
@@ -142,7 +144,7 @@ def test_any_two_lines_of_one_temperature_are_compared_on_the_same_questions() -
     assert first.points.low < 30.0 < first.points.high
     # 4 against 1 of 5: (1 + 5) of 32 ways are as uneven on each side.
     assert (first.mcnemar.n01, first.mcnemar.n10, first.mcnemar.p) == (4, 1, 12 / 32)
-    assert first.answer_latency_seconds == Interval(-0.5, -0.5, -0.5)
+    assert first.answer_latency_seconds == Estimate(-0.5, None, None)
     assert first.turned.points.mean == pytest.approx(-30.0)
     assert (first.turned.mcnemar.n01, first.turned.answer_latency_seconds.mean) == (1, 0.5)
     ends = [-first.points.high, -first.points.low]

@@ -314,6 +314,7 @@ def test_bad_flags_are_refused(tmp_path, capsys, flags, message):
         ),
         ("quick: {}", "quick: {sft: {seed: 1}}", "quick: sft: got seed, which the grid sets"),
         ("tests: {}", "tests: {a/b: t.jsonl}", "tests: got the name 'a/b'"),
+        ("tests: {}", "tests: {all: t.jsonl}", "another name than 'all'"),
     ],
 )
 def test_a_grid_whose_runs_would_not_be_what_their_names_say_is_refused(

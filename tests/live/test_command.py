@@ -181,6 +181,13 @@ def test_speeds_are_above_zero(flag, value, capsys):
     assert f"{flag}: got '{value}'" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("value", ["-1", "1e-45", "nan", "inf", "hot"])
+def test_a_temperature_is_zero_or_what_float32_can_divide_by(value, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        stream("run", f"--temperature={value}")
+    assert f"--temperature: got '{value}'; expected" in capsys.readouterr().err
+
+
 def test_a_directory_that_is_no_run_is_refused(tmp_path, story, capsys):
     assert stream(str(tmp_path), "--replay", story) == 2
     assert "not a finished run" in capsys.readouterr().err

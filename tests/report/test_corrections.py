@@ -62,6 +62,7 @@ def test_losses_are_paired_by_story_and_are_shares_of_the_accuracy_without_a_cor
     assert late.points.low < 10
     page = markdown_of([plain, soon, late])
     assert "10 stories" in page
+    assert "Left out" not in page
     assert "| hrpo | never wrong | 0.800" in page
     assert "| hrpo | 2 | 0.500" in page
 
@@ -72,7 +73,9 @@ def test_a_story_without_all_of_its_versions_is_left_out(tmp_path):
         file = run / "eval-corrections" / name
         file.write_text("".join(file.read_text().splitlines(keepends=True)[:-1]))
     methods = gather([str(run)], Wanted(name="corrections"))
-    assert [row.summary.questions for row in losses(methods)] == [3, 3, 3]
+    rows = losses(methods)
+    assert [row.summary.questions for row in rows] == [3, 3, 3]
+    assert "Left out: 2 questions, of stories without all of these versions." in markdown_of(rows)
 
 
 def test_the_command_prints_its_table_and_refuses_other_questions(tmp_path, capsys):
@@ -105,3 +108,4 @@ def test_stories_that_are_all_right_are_no_proof_that_corrections_cost_nothing(t
     # Wilson's bound of 10 of 10 is .7225: up to 27.8 % of the stories may be others.
     assert f"{corrected.points:+.1f}" == "+0.0 (-27.8 to +27.8)"
     assert f"{plain.summary.accuracy:.3f}" == "1.000 (0.722 to 1.000)"
+    assert f"{corrected.share:+.2f}" == "+0.00"  # as many more stories would have given

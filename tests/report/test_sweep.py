@@ -14,6 +14,8 @@ from adasr_trl.core.clock import Clock, arrivals, timeline
 from adasr_trl.core.protocol import Ending, Phase
 from adasr_trl.report.gathering import Wanted, gather
 from adasr_trl.report.sweep import SPEEDS, markdown_of, sweep, with_deep_budget
+from support import reported
+from support.json_lines import json_lines
 from support.reported import comparison, episode, rollout
 
 
@@ -85,4 +87,54 @@ def test_speeds_and_budgets_given_twice_are_one_row_and_a_bar_in_a_name_ends_no_
 def test_a_page_that_is_a_folder_is_named_as_it_was_given(tmp_path, capsys):
     runs = told(tmp_path / "runs")
     assert adasr(["sweep", f"{runs}/seed-0/hrpo", "--out", str(tmp_path)]) == 2
-    assert f"error: {tmp_path}: Is a directory" in capsys.readouterr().err
+    assert f"--out: {tmp_path} is a folder; name a file" in capsys.readouterr().err
+
+
+MISFITS = [
+    ({"chunk_of_token": 99}, "chunk_of_token: got 99; the episode has 3 chunks"),
+    ({"chunk_of_token": 1}, "chunk_of_token: got 1 in the deep part; expected 3"),
+    ({"discarded": [3, 3]}, "discarded: got 2; expected 0, one a beginning"),
+    ({"thoughts": [1, 2, 3]}, "thoughts[0]: got 1; expected text"),
+    ({"phases": "R"}, "phases: got 1; expected"),
+]
+
+
+@pytest.mark.parametrize(("change", "message"), MISFITS, ids=[m for _, m in MISFITS])
+def test_a_record_that_cannot_be_one_on_its_question_is_named(tmp_path, capsys, change, message):
+    run = reported.run(tmp_path / "run", 3, 0, 0.5)
+    file = run / "eval" / "streaming-temperature-0.jsonl"
+    lines = json_lines(file)
+    if isinstance(last := change.get("chunk_of_token"), int):
+        change = {"chunk_of_token": [*lines[1]["chunk_of_token"][:-1], last]}
+    lines[1] |= change
+    file.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+    assert adasr(["sweep", str(run), "--speeds", "150", "--out", str(tmp_path / "s.md")]) == 2
+    error = capsys.readouterr().err
+    assert f"{file}:2: not a record (" in error
+    assert message in error
+
+
+def test_a_record_that_is_no_text_is_named(tmp_path, capsys):
+    run = reported.run(tmp_path / "run", 3, 0, 0.5)
+    file = run / "eval" / "streaming-temperature-0.jsonl"
+    lines = file.read_bytes().splitlines(keepends=True)
+    file.write_bytes(b"".join([lines[0], b'{"\xff": 1}\n', lines[2]]))
+    assert adasr(["sweep", str(run), "--out", str(tmp_path / "s.md")]) == 2
+    assert f"{file}:2: not a record (UnicodeDecodeError" in capsys.readouterr().err
+
+
+def test_what_no_page_can_be_made_of_is_refused_before_records_are_read(tmp_path, capsys):
+    (tmp_path / "file").write_text("x", encoding="utf-8")
+    for out, words in ((tmp_path, "is a folder"), (tmp_path / "file" / "s.md", "is a file")):
+        for command in ("sweep", "corrections", "report"):
+            assert adasr([command, "nowhere", "--out", str(out)]) == 2
+            assert words in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("speed", ["abc", "nan", "0"])
+def test_a_speed_that_is_none_is_named_without_a_function_of_the_code(speed, capsys):
+    with pytest.raises(SystemExit):
+        adasr(["sweep", "runs/tiny", "--speeds", speed])
+    error = capsys.readouterr().err
+    assert f"argument --speeds: got '{speed}'; expected" in error
+    assert "_positive" not in error

@@ -91,6 +91,7 @@ def test_completions_whole_and_streamed_and_their_refusals(served, reasoner):
         ({"messages": messages[1:]}, "no_question"),
         ({"messages": messages, "tools": [1]}, "unsupported_value"),
         ({"messages": messages, "temperature": "hot"}, "invalid_value"),
+        ({"messages": messages, "temperature": 1e-30}, "invalid_value"),
         ([], "invalid_event"),
     ):
         status, body = get(url, wrong)

@@ -293,6 +293,7 @@ def test_a_stream_that_is_too_long_is_said_by_name_and_shorter_text_goes_on(desk
         ({"type": "session.update", "session": {"type": "transcription"}}, "unsupported_session"),
         ({"type": "session.update", "session": {"tools": [{}]}}, "unsupported_tools"),
         ({"type": "session.update", "session": {"temperature": 9}}, "invalid_value"),
+        ({"type": "session.update", "session": {"temperature": 1e-30}}, "invalid_value"),
         ({"type": "session.update", "session": []}, "invalid_value"),
         ({"type": "conversation.item.create"}, "unsupported_item"),
         ({"type": "conversation.item.create", **item(" ")}, "empty_text"),

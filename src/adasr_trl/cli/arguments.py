@@ -54,3 +54,11 @@ def add_layout(parser: argparse.ArgumentParser, summary: str) -> None:
     """``--layout``."""
     choices = ("interleaved", "parallel")
     parser.add_argument("--layout", choices=choices, default=None, help=summary)
+
+
+def number(text: str) -> float:
+    """A flag's number; its error names no function, as argparse does for a plain ValueError."""
+    try:
+        return float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"got {text!r}; expected a number") from None

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 
-from adasr_trl.cli.arguments import add_device, add_dtype, add_layout
+from adasr_trl.cli.arguments import add_device, add_dtype, add_layout, number
+from adasr_trl.config.sections import MIN_TEMPERATURE
 
 
 def add_stream(parser: argparse.ArgumentParser) -> None:
@@ -80,7 +81,7 @@ def _add_model(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", help="demo, a finished run, an adapter's directory, or OWNER/NAME")
     add_layout(parser, "expected layout; a run that was taught the other one is refused")
     parser.add_argument(
-        "--temperature", type=_not_negative, default=0.0, help="sampling temperature; 0 is greedy"
+        "--temperature", type=_temperature, default=0.0, help="sampling temperature; 0 is greedy"
     )
     parser.add_argument("--seed", type=int, default=0, help="seed for sampled decoding")
     add_device(parser)
@@ -95,16 +96,18 @@ def _execute(options: argparse.Namespace) -> int:
 
 
 def _positive(text: str) -> float:
-    value = _number(text)
+    value = number(text)
     if not 0 < value <= 1e6:
         raise argparse.ArgumentTypeError(f"got {text!r}; expected above 0, at most a million")
     return value
 
 
-def _not_negative(text: str) -> float:
-    value = _number(text)
-    if not 0 <= value <= 1e6:
-        raise argparse.ArgumentTypeError(f"got {text!r}; expected 0 or more")
+def _temperature(text: str) -> float:
+    value = number(text)
+    if value and not MIN_TEMPERATURE <= value <= 1e6:
+        raise argparse.ArgumentTypeError(
+            f"got {text!r}; expected 0 (greedy), or {MIN_TEMPERATURE:g} to a million"
+        )
     return value
 
 
@@ -118,10 +121,3 @@ def _count(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"got {text!r}; expected a whole number of 1 or more")
     return int(text)
-
-
-def _number(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"got {text!r}; expected a number") from None

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from adasr_trl.cli.arguments import number
 from adasr_trl.core.errors import UserError
 
 if TYPE_CHECKING:
@@ -82,11 +82,12 @@ def _sweep(options: argparse.Namespace) -> int:
     from adasr_trl.config.sections import ModelConfig
     from adasr_trl.core.files import write_text
     from adasr_trl.models.loading import load_policy
-    from adasr_trl.report.gathering import gather
+    from adasr_trl.report.gathering import check_out, gather
     from adasr_trl.report.sweep import SPEEDS, markdown_of, sweep
 
     if low := [budget for budget in options.budgets if budget < 1]:
         raise UserError(f"--budgets: got {low[0]}; expected 1 or more.")
+    check_out(Path(options.out), "sweep.md")
     methods = gather(options.runs, _wanted(options))
     points = sweep(
         methods,
@@ -102,8 +103,9 @@ def _sweep(options: argparse.Namespace) -> int:
 def _corrections(options: argparse.Namespace) -> int:
     from adasr_trl.core.files import write_text
     from adasr_trl.report.corrections import losses, markdown_of
-    from adasr_trl.report.gathering import gather
+    from adasr_trl.report.gathering import check_out, gather
 
+    check_out(Path(options.out), "corrections.md")
     text = markdown_of(losses(gather(options.runs, _wanted(options))))
     write_text(Path(options.out), text)
     print(text)
@@ -117,7 +119,7 @@ def _wanted(options: argparse.Namespace) -> Wanted:
 
 
 def _positive(text: str) -> float:
-    value = float(text)
-    if math.isnan(value) or value <= 0:
-        raise argparse.ArgumentTypeError(f"got {text}; expected above 0, or inf")
+    value = number(text)
+    if not value > 0:
+        raise argparse.ArgumentTypeError(f"got {text!r}; expected above 0, or inf")
     return value

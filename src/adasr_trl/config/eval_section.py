@@ -14,7 +14,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from adasr_trl.config.sections import LayoutName, refuse_below, refuse_not_positive
+from adasr_trl.config.sections import (
+    LayoutName,
+    refuse_below,
+    refuse_not_positive,
+    refuse_temperature,
+)
 
 ModeName = Literal[
     "streaming", "read_then_think", "forced_skip", "no_deep", "prefill_only", "speculative", "zero_shot"
@@ -124,7 +129,7 @@ class EvalConfig:
         if len(set(self.layouts)) < len(self.layouts):
             raise ValueError(f"eval.layouts: got {list(self.layouts)}; expected each once.")
         for temperature in self.temperatures:
-            refuse_below("eval", 0, temperatures=temperature)
+            refuse_temperature("eval.temperatures", temperature)
             if float(f"{temperature:g}") != temperature:  # records are named so
                 raise ValueError(
                     f"eval.temperatures: got {temperature!r}; expected at most 6 digits, such as {temperature:g}."
@@ -147,12 +152,7 @@ class EvalConfig:
                     raise ValueError(
                         f"eval.{key}: got the name {name!r}; expected letters, digits, - and _."
                     )
-        for taken in (self.main_test, POOLED):
-            if taken in self.tests:
-                raise ValueError(
-                    f"eval.tests: got the name {taken!r}, which the table gives to "
-                    f"{'all questions together' if taken == POOLED else 'data.test'}; choose another."
-                )
+        self._refuse_taken_labels()
         for key, names in (("run_modes", self.run_modes), ("reference", [self.reference])):
             for name in names:
                 if name and name not in self.runs:
@@ -164,6 +164,15 @@ class EvalConfig:
             raise ValueError(
                 "eval.output_dir is missing; name the folder of the table of eval.runs."
             )
+
+    def _refuse_taken_labels(self) -> None:
+        taken = {"name": {POOLED}, "tests": {POOLED, self.main_test}}
+        for key, names in (("name", [self.name]), ("tests", self.tests)):
+            for name in taken[key].intersection(names):
+                whose = "all questions together" if name == POOLED else "data.test"
+                raise ValueError(
+                    f"eval.{key}: got the name {name!r}, which the table gives to {whose}; choose another."
+                )
 
     @property
     def main_test(self) -> str:

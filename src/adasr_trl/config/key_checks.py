@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 from adasr_trl.config.keys import HIERARCHY, OBEYED, VLLM, elsewhere, refusal
 from adasr_trl.config.loading import COMMAND_LINE, LoadedConfig
+from adasr_trl.config.sections import MIN_TEMPERATURE
 
 logger = logging.getLogger(__name__)
 
@@ -79,9 +80,8 @@ class Range:
 
 _POSITIVE, _FROM_0, _FROM_1, _SHARE = Range(0, is_open=True), Range(0), Range(1), Range(0, 1)
 _RANGES: Mapping[str, Range] = {
-    **dict.fromkeys(
-        ("learning_rate", "temperature", "num_train_epochs", "adam_epsilon"), _POSITIVE
-    ),
+    **dict.fromkeys(("learning_rate", "num_train_epochs", "adam_epsilon"), _POSITIVE),
+    "temperature": Range(MIN_TEMPERATURE),
     **dict.fromkeys(("epsilon", "epsilon_high", "delta", "logging_steps", "save_steps"), _POSITIVE),
     **dict.fromkeys(("eval_steps", "vllm_server_timeout"), _POSITIVE),
     **dict.fromkeys(("weight_decay", "beta", "max_grad_norm", "warmup_steps"), _FROM_0),

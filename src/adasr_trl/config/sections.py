@@ -20,6 +20,7 @@ from adasr_trl.core.protocol import Markers
 
 LayoutName = Literal["interleaved", "parallel"]
 DtypeName = Literal["float32", "bfloat16", "float16"]
+MIN_TEMPERATURE = 1e-8  # of sampling; far below, a logit over it is infinite in float32
 
 
 def refuse_below(section: str, minimum: float, **values: float | None) -> None:
@@ -34,6 +35,14 @@ def refuse_not_positive(section: str, **values: float | None) -> None:
     for name, value in values.items():
         if value is not None and not 0 < value < math.inf:
             raise ValueError(f"{section}.{name}: got {value:g}; expected above 0.")
+
+
+def refuse_temperature(name: str, value: float) -> None:
+    """Refuse a sampling temperature that logits cannot be divided by; 0 is greedy (ValueError)."""
+    if value != 0 and not MIN_TEMPERATURE <= value < math.inf:
+        raise ValueError(
+            f"{name}: got {value:g}; expected 0 (greedy), or {MIN_TEMPERATURE:g} or more."
+        )
 
 
 @dataclass(frozen=True)

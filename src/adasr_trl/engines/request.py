@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from adasr_trl.config.sections import refuse_temperature
 from adasr_trl.core.episode import Episode
 from adasr_trl.core.protocol import Mode
 
@@ -21,9 +22,8 @@ class Sampling:
     min_p: float = 0.0
 
     def __post_init__(self) -> None:
-        """Refuse a negative temperature."""
-        if self.temperature < 0:
-            raise ValueError(f"temperature: got {self.temperature}; expected 0 (greedy) or more.")
+        """Refuse a temperature that is negative, or too small for float32 (ValueError)."""
+        refuse_temperature("temperature", self.temperature)
 
 
 @dataclass(frozen=True)

@@ -25,16 +25,30 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Interval:
-    """A mean with its 95 % interval, in the unit of the values; ``f"{interval:+.1f}"`` is "+4.1 (+0.3 to +8.3)"."""
+class Estimate:
+    """A mean, in the unit of the values, with its 95 % interval where the values tell one (else None)."""
 
     mean: float
-    low: float
-    high: float
+    low: float | None
+    high: float | None
 
     def __format__(self, form: str) -> str:
-        """All three numbers in that form."""
-        return f"{self.mean:{form}} ({self.low:{form}} to {self.high:{form}})"
+        """The numbers in that form: "+4.1 (+0.3 to +8.3)", or "+4.1" without an interval."""
+        mean = f"{self.mean:{form}}"
+        return mean if self.low is None else f"{mean} ({self.low:{form}} to {self.high:{form}})"
+
+    def scaled(self, factor: float) -> Estimate:
+        """The same in another unit; ``factor`` must not be negative."""
+        low, high = (None if end is None else factor * end for end in (self.low, self.high))
+        return Estimate(factor * self.mean, low, high)
+
+
+@dataclass(frozen=True)
+class Interval(Estimate):
+    """A mean whose interval is always known."""
+
+    low: float
+    high: float
 
     def scaled(self, factor: float) -> Interval:
         """The interval in another unit; ``factor`` must not be negative."""
@@ -84,14 +98,15 @@ def mcnemar(first_right: Sequence[bool], second_right: Sequence[bool]) -> McNema
 
 def clustered_bootstrap(
     differences_by_seed: Sequence[Sequence[float]], *, resamples: int = 10_000, seed: int = 0
-) -> Interval:
+) -> Estimate:
     """The mean of per-question differences and its 95 % percentile interval (Efron and Tibshirani, 1993).
 
     Each resample draws training seeds with replacement (where there is more than one), takes each question's mean over
     the drawn seeds, and draws questions with replacement: a question keeps its values of all seeds together.
     Assumes that seeds and questions are two independent random samples; one seed says nothing of another. With very
     few seeds the interval is too narrow: S drawn seeds have (S - 1) / S of the true variance between seeds (one half
-    at two), so report the per-seed means beside it.
+    at two), so report the per-seed means beside it. One question, or values that are all equal, tell of no other one:
+    then there is no interval.
 
     Args:
         differences_by_seed: Such as (second right) - (first right), one column a question. (S, Q)
@@ -99,7 +114,10 @@ def clustered_bootstrap(
         seed: Seed of the draws: the same call gives the same interval.
     """
     means = _resampled_means(differences_by_seed, resamples, seed)
-    mean = statistics.fmean(value for row in differences_by_seed for value in row)
+    values = [value for row in differences_by_seed for value in row]
+    mean = statistics.fmean(values)
+    if len(differences_by_seed[0]) == 1 or _equal(values):
+        return Estimate(mean, None, None)
     return Interval(mean, percentile(means, 2.5), percentile(means, 97.5))
 
 
@@ -111,16 +129,18 @@ def bounded_bootstrap(
     resamples: int = 10_000,
     seed: int = 0,
 ) -> Interval:
-    """As ``clustered_bootstrap``, of values that cannot leave ``low`` to ``high``, such as shares or their differences.
+    """As ``clustered_bootstrap``, with an interval in any case, of values that cannot leave ``low`` to ``high``, such as shares or their differences.
 
     Where all values are equal, every resample is, too, which would claim certainty from any number of questions. There the
     share of such questions is at least Wilson's lower bound for n of n, and the others may lie anywhere: all right of n gives
     Wilson's own interval. Our choice.
     """
-    resampled = clustered_bootstrap(values_by_seed, resamples=resamples, seed=seed)
-    if len({value for row in values_by_seed for value in row}) > 1:
-        return resampled
-    mean, questions = values_by_seed[0][0], len(values_by_seed[0])
+    means = _resampled_means(values_by_seed, resamples, seed)
+    values = [value for row in values_by_seed for value in row]
+    if len(set(values)) > 1:
+        mean = statistics.fmean(values)
+        return Interval(mean, percentile(means, 2.5), percentile(means, 97.5))
+    mean, questions = values[0], len(values_by_seed[0])
     alike, _ = wilson_interval(questions, questions)
     rest = 1.0 - alike
     return Interval(mean, alike * mean + rest * low, alike * mean + rest * high)
@@ -132,7 +152,7 @@ def clustered_ratio(
     *,
     resamples: int = 10_000,
     seed: int = 0,
-) -> Interval | None:
+) -> Estimate | None:
     """The ratio of two means over the same questions and its 95 % percentile interval, resampled together.
 
     Args:
@@ -142,7 +162,8 @@ def clustered_ratio(
         seed: Seed of the draws.
 
     Returns:
-        The ratio; None where the mean of the denominators is 0.
+        The ratio; None where the mean of the denominators is 0. It has no interval where one question, or questions of one
+        ratio alone, tell of no other one.
     """
     above = _resampled_means(numerators_by_seed, resamples, seed)
     below = _resampled_means(denominators_by_seed, resamples, seed)
@@ -151,7 +172,16 @@ def clustered_ratio(
         return None
     ratios = [a / b for a, b in zip(above, below, strict=True) if b]
     mean = sum(value for row in numerators_by_seed for value in row) / total
+    rows = zip(numerators_by_seed, denominators_by_seed, strict=True)
+    residuals = [a - mean * b for row in rows for a, b in zip(*row, strict=True)]
+    if len(numerators_by_seed[0]) == 1 or _equal([0.0, *residuals]):
+        return Estimate(mean, None, None)
     return Interval(mean, percentile(ratios, 2.5), percentile(ratios, 97.5))
+
+
+def _equal(values: Sequence[float]) -> bool:
+    """Whether values are equal but for rounding."""
+    return math.isclose(min(values), max(values), rel_tol=1e-9, abs_tol=1e-9)
 
 
 def _resampled_means(

@@ -23,7 +23,7 @@ from adasr_trl.evaluation.tables import table
 Pairs = Mapping[tuple[Condition, Condition], PairedDifference]
 FEW_PAIRS = 10  # more are shown against the reference alone
 NAMES = ("run", "mode", "decoding")
-SKIPS = (columns.CHOICE_RATE, columns.SKIP_PRECISION, columns.SKIP_RECALL)
+SKIPS = (columns.SKIP_RATE, columns.SKIP_PRECISION, columns.SKIP_RECALL)
 LAGGING = (columns.LAGGING_WORDS, columns.ADAPTIVE_LAGGING_WORDS)
 SECONDS = (
     *(columns.BACKLOG, columns.FIRST, columns.FIRST_P95, columns.LATENCY),

@@ -8,7 +8,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -156,7 +156,10 @@ def _recorded(model: ModelConfig, pretrained: Pretrained | None) -> ModelConfig:
 
 
 def _check_output(output: Path) -> None:
-    """Refuse a folder whose table another command wrote, such as that of ``compare``."""
+    """Refuse a file, and a folder whose table another command wrote, such as that of ``compare``."""
+    for path in (output, *output.parents):
+        if path.exists() and not path.is_dir():
+            raise UserError(f"eval.output_dir: {path} is a file; name a folder for the table.")
     table = output / DATA
     if table.is_file() and '"digest"' not in table.read_text(encoding="utf-8", errors="replace"):
         raise UserError(
@@ -175,13 +178,29 @@ def _questions(data: DataConfig, config: EvalConfig) -> dict[str, Questions]:
         )
     _refuse_same("eval.tests", files)
     folders = {config.main_test: config.name} if data.test else {}
+    asked = {name: _asked(Path(path), config) for name, path in files.items()}
+    _refuse_shared(asked)
     return {
-        name: Questions(folders.get(name, name), Path(path), _count(Path(path), config))
+        name: Questions(folders.get(name, name), Path(path), len(asked[name]))
         for name, path in files.items()
     }
 
 
-def _count(path: Path, config: EvalConfig) -> int:
+def _refuse_shared(asked: Mapping[str, Sequence[Episode]]) -> None:
+    """Refuse a question in two sets, by its text and times: the row of all of them would count it twice."""
+    seen: dict[object, tuple[str, str]] = {}
+    for name, episodes in asked.items():
+        for episode in episodes:
+            key = (episode.question, episode.chunks, episode.arrival_seconds)
+            test, before = seen.setdefault(key, (name, episode.id))
+            if test != name:
+                raise UserError(
+                    f"eval.tests: question {before!r} of {test} is {episode.id!r} of {name}, and all together would count it "
+                    f"twice; take it out of one, or evaluate them apart (eval.name)."
+                )
+
+
+def _asked(path: Path, config: EvalConfig) -> list[Episode]:
     recorded = [name for name, clock in config.clocks.items() if clock.arrivals == "recorded"]
 
     def check(episode: Episode) -> None:
@@ -192,7 +211,7 @@ def _count(path: Path, config: EvalConfig) -> int:
                 f"needs; use auto or words."
             )
 
-    return sum(1 for _ in itertools.islice(read_episodes(path, check), config.max_questions))
+    return list(itertools.islice(read_episodes(path, check), config.max_questions))
 
 
 def _refuse_same(key: str, paths: Mapping[str, str]) -> None:

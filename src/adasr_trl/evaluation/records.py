@@ -25,7 +25,7 @@ from adasr_trl.artifacts.names import EPISODES_FILE
 from adasr_trl.artifacts.saved_config import load_streaming
 from adasr_trl.config.sections import LayoutName
 from adasr_trl.core.episode import Episode, read_episodes, write_episodes
-from adasr_trl.core.protocol import Mode
+from adasr_trl.core.protocol import Mode, Phase
 from adasr_trl.core.rollout import Rollout, from_record, to_record
 from adasr_trl.evaluation.clocks import PacedClock
 from adasr_trl.evaluation.outcome import Judge, Outcome
@@ -113,19 +113,47 @@ def load_rollouts(folder: Path, setting: Setting) -> Iterator[tuple[Rollout, Epi
             f"{setting.temperature:g}."
         )
     episodes = read_episodes(folder / EPISODES_FILE)
-    with path.open(encoding="utf-8") as lines:
+    with path.open("rb") as lines:  # bytes that are no UTF-8 are the fault of their line
         for number, (line, episode) in enumerate(itertools.zip_longest(lines, episodes), 1):
             if line is None or episode is None:
                 raise _damaged(path, number, f"it has not one record for each of {EPISODES_FILE}")
             try:
                 rollout = from_record(json.loads(line))
-            except (AttributeError, LookupError, TypeError, ValueError) as error:
-                raise _damaged(path, number, f"{type(error).__name__}: {error}") from error
-            if rollout.episode_id != episode.id:
+            except (LookupError, ValueError) as error:
                 raise _damaged(
-                    path, number, f"it answers {rollout.episode_id!r}, not {episode.id!r}"
-                )
+                    path, number, f"{type(error).__name__}: {str(error).rstrip('.')}"
+                ) from error
+            if misfit := _misfit(rollout, episode, setting.mode):
+                raise _damaged(path, number, misfit)
             yield rollout, episode
+
+
+def _misfit(rollout: Rollout, episode: Episode, mode: Mode) -> str | None:
+    """Why a rollout cannot be one on this episode, in words."""
+    chunks = len(episode.chunks)
+    if rollout.episode_id != episode.id:
+        return f"it answers {rollout.episode_id!r}, not {episode.id!r}"
+    if (last := max(rollout.chunk_of_token)) > chunks:
+        return f"chunk_of_token: got {last}; the episode has {chunks} chunks"
+    if Phase.DEEP in rollout.phases:
+        deep = set(rollout.chunk_of_token[rollout.phases.index(Phase.DEEP) :])
+        if deep != {chunks}:
+            return f"chunk_of_token: got {min(deep)} in the deep part; expected {chunks}"
+    if (thoughts := len(rollout.thought_endings)) > chunks:
+        return f"thought_endings: got {thoughts}; the episode has {chunks} chunks"
+    discarded = chunks - 1 if mode is Mode.SPECULATIVE else 0
+    if len(rollout.discarded) != discarded:
+        return f"discarded: got {len(rollout.discarded)}; expected {discarded}, one a beginning"
+    return None
+
+
+def questions_digest(folder: Path) -> str:
+    """Digest of the questions that a folder's records answer; how their lines end is no part of them."""
+    digest = hashlib.sha256()
+    with (folder / EPISODES_FILE).open("rb") as lines:
+        for line in lines:
+            digest.update(line.rstrip(b"\r\n") + b"\n")
+    return digest.hexdigest()
 
 
 def _damaged(path: Path, number: int, reason: str) -> directory.RunDirectoryError:

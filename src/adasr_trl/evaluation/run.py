@@ -20,14 +20,16 @@ from pathlib import Path
 
 from adasr_trl import __version__
 from adasr_trl.artifacts import directory
+from adasr_trl.artifacts.names import EPISODES_FILE, STREAMING_FILE
 from adasr_trl.config.eval_section import POOLED, EvalConfig
 from adasr_trl.config.sections import DataConfig, ModelConfig
 from adasr_trl.core.episode import read_episodes
 from adasr_trl.core.files import write_text
+from adasr_trl.core.json_numbers import plain_numbers
 from adasr_trl.evaluation.clocks import clocks_of
 from adasr_trl.evaluation.outcome import Judge
 from adasr_trl.evaluation.page import Findings, markdown_of, pairs_of
-from adasr_trl.evaluation.plan import DATA, TABLE, Suite, plan_suite
+from adasr_trl.evaluation.plan import DATA, TABLE, EvaluationPlan, Suite, plan_suite
 from adasr_trl.evaluation.records import (
     Progress,
     engines_of,
@@ -61,6 +63,21 @@ def evaluate(
         config: The section of the configuration.
         existing: Treatment of records that are there already.
     """
+    suite = roll_out(models, data, config, existing)
+    if _is_current(suite):
+        logger.info("%s is complete", suite.output / TABLE)
+    else:
+        write_table(suite, find(suite))
+    return suite.output
+
+
+def roll_out(
+    models: Mapping[str, ModelConfig],
+    data: DataConfig,
+    config: EvalConfig,
+    existing: directory.Existing,
+) -> Suite:
+    """The suite, with whole records of every setting; arguments as in ``evaluate``."""
     suite = plan_suite(models, data, config)
     _check_lengths(suite)
     progress = Progress(sum(plan.left(existing) for plan in suite.plans.values()))
@@ -68,18 +85,17 @@ def evaluate(
         engine_of = engines_of(suite.plans[run, suite.tests[0]])
         for test in suite.tests:
             record(suite.plans[run, test], existing, engine_of, progress)
-    digest = _digest(suite)
-    if _is_current(suite, digest):
-        logger.info("%s is complete", suite.output / TABLE)
-        return suite.output
-    findings = find(suite)
+    return suite
+
+
+def write_table(suite: Suite, findings: Findings) -> None:
+    """Write ``table.md`` and ``table.json`` into the suite's folder, and print the first."""
     text = markdown_of(suite, findings)
-    plain = _plain(suite, findings, digest)
-    written = json.dumps(plain, indent=1, default=lambda member: member.value)
+    plain = plain_numbers(_plain(suite, findings))
+    written = json.dumps(plain, indent=1, default=lambda member: member.value, allow_nan=False)
     write_text(suite.output / DATA, written + "\n")
     write_text(suite.output / TABLE, text)
     sys.stdout.write(text + "\n")
-    return suite.output
 
 
 def _check_lengths(suite: Suite) -> None:
@@ -132,26 +148,32 @@ def _outcomes(suite: Suite, condition: Condition, judge: Judge) -> dict[str, Run
 def _digest(suite: Suite) -> str:
     """Digest of all that the table depends on."""
     records = [
-        [run, test, str(plan.run), plan.identity, [setting.file for setting in plan.settings]]
+        [run, test, str(plan.run), plan.identity, _files(plan)]
         for (run, test), plan in suite.plans.items()
     ]
     text = json.dumps([__version__, asdict(suite.config), records], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _is_current(suite: Suite, digest: str) -> bool:
+def _files(plan: EvaluationPlan) -> dict[str, str]:
+    """Digests of the records, of their questions, and of the run's own clock."""
+    files = [plan.folder / name for name in (EPISODES_FILE, *(s.file for s in plan.settings))]
+    return {file.name: directory.file_digest(file) for file in (*files, plan.run / STREAMING_FILE)}
+
+
+def _is_current(suite: Suite) -> bool:
     """Whether the table is there already; one with measured clocks is always made anew."""
     data = suite.output / DATA
     measured = any(clock.device == "measured" for clock in suite.config.named_clocks.values())
     if measured or not (data.is_file() and (suite.output / TABLE).is_file()):
         return False
-    return f'"digest": "{digest}"' in data.read_text(encoding="utf-8")
+    return f'"digest": "{_digest(suite)}"' in data.read_text(encoding="utf-8")
 
 
-def _plain(suite: Suite, findings: Findings, digest: str) -> dict[str, object]:
+def _plain(suite: Suite, findings: Findings) -> dict[str, object]:
     """The findings as JSON."""
     return {
-        "digest": digest,
+        "digest": _digest(suite),
         "runs": {run: str(suite.plans[run, suite.tests[0]].run) for run in suite.runs},
         "tests": {
             test: str(suite.plans[suite.runs[0], test].questions.path) for test in suite.tests

@@ -25,6 +25,7 @@ from typing import TypeAlias
 from adasr_trl.config.eval_section import OWN_CLOCK
 from adasr_trl.core.protocol import Ending
 from adasr_trl.evaluation.intervals import (
+    Estimate,
     Interval,
     McNemar,
     bounded_bootstrap,
@@ -152,7 +153,7 @@ def values_by_question(samples: Runs) -> QuestionValues:
 
 @dataclass(frozen=True)
 class PairedDifference:
-    """The second row minus the first on the same questions, each with its 95 % interval, computed when asked for."""
+    """The second row minus the first on the same questions, each with its 95 % interval where there is one; computed when asked for."""
 
     first: QuestionValues
     second: QuestionValues
@@ -170,19 +171,19 @@ class PairedDifference:
         return bounded_bootstrap(gains, -1.0, 1.0, resamples=self.resamples).scaled(100)
 
     @cached_property
-    def tokens(self) -> Interval:
+    def tokens(self) -> Estimate:
         """Sampled tokens."""
         return self._interval("total_tokens")
 
     @cached_property
-    def tokens_percent(self) -> Interval | None:
+    def tokens_percent(self) -> Estimate | None:
         """Sampled tokens, in percent of the first row's mean, which is resampled with them; None where that is 0."""
         gains, first = self._gains("total_tokens"), self.first.measures["total_tokens"]
         ratio = clustered_ratio(gains, first, resamples=self.resamples)
         return ratio and ratio.scaled(100)
 
     @cached_property
-    def answer_latency_seconds(self) -> Interval:
+    def answer_latency_seconds(self) -> Estimate:
         """The answer latency by the first clock."""
         return self._interval("answer_latency_seconds")
 
@@ -196,7 +197,7 @@ class PairedDifference:
         """McNemar's; None with several seeds, whose answers to one question are not independent."""
         return self.mcnemar.p if len(self.first.measures["right"]) == 1 else None
 
-    def _interval(self, name: str) -> Interval:
+    def _interval(self, name: str) -> Estimate:
         return clustered_bootstrap(self._gains(name), resamples=self.resamples)
 
     def _gains(self, name: str) -> list[list[float]]:

@@ -23,10 +23,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from adasr_trl.artifacts import directory
+from adasr_trl.config.eval_section import POOLED
 from adasr_trl.config.loading import load_config, split_overrides
 from adasr_trl.config.sections import ModelConfig
 from adasr_trl.config.values import ConfigError
 from adasr_trl.core.protocol import TAUGHT_MODES, Mode
+from adasr_trl.experiments.changes import warn_of_changes
 from adasr_trl.experiments.stages import (
     Stage,
     eval_stage,
@@ -152,9 +154,9 @@ class AblateSection(CompareSection):
             if pinned := pinned_among(own, command):
                 raise ValueError(f"variants: {name}: {_why_pinned(pinned)}")
         for name in self.tests:
-            if not re.fullmatch(r"[\w-]+", name):
+            if not re.fullmatch(r"[\w-]+", name) or name == POOLED:
                 raise ValueError(
-                    f"tests: got the name {name!r}; expected letters, digits, - and _."
+                    f"tests: got the name {name!r}; expected letters, digits, - and _, and another name than {POOLED!r}."
                 )
         names = [table.name for table in self.tables]
         if twice := [name for name in names if names.count(name) > 1]:
@@ -198,12 +200,8 @@ def compare(options: argparse.Namespace, overrides: Sequence[str]) -> int:
     loaded.refuse_unknown(())
     section = comparison(loaded.section("compare"), names)
     grid, started = _grid(section, options), time.monotonic()
-    _run(
-        section,
-        extra_settings(section, options, overrides, ("sft", *names, "eval")),
-        grid,
-        options.jobs,
-    )
+    extra = extra_settings(section, options, overrides, ("sft", *names, "eval"))
+    run_all(_stages(section, extra, grid), grid.root, options.jobs)
     logger.info("all stages complete after %.1f minutes", (time.monotonic() - started) / 60)
     sys.stdout.write(write_comparison(grid, section.tables[0].methods))
     sys.stdout.write(f"\nRuns: {grid.root}\nTable: {grid.root / 'table.md'}\n")
@@ -224,8 +222,11 @@ def ablate(options: argparse.Namespace, overrides: Sequence[str]) -> int:
     page = Path(options.page) if options.page else None
     if page:
         check_page(section.tables, grid, page)
-    if not options.tables_only:
-        _run(section, extra, grid, options.jobs)
+    stages = _stages(section, extra, grid)
+    if options.tables_only:
+        warn_of_changes(stages, grid.root)
+    else:
+        run_all(stages, grid.root, options.jobs)
     sys.stdout.write(write_tables(section.tables, grid, page))
     return 0
 
@@ -385,8 +386,8 @@ def _grid(section: CompareSection, options: argparse.Namespace) -> Grid:
     )
 
 
-def _run(section: AblateSection, extra: Extra, grid: Grid, jobs: int) -> None:
+def _stages(section: AblateSection, extra: Extra, grid: Grid) -> list[Stage]:
     stages = zero_shot_stages(section, extra, grid.root)
     for seed in grid.seeds:
         stages += stages_of(section, extra, grid.root / f"seed-{seed}", seed)
-    run_all(stages, grid.root, jobs)
+    return stages

@@ -19,16 +19,16 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from adasr_trl.artifacts.directory import file_digest
-from adasr_trl.artifacts.names import EPISODES_FILE, RUN_FILE, eval_folder
+from adasr_trl.artifacts.names import RUN_FILE, eval_folder
 from adasr_trl.artifacts.saved_config import load_streaming
 from adasr_trl.core.errors import UserError
 from adasr_trl.core.files import parts_around, put_between, write_text
+from adasr_trl.core.json_numbers import plain_numbers
 from adasr_trl.core.protocol import Mode
 from adasr_trl.evaluation import tables as columns
 from adasr_trl.evaluation.clocks import PacedClock, rates
 from adasr_trl.evaluation.outcome import Judge
-from adasr_trl.evaluation.records import load_outcomes
+from adasr_trl.evaluation.records import load_outcomes, questions_digest
 from adasr_trl.evaluation.settings import Setting, decoding, recorded_settings
 from adasr_trl.evaluation.summary import (
     PairedDifference,
@@ -165,7 +165,7 @@ class Grid:
 
     def _refuse_other_questions(self, folders: Sequence[Path], test: str) -> None:
         for folder in folders:
-            digest = file_digest(folder / EPISODES_FILE)
+            digest = questions_digest(folder)
             first, known = self.asked.setdefault(test, (folder, digest))
             if digest != known:
                 raise UserError(
@@ -212,7 +212,7 @@ def write_comparison(grid: Grid, methods: Sequence[str]) -> str:
         "differences": [_plain_difference(*key, d) for key, d in differences.items()],
     }
     write_text(grid.root / "table.md", text)
-    write_text(grid.root / "table.json", json.dumps(data, indent=1) + "\n")
+    write_text(grid.root / "table.json", json.dumps(plain_numbers(data), indent=1) + "\n")
     return text
 
 
@@ -370,7 +370,7 @@ def _plain_summary(method: str, temperature: float, summary: Summary) -> dict[st
         "method": method,
         "temperature": temperature,
         "accuracy": asdict(summary.accuracy),
-        **{name: vars(summary)[name] or 0.0 for name in names},
+        **{name: vars(summary)[name] for name in names},
         "answer_latency_seconds": latency.mean,
         "answer_latency_p95": latency.p95,
     }

@@ -19,7 +19,7 @@ from adasr_trl.artifacts.saved_config import load_streaming
 from adasr_trl.core.errors import UserError
 from adasr_trl.evaluation import tables as columns
 from adasr_trl.evaluation.clocks import PacedClock
-from adasr_trl.evaluation.intervals import Interval, bounded_bootstrap, clustered_ratio
+from adasr_trl.evaluation.intervals import Estimate, Interval, bounded_bootstrap, clustered_ratio
 from adasr_trl.evaluation.outcome import Judge, Outcome
 from adasr_trl.evaluation.records import load_rollouts
 from adasr_trl.evaluation.summary import Summary, summarise_seeds
@@ -40,7 +40,8 @@ class Loss:
     delay: int | None  # sentences between the fact and its correction; None: no correction
     summary: Summary
     points: Interval | None = None  # accuracy lost against no correction, in points
-    share: Interval | None = None  # the same as a share of that accuracy
+    share: Estimate | None = None  # the same as a share of that accuracy
+    left_out: int = 0  # questions of a run that are no version of a story with all of its versions
 
 
 COLUMNS = (
@@ -62,7 +63,8 @@ def losses(methods: Sequence[Method]) -> list[Loss]:
 
 
 def _losses(method: Method) -> Iterator[Loss]:
-    runs = [_by_delay(run, method) for run in method.runs]
+    judged = [_by_delay(run, method) for run in method.runs]
+    runs, asked = [by_delay for by_delay, _ in judged], judged[0][1]
     delays = sorted(delay for delay in runs[0] if delay is not None)
     stories = [name for name in runs[0].get(None, {}) if all(name in runs[0][d] for d in delays)]
     if not delays or not stories:
@@ -71,7 +73,8 @@ def _losses(method: Method) -> Iterator[Loss]:
             f"of adasr data ledger --correction-delay K."
         )
     plain = [[run[None][name] for name in stories] for run in runs]
-    yield Loss(method.name, None, summarise_seeds(plain))
+    left_out = asked - len(stories) * (1 + len(delays))
+    yield Loss(method.name, None, summarise_seeds(plain), left_out=left_out)
     right = [[float(outcome.right) for outcome in run] for run in plain]
     for delay in delays:
         corrected = [[run[delay][name] for name in stories] for run in runs]
@@ -81,13 +84,16 @@ def _losses(method: Method) -> Iterator[Loss]:
         ]
         points = bounded_bootstrap(lost, -1.0, 1.0, resamples=RESAMPLES).scaled(100)
         share = clustered_ratio(lost, right, resamples=RESAMPLES)
-        yield Loss(method.name, delay, summarise_seeds(corrected), points, share)
+        yield Loss(method.name, delay, summarise_seeds(corrected), points, share, left_out)
 
 
-def _by_delay(run: Path, method: Method) -> ByDelay:
+def _by_delay(run: Path, method: Method) -> tuple[ByDelay, int]:
+    """The outcomes of a run, and the number of its questions, those of no story included."""
     judge = Judge([PacedClock(load_streaming(run).clock)])
     outcomes: dict[int | None, dict[str, Outcome]] = defaultdict(dict)
+    asked = 0
     for rollout, episode in load_rollouts(run / method.folder, method.setting):
+        asked += 1
         for tag in filter(None, map(_TAG.match, episode.tags)):
             delay = None if tag[1] == "none" else int(tag[1])
             if episode.group in outcomes[delay]:
@@ -96,17 +102,22 @@ def _by_delay(run: Path, method: Method) -> ByDelay:
                     f"file that has each version of a story once."
                 )
             outcomes[delay][episode.group] = judge(rollout, episode, method.setting.mode)
-    return dict(outcomes)
+    return dict(outcomes), asked
 
 
 def markdown_of(rows: Sequence[Loss]) -> str:
     """The page: a table of all methods and delays."""
-    stories = rows[0].summary.questions
+    stories, left_out = rows[0].summary.questions, rows[0].left_out
     lines = [
         "# Accuracy lost to late corrections",
         f"{stories} stories, each told with the right number and with a wrong one, which a later sentence corrects. "
         "Differences against no correction are paired by story; 95 % intervals. Latencies count from the last chunk's arrival "
         "by each run's own token rates.",
+        *(
+            [f"Left out: {left_out} questions, of stories without all of these versions."]
+            if left_out
+            else []
+        ),
         table(
             ("method", "sentences until corrected"),
             [((row.method, _delay(row)), row) for row in rows],

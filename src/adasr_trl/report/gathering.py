@@ -17,7 +17,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from adasr_trl.artifacts.directory import file_digest
 from adasr_trl.artifacts.names import (
     EPISODES_FILE,
     EVAL_FOLDER,
@@ -28,7 +27,7 @@ from adasr_trl.artifacts.names import (
 from adasr_trl.core.errors import UserError
 from adasr_trl.core.protocol import Mode
 from adasr_trl.core.safe_text import visible
-from adasr_trl.evaluation.records import load_outcomes
+from adasr_trl.evaluation.records import load_outcomes, questions_digest
 from adasr_trl.evaluation.settings import Setting, recorded_settings
 from adasr_trl.evaluation.summary import (
     PairedDifference,
@@ -96,14 +95,17 @@ class Method:
         labels = seeds if distinct else [f"run {n}" for n in range(1, len(seeds) + 1)]
         return [f"{self.name}, {label}" for label in labels]
 
-    def minus(self, reference: Method) -> PairedDifference:
-        """The difference on the same questions, of seeds of the same ``seed-N``, else in order."""
+    def pairs(self, reference: Method) -> list[tuple[int, int]]:
+        """The seeds that are compared, the reference's first: of the same ``seed-N``, else in order."""
         seeds, others = self.seeds, reference.seeds
         shared = [name for name in seeds if name in others and SEED_FOLDER.fullmatch(name)]
         if shared and all(seeds.count(name) == others.count(name) == 1 for name in shared):
-            pairs = [(others.index(name), seeds.index(name)) for name in shared]
-        else:
-            pairs = [(n, n) for n in range(min(len(seeds), len(others)))]
+            return [(others.index(name), seeds.index(name)) for name in shared]
+        return [(n, n) for n in range(min(len(seeds), len(others)))]
+
+    def minus(self, reference: Method) -> PairedDifference:
+        """The difference on the same questions, of the seeds of ``pairs``."""
+        pairs = self.pairs(reference)
         first = values_by_seed([reference.outcomes[n] for n, _ in pairs])
         second = values_by_seed([self.outcomes[n] for _, n in pairs])
         return PairedDifference(first, second, RESAMPLES)
@@ -135,6 +137,15 @@ def gather(arguments: Sequence[str], wanted: Wanted) -> list[Method]:
         )
     _check(methods)
     return methods
+
+
+def check_out(out: Path, name: str) -> None:
+    """Refuse a page's file that is a folder, or below a file (UserError), before anything is read; ``name`` is a good one."""
+    if out.is_dir():
+        raise UserError(f"--out: {out} is a folder; name a file, such as {out / name}.")
+    for parent in out.parents:
+        if parent.exists() and not parent.is_dir():
+            raise UserError(f"--out: {parent} is a file; name a folder that the page may lie in.")
 
 
 def reference_of(methods: Sequence[Method], wanted: str | None) -> Method:
@@ -239,14 +250,14 @@ def _settings(run: Path, wanted: Wanted) -> list[Setting]:
 
 def _check(methods: Sequence[Method]) -> None:
     first = methods[0].runs[0]
-    questions = file_digest(first / methods[0].folder / EPISODES_FILE)
+    questions = questions_digest(first / methods[0].folder)
     for method in methods:
         for folder in (run / method.folder for run in method.runs):
             if not (folder / method.setting.file).is_file():
                 raise UserError(
                     f"{folder}: lacks {method.setting.file}; evaluate it as {method.runs[0]} was."
                 )
-            if file_digest(folder / EPISODES_FILE) != questions:
+            if questions_digest(folder) != questions:
                 raise UserError(
                     f"{folder}: answered other questions than {first}; a report compares runs on the same ones. Evaluate "
                     f"both with the same data.test and eval.max_questions."

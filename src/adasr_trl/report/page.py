@@ -21,10 +21,11 @@ from typing import Any
 from adasr_trl import __version__
 from adasr_trl.core.errors import UserError
 from adasr_trl.core.files import write_text
+from adasr_trl.core.json_numbers import plain_numbers
 from adasr_trl.evaluation import tables as columns
 from adasr_trl.evaluation.tables import table
 from adasr_trl.report.charts import latency_chart, length_chart, training_charts
-from adasr_trl.report.gathering import Method, Wanted, gather, reference_of
+from adasr_trl.report.gathering import Method, Wanted, check_out, gather, reference_of
 from adasr_trl.report.headline import facts, verdict
 from adasr_trl.report.sweep_charts import sweep_charts
 from adasr_trl.report.trajectories import trajectories
@@ -60,8 +61,7 @@ def write_report(runs: Sequence[str], out: Path, options: Options | None = None)
         UserError: Runs that cannot be reported together, or a missing library.
     """
     options = options or Options()
-    if out.is_dir():
-        raise UserError(f"--out: {out} is a folder; name a file, such as {out / 'report.html'}.")
+    check_out(out, "report.html")
     if options.questions < 1:
         raise UserError(f"--questions: got {options.questions}; expected 1 or more.")
     page = _render(gather(runs, options.wanted), options)
@@ -79,7 +79,7 @@ def _render(methods: Sequence[Method], options: Options) -> str:
     reference = reference_of(methods, options.reference)
     rows = [((method.name,), method.summary) for method in methods]
     others = [method for method in methods if method is not reference]
-    differences = [((method.name,), method.minus(reference)) for method in others]
+    differences = [((_compared(method, reference),), method.minus(reference)) for method in others]
     seconds = (*columns.latencies(summary for _, summary in rows), columns.LATENCY_P95)
     script = "\n".join(_asset(name) for name in SCRIPTS)
     environment = jinja2.Environment(
@@ -109,6 +109,13 @@ def _render(methods: Sequence[Method], options: Options) -> str:
     return page
 
 
+def _compared(method: Method, reference: Method) -> str:
+    """The method's name, with the number of seeds that are compared where some are left out."""
+    paired = len(method.pairs(reference))
+    is_whole = paired == len(method.runs) == len(reference.runs)
+    return method.name if is_whole else f"{method.name} ({paired} seed{'s' * (paired > 1)} paired)"
+
+
 def _jinja2() -> Any:
     try:
         import jinja2
@@ -133,5 +140,7 @@ def _policy(script: str) -> str:
 
 def _json(data: object) -> str:
     """JSON that cannot end the element it stands in."""
-    text = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
+    text = json.dumps(
+        plain_numbers(data), ensure_ascii=False, separators=(",", ":"), allow_nan=False
+    )
     return text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")

@@ -21,7 +21,7 @@ from adasr_trl.artifacts.saved_config import load_streaming
 from adasr_trl.core.protocol import Ending, Phase
 from adasr_trl.core.rollout import Rollout
 from adasr_trl.evaluation.clocks import Pace, PacedClock, Times
-from adasr_trl.evaluation.intervals import Interval, clustered_bootstrap
+from adasr_trl.evaluation.intervals import Estimate, Interval, clustered_bootstrap
 from adasr_trl.evaluation.outcome import Judge, Outcome
 from adasr_trl.evaluation.records import load_rollouts
 from adasr_trl.evaluation.summary import summarise_seeds
@@ -43,8 +43,8 @@ class Point:
     deep_budget: int | None  # None: as recorded
     accuracy: Interval
     # From the last chunk's arrival to the answer's first token, the paper's latency; None where the records lack it.
-    first_seconds: Interval | None
-    answer_seconds: Interval  # to the last token of the answer's value
+    first_seconds: Estimate | None
+    answer_seconds: Estimate  # to the last token of the answer's value
     backlog_seconds: float  # thinking left at the last chunk's arrival
     total_tokens: float  # sampled tokens; of speculation those that the speed leaves time for
 
@@ -141,13 +141,13 @@ def with_deep_budget(rollout: Rollout, budget: int | None) -> Rollout:
     )
 
 
-def _mean(runs: Sequence[Sequence[float | None]]) -> Interval | None:
+def _mean(runs: Sequence[Sequence[float | None]]) -> Estimate | None:
     """None where a value is not known."""
     known = [[value for value in run if value is not None] for run in runs]
     return _known_mean(known) if list(map(len, known)) == list(map(len, runs)) else None
 
 
-def _known_mean(runs: Sequence[Sequence[float]]) -> Interval:
+def _known_mean(runs: Sequence[Sequence[float]]) -> Estimate:
     return clustered_bootstrap(runs, resamples=RESAMPLES)
 
 

@@ -78,7 +78,7 @@ def read_request(body: Message) -> ChatRequest:
     Raises:
         RefusalError: It asks for what is not served.
     """
-    temperature = messages.number_field(body, "temperature", 0.0, 2.0)
+    temperature = messages.temperature_field(body)
     for name, served in (_NEUTRAL | (_NEUTRAL_IN_SAMPLING if temperature else {})).items():
         value = body.get(name)
         if value is not None and value not in served:

@@ -15,9 +15,11 @@ import secrets
 from collections.abc import Mapping
 from typing import Any
 
+from adasr_trl.config.sections import MIN_TEMPERATURE
 from adasr_trl.serving.limits import RefusalError
 
 MAX_ID, MAX_EVENT_ID = 64, 512  # characters of a client's own ids
+_MAX_TEMPERATURE = 2.0  # OpenAI's
 MAX_METADATA = 16  # pairs, of texts with as many characters as these
 MAX_METADATA_KEY, MAX_METADATA_VALUE = 64, 512
 Message = Mapping[str, Any]
@@ -112,6 +114,15 @@ def number_field(message: Message, name: str, least: float, most: float) -> floa
     if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= most:
         expected = f"{name}: expected a number from {least:g} to {most:g}."
         raise RefusalError("invalid_value", expected, name)
+    return value
+
+
+def temperature_field(message: Message) -> float | None:
+    """A sampling temperature, 0 for greedy decoding, or None where it is missing."""
+    value = number_field(message, "temperature", 0.0, _MAX_TEMPERATURE)
+    if value and value < MIN_TEMPERATURE:
+        expected = f"temperature: expected 0 (greedy), or a number from {MIN_TEMPERATURE:g} to {_MAX_TEMPERATURE:g}."
+        raise RefusalError("invalid_value", expected, "temperature")
     return value
 
 

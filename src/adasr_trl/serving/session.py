@@ -175,7 +175,7 @@ class RealtimeSession:
             raise RefusalError("unsupported_session", reason, "session.type")
         if change.get("tools"):
             raise RefusalError("unsupported_tools", "the model calls no tools.", "session.tools")
-        temperature = messages.number_field(change, "temperature", 0.0, 2.0)
+        temperature = messages.temperature_field(change)
         seed = messages.whole_field(change, "seed", 0, 2**53)
         thoughts = messages.flag_field(change, "thoughts", default=self._wants_thoughts)
         instructions = text_field(change, "instructions", self._conversation.question)

@@ -1,0 +1,31 @@
+"""Numbers that JSON has no form for, by one rule: an infinite one or none stands as text.
+
+>>> plain_numbers({"words_per_minute": math.inf, "logprobs": (-0.5, math.nan)})
+{'words_per_minute': 'inf', 'logprobs': [-0.5, 'nan']}
+>>> number("inf")
+inf
+
+``json.dumps`` would write Infinity and NaN, which no other reader of JSON takes.
+"""
+
+from __future__ import annotations
+
+import math
+
+NOT_FINITE = ("inf", "-inf", "nan")
+
+
+def plain_numbers(value: object) -> object:
+    """The same dictionaries and lists, with such numbers as text; other values stay."""
+    if isinstance(value, dict):
+        return {key: plain_numbers(child) for key, child in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain_numbers(child) for child in value]
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def number(value: float | str) -> float:
+    """The number that such a value stands for; a ValueError for any other text."""
+    if isinstance(value, str) and value not in NOT_FINITE:
+        raise ValueError(f"got {value!r}; expected a number, or {', '.join(NOT_FINITE)}.")
+    return float(value)
