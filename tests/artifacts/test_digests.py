@@ -87,6 +87,19 @@ def test_the_same_bytes_are_the_same_model_in_a_copy_with_other_times_and_record
     assert before.startswith("content:")
 
 
+def test_the_clock_of_a_run_is_no_part_of_its_model_and_its_markers_are(model):
+    file = model / "streaming.json"
+    digests = []
+    for streaming in (
+        {"clock": {"words_per_minute": 150.0}, "markers": {"skip": "~~"}},
+        {"markers": {"skip": "~~"}, "clock": {"words_per_minute": 99.0}},
+        {"clock": {"words_per_minute": 150.0}, "markers": {"skip": "##"}},
+    ):
+        file.write_text(json.dumps(streaming))
+        digests.append(str(input_digest(as_run(model))))
+    assert digests[0] == digests[1] != digests[2]
+
+
 def test_an_adapter_is_another_one_on_other_weights(model, tmp_path):
     on_it = adapter(tmp_path / "adapter", model)
     before = input_digest(on_it)

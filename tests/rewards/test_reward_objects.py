@@ -166,7 +166,7 @@ def test_coroutines_run_in_a_running_loop_and_share_one_for_what_they_keep():
 
     assert asyncio.run(notebook()) == [0.25, 0.25]
     assert [value.value for value in reward.measure_batch(PAIR)] == [0.25, 0.25]
-    own = [thread for thread in threading.enumerate() if thread.name == "adasr rewards"]
+    own = [thread for thread in threading.enumerate() if thread.name == "coroutines of rewards"]
     assert len(own) == 1
     assert own[0].daemon
 

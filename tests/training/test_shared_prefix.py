@@ -120,6 +120,7 @@ def test_under_autocast_numbers_differ_by_rounding_only(two_streams):
         assert max(apart(model, model, two_streams=two_streams)) < 0.05
 
 
+@pytest.mark.slow  # compiles a kernel
 def test_flex_attention_computes_the_same():
     model = fused(build(GOOD["qwen3_moe"], VOCABULARY, scale=2.0))
     ids, visibility, labels = rows_of(two_streams=True)

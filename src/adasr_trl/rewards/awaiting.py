@@ -37,5 +37,5 @@ def _loop_of(process: int) -> asyncio.AbstractEventLoop:
     """The loop of a process, which a fork does not inherit."""
     del process
     loop = asyncio.new_event_loop()
-    threading.Thread(target=loop.run_forever, name="adasr rewards", daemon=True).start()
+    threading.Thread(target=loop.run_forever, name="coroutines of rewards", daemon=True).start()
     return loop
