@@ -57,7 +57,8 @@ class Listeners(ExitStack):
                 if isinstance(row, Rejected):
                     running.append(row)
                 else:
-                    running.append((row, self._pool.submit(_listen_here, row)))
+                    with interrupts_held():  # a pool starts a process when a text comes
+                        running.append((row, self._pool.submit(_listen_here, row)))
                 if len(running) > _WAITING * self._workers:
                     yield _awaited(running.popleft())
             while running:
@@ -79,13 +80,11 @@ def _pool(workers: int, studio: type[Studio], speaking: Speaking) -> Iterator[Pr
         initargs=(studio, speaking),
     )
     before = multiprocessing.active_children()
-    with interrupts_held():
-        pool.submit(_start)
-    started = [child for child in multiprocessing.active_children() if child not in before]
 
     def end() -> None:
-        for child in started:
-            child.terminate()
+        for child in multiprocessing.active_children():
+            if child not in before:
+                child.terminate()
 
     with one_interrupt(end):
         try:
@@ -127,10 +126,6 @@ _here: list[Studio] = []  # the studio of a worker's process
 def _begin(studio: type[Studio], speaking: Speaking) -> None:
     _here.append(studio(speaking))
     threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _start() -> None:
-    """A first task: a pool starts its processes with it."""
 
 
 def _end_with_parent() -> None:

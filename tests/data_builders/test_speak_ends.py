@@ -19,7 +19,7 @@ from support.spoken import run_speak as run
 SCRIPT = """
 import signal
 from pathlib import Path
-from adasr_trl.core.interrupts import unwound_ends
+from adasr_trl.core.interrupts import ignore_interrupts, unwound_ends
 from data_builders.tools.listeners import Listeners
 from data_builders.tools.spoken import Speaking
 from support.spoken import HENS, SleepingStudio
@@ -28,8 +28,9 @@ if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         with unwound_ends(), Listeners(SleepingStudio, Speaking("m", Path("heard")), 2) as listeners:
-            list(listeners.all([HENS]))
+            list(listeners.all([HENS, HENS, HENS]))
     except KeyboardInterrupt:
+        ignore_interrupts()  # as the command line does
         print("interrupted", flush=True)
 """
 
@@ -51,15 +52,15 @@ def is_gone(group: int) -> bool:
 
 
 @pytest.mark.parametrize(
-    ("number", "to_all", "status", "told"),
+    ("number", "to_all", "statuses", "told"),
     [
-        (signal.SIGINT, True, 0, "interrupted\n"),  # Ctrl-C, sent on by a wrapper
-        (signal.SIGINT, False, 0, "interrupted\n"),
-        (signal.SIGTERM, False, 143, ""),
+        (signal.SIGINT, True, (0,), "interrupted\n"),  # Ctrl-C, sent on by a wrapper
+        (signal.SIGINT, False, (0,), "interrupted\n"),
+        (signal.SIGTERM, False, (143, -15), ""),  # the second one may come while Python ends
     ],
 )
 def test_signals_that_come_twice_end_the_workers_and_the_build(
-    tmp_path, number, to_all, status, told
+    tmp_path, number, to_all, statuses, told
 ):
     script = tmp_path / "parent.py"
     script.write_text(SCRIPT)
@@ -77,7 +78,8 @@ def test_signals_that_come_twice_end_the_workers_and_the_build(
     for _ in range(2):
         (os.killpg if to_all else os.kill)(parent.pid, number)
     out, errors = parent.communicate(timeout=30)
-    assert (parent.returncode, out, errors) == (status, told, "")
+    assert (out.replace("busy\n", ""), errors) == (told, "")  # of the other worker
+    assert parent.returncode in statuses
     assert is_gone(parent.pid)
 
 
