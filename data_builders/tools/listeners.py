@@ -40,6 +40,7 @@ class Listeners(ExitStack):
     def __init__(self, studio: type[Studio], speaking: Speaking, workers: int) -> None:
         super().__init__()
         self._studio = studio(speaking)
+        self._studio.check()
         self._workers = workers
         self._pool: ProcessPoolExecutor | None = None
         if workers > 1:

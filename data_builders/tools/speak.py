@@ -107,7 +107,6 @@ def run(
     speaking = _speaking(options)
     rows = {path: list(islice(_rows(path), options.limit)) for path in files.values()}
     spoken = Spoken(sum(map(len, rows.values())))
-    studio(speaking).check()
     with ExitStack() as stack:
         listen = stack.enter_context(Listeners(studio, speaking, options.workers))
         rejected = stack.enter_context(atomic_writer(options.out / TRACES_FILE))

@@ -9,7 +9,7 @@ import shutil
 import pytest
 from safetensors.torch import load_file, save_file
 
-from adasr_trl.artifacts.directory import file_digest
+from adasr_trl.artifacts.digests import file_digest
 from support import workspace
 from support.runs import run
 

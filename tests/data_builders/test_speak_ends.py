@@ -13,6 +13,7 @@ from adasr_trl.core.episode import Episode, write_episodes
 from data_builders.__main__ import main
 from data_builders.errors import BuildError
 from support.building import refused
+from support.processes import python
 from support.spoken import HENS, SpelledStudio
 from support.spoken import run_speak as run
 
@@ -64,15 +65,7 @@ def test_signals_that_come_twice_end_the_workers_and_the_build(
 ):
     script = tmp_path / "parent.py"
     script.write_text(SCRIPT)
-    paths = os.pathsep.join([*(path for path in sys.path if path), "tests"])
-    parent = subprocess.Popen(
-        [sys.executable, str(script)],
-        env={**os.environ, "PYTHONPATH": paths},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
+    parent = python(script)
     assert parent.stdout is not None
     assert parent.stdout.readline() == "busy\n"
     for _ in range(2):

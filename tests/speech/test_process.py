@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 import queue
 import signal
-import subprocess
-import sys
 import time
 
 import numpy as np
@@ -17,7 +15,7 @@ from adasr_trl.speech.encodings import Encoding
 from adasr_trl.speech.listener import HearingKind
 from adasr_trl.speech.process import RecogniserProcess, SoundForm
 from support import stand_in_speech as stand_in
-from support.processes import alive
+from support.processes import alive, python
 from support.stand_in_speech import spoken
 
 
@@ -143,15 +141,7 @@ if __name__ == "__main__":
 def test_the_process_ends_with_its_parent_however_that_ends(tmp_path, how, work):
     script = tmp_path / "parent.py"
     script.write_text(PARENT)
-    paths = os.pathsep.join([*(path for path in sys.path if path), "tests"])
-    parent = subprocess.Popen(
-        [sys.executable, str(script), work],
-        env={**os.environ, "PYTHONPATH": paths},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
+    parent = python(script, work)
     assert parent.stdout is not None
     child = int(parent.stdout.readline())
     if how is signal.SIGINT:

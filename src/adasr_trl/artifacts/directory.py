@@ -18,10 +18,7 @@ from enum import Enum
 from pathlib import Path
 from typing import IO, Any
 
-from adasr_trl.artifacts.digests import as_recorded
-from adasr_trl.artifacts.digests import file_digest as file_digest
-from adasr_trl.artifacts.digests import input_digest as input_digest
-from adasr_trl.artifacts.digests import weights_digest as weights_digest
+from adasr_trl.artifacts.digests import as_recorded, input_digest
 from adasr_trl.artifacts.names import (
     ADAPTER_CONFIG,
     CHECKPOINT_MARK,

@@ -18,6 +18,7 @@ import yaml
 
 from adasr_trl import __version__
 from adasr_trl.artifacts import directory
+from adasr_trl.artifacts.digests import input_digest
 from adasr_trl.artifacts.names import (
     ADAPTER_CONFIG,
     CONFIG_FILE,
@@ -94,8 +95,8 @@ def plan_run(prepared: Prepared, existing: directory.Existing) -> RunPlan:
         "command": prepared.command,
         "version": __version__,
         "config": loaded.resolved(),
-        "model": directory.input_digest(model.path) if model.path else "scratch",
-        "train": [directory.input_digest(file) for file in data.files],
+        "model": input_digest(model.path) if model.path else "scratch",
+        "train": [input_digest(file) for file in data.files],
         **({"code": code} if code else {}),
     }
     if is_first_process():

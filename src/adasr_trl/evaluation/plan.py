@@ -14,6 +14,7 @@ from functools import cached_property
 from pathlib import Path
 
 from adasr_trl.artifacts import directory
+from adasr_trl.artifacts.digests import input_digest
 from adasr_trl.artifacts.names import eval_folder
 from adasr_trl.artifacts.saved_config import load_streaming
 from adasr_trl.config.eval_section import EvalConfig
@@ -69,10 +70,8 @@ class EvaluationPlan:
         quantization = self.model.quantization
         return {
             "command": "eval",
-            "run": self.pretrained.identity
-            if self.pretrained
-            else directory.input_digest(self.run),
-            "test": directory.input_digest(self.questions.path),
+            "run": self.pretrained.identity if self.pretrained else input_digest(self.run),
+            "test": input_digest(self.questions.path),
             "questions": self.questions.count,
             "eval": {**(before if isinstance(before, dict) else {}), "seed": self.seed},
             "dtype": self.model.dtype,

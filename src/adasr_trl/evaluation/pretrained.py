@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from adasr_trl.artifacts import directory
+from adasr_trl.artifacts.digests import weights_digest
 from adasr_trl.artifacts.names import (
     ADAPTER_CONFIG,
     MODEL_CONFIG,
@@ -66,7 +67,7 @@ class Pretrained:
     def identity(self) -> dict[str, object]:
         """What its rollouts depend on, beside the questions."""
         path = Path(self.source.path or "")
-        weights = directory.weights_digest(path) if path.is_dir() else self.source.revision
+        weights = weights_digest(path) if path.is_dir() else self.source.revision
         return {
             "path": self.source.path,
             "weights": weights,

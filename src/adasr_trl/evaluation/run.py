@@ -20,6 +20,7 @@ from pathlib import Path
 
 from adasr_trl import __version__
 from adasr_trl.artifacts import directory
+from adasr_trl.artifacts.digests import file_digest
 from adasr_trl.artifacts.names import EPISODES_FILE, STREAMING_FILE
 from adasr_trl.config.eval_section import POOLED, EvalConfig
 from adasr_trl.config.sections import DataConfig, ModelConfig
@@ -158,7 +159,7 @@ def _digest(suite: Suite) -> str:
 def _files(plan: EvaluationPlan) -> dict[str, str]:
     """Digests of the records, of their questions, and of the run's own clock."""
     files = [plan.folder / name for name in (EPISODES_FILE, *(s.file for s in plan.settings))]
-    return {file.name: directory.file_digest(file) for file in (*files, plan.run / STREAMING_FILE)}
+    return {file.name: file_digest(file) for file in (*files, plan.run / STREAMING_FILE)}
 
 
 def _is_current(suite: Suite) -> bool:

@@ -19,6 +19,7 @@ import yaml
 
 from adasr_trl import __version__
 from adasr_trl.artifacts import directory
+from adasr_trl.artifacts.digests import weights_digest
 from adasr_trl.artifacts.names import CONFIG_FILE
 from adasr_trl.artifacts.provenance import PYTHON, save_provenance
 from adasr_trl.config.keys import OBEYED
@@ -57,7 +58,7 @@ def save_record(trainer: Any, folder: Path) -> None:
         "command": trainer.method,
         "version": __version__,
         "config": config,
-        "weights": directory.weights_digest(folder),
+        "weights": weights_digest(folder),
     }
     directory.record(folder, identity)
 
