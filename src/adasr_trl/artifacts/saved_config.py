@@ -20,6 +20,7 @@ from adasr_trl.config.values import Entry, convert, entry_of, read_yaml
 from adasr_trl.core.demo import recorded_name
 from adasr_trl.core.errors import UserError
 from adasr_trl.core.files import read_object, write_text
+from adasr_trl.core.json_numbers import plain_numbers
 from adasr_trl.core.protocol import Mode
 
 
@@ -107,4 +108,4 @@ def _write(path: Path, section: StreamingConfig | ModelConfig) -> None:
     values = dataclasses.asdict(section)
     if values.get("path"):
         values["path"] = recorded_name(values["path"])
-    write_text(path, json.dumps(values, indent=1) + "\n")
+    write_text(path, json.dumps(plain_numbers(values), indent=1, allow_nan=False) + "\n")

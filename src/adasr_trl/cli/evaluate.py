@@ -13,7 +13,6 @@ from adasr_trl.cli.support_matrix import check
 from adasr_trl.config.eval_section import EvalConfig
 from adasr_trl.config.loading import LoadedConfig, load_config
 from adasr_trl.config.sections import DataConfig, ModelConfig
-from adasr_trl.config.values import ConfigError
 from adasr_trl.core.demo import results_directory
 
 SECTIONS: Mapping[str, Any] = {"model": ModelConfig, "data": DataConfig, "eval": EvalConfig}
@@ -29,19 +28,23 @@ def add_eval(parser: argparse.ArgumentParser) -> None:
 def _execute(options: argparse.Namespace) -> int:
     from adasr_trl.evaluation.run import evaluate
 
-    loaded = configs_by_run(options.config, options.overrides)
-    for config in loaded.values():
-        config.refuse_unknown(())
-        for key in ("untraced", "too_long"):
-            if vars(config.section("data"))[key] != "refuse":
-                raise ConfigError(
-                    f"{config.line_of('data.' + key)}: data.{key}: has no effect here; every question is asked."
-                )
-        check(config, "eval")
+    loaded = check_eval(options.config, options.overrides)
     models = {name: _own_records(config.section("model")) for name, config in loaded.items()}
     first = next(iter(loaded.values()))
     print(evaluate(models, first.section("data"), first.section("eval"), options.existing))
     return 0
+
+
+def check_eval(config: str, overrides: Sequence[str]) -> dict[str, LoadedConfig]:
+    """The configuration of each run that is to be evaluated, checked without torch (ConfigError)."""
+    found = configs_by_run(config, overrides)
+    for loaded in found.values():
+        loaded.refuse_unknown(())
+        for key in ("untraced", "too_long"):
+            if vars(loaded.section("data"))[key] != "refuse":
+                raise loaded.error(f"data.{key}", "has no effect here; every question is asked.")
+        check(loaded, "eval")
+    return found
 
 
 def _own_records(model: ModelConfig) -> ModelConfig:

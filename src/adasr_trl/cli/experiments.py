@@ -3,9 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import os
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from adasr_trl.cli.arguments import add_config, add_layout
+from adasr_trl.cli.evaluate import check_eval
+from adasr_trl.cli.prepare import prepare
+from adasr_trl.config.values import ConfigError
+
+if TYPE_CHECKING:
+    from adasr_trl.experiments.stages import Stage
 
 
 def add_compare(parser: argparse.ArgumentParser) -> None:
@@ -39,13 +48,36 @@ def _add_stages(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="stages at once")
 
 
+def check_stages(stages: Sequence[Stage]) -> None:
+    """Refuse a setting that a stage would refuse hours later, without torch.
+
+    Raises:
+        ConfigError: The first of them, with the stage's name.
+    """
+    logging.disable(logging.WARNING)  # a stage says it, when it runs
+    try:
+        for stage in stages:
+            command, _, config, _, *settings = (
+                stage.arguments
+            )  # COMMAND --config FILE --refresh ...
+            try:
+                if command == "eval":
+                    check_eval(config, settings)
+                else:
+                    prepare(config, settings, command).refuse_unknown()
+            except ConfigError as error:
+                raise ConfigError(f"{stage.name}: {error}") from None
+    finally:
+        logging.disable(logging.NOTSET)
+
+
 def _compare(options: argparse.Namespace) -> int:
     from adasr_trl.experiments.grid import compare
 
-    return compare(options, options.overrides)
+    return compare(options, options.overrides, check_stages)
 
 
 def _ablate(options: argparse.Namespace) -> int:
     from adasr_trl.experiments.grid import ablate
 
-    return ablate(options, options.overrides)
+    return ablate(options, options.overrides, check_stages)

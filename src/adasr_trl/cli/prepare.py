@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from adasr_trl.cli.support_matrix import check
 from adasr_trl.config.key_checks import check_keys, shared_keys
+from adasr_trl.config.keys import HIERARCHY, INSTEAD, OBEYED
 from adasr_trl.config.loading import LoadedConfig, load_config, parse_trl
 from adasr_trl.config.sections import (
     AlarmConfig,
@@ -69,6 +70,10 @@ class Prepared:
     def model_config(self) -> ModelConfig:
         """The model that the run starts from."""
         return self.loaded.sections["model"]  # type: ignore[no-any-return]  # built as such
+
+    def refuse_unknown(self) -> None:
+        """Refuse what is no training argument, without torch; ``args`` does so by TRL's own fields (ConfigError)."""
+        self.loaded.refuse_unknown(OBEYED[self.command] | HIERARCHY | INSTEAD.keys())
 
     @cached_property
     def args(self) -> Any:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import logging
+import math
 import re
 import types
 from collections.abc import Iterable, Mapping
@@ -294,6 +295,8 @@ def _convert_scalar(entry: Entry, expected: Any, name: str) -> object:
             return value
     elif expected is float and type(value) in (int, float):
         return float(value)  # type: ignore[arg-type]  # the line above tested it
+    elif expected is float and value == "inf":  # as a saved section has it: JSON has no such number
+        return math.inf
     elif expected is str and entry.text is not None:
         return entry.text
     elif type(value) is expected:

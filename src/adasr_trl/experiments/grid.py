@@ -18,7 +18,7 @@ import shlex
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -70,6 +70,7 @@ PINNED: Mapping[str, tuple[str, ...]] = {
 _NAME = re.compile(r"[\w-][\w.-]*")  # of a folder
 Settings = dict[str, float | int | str | bool]
 Extra = Mapping[str, Mapping[str, object]]  # settings of each command, over its configuration
+Check = Callable[[Sequence[Stage]], None]  # refuses a setting that a stage would refuse
 
 
 @dataclass(frozen=True)
@@ -193,7 +194,7 @@ def _why_pinned(key: str) -> str:
     )
 
 
-def compare(options: argparse.Namespace, overrides: Sequence[str]) -> int:
+def compare(options: argparse.Namespace, overrides: Sequence[str], check: Check) -> int:
     """Run every stage that is not complete, then print the table; return the exit status."""
     names = _variants(options.variants)
     loaded = load_config(options.config, (), {"compare": CompareSection})
@@ -201,14 +202,16 @@ def compare(options: argparse.Namespace, overrides: Sequence[str]) -> int:
     section = comparison(loaded.section("compare"), names)
     grid, started = _grid(section, options), time.monotonic()
     extra = extra_settings(section, options, overrides, ("sft", *names, "eval"))
-    run_all(_stages(section, extra, grid), grid.root, options.jobs)
+    stages = _stages(section, extra, grid)
+    check(stages)
+    run_all(stages, grid.root, options.jobs)
     logger.info("all stages complete after %.1f minutes", (time.monotonic() - started) / 60)
     sys.stdout.write(write_comparison(grid, section.tables[0].methods))
     sys.stdout.write(f"\nRuns: {grid.root}\nTable: {grid.root / 'table.md'}\n")
     return 0
 
 
-def ablate(options: argparse.Namespace, overrides: Sequence[str]) -> int:
+def ablate(options: argparse.Namespace, overrides: Sequence[str], check: Check) -> int:
     """Run what is not complete, then write the tables; return the exit status."""
     if overrides:
         raise ConfigError(f"command line {overrides[0]}: ablate has no such argument.")
@@ -226,6 +229,7 @@ def ablate(options: argparse.Namespace, overrides: Sequence[str]) -> int:
     if options.tables_only:
         warn_of_changes(stages, grid.root)
     else:
+        check(stages)
         run_all(stages, grid.root, options.jobs)
     sys.stdout.write(write_tables(section.tables, grid, page))
     return 0
