@@ -110,15 +110,21 @@ def _streamed_text(draft: Draft, shaped: Shaped, options: argparse.Namespace) ->
         limit = last
         if units[-1].kind is UnitKind.QUESTION:  # it may be several chunks, or begin inside one
             limit = bisect_left(ends, unit_ends[-1] - len(units[-1].text) + 1)
+    unit_chunks = [min(bisect_left(ends, end), last) for end in unit_ends]
     return StreamedText(
         question=shaped.question,
         chunks=chunks,
         facts=_masked(units, chunks, {*_REDUNDANT, UnitKind.WRONG}),
         notable=_masked(units, chunks, _REDUNDANT),
         fact_chunk={
-            unit.fact: min(bisect_left(ends, end), last)
-            for unit, end in zip(units, unit_ends, strict=True)
+            unit.fact: chunk
+            for unit, chunk in zip(units, unit_chunks, strict=True)
             if unit.fact >= 0
+        },
+        mistold={
+            unit.mistold[0]: (chunk, unit.mistold[1])
+            for unit, chunk in zip(units, unit_chunks, strict=True)
+            if unit.mistold
         },
         limit=limit,
         is_missing=shaped.is_missing,

@@ -29,7 +29,7 @@ from data_builders.text.draft import Draft, StreamedText, Trace, Tracer
 NAME = "gsm_infinite"
 SUMMARY = "layered arithmetic told in shuffled sentences, procedural, with exact traces"
 LICENCE = "Apache-2.0"
-REVISION = "1"
+REVISION = "2"
 PLACES = ("Oak", "Elm", "Fir", "Ash", "Yew", "Bay", "Fig", "Lime", "Pine", "Rose")
 COLOURS = ("red", "blue", "green", "white", "black", "brown")
 THINGS = ("pens", "caps", "cups", "maps", "keys", "bags")
@@ -157,42 +157,67 @@ def ancestors_of(nodes: Sequence[Node], target: int) -> frozenset[int]:
 
 
 def closure_tracer(nodes: Sequence[Node], order: Sequence[int], target: int) -> Tracer:
-    """Tracer of all quantities that each chunk makes computable; ``order`` has the node of each unit."""
+    """Tracer of all quantities that each chunk makes computable; ``order`` has the node of each unit.
+
+    A number that is corrected later counts until then: what rests on it is worked out twice.
+    """
 
     def trace(text: StreamedText) -> Trace:
-        read: list[list[int]] = [[] for _ in text.chunks]
+        told: list[dict[int, int]] = [{} for _ in text.chunks]  # numbers by quantity
+        for unit, (chunk, number) in text.mistold.items():
+            told[chunk][order[unit]] = int(number)
         for unit, chunk in text.fact_chunk.items():
             if unit < len(order):  # not the question
-                read[chunk].append(order[unit])
-        known: dict[int, int] = {}
-        waiting: set[int] = set()
+                told[chunk][order[unit]] = nodes[order[unit]].number
+        values = _Values(nodes)
         thoughts = []
-        for chunk, arrived in enumerate(read):
-            waiting |= set(arrived)
-            steps = list(_derive(nodes, waiting, known)) if chunk < text.limit else []
+        for chunk, sentences in enumerate(told):
+            values.tell(sentences)
+            steps = list(values.derive()) if chunk < text.limit else []
             thoughts.append("; ".join(steps))
-        deep = list(_derive(nodes, waiting, known))
+        deep = list(values.derive())
         if text.is_missing:
             return Trace(tuple(thoughts), f"The number of {nodes[target].name} does not follow")
-        deep.append(f"{nodes[target].name} = {known[target]}")
+        deep.append(f"{nodes[target].name} = {values.known[target]}")
         return Trace(tuple(thoughts), "; ".join(deep))
 
     return trace
 
 
-def _derive(nodes: Sequence[Node], waiting: set[int], known: dict[int, int]) -> Iterator[str]:
-    """Move computable quantities from ``waiting`` to ``known``; yield each step."""
-    while ready := sorted(n for n in waiting if known.keys() >= set(nodes[n].operands)):
-        for index in ready:
-            waiting.remove(index)
-            known[index] = nodes[index].value
-            yield _step(nodes[index], known)
+class _Values:
+    """What follows from the sentences read so far."""
+
+    def __init__(self, nodes: Sequence[Node]) -> None:
+        self.known: dict[int, int] = {}
+        self._nodes = nodes
+        self._numbers: dict[int, int] = {}  # as told last
+
+    def tell(self, numbers: Mapping[int, int]) -> None:
+        """Read sentences; a quantity told anew, and what was derived from it, is no longer known."""
+        for index in numbers.keys() & self._numbers.keys():
+            self.known = {
+                known: value
+                for known, value in self.known.items()
+                if index not in ancestors_of(self._nodes, known)
+            }
+        self._numbers.update(numbers)
+
+    def derive(self) -> Iterator[str]:
+        """Work out every quantity that follows and is not known; yield each step."""
+        while ready := sorted(index for index in self._numbers if self._is_ready(index)):
+            for index in ready:
+                node, number = self._nodes[index], self._numbers[index]
+                operands = [self.known[operand] for operand in node.operands]
+                self.known[index] = compute(node.operator, operands, number)
+                yield _step(node, operands, number, self.known[index])
+
+    def _is_ready(self, index: int) -> bool:
+        return index not in self.known and self.known.keys() >= set(self._nodes[index].operands)
 
 
-def _step(node: Node, known: Mapping[int, int]) -> str:
+def _step(node: Node, operands: Sequence[int], number: int, value: int) -> str:
     if node.operator == "given":
-        return f"{node.name} = {node.value}"
-    values = [str(known[operand]) for operand in node.operands]
+        return f"{node.name} = {value}"
     operator = "+" if node.operator == "sum" else node.operator
-    numbers = values if node.operator == "sum" else [*values, str(node.number)]
-    return f"{node.name} = {f' {operator} '.join(numbers)} = {node.value}"
+    numbers = operands if node.operator == "sum" else [*operands, number]
+    return f"{node.name} = {f' {operator} '.join(map(str, numbers))} = {value}"

@@ -37,6 +37,9 @@ class Unit:
     fact: int = -1  # the draft's unit whose content it gives, or -1
     section: int = 0  # the source's own unit that it belongs to, for ``--chunk source``
     lead: int = 0  # length of its lead-in ("No, 7 not 5: ") in characters
+    mistold: tuple[int, str] | None = (
+        None  # WRONG: the draft's unit, and the number in place of its own
+    )
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,8 @@ class StreamedText:
     # The same with wrong facts left in, which are worth a note when they arrive.
     notable: tuple[str, ...]
     fact_chunk: Mapping[int, int]  # from a unit of the draft to the chunk that completes it
+    # From a unit that is corrected later to the chunk that first tells it, and the wrong number there.
+    mistold: Mapping[int, tuple[int, str]]
     limit: int  # thoughts may stand behind the first so many chunks; later ones hold the question
     is_missing: bool  # whether a fact that the answer needs was dropped
 

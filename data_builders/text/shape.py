@@ -153,7 +153,8 @@ def _correct(units: list[Unit], _draft: Draft, rng: random.Random, chance: float
     wrong = _other_number(right, set(chain(*digits)), rng)
     text = _INTEGER.sub(wrong, unit.text)
     lead = f" No, {right} not {wrong}: "
-    units[index] = replace(unit, text=text, kind=UnitKind.WRONG, fact=-1)
+    told = (unit.fact, wrong)
+    units[index] = replace(unit, text=text, kind=UnitKind.WRONG, fact=-1, mistold=told)
     text = lead + unit.text.strip()
     correction = Unit(text, UnitKind.CORRECTION, unit.fact, unit.section, len(lead))
     later = index + rng.randint(1, MOST_CHUNKS_TO_CORRECTION)

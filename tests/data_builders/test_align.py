@@ -16,7 +16,7 @@ def places(rationale, chunks=CHUNKS, question="How many are left?", limit=None, 
 
 def trace_of(rationale, chunks=CHUNKS, limit=3, with_notes=False):
     chunks = tuple(chunks)
-    text = StreamedText("How many?", chunks, chunks, chunks, {}, limit, is_missing=False)
+    text = StreamedText("How many?", chunks, chunks, chunks, {}, {}, limit, is_missing=False)
     return build_trace(read_steps(rationale), text, with_notes=with_notes)
 
 
