@@ -18,6 +18,8 @@ RECORDED = {
     "streaming": {"max_thought_tokens": 32, "max_deep_tokens": 64},
     "rewards": [{"name": "accuracy", "weight": 1.0}],
     "lora": None,
+    "advantages": "hierarchical",  # by the command
+    "model": {"path": "runs/sft", "dtype": "bfloat16"},
 }
 
 
@@ -39,6 +41,13 @@ def differing(config, settings):
     ("settings", "old", "new", "found"),
     [
         ({"local_weight": 0.25}, "", "", []),
+        ({"local_weight": 0.25, "model.dtype": "auto"}, "", "", []),
+        (
+            {"local_weight": 0.25, "model.dtype": "float32"},
+            "",
+            "",
+            ["model.dtype is bfloat16 in the run, and now float32"],
+        ),
         ({"local_weight": 0.5}, "", "", ["local_weight is 0.25 in the run, and now 0.5"]),
         ({}, "", "", ["local_weight is 0.25 in the run, and now not set"]),
         (

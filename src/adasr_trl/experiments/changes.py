@@ -21,6 +21,7 @@ from adasr_trl.experiments.stages import Stage
 logger = logging.getLogger(__name__)
 
 PLACES = ("output_dir", "model.path")  # of folders that may have been moved since
+BY_COMMAND = ("advantages",)  # set by adasr grpo and hrpo, in no file
 
 
 def warn_of_changes(stages: Sequence[Stage], root: Path) -> None:
@@ -49,7 +50,7 @@ def changes(run: Path, config: str, overrides: Sequence[str]) -> list[str]:
     removed = [
         f"{key} is {value} in the run, and now not set"
         for key, value in recorded.items()
-        if key not in asked and isinstance(value, str | int | float)  # no section
+        if key not in (*asked, *BY_COMMAND) and isinstance(value, str | int | float)  # no section
     ]
     return [*_differences(recorded, asked, ""), *removed]
 
@@ -62,5 +63,7 @@ def _differences(recorded: object, asked: object, name: str) -> Iterator[str]:
     elif isinstance(recorded, list) and isinstance(asked, list) and len(recorded) == len(asked):
         for n, (before, after) in enumerate(zip(recorded, asked, strict=True)):
             yield from _differences(before, after, f"{name}.{n}")
+    elif name == "model.dtype" and asked == "auto":
+        return  # a run records the precision that it took
     elif name not in PLACES and str(recorded) != str(asked) and recorded != asked:
         yield f"{name} is {recorded} in the run, and now {asked}"
