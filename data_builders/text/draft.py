@@ -37,9 +37,7 @@ class Unit:
     fact: int = -1  # the draft's unit whose content it gives, or -1
     section: int = 0  # the source's own unit that it belongs to, for ``--chunk source``
     lead: int = 0  # length of its lead-in ("No, 7 not 5: ") in characters
-    mistold: tuple[int, str] | None = (
-        None  # WRONG: the draft's unit, and the number in place of its own
-    )
+    mistold: tuple[int, str] | None = None  # WRONG: the draft's unit, and the number told
 
 
 @dataclass(frozen=True)

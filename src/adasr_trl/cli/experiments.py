@@ -57,9 +57,7 @@ def check_stages(stages: Sequence[Stage]) -> None:
     logging.disable(logging.WARNING)  # a stage says it, when it runs
     try:
         for stage in stages:
-            command, _, config, _, *settings = (
-                stage.arguments
-            )  # COMMAND --config FILE --refresh ...
+            command, _, config, _, *settings = stage.arguments  # --config FILE --refresh
             try:
                 if command == "eval":
                     check_eval(config, settings)
