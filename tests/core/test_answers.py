@@ -291,7 +291,7 @@ def test_an_adversarial_prediction_is_wrong_at_once(text: str) -> None:
     assert not is_right(text, r"\sqrt{5}", NUMBER)
     assert not is_right(text, "yes", CHOICE)
     assert not is_right(text, "Tom", TEXT)
-    assert time.process_time() - start < 20.0  # an expansion would take minutes, or all memory
+    assert time.process_time() - start < 2.0  # an expansion would take minutes, or all memory
 
 
 PIECES = (

@@ -33,25 +33,37 @@ def trace(text: StreamedText):
     return made.thoughts, made.deep
 
 
-def test_a_number_counts_until_it_is_corrected_and_all_that_rests_on_it_is_worked_out_again():
-    thoughts, deep = trace(told(4, {0: 3, 1: 1, 2: 2}, {0: (0, "9")}))
-    assert thoughts == (
-        f"{PENS} = 9",
-        f"{CUPS} = 9 * 3 = 27",
-        f"{MAPS} = 27 - 5 = 22",
-        f"{PENS} = 4; {CUPS} = 4 * 3 = 12; {MAPS} = 12 - 5 = 7",
-    )
-    assert deep == f"{MAPS} = 7"
-
-
-def test_a_correction_in_the_middle_leaves_what_lies_below_it():
-    thoughts, _ = trace(told(4, {0: 0, 1: 3, 2: 2}, {1: (1, "2")}))
-    assert thoughts == (
-        f"{PENS} = 4",
-        f"{CUPS} = 4 * 2 = 8",
-        f"{MAPS} = 8 - 5 = 3",
-        f"{CUPS} = 4 * 3 = 12; {MAPS} = 12 - 5 = 7",
-    )
+@pytest.mark.parametrize(
+    ("fact_chunk", "mistold", "thoughts"),
+    [
+        pytest.param(
+            {0: 3, 1: 1, 2: 2},
+            {0: (0, "9")},
+            (
+                f"{PENS} = 9",
+                f"{CUPS} = 9 * 3 = 27",
+                f"{MAPS} = 27 - 5 = 22",
+                f"{PENS} = 4; {CUPS} = 4 * 3 = 12; {MAPS} = 12 - 5 = 7",
+            ),
+            id="a given number",
+        ),
+        pytest.param(
+            {0: 0, 1: 3, 2: 2},
+            {1: (1, "2")},
+            (
+                f"{PENS} = 4",
+                f"{CUPS} = 4 * 2 = 8",
+                f"{MAPS} = 8 - 5 = 3",
+                f"{CUPS} = 4 * 3 = 12; {MAPS} = 12 - 5 = 7",  # what lies below it stays
+            ),
+            id="in the middle",
+        ),
+    ],
+)
+def test_a_number_counts_until_it_is_corrected_and_all_that_rests_on_it_is_worked_out_again(
+    fact_chunk, mistold, thoughts
+):
+    assert trace(told(4, fact_chunk, mistold)) == (thoughts, f"{MAPS} = 7")
 
 
 def test_a_correction_where_no_thought_may_stand_is_worked_out_in_the_deep_part():
