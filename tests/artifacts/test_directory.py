@@ -2,7 +2,15 @@
 
 import pytest
 
-from adasr_trl.artifacts.directory import Existing, State, finish, is_done, look, take
+from adasr_trl.artifacts.directory import (
+    Existing,
+    RunDirectoryError,
+    State,
+    finish,
+    is_done,
+    look,
+    take,
+)
 
 RUN = {"command": "hrpo", "config": {"max_steps": 4, "data": {"train": "a.jsonl"}}}
 LONGER = {"command": "hrpo", "config": {"max_steps": 8, "data": {"train": "a.jsonl"}}}
@@ -26,3 +34,19 @@ def test_further_processes_find_a_finished_run_done_where_the_first_one_does(
     if state is not State.COMPLETE:
         take(run, identity, existing)
         assert not is_done(run, identity, existing)
+
+
+@pytest.mark.parametrize("is_finished", [False, True])
+def test_a_run_goes_on_with_other_memory_settings(tmp_path, is_finished):
+    def identity(**memory):
+        return {"command": "hrpo", "config": {"max_steps": 4, "streaming": memory}}
+
+    run, other = tmp_path / "run", identity(decode_batch=16, max_cache_gib=1.5)
+    take(run, identity(decode_batch=64), Existing.REFUSE)
+    if is_finished:
+        finish(run)
+    expected = State.COMPLETE if is_finished else State.STARTED
+    assert take(run, other, Existing.RESUME) is expected
+    assert is_done(run, other, Existing.RESUME) is is_finished
+    with pytest.raises(RunDirectoryError, match="max_thought_tokens differs"):
+        look(run, identity(decode_batch=64, max_thought_tokens=9), Existing.RESUME)

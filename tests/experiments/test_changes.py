@@ -42,6 +42,7 @@ def differing(config, settings):
     [
         ({"local_weight": 0.25}, "", "", []),
         ({"local_weight": 0.25, "model.dtype": "auto"}, "", "", []),
+        ({"local_weight": 0.25, "streaming.decode_batch": 8}, "", "", []),  # memory alone
         (
             {"local_weight": 0.25, "model.dtype": "float32"},
             "",

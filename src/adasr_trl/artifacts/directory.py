@@ -52,6 +52,8 @@ RUNS_NAMED = 6  # runs of a comparison that an error names
 _RESUMES = (Existing.RESUME, Existing.RESUME_DATA)
 _DATA = ("train", "config.data.")  # names of what a run was trained on
 _STEPS = ("config.max_steps", "config.num_train_epochs")
+MEMORY_KEYS = ("streaming.decode_batch", "streaming.max_cache_gib")  # they change no rollout
+_MEMORY = tuple(f"config.{key}" for key in MEMORY_KEYS)
 
 
 class State(Enum):
@@ -268,8 +270,8 @@ def _differences(
 def _changed(
     recorded: Mapping[str, object], identity: Mapping[str, object], existing: Existing
 ) -> list[str]:
-    """Names of what differs, but for the data where they may."""
-    changed = _differences(recorded, dict(identity))
+    """Names of what differs, but for memory, and for the data where they may."""
+    changed = [n for n in _differences(recorded, dict(identity)) if n not in _MEMORY]
     if existing is Existing.RESUME_DATA:
         return [name for name in changed if not name.startswith(_DATA)]
     return changed

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from adasr_trl.artifacts.directory import read_identity
+from adasr_trl.artifacts.directory import MEMORY_KEYS, read_identity
 from adasr_trl.config.loading import load_config
 from adasr_trl.config.values import ConfigError, plain
 from adasr_trl.experiments.stages import Stage
@@ -65,5 +65,5 @@ def _differences(recorded: object, asked: object, name: str) -> Iterator[str]:
             yield from _differences(before, after, f"{name}.{n}")
     elif name == "model.dtype" and asked == "auto":
         return  # a run records the precision that it took
-    elif name not in PLACES and str(recorded) != str(asked) and recorded != asked:
+    elif name not in (*PLACES, *MEMORY_KEYS) and str(recorded) != str(asked) and recorded != asked:
         yield f"{name} is {recorded} in the run, and now {asked}"
