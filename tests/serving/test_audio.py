@@ -323,7 +323,7 @@ def test_a_recogniser_that_dies_is_started_again(reasoner):
         while not transcripts(desk):
             failures = len(desk.errors())
             say(desk, "He sings.", silence=0.7, size=100_000)
-            while len(desk.errors()) == failures and not transcripts(desk):  # taken: wait for its words
+            while len(desk.errors()) == failures and not transcripts(desk):  # it was taken
                 desk.run()
                 os.sched_yield()
         assert set(desk.errors()) == {"recogniser_failed"}
