@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from data_builders.errors import BuildError
-from data_builders.rows.json_text import list_in_text
+from data_builders.rows.json_text import JsonError, list_in_text
 from data_builders.rows.row import Row, kind_of
 
 
@@ -56,7 +56,10 @@ def row_of(value: object, where: str, number: int, key: str) -> Row:
 
 def unquoted(value: object) -> object:
     """What a text spells that was written as JSON twice; any other value as it is."""
-    spelled = list_in_text(value.strip()) if isinstance(value, str) else None
+    try:
+        spelled = list_in_text(value.strip()) if isinstance(value, str) else None
+    except JsonError:
+        return value
     return value if spelled is None else spelled
 
 

@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import codecs
 import hashlib
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice, repeat
 from pathlib import Path
@@ -34,12 +33,11 @@ from data_builders.rows.json_text import JsonError, parse, parse_several
 from data_builders.rows.packed import opened
 from data_builders.rows.row import Row, Rows
 from data_builders.rows.tables import open_table
+from data_builders.rows.typed import as_written, plan_of
 
 _PARQUET, _ARROW = b"PAR1", (b"ARROW1", b"\xff\xff\xff\xff")
 _BOM = codecs.BOM_UTF8
 _LINES = (".jsonl", ".ndjson")
-# Numbers of less than 64 bits, by their names in datasets and in Arrow.
-_SHORT = {"float32": "float32", "float": "float32", "float16": "float16", "halffloat": "float16"}
 _SAVED = ({"state.json", "dataset_info.json"}, {"dataset_dict.json"})  # files of ``save_to_disk``
 _LOOK = 1 << 20  # bytes of a file that tell its kind
 _FIRST_LINES = 20
@@ -238,27 +236,13 @@ def _open_arrow(path: Path) -> Rows:
 def _of_batches(path: Path, schema: Any, count: int, batches: Iterable[Any]) -> Rows:
     if not count:
         raise BuildError(f"{path}: the file is empty; expected at least one row.")
-    short = {f.name: _SHORT[str(f.type)] for f in schema if str(f.type) in _SHORT}
-    names = _label_names((schema.metadata or {}).get(b"huggingface", b"{}"))
+    plan = plan_of(schema)
     rows = (
-        _as_written(row, short, names)
+        as_written(row, plan)
         for batch in batches
         for row in batch.to_pylist(maps_as_pydicts="lossy")
     )
     return Rows(count, _numbered(f"{path}: row ", rows))
-
-
-def _label_names(metadata: bytes) -> dict[str, list[str]]:
-    """Names of the labels of each column that holds their numbers, as ``datasets`` notes them."""
-    try:
-        features = json.loads(metadata)["info"]["features"]
-        return {
-            column: kind["names"]
-            for column, kind in features.items()
-            if isinstance(kind, dict) and kind.get("_type") == "ClassLabel"
-        }
-    except (ValueError, KeyError, TypeError, AttributeError):
-        return {}
 
 
 def _open_hub(name: str, subset: str | None, split: str, revision: str | None) -> Rows:
@@ -299,30 +283,9 @@ def _open_saved(path: Path) -> Rows:
 
 def _of_dataset(rows: Any, where: str) -> Rows:
     """The rows of a ``datasets.Dataset``."""
-    features = getattr(rows, "features", {}).items()
-    kinds = {name: str(getattr(kind, "dtype", "")) for name, kind in features}
-    short = {name: _SHORT[kind] for name, kind in kinds.items() if kind in _SHORT}
-    names = {name: list(kind.names) for name, kind in features if hasattr(kind, "int2str")}
-    plain = (_as_written(row, short, names) for row in rows)
-    return Rows(len(rows), _numbered(where, plain))
-
-
-def _as_written(
-    columns: Mapping[str, object], short: Mapping[str, str], names: Mapping[str, list[str]]
-) -> Mapping[str, object]:
-    """Numbers of few bits as they were written (0.1, not 0.10000000149011612), and labels by their names."""
-    if not short and not names:
-        return columns
-    import numpy
-
-    values = dict(columns)
-    for name, value in columns.items():
-        if name in short and isinstance(value, float):
-            values[name] = float(str(numpy.dtype(short[name]).type(value)))
-        elif name in names and isinstance(value, int):
-            known = 0 <= value < len(names[name])
-            values[name] = names[name][value] if known else None  # -1: the label is withheld
-    return values
+    features = getattr(rows, "features", None)
+    plan = plan_of(features.arrow_schema) if features else {}
+    return Rows(len(rows), _numbered(where, (as_written(row, plan) for row in rows)))
 
 
 def _numbered(where: str, rows: Iterable[Mapping[str, object]]) -> Iterator[Row]:

@@ -8,11 +8,14 @@ r"""JSON as others write it: numbers print as written, NaN is null, a key that s
 
 from __future__ import annotations
 
-import ast
 import json
+import re
 from typing import Any
 
+from data_builders.rows.python_text import CutOffError, read_python
+
 _SEPARATORS = " \t\r\n,"
+_LIST_OF_TEXTS = re.compile(r"\[\s*['\"].*['\"]\s*\]", re.DOTALL)
 
 
 class JsonError(ValueError):
@@ -82,7 +85,10 @@ def parse_several(data: bytes) -> list[Any]:
 
 
 def list_in_text(text: str) -> object:
-    """The list or object that a text spells in JSON or Python, as cells of tables do; None for any other text."""
+    """The list or object that a text spells in JSON or Python, as cells of tables do; None for any other text.
+
+    A JsonError for a list of texts that is broken or was cut off.
+    """
     if not text.startswith(("[", "{")) or not text.endswith(("]", "}")):
         return None
     try:
@@ -90,8 +96,12 @@ def list_in_text(text: str) -> object:
     except (ValueError, RecursionError):
         pass
     try:
-        value = ast.literal_eval(text)  # literals only; nothing is run
+        value = read_python(text)
+    except CutOffError as error:
+        raise JsonError(str(error)) from None
     except (ValueError, SyntaxError, MemoryError, RecursionError):
+        if _LIST_OF_TEXTS.fullmatch(text):
+            raise JsonError("is a list of texts with a fault; write it as JSON") from None
         return None
     return value if isinstance(value, list | dict) else None
 

@@ -16,9 +16,11 @@ from decimal import Decimal
 
 from adasr_trl.core.episode import Source
 from data_builders.errors import BuildError
-from data_builders.rows.json_text import Doubled, list_in_text
+from data_builders.rows.json_text import Doubled, JsonError, list_in_text
 
 _EXACT = 2**53  # below it every whole number is a float
+_ROLES = ("role", "from")  # keys under which a turn of a chat names its speaker
+_TEXTS = ("text", "content", "value")  # keys under which an object has its text
 UNSPLIT = ""  # split of an episode that the hash of its group decides
 
 
@@ -34,6 +36,10 @@ class MissingPartError(RowError):
     """A column without the part that a dotted name asks for."""
 
 
+class Missing(str):
+    """What a cell of a table holds in place of a value, such as "nan"; it is read as none."""
+
+
 @dataclass(frozen=True)
 class Row:
     """One row of the input."""
@@ -45,18 +51,28 @@ class Row:
     fault: str = ""  # the reason why it is no row, such as invalid JSON
 
     def get(self, column: str) -> object:
-        """The value in ``column``, dotted for nested ones ("answers.text.0"); a RowError names the columns that exist."""
+        """The value in ``column``; a RowError names the columns that exist.
+
+        Dots name what is nested: "answers.text.0", "messages.user.content". A name may have a line break for a space.
+        """
+        column = self._own(column)
         if column in self.columns:
-            return self._part(self.columns, [column], column)
+            value = self._part(self.columns, [column], column)
+            return None if isinstance(value, Missing) else value
         if column.partition(".")[0] not in self.columns:
             known = ", ".join(self.columns) or "none"
             raise MissingColumnError(f"{self.where}: no column {column!r}; the row has {known}.")
         return self._part(self.columns, column.split("."), column)
 
+    def _own(self, column: str) -> str:
+        """The name as the row has it: with spaces for line breaks where only that one exists."""
+        spaced = " ".join(column.split())
+        return spaced if spaced in self.columns and column not in self.columns else column
+
     def _part(self, value: object, parts: list[str], column: str) -> object:
         for done, part in enumerate(parts, start=1):
             if isinstance(value, str):
-                value = list_in_text(value.strip())
+                value = self.spelled(value, column)
             if isinstance(value, Doubled) and part in value.doubled:
                 raise RowError(f"{self.where}: {part!r} stands twice in one object.")
             if isinstance(value, Mapping) and part in value:
@@ -71,6 +87,14 @@ class Row:
                 and all(isinstance(v, Mapping) and part in v for v in value)
             ):
                 value = [self._part(item, [part], column) for item in value]
+            elif turns := _turns_of(part, value):
+                first = min(turns)
+                if len(turns) > 1:
+                    way = ".".join((*parts[: done - 1], str(first)))
+                    raise RowError(
+                        f"{self.where}: column {column!r}: {len(turns)} turns of {part!r}, expected one; the first is {way}."
+                    )
+                value = turns[first]
             else:
                 inside = ".".join(parts[: done - 1])
                 raise MissingPartError(
@@ -81,6 +105,8 @@ class Row:
     def text(self, column: str) -> str:
         """The value in ``column`` as text: a number as its digits, true as "true", null and NaN as "", a list of one as its text."""
         value = self.get(column)
+        if isinstance(value, str):
+            value = self._unpacked(value, column)
         if isinstance(value, Mapping) and isinstance(value.get("text"), str | list):
             value, column = value["text"], f"{column}.text"  # SQuAD's answers
         if isinstance(value, list) and len({str(item) for item in value}) == 1:
@@ -100,6 +126,31 @@ class Row:
         if type(value) is float and value.is_integer() and abs(value) < _EXACT:
             value = int(value)  # a column of whole numbers with a gap is one of floats in a table
         return self._whole(str(value), column)
+
+    def spelled(self, text: str, column: str) -> object:
+        """The list or object that a text spells; None for any other text."""
+        try:
+            return list_in_text(text.strip())
+        except JsonError as error:
+            raise RowError(f"{self.where}: column {column!r} {error}.") from None
+
+    def _unpacked(self, text: str, column: str) -> object:
+        """What a text spells in place of one: a list of texts, or SQuAD's answers. "[1, 2]" and other JSON are texts."""
+        spelled = self.spelled(text, column)
+        if isinstance(spelled, Mapping):
+            return spelled if spelled.keys() == {"text", "answer_start"} else text
+        is_list = isinstance(spelled, list) and all(isinstance(t, str | None) for t in spelled)
+        return spelled if is_list else text
+
+    def speaker(self, column: str) -> str:
+        """The role of the turn of a chat in which a dotted column lies; "" for none."""
+        parts = column.split(".") if self._own(column) not in self.columns else []
+        for end in range(1, len(parts)):
+            turn = self.get(".".join(parts[:end]))
+            roles = [turn.get(key) for key in _ROLES] if isinstance(turn, Mapping) else []
+            if role := next((role for role in roles if isinstance(role, str)), ""):
+                return role
+        return ""
 
     def _decoded(self, data: bytes, column: str) -> str:
         try:
@@ -136,7 +187,7 @@ class Row:
         """The texts of a list, also of lists in a list or one that a text spells; blank ones are left out. None for a text."""
         value = self.get(column)
         if isinstance(value, str):
-            spelled = list_in_text(value.strip())
+            spelled = self.spelled(value, column)
             value = spelled if isinstance(spelled, list) else value
         if not isinstance(value, list):
             return None
@@ -147,7 +198,7 @@ class Row:
     def texts(self, column: str) -> tuple[str, ...]:
         """The list of texts in ``column``."""
         value = self.get(column)
-        spelled = list_in_text(value.strip()) if isinstance(value, str) else None
+        spelled = self.spelled(value, column) if isinstance(value, str) else None
         return self._texts(value if spelled is None else spelled, column)
 
     def _texts(self, value: object, column: str) -> tuple[str, ...]:
@@ -203,19 +254,33 @@ def _contents(value: object) -> str:
     """The kind of a value and the names or number of its parts."""
     if isinstance(value, Mapping):
         return f"an object with {', '.join(map(str, value)) or 'nothing'}"
+    if isinstance(value, list) and value and all(isinstance(turn, Mapping) for turn in value):
+        roles = [str(turn[key]) for turn in value for key in _ROLES if key in turn]
+        if len(roles) == len(value):
+            return f"a list of turns of {', '.join(dict.fromkeys(roles))}"
     return f"a list of {len(value)}" if isinstance(value, list) else kind_of(value)
 
 
 def _way_in(column: str, value: object) -> str:
     """A dotted name for the first text inside a list or object."""
     if isinstance(value, Mapping):
-        return f"{column}.{next(iter(value), 'KEY')}"
-    texts = (
+        texts = [key for key in _TEXTS if isinstance(value.get(key), str | list)]
+        return f"{column}.{next(iter((*texts, *value)), 'KEY')}"
+    lists = (
         [i for i, item in enumerate(value) if isinstance(item, list)]
         if isinstance(value, list)
         else []
     )
-    return f"{column}.{texts[0] if texts else 0}"
+    return f"{column}.{lists[0] if lists else 0}"
+
+
+def _turns_of(role: str, value: object) -> dict[int, object]:
+    """The turns of a chat that a role has said, by their positions."""
+    return {
+        n: turn
+        for n, turn in enumerate(value if isinstance(value, list) else ())
+        if isinstance(turn, Mapping) and role in [turn.get(key) for key in _ROLES]
+    }
 
 
 def kind_of(value: object) -> str:

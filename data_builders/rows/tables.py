@@ -5,7 +5,8 @@ r"""Tables: CSV, TSV, and texts between semicolons or bars, whose first line nam
 
 Each form of quoting that is in use is tried on the whole file, and the one with the most whole rows counts: doubled
 quotes, quotes behind a backslash where there are any, and for tabs none. A row with another number of columns is
-rejected, as is one whose open quote takes in the next one. A blank line is no row.
+rejected, as is one whose open quote takes in the next one. A blank line is no row. A cell such as nan or NULL, as writers
+of tables put for a value that is missing, has none. A line break in a column's name is a space.
 """
 
 from __future__ import annotations
@@ -22,11 +23,22 @@ from typing import Any
 
 from data_builders.errors import BuildError
 from data_builders.rows.packed import opened
-from data_builders.rows.row import Row, Rows
+from data_builders.rows.row import Missing, Row, Rows
 
 _DELIMITERS = ",;\t|"
 _BACKSLASH: dict[str, Any] = {"doublequote": False, "escapechar": "\\"}
 _UNQUOTED: dict[str, Any] = {"quoting": csv.QUOTE_NONE}
+_MOST_LINES = 20  # of a header
+_QUOTED = re.compile(r'"[^"]*"')
+# Missing values as pandas, R, NumPy, databases and spreadsheets write them, and the errors of spreadsheets.
+_MISSING = frozenset(
+    (
+        *("nan", "NaN", "-nan", "-NaN", "NaT", "None", "null", "NULL", "\\N"),
+        *("NA", "<NA>", "N/A", "n/a", "#NA", "#N/A", "#N/A N/A"),
+        *("1.#QNAN", "-1.#QNAN", "1.#IND", "-1.#IND"),
+        *("#REF!", "#VALUE!", "#DIV/0!", "#NAME?", "#NUM!", "#NULL!", "#ERROR!"),
+    )
+)
 
 
 @dataclass(frozen=True)
@@ -109,10 +121,12 @@ def _form_of(path: Path, encoding: str) -> _Form:
         first, skipped = lines.readline(), 1
         if first.lower().startswith("sep="):  # Excel's note on the delimiter
             first, skipped = lines.readline(), 2
-    delimiter = max(_DELIMITERS, key=first.count)
-    spaced = f"{delimiter} " in first
-    names = next(csv.reader([first], delimiter=delimiter, skipinitialspace=spaced), [])
-    columns = tuple(name.strip() for name in names)
+        header = _header(first, lines)
+    first, skipped = "".join(header), skipped + len(header) - 1
+    delimiter = _delimiter_of(first)
+    spaced = f"{delimiter} " in _QUOTED.sub("", first)
+    names = next(csv.reader(header, delimiter=delimiter, skipinitialspace=spaced), [])
+    columns = tuple(" ".join(name.split()) for name in names)
     if len(columns) < 2:
         raise BuildError(
             f"{path}: its first line is {first.strip()[:60]!r}; expected JSON, parquet, or the names of a CSV file's "
@@ -121,6 +135,24 @@ def _form_of(path: Path, encoding: str) -> _Form:
     if double := next((name for name in columns if columns.count(name) > 1), None):
         raise BuildError(f"{path}: two columns are named {double!r}; rename one.")
     return _Form(delimiter, columns, skipped, {"skipinitialspace": spaced})
+
+
+def _header(first: str, lines: io.TextIOWrapper) -> list[str]:
+    """The lines of the names: the first, and those that its open quote takes in, if it closes soon and in the right place."""
+    header = [first]
+    while "".join(header).count('"') % 2 and len(header) < _MOST_LINES:
+        header.append(lines.readline())
+    try:
+        records = list(csv.reader(header, delimiter=_delimiter_of("".join(header)), strict=True))
+    except csv.Error:
+        return [first]
+    return header if len(records) == 1 else [first]
+
+
+def _delimiter_of(header: str) -> str:
+    """What stands most often between names, those in quotes left out where there are others."""
+    bare = _QUOTED.sub("", header)
+    return max(_DELIMITERS, key=lambda mark: (bare.count(mark), header.count(mark)))
 
 
 @contextmanager
@@ -152,5 +184,6 @@ def _records(path: Path, encoding: str, form: _Form) -> Iterator[tuple[int, list
 
 def _rows(path: Path, encoding: str, form: _Form) -> Iterator[Row]:
     for number, (line, fields) in enumerate(_records(path, encoding, form)):
-        columns = dict(zip(form.columns, fields, strict=False))
+        cells = (Missing(cell) if cell.strip() in _MISSING else cell for cell in fields)
+        columns = dict(zip(form.columns, cells, strict=False))
         yield Row(f"{path}:{line}", number, str(number), columns, _fault(fields, form))

@@ -14,7 +14,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from string import ascii_uppercase
 
-from data_builders.rows.json_text import list_in_text
 from data_builders.rows.row import Row, RowError
 
 _OWN_LABEL = re.compile(r"\s*\(?([A-Za-z])\s?[).:]\s*")
@@ -56,7 +55,7 @@ def read_choices(row: Row, column: str) -> Choices:
     """The options in a column (RowError)."""
     value = row.get(column)
     if isinstance(value, str):
-        value = list_in_text(value.strip())
+        value = row.spelled(value, column)
     labels: list[object] = []
     texts: list[object] = []
     if isinstance(value, Mapping) and isinstance(value.get("text"), list):

@@ -17,12 +17,13 @@ from collections.abc import Iterator
 from dataclasses import replace
 from itertools import accumulate
 
+from adasr_trl.core.answer_place import Place, answer_spans
 from adasr_trl.core.answers import extract
 from adasr_trl.core.episode import AnswerType
 from adasr_trl.core.sentences import sentence_chunks
 from data_builders.errors import BuildError
 from data_builders.rows.inputs import open_input
-from data_builders.rows.row import Rejected, Row, RowError, Rows, source_of
+from data_builders.rows.row import Missing, Rejected, Row, RowError, Rows, source_of
 from data_builders.sources.choices import Choices, read_choices
 from data_builders.sources.common import add_text_options, require_licence, text_key
 from data_builders.sources.word_problems import Problem, draft_problem
@@ -34,6 +35,10 @@ from data_builders.traces.given import given_tracer
 NAME = "custom"
 SUMMARY = "any JSON, JSON Lines, CSV, parquet or Hub set, by the names of its columns"
 _SOLUTION = re.compile(r"####|\\(?:boxed|fbox)\b")  # a worked solution with its answer marked
+_ASKS = re.compile("[?\uff1f]")
+# Roles in a chat that ask nothing, and those that give no answer.
+_NEVER_ASK = frozenset({"system", "developer", "assistant", "gpt", "model", "tool", "function"})
+_NEVER_ANSWER = frozenset({"system", "developer", "user", "human", "tool", "function"})
 _WITHHELD = frozenset({"<unk>", "<hidden>"})  # golds of test splits without answers
 
 
@@ -90,12 +95,14 @@ def open_rows(options: argparse.Namespace) -> Rows:
 
 def build_row(row: Row, options: argparse.Namespace) -> Iterator[Draft | Rejected]:
     """One episode a row."""
+    _check_speaker(row, options.problem_column or options.question_column, _NEVER_ASK, "user")
+    _check_speaker(row, options.answer_column, _NEVER_ANSWER, "assistant")
     if options.problem_column:
         yield from _problem(row, options)
         return
     question = row.text(options.question_column).strip()
     if not question:
-        yield Rejected(row.where, "empty_question", f"column {options.question_column!r} is empty")
+        yield _empty(row, options.question_column)
         return
     text = row.joined(options.context_column) if options.context_column else ""
     if " ".join(text.split()) == " ".join(question.split()):
@@ -142,11 +149,26 @@ def build_row(row: Row, options: argparse.Namespace) -> Iterator[Draft | Rejecte
     )
 
 
+def _empty(row: Row, column: str) -> Rejected:
+    held = row.columns.get(column)
+    cell = f" ({held!r})" if isinstance(held, Missing) else ""
+    return Rejected(row.where, "empty_question", f"column {column!r} is empty{cell}")
+
+
+def _check_speaker(row: Row, column: str, never: frozenset[str], role: str) -> None:
+    """Refuse a turn of a chat that stands at a position, but was said by another: a system's turn moves all others."""
+    if (speaker := row.speaker(column)) in never:
+        raise RowError(
+            f"{row.where}: column {column!r} is a turn of {speaker!r}, expected one of {role!r}; name turns by their "
+            f"role, such as messages.{role}.content."
+        )
+
+
 def _problem(row: Row, options: argparse.Namespace) -> Iterator[Draft | Rejected]:
     """An episode whose question is a sentence of its text."""
     text = row.joined(options.problem_column)
     if not text.strip():
-        yield Rejected(row.where, "empty_question", f"column {options.problem_column!r} is empty")
+        yield _empty(row, options.problem_column)
         return
     choices = _choices(row, options)
     key = row.text(options.id_column) if options.id_column else f"{options.name}-{row.key}"
@@ -182,15 +204,29 @@ def _choices(row: Row, options: argparse.Namespace) -> Choices | None:
 
 def _answer(row: Row, options: argparse.Namespace, choices: Choices | None) -> str:
     """The gold answer in the words of ``--answer-map``; of a worked solution what stands behind its marker."""
-    answer = row.text(options.answer_column).strip()
+    held = row.columns.get(options.answer_column)
+    answer = str(held if isinstance(held, Missing) else row.text(options.answer_column)).strip()
     mapped = _mapped(answer, options, row)
     if choices:
         return choices.letter(mapped)
+    if isinstance(held, Missing) and mapped == answer and answer not in options.answer_map:
+        raise RowError(
+            f"{row.where}: the answer {answer!r} stands for none in a table; if it is one, say --answer-map "
+            f"{answer}=none."
+        )
     kind = AnswerType(options.answer_type)
+    if kind is AnswerType.NUMBER and _asks(mapped):
+        raise RowError(f"{row.where}: the answer {mapped[:80]!r} is a question; expected a number.")
     if mapped in _WITHHELD:
         raise RowError(f"{row.where}: the answer is withheld ({mapped!r}).")
     found = extract(mapped, kind) if _SOLUTION.search(mapped) else None
     return found.value if found else mapped
+
+
+def _asks(answer: str) -> bool:
+    """Whether a text without a marked answer asks, as a problem does."""
+    is_marked = answer_spans(answer)[0].place is not Place.SOMEWHERE
+    return not is_marked and _ASKS.search(answer) is not None
 
 
 def _mapped(answer: str, options: argparse.Namespace, row: Row) -> str:

@@ -126,6 +126,10 @@ IN_SEGMENTS = {
     "Google v2": {"results": [{"alternatives": [{"words": [{"word": "Tom sleeps.", "startOffset": "0.500s", "endOffset": "1.500s"}]}]}]},
     "Google video": {"annotationResults": [{"speechTranscriptions": [{"alternatives": [{"words": [{"word": "Tom sleeps.", "startTime": "0.5s", "endTime": "1.5s"}]}]}]}]},
     "youtube-transcript-api": {"video_id": "x", "snippets": [{"text": "Tom sleeps.", "start": 0.5, "duration": 1.0}]},
+    "Google's zero": {"results": [{"alternatives": [{"words": [{"word": "", "startTime": {}, "endTime": {"nanos": 500000000}}, {"word": "Tom sleeps.", "startTime": {"nanos": 500000000}, "endTime": {"seconds": 1, "nanos": 500000000}}]}]}]},
+    "Azure's durations": {"recognizedPhrases": [{"duration": "PT1S", "offsetInTicks": 5000000, "durationInTicks": 10000000, "nBest": [{"display": "Tom sleeps."}]}]},
+    "Teams": {"type": "Transcript", "entries": [{"speakerDisplayName": "Ann", "startOffset": "00:00:00.5000000", "endOffset": "00:00:01.5", "text": "Tom sleeps."}]},
+    "one segment alone": {"start": 0.5, "end": 1.5, "text": "Tom sleeps."},
     "a clock": {"segments": [{"start": "00:00:00.500", "end": "00:01,500", "text": "Tom sleeps."}]},
     "podcasts": {"segments": [{"speaker": "A", "startTime": 0.5, "endTime": 1.5, "body": "Tom sleeps."}]},
     "twice at once": [{"text": "Tom\u200b sleeps.", "start": 0.5, "duration": 1.0}] * 2,
@@ -169,6 +173,38 @@ def test_results_one_behind_another_are_one_transcript():
     empty = json.dumps({"text": ""}, indent=1)
     for text in ("\n".join(lines), "".join((*lines, empty))):
         assert [s.text for s in read_transcript(text)] == ["Tom", "sleeps."]
+
+
+SAID = [{"start": 0, "end": 1, "text": "Tom sleeps."}, {"start": 1, "end": 2, "text": "So?"}]
+LINES = {
+    "segments": SAID,
+    "with a note above": [{"language": "en", "duration": 2.0}, *SAID],
+    "with words inside": [{**SAID[0], "words": [{"word": "Tom", "start": 0, "end": 1}]}, SAID[1]],
+    "lists": [[SAID[0]], [], [SAID[1]]],
+    "silence and guesses": [{"text": ""}, SAID[0], {"partial": "so"}, {"result": [], "text": ""}, SAID[1]],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", LINES)
+def test_segments_one_a_line_are_one_transcript(name):
+    segments = read_transcript("\n".join(map(json.dumps, LINES[name])))
+    assert [(s.text, s.end_seconds) for s in segments] == [("Tom sleeps.", 1.0), ("So?", 2.0)]
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ({"Transcript": {"Results": ["Ann left."]}}, "text is None"),
+        ({"start": 1, "end": 2, "text": None}, "text is None"),
+        ("Ann left.", "text is None"),
+        ({"start": {}, "end": 2, "text": "So?"}, "start is {}"),
+    ],
+)
+def test_no_line_of_another_form_vanishes(line, message):
+    with pytest.raises(TranscriptError, match=rf"segments\[1\]: {message}"):
+        read_transcript(f"{json.dumps(SAID[0])}\n{json.dumps(line)}")
+    untimed = f'{json.dumps(SAID[0])}\n{{"text": "Ann left."}}'
+    assert [s.text for s in read_transcript(untimed)] == ["Tom sleeps.", "Ann left."]
 
 
 @pytest.mark.parametrize(

@@ -228,6 +228,10 @@ FOUND = {  # captions as public reports tell of them, in words of our own
     "marks of direction": (srt("\u202bTom has 5.\u202c"), ["Tom has 5."]),
     "an end of file of DOS": (srt("Tom has 5.") + "\x1a", ["Tom has 5."]),
     "readings beside letters": ("WEBVTT\n\n00:01.000 --> 00:02.000\n<ruby>漢<rt>kan</rt>字<rt>ji</ruby>です\n", ["漢字です"]),
+    "blank lines above the head": (f"\n \n\ufeffWEBVTT\n\n{VTT_HEAD}\nNOTE secret\n", ["Tom has 5."]),
+    "a head in small letters": (f" webvtt - talk\n\n{VTT_HEAD}\nREGION\nid:a\n", ["Tom has 5."]),
+    "speech that begins as a note": (srt("\n\nNOTE it", "NOTE\nSTYLE"), ["NOTE it", "NOTE STYLE"]),
+    "Whisper's lines behind a mark": ("\ufeff[00:00.000 --> 00:02.000]  Tom has 5.\n", ["Tom has 5."]),
     "Whisper's table": ("start\tend\ttext\n0\t2000\tTom has 5.\n2000\t4000\tBye.\n", ["Tom has 5.", "Bye."]),
     "Whisper's lines": ("[00:00.000 --> 00:02.000]  Tom has 5.\n[00:02.000 --> 00:04.000]  Bye.\n", ["Tom has 5.", "Bye."]),
 }  # fmt: skip
@@ -237,6 +241,53 @@ FOUND = {  # captions as public reports tell of them, in words of our own
 def test_captions_of_other_tools_are_read_without_loss(name):
     text, words = FOUND[name]
     assert [s.text for s in read_transcript(text)] == words
+
+
+def moved(*said):
+    """Lines that rise: each in two captions, the second of 10 ms without what is above it."""
+    cues = []
+    for n, (above, line) in enumerate(zip((" ", *said), said, strict=False)):
+        cues.append(f"{n}\n00:00:{n:02},000 --> 00:00:{n:02},990\n{above}\n{line}\n")
+        cues.append(f"{n}\n00:00:{n:02},990 --> 00:00:{n + 1:02},000\n{line}\n \n")
+    return cues
+
+
+@pytest.mark.parametrize("said", [["tom has five", "he buys", "ann left"], ["a", "b"]])
+@pytest.mark.parametrize("without", [0, 1])
+def test_lines_that_rise_are_read_once_however_many_captions_there_are(said, without):
+    cues = moved(*said)
+    text = "\n".join(cues[: len(cues) - without])
+    assert [s.text for s in read_transcript(text)] == said
+
+
+ROLLING = [
+    (("he naps", "he naps", "he naps\nso long", "so long", "so long\nbye now"), "he naps/so long/bye now"),
+    (("One", "One\nTwo", "Two\nThree"), "One/Two/Three"),
+    (("Tom", "Tom has", "Tom has five"), "Tom/has/five"),
+]  # fmt: skip
+SAID_TWICE = [
+    ("No.", "No.", "Yes."),
+    ("No.", "No.\nYes.", "Bye."),
+    ("Who?", "No.", "No.", "No.\nNo.", "No."),
+    ("No.", "No.", "No.\nWhat?", "What?\nNothing.", "Bye."),
+    ("I said no.", "I said no.", "I said no.\nGo.", "Bye."),
+]
+
+
+@pytest.mark.parametrize(("cues", "words"), ROLLING)
+def test_captions_that_go_on_are_read_once(cues, words):
+    assert [s.text for s in read_transcript(srt(*cues))] == words.split("/")
+
+
+@pytest.mark.parametrize("cues", SAID_TWICE)
+def test_captions_that_say_a_line_twice_keep_it(cues):
+    assert [s.text for s in read_transcript(srt(*cues))] == [" ".join(c.split()) for c in cues]
+
+
+def test_a_line_that_stands_again_after_a_pause_was_said_again():
+    again = "9\n00:00:07,000 --> 00:00:08,000\nhe buys\n"
+    text = "\n".join((*moved("tom has five", "he buys"), again))
+    assert [s.text for s in read_transcript(text)] == ["tom has five", "he buys", "he buys"]
 
 
 def test_an_animated_caption_is_read_once():
@@ -257,6 +308,10 @@ def test_an_animated_caption_is_read_once():
         (srt("One.").replace("00:00:00", "-00:00:00"), "line 2: .* is no time line"),
         (f"WEBVTT\n\n{VTT_HEAD}\nUPDATE:N\n", "line 6: 'UPDATE:N' stands outside"),
         ("WEBVTT\n\n", "holds no caption times"),
+        (f"1\nTom has 9.\n\n2\n{VTT_HEAD}", "line 2: 'Tom has 9.' stands outside of a cue; .* begin a WebVTT file"),
+        (f"9\n\n2\n{VTT_HEAD}", "line 1: '9' stands outside"),
+        (f"intro\n{VTT_HEAD}", "line 1: 'intro' stands outside"),
+        (f"{VTT_HEAD}\nNOTE secret\n", "line 4: 'NOTE secret' stands outside"),
         ("[00:00.000 --> 00:02.000] Hi.\nlost\n", "line 2: 'lost' has no times in brackets"),
         ("{1}{25}Tom has 5.\n", "is a MicroDVD or MPL2 file; convert it to SRT"),
         (srt("One.", "Two.") + srt("Three."), "line 9: numbers and times begin anew"),
@@ -269,6 +324,7 @@ def test_no_broken_line_of_times_becomes_speech(text, message):
 
 FOREIGN = {
     "[Script Info]\nTitle: x\n": "a script of SSA or ASS",
+    "[V4+ Styles]\nFormat: Name\n": "a script of SSA or ASS",
     "[00:00.50]Tom has 5.\n[00:01.60]Bye.\n": "lyrics",
     "[INFORMATION]\n[TITLE]x\n": "a SubViewer file",
     "0:00:00.500,0:00:01.500\nTom has 5.\n": "SBV",

@@ -128,11 +128,11 @@ FORMS = {  # in the form of each set of docs/DATA.md, which has its options: typ
         ("number", "How many?", "Tom has 5. He eats 1.", "4"),
     ),
     "ShareGPT": (
-        [{"conversations": [{"from": "human", "value": "Tom has 5. He eats 1. How many?"}, {"from": "gpt", "value": "4"}]}],
+        [{"conversations": [{"from": "system", "value": "Be short."}, {"from": "human", "value": "Tom has 5. He eats 1. How many?"}, {"from": "gpt", "value": "4"}]}],
         ("number", "How many?", "Tom has 5. He eats 1.", "4"),
     ),
     "chat messages": (
-        {"messages": [{"role": "user", "content": "Tom has 5. He eats 1. How many?"}, {"role": "assistant", "content": "5-1=4\n#### 4"}]},
+        {"messages": [{"role": "system", "content": "Be short."}, {"role": "user", "content": "Tom has 5. He eats 1. How many?"}, {"role": "assistant", "content": "5-1=4\n#### 4"}]},
         ("number", "How many?", "Tom has 5. He eats 1.", "4"),
     ),
 }  # fmt: skip

@@ -4,7 +4,7 @@
     [Segment(end_seconds=2.0, text=' Tom has 5.', start_seconds=0.5)]
 
 Read are Whisper and its kin, whisper.cpp, OpenAI, Hugging Face pipelines, WhisperX, NeMo, Vosk, gentle, YouTube, AssemblyAI,
-AWS Transcribe, Azure, Deepgram, ElevenLabs, Google, Rev and Watson, by their own keys, and lists of segments or words.
+AWS Transcribe, Azure, Deepgram, ElevenLabs, Google, Rev, Teams and Watson, by their own keys, and lists of segments or words, also as JSON Lines.
 Units follow from the keys; times in a unit that no key tells are refused. The first alternative counts. Speakers, styles
 and confidences are left out.
 """
@@ -16,6 +16,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from typing import TypeGuard
 
 from adasr_trl.core.chunking import spoken_words
 from adasr_trl.core.segments import (
@@ -48,7 +49,7 @@ _NAMES = (
     ),
     *("words", "result", "items", "word", "elements", "timestamps"),
     *("results", "channels", "alternatives", "timestamp", "paragraphs"),
-    *("annotationResults", "speechTranscriptions"),
+    *("annotationResults", "speechTranscriptions", "entries"),
 )
 _TEXTS = (
     *("punctuated_word", "text", "word", "transcript", "segment", "content", "value"),
@@ -83,6 +84,7 @@ _WRITTEN = frozenset(
     )
 )
 _SECONDS = re.compile(r"(\d+(?:\.\d+)?)s?")  # "1.200s"
+_ISO_SECONDS = re.compile(r"PT(?=\d)(?:(\d+)H)?(?:(\d+)M)?(?:(\d+(?:\.\d+)?)S)?")  # Azure's
 _CLOCK = re.compile(
     r"(?:(\d{1,3}):)?(\d{1,2}):(\d{2}(?:[.,]\d{1,9})?)"
 )  # "00:00:01.200", under any name
@@ -92,7 +94,7 @@ _EXPECTED = 'expected {"segments": [{"start": 0.5, "end": 2.1, "text": "..."}]},
 
 
 def parsed_json(text: str) -> object:
-    """JSON; of several values one behind another, as Vosk prints them, a list of all.
+    """JSON; of several values one behind another, as Vosk prints them or JSON Lines have them, a list of all.
 
     Raises:
         TranscriptError: It is none.
@@ -105,11 +107,25 @@ def parsed_json(text: str) -> object:
             value, end = decoder.raw_decode(text)
             values.append(value)
             text = text[end:].lstrip()
+        return values[0] if len(values) == 1 else [i for value in values for i in _items_of(value)]
     except (ValueError, RecursionError) as error:
         raise TranscriptError(f"is no JSON ({error}).") from error
-    if len(values) == 1:
-        return values[0]
-    return [item for value in values for _, item in _listed(value, "")]
+
+
+def _items_of(value: object) -> list[object]:
+    """What one of several values holds: itself if it is a segment, segments or words, or nothing, as Vosk's silence."""
+    fields = value if isinstance(value, Mapping) else {"": value}
+    if _is_timed(value) and _text(fields) is not None:
+        return [value]
+    found = [item for _, item in _listed(value, "")]
+    holds_more = any(isinstance(inner, Mapping | list) and inner for inner in fields.values())
+    has_text = any(fields.get(name) for name in _TEXTS)
+    is_note = isinstance(value, Mapping) and not (_is_timed(value) or holds_more or has_text)
+    return found or ([] if is_note or value == [] else [value])
+
+
+def _is_timed(value: object) -> TypeGuard[Mapping[str, object]]:
+    return isinstance(value, Mapping) and any(name in value for name in (*_STARTS, *_PAIRS, "end"))
 
 
 def recognised_segments(parsed: object) -> list[Segment]:
@@ -124,6 +140,8 @@ def recognised_segments(parsed: object) -> list[Segment]:
         listed = _listed(parsed, "segments" if isinstance(parsed, list) else "")
     except RecursionError as error:
         raise TranscriptError("is nested too deeply.") from error
+    if not listed and _is_timed(parsed) and _text(parsed) is not None:
+        listed = [("segment", parsed)]
     is_empty = isinstance(parsed, Mapping) and any(parsed.get(name) == [] for name in _NAMES)
     if not listed and not is_empty and parsed != []:
         raise TranscriptError(f"has no list of segments; {_EXPECTED}.")
@@ -162,9 +180,7 @@ def _listed(value: object, where: str) -> list[tuple[str, object]]:
 
 def _unwrapped(each: object, where: str) -> list[tuple[str, object]]:
     """An item, or those that it holds if it has no times itself."""
-    is_item = not isinstance(each, Mapping) or any(
-        name in each for name in (*_STARTS, *_PAIRS, "end")
-    )
+    is_item = not isinstance(each, Mapping) or _is_timed(each)
     return (not is_item and _listed(each, where)) or [(where, each)]
 
 
@@ -261,19 +277,25 @@ def _time(
 
 
 def _written(value: object, name: str) -> float | None:
-    """Seconds of a time that is written out: "1.2s", "00:00:01.200", or seconds and nanoseconds apart."""
+    """Seconds of a time that is written out: "1.2s", "PT1.2S", "00:00:01.200", or seconds and nanoseconds apart."""
     if isinstance(value, Mapping):  # Google's
         parts = [str(value.get(part, 0)) for part in ("seconds", "nanos")]
-        is_time = value and all(map(str.isdecimal, parts)) and value.keys() <= {"seconds", "nanos"}
+        is_known = value or name in _WRITTEN  # an empty one is 0
+        is_time = (
+            is_known and all(map(str.isdecimal, parts)) and value.keys() <= {"seconds", "nanos"}
+        )
         return int(parts[0]) + int(parts[1]) * 1e-9 if is_time else None
     if not isinstance(value, str):
         return None
+    if clock := _ISO_SECONDS.fullmatch(value):
+        hours, minutes, seconds = (float(part or 0) for part in clock.groups())
+        return round(hours * 3600 + minutes * 60 + seconds, 6)
     if clock := _CLOCK.fullmatch(value):
         return round(
             int(clock[1] or 0) * 3600 + int(clock[2]) * 60 + float(clock[3].replace(",", ".")), 6
         )
-    seconds = _SECONDS.fullmatch(value) if name in _WRITTEN else None
-    return None if seconds is None else float(seconds[1])
+    plain = _SECONDS.fullmatch(value) if name in _WRITTEN else None
+    return None if plain is None else float(plain[1])
 
 
 def _bound(value: object, scale: float, where: str) -> float | None:

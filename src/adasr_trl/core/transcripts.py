@@ -20,6 +20,7 @@ from itertools import pairwise
 
 from adasr_trl.core.recognisers import parsed_json, recognised_segments
 from adasr_trl.core.segments import (
+    PAUSE_SECONDS,
     Segment,
     TranscriptError,
     ends_chunk,
@@ -60,7 +61,9 @@ _LINE_BREAK = re.compile(r"\\[Nh]")  # of ASS
 _ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|\w{2,31});")
 _TABLE = re.compile(r"start\tend\ttext\r?\n")  # Whisper's, in milliseconds
 _FOREIGN = {
-    re.compile(r"\[Script Info\]|Dialogue:"): "a script of SSA or ASS",
+    re.compile(
+        r"\[(?:Script Info|V4\+{0,2} Styles|Events|Fonts|Graphics)\]|Dialogue:", re.IGNORECASE
+    ): "a script of SSA or ASS",
     re.compile(
         r"\[\d+:\d+(?:[.:]\d+)?\](?!\s*-->)|\[(?:ar|ti|al|by|offset|length|re):"
     ): "lyrics (LRC)",
@@ -74,6 +77,9 @@ _FOREIGN = {
 }
 _NUMBER = re.compile(r"\s*#?(\d{1,6})\s*")  # of a cue
 _INLINE_TIME = re.compile(r"<(?:\d+:)?\d{1,2}:\d{2}\.\d{3}>")
+_HEAD = re.compile(r"\s*WEBVTT(?!\w)", re.IGNORECASE)
+_NOT_SPEECH = re.compile(r"(?:NOTE|STYLE|REGION)(?:\s|$)")  # how blocks of WebVTT begin
+_ECHO_SECONDS = 0.1  # in less nothing is said: a caption that only moves what was shown
 
 
 def read_transcript(text: str) -> tuple[Segment, ...]:
@@ -88,7 +94,7 @@ def read_transcript(text: str) -> tuple[Segment, ...]:
             raise TranscriptError(f"is {kind}; convert it to SRT, with ffmpeg -i FILE talk.srt.")
     if _TABLE.match(start):
         segments: Sequence[Segment] = _table(start)
-    elif start.startswith(("{", "[")) and not _CONSOLE.match(text):
+    elif start.startswith(("{", "[")) and not _CONSOLE.match(start):
         segments = recognised_segments(parsed_json(text))
     else:
         segments = captions(text)
@@ -123,8 +129,9 @@ def captions(text: str) -> list[Segment]:
     Raises:
         TranscriptError: A time line is broken, or text stands outside of a cue, with the line's number.
     """
-    lines = re.split(r"\r+\n|\r|\n", text.strip("\ufeff\x1a"))
-    if lines[0].startswith("WEBVTT"):
+    text = text.replace("\ufeff", "").strip("\x1a")
+    lines = re.split(r"\r+\n|\r|\n", text)
+    if _HEAD.match(text):
         cues = _vtt_cues(lines)
     else:
         cues = _console_cues(lines) if _CONSOLE.match(text) else _srt_cues(lines)
@@ -132,10 +139,10 @@ def captions(text: str) -> list[Segment]:
     plain = [[_plain(line) for line in cue.lines] for cue in cues]
     shown = [[line for line in cue if line] for cue in plain]
     words = [" ".join(cue).split() for cue in shown]
-    if _is_rolling(shown) or _INLINE_TIME.search(text):
-        shown = _unrolled(shown)
-    elif _is_rolling(words, least=2):
-        shown = _unrolled(words)
+    if _is_rolling(cues, shown) or _INLINE_TIME.search(text):
+        shown = _unrolled(cues, shown)
+    elif _is_rolling(cues, words, in_words=True):
+        shown = _unrolled(cues, words)
     return said_once(
         [
             Segment(cue.end, " ".join(cue_text), cue.start)
@@ -154,11 +161,13 @@ class _Cue:
 def _vtt_cues(lines: Sequence[str]) -> list[_Cue]:
     """Blocks between blank lines: a cue has its times in the first or second line, the file's head in any."""
     cues: list[_Cue] = []
-    for number, block in _blocks(lines):
-        if number > 1 and re.match(r"(?:NOTE|STYLE|REGION)(?:\s|$)", block[0]):
+    blocks = _blocks(lines)
+    for number, block in blocks:
+        is_head = number == blocks[0][0]
+        if not is_head and _NOT_SPEECH.match(block[0]):
             continue
         times = [i for i, line in enumerate(block) if "-->" in line]
-        if number > 1 and times[:1] not in ([0], [1]):
+        if not is_head and times[:1] not in ([0], [1]):
             raise TranscriptError(
                 f"line {number}: {block[0][:40]!r} stands outside of a cue; expected times such as "
                 f"00:01.000 --> 00:02.500 above it, or NOTE."
@@ -200,9 +209,10 @@ def _srt_cues(lines: Sequence[str]) -> list[_Cue]:
         starts = sorted(
             {*starts, *(i for i, line in enumerate(lines) if _LIKE_TIMES.fullmatch(line))}
         )
+        _refuse_lost(lines, starts[0])
     cues: list[_Cue] = []
     above = [match for line in lines[: (*starts, 0)[0]] if (match := _NUMBER.fullmatch(line))]
-    first = int(above[-1][1]) if above else 1
+    first = int(above[0][1]) if above else 1
     for at, behind in pairwise((*starts, len(lines))):
         body, times = list(lines[at + 1 : behind]), _times(lines[at], at + 1)
         is_last = behind == len(lines)
@@ -217,6 +227,26 @@ def _srt_cues(lines: Sequence[str]) -> list[_Cue]:
                 pass
         cues.append(_Cue(*times, tuple(body)))
     return cues
+
+
+def _refuse_lost(lines: Sequence[str], start: int) -> None:
+    """Refuse words that belong to no caption: above the first times but for one number, and notes of WebVTT."""
+    filled = [i for i in range(start) if lines[i].strip()]
+    if filled and _NUMBER.fullmatch(lines[filled[-1]]):
+        filled.pop()
+    notes = [
+        i
+        for i in range(start + 1, len(lines))
+        if _NOT_SPEECH.match(lines[i])
+        and not lines[i - 1].strip()
+        and "-->" not in next(filter(str.strip, reversed(lines[:i])))
+    ]
+    words = [i for i in filled if not _NUMBER.fullmatch(lines[i])]
+    for i in (*words, *filled, *notes)[:1]:
+        raise TranscriptError(
+            f"line {i + 1}: {lines[i].strip()[:40]!r} stands outside of a cue; expected a number and times first. Remove "
+            f"it, give it times, or begin a WebVTT file with WEBVTT."
+        )
 
 
 def _begins_anew(body: Sequence[str], first: int, start: float, next_start: float) -> bool:
@@ -272,14 +302,31 @@ def _plain(line: str) -> str:
     return " ".join(text.split())
 
 
-def _is_rolling(cues: Sequence[Sequence[str]], least: int = 1) -> bool:
-    """Whether at least half of the captions repeat the last lines, or ``least`` words, of the one before."""
-    repeats = [
-        least <= _overlap(before, cue) < len(cue)
-        for before, cue in pairwise(cues)
-        if before and cue
-    ]
-    return len(repeats) > 1 and 2 * sum(repeats) >= len(repeats)
+def _is_rolling(
+    cues: Sequence[_Cue], shown: Sequence[Sequence[str]], *, in_words: bool = False
+) -> bool:
+    """Whether captions begin with the last lines, or words, of the one before at least as often as they are all new.
+
+    What stays for an instant has rolled, since nobody says it so fast. A single word may be said twice: it counts for
+    nothing where it goes on, unless every caption does so, and as new where it stands alone. Several words that stay
+    alone tell nothing.
+    """
+    carried, single, echoes, new = 0, 0, 0, 0
+    filled = [(cue, text) for cue, text in zip(cues, shown, strict=True) if text]
+    for (_, before), (cue, text) in pairwise(filled):
+        overlap = _overlap(before, text)
+        is_single = len(" ".join(text[:overlap]).split()) == 1
+        if overlap == len(text):
+            is_echo = cue.end - cue.start <= _ECHO_SECONDS
+            echoes += is_echo
+            new += is_single and not is_echo
+        elif is_single and (not in_words or overlap == len(before)):
+            single += 1
+        else:
+            carried += overlap > 0 and not is_single
+            new += overlap == 0 or is_single
+    evidence = carried + echoes + (0 if new else single)
+    return carried + single > 0 and evidence >= max(2, new)
 
 
 def _overlap(before: Sequence[str], cue: Sequence[str]) -> int:
@@ -291,11 +338,15 @@ def _overlap(before: Sequence[str], cue: Sequence[str]) -> int:
     )
 
 
-def _unrolled(cues: Sequence[Sequence[str]]) -> list[list[str]]:
-    """Each caption's new lines or words."""
+def _unrolled(cues: Sequence[_Cue], shown: Sequence[Sequence[str]]) -> list[list[str]]:
+    """Each caption's new lines or words; one that only repeats, but after a pause, is said again."""
     before: Sequence[str] = ()
+    end = 0.0
     new = []
-    for cue in cues:
-        new.append(list(cue[_overlap(before, cue) :]))
-        before = cue or before
+    for cue, text in zip(cues, shown, strict=True):
+        overlap = _overlap(before, text)
+        is_again = overlap == len(text) and cue.start - end >= PAUSE_SECONDS
+        new.append(list(text if is_again else text[overlap:]))
+        if text:
+            before, end = text, cue.end
     return new
