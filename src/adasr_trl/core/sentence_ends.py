@@ -10,20 +10,12 @@ from __future__ import annotations
 
 import re
 
+from adasr_trl.core.script_stops import WIDE, WIDE_STOPS
+
 # ruff: noqa: RUF001 - the typographic, Chinese and Japanese marks are meant
 AHEAD = 16  # characters behind the white space that are looked at
 _MONEY = "$£€¥₹"
 
-# Stops of scripts in which they end a sentence whatever follows, with or without white space.
-WIDE = (
-    "。！？｡‼‽⁇⁈⁉⸮﹖﹗"
-    "\u037e\u0589\u05c3\u061d\u061e\u061f\u06d4"  # Greek, Armenian, Hebrew, Arabic, Urdu
-    "\u0700\u0701\u0702\u07f9\u0964\u0965\u0f0d\u0f0e\u104b"  # Syriac, N'Ko, Indic, Tibetan, Burmese
-    "\u10fb\u1362\u1367\u166e\u17d4\u17d5\u1803\u1809"  # Georgian, Ethiopic, Cree, Khmer, Mongolian
-    "\u1944\u1945\u1b5a\u1b5b\u1b5e\u1b5f\u1c3b\u1c3c\u1c7e\u1c7f"  # Limbu, Balinese, Lepcha, Santali
-    "\ua4ff\ua60e\ua60f\ua6f3\ua6f7\ua876\ua877\ua8ce\ua8cf\ua9c8\ua9c9\uaa5d\uaa5e\uaa5f\uabeb"  # Lisu to Manipuri
-)
-WIDE_STOPS = frozenset(WIDE)
 _CONTINUES = frozenset(f",;:.!?…%&=/)]}}，、；：،؛{WIDE}")  # these start no sentence
 _NEXT = re.compile(r"[\"'“‘«„»(\[{（【「『《¿¡*_]{0,3}+(.)([^\W\d_]*)", re.DOTALL)
 # Lower case that begins a sentence all the same: "iPhone", "b)", "(iv)".
