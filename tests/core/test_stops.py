@@ -1,4 +1,4 @@
-"""Stops of other scripts, formulas and smileys behind a stop."""
+"""Stops of other scripts, formulas and smileys behind a stop, ordinals and abbreviations in every case."""
 
 # ruff: noqa: RUF001 - the typographic, Chinese and Japanese marks are meant
 
@@ -63,7 +63,37 @@ Note this. : it is odd. = 5.
 Lisa left.¦ (He: she stayed.)¦ Ann.
 It is 4. / 2 of it. / Ann.
 """
-LINES = "".join((SCRIPTS, FORMULAS, SMILEYS)).split("\n")
+ORDINALS = """
+Lisa feiert ihren 30. Geburtstag und seinen 100. Sieg.¦ Er lacht.
+Das ist unser 2. Versuch.¦ Ein 3. Huhn kam, dann ein 4. kleines.
+Es war der 2. oder 3. Versuch am 1. und 2. Mai.¦ Er ging.
+Am Samstag, 3. August, kam sie.¦ Freitag, 4. Mai, auch.
+Das war im II. Weltkrieg und im XX. Jahrhundert.¦ Sie ging.
+Er hat meine 5.¦ Sie hat deine 3.¦ Wie viele sind das?
+Er zählt bis 100.¦ Lisa zählt bis 200.
+I am 3.¦ He is 5.¦ I am 100.¦ Ann is 6.
+Lisa has 3.¦ April has 5.¦ Mai has 2.¦ Juli has 1.
+Es kostet EUR 5.¦ Lisa zahlt.
+"""
+ABBREVIATIONS = """
+O dr. Lima e a profa. Gil comem.¦ A sra. Reis também.
+La dra. Gil come.¦ El prof. Ruiz habla de D. Juan y la Dña. Ana.
+Il dott. Bianchi e l'avv. Rossi mangiano.¦ Anche la sig.ra Neri.
+De drs. Bos en mw. Smit eten.¦ Mw. Bos niet.
+La mme. Curie est là.¦ Selon l'art. 5 et l'Art. 6, oui.
+DR. LEE HAS 5 EGGS.¦ MRS. KIM HAS 3.¦ HE HAS 2.
+Cf. Lund.¦ Vgl. Meier.¦ Ca. 5 Euro.
+She is a prof.¦ He ate a fig.¦ Ann ate 5 mm.¦ Bo has CF.¦ Ann lives in HR.¦ Oh.
+Dipl.-Ing. Klein und J.-P. Lund kamen.¦ Sie aßen 10 Stk. Brot.¦ Er zahlt.
+Laut Art. 5 Abs. 2 GG nicht.¦ She loves art.¦ 5 people came.
+Lisa paid Rs. 500 for it.¦ See Ch. 3, Thm. 4 and Op. 27.¦ She lives in Apt. 5.
+Call ext. 5 or tel. 555.¦ Ann waits.
+Reed v. Lund was won.¦ The velocity v.¦ Find it.
+It was built c. 1900 by Ann.¦ She took vitamin c.¦ 5 men did.
+Drs. Lee and Kim saw Assoc. Prof. Bo, Pvt. Ray and Det. Fox.¦ They slept.
+She came on Tues. May 5 and Sat. June 9.¦ They wed.¦ May came.¦ We saw the Sun.¦ May left.
+"""
+LINES = "".join((SCRIPTS, FORMULAS, SMILEYS, ORDINALS, ABBREVIATIONS)).split("\n")
 CASES = [tuple(line.split("¦")) for line in LINES if line]
 
 
