@@ -17,17 +17,16 @@ import re
 from collections.abc import Sequence
 from itertools import accumulate, pairwise
 
+from adasr_trl.core.script_stops import HAN_KANA, KANA
 from adasr_trl.core.sentences import line_breaks, sentence_chunks
 
-_HAN = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
-_KANA = "\u3040-\u30ff\u31f0-\u31ff"
-_WIDE_LETTER = re.compile(f"[{_HAN}{_KANA}]")
-_KANA_LETTER = re.compile(f"[{_KANA}]")
+_WIDE_LETTER = re.compile(f"[{HAN_KANA}]")
+_KANA_LETTER = re.compile(f"[{KANA}]")
 # A word, or one Chinese or Japanese character, with the marks behind it.
-_WORD = re.compile(rf"\s*(?:[{_HAN}{_KANA}][^\s\w]*|[^\s{_HAN}{_KANA}]+)")
+_WORD = re.compile(rf"\s*(?:[{HAN_KANA}][^\s\w]*|[^\s{HAN_KANA}]+)")
 _ODD_SPACE = re.compile(r"\s{2,}|[^\S ]")  # all but a single space
 # Chinese and Japanese with their marks and full-width forms, Hangul apart.
-_WIDE_RANGES = f"{_HAN}{_KANA}\u3001-\u303f\u3100-\u312f\uff01-\uff9f\U00020000-\U0003ffff"
+_WIDE_RANGES = f"{HAN_KANA}\u3001-\u303f\u3100-\u312f\uff01-\uff9f\U00020000-\U0003ffff"
 _WIDE = re.compile(f"[{_WIDE_RANGES}]")
 # And Thai, Lao, Burmese, Khmer.
 _UNSPACED = re.compile(f"[{_WIDE_RANGES}\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff]")
