@@ -13,7 +13,7 @@ import re
 from dataclasses import dataclass
 from enum import Enum
 
-from adasr_trl.core.number_reading import plain
+from adasr_trl.core.characters import plain
 from adasr_trl.core.sentences import sentence_chunks
 
 MAX_TEXT = 10_000  # characters at the end of a text that are looked at

@@ -24,11 +24,12 @@ from dataclasses import replace
 from fractions import Fraction
 
 from adasr_trl.core.answer_place import Found, Place, Span, answer_spans, first_sentence
+from adasr_trl.core.characters import plain
 from adasr_trl.core.choice_reading import NAMES, NEGATION, find_choice, is_label
 from adasr_trl.core.episode import AnswerType
 from adasr_trl.core.latex import MAX_LATEX, parse_latex, same_latex
 from adasr_trl.core.number_context import joins_next
-from adasr_trl.core.number_reading import Quantity, plain, quantities, without_quantities
+from adasr_trl.core.number_reading import Quantity, quantities, without_quantities
 from adasr_trl.core.sentences import sentence_chunks
 
 # ruff: noqa: RUF001 - the typographic quotes and stops are meant

@@ -14,7 +14,7 @@ import re
 from itertools import pairwise
 
 from adasr_trl.core.answer_place import Found, Place, Span
-from adasr_trl.core.number_reading import plain
+from adasr_trl.core.characters import plain
 
 # ruff: noqa: RUF001 - the typographic quotes are meant
 NAMES = r"\\(?:text|textbf|textit|textrm|mathrm|mathbf|mbox)"  # of commands for words in LaTeX
