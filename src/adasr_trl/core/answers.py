@@ -18,13 +18,12 @@ math-verify (``latex``).
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Sequence
 from dataclasses import replace
 from fractions import Fraction
 
 from adasr_trl.core.answer_place import Found, Place, Span, answer_spans, first_sentence
-from adasr_trl.core.characters import plain
+from adasr_trl.core.characters import bare, plain
 from adasr_trl.core.choice_reading import NAMES, NEGATION, find_choice, is_label
 from adasr_trl.core.episode import AnswerType
 from adasr_trl.core.latex import MAX_LATEX, parse_latex, same_latex
@@ -59,6 +58,8 @@ _PROSE = re.compile(r"(?<![\\A-Za-z])[A-Za-z]{3,}")
 _SUM = re.compile(r"[+×÷]|(?<!\*)\*(?!\*)|\s[-−]\s")
 _SEVERAL_EQUATIONS = re.compile(r"=[^=\n]*(?:,|;|&|\\\\|\b(?:and|or)\b)\s*[A-Za-z]\w{0,2}\s*=")
 _EQUATION = re.compile(r"[-+*/×÷x().,$0-9\s]*=\s*")
+# An article before a word; a capital behind lower case is a name, as in "vitamin A deficiency".
+_ARTICLE = re.compile(r"\b(?:a|an|An|AN|(?<![a-z] )A|[Tt]he|THE)\b(?=[\s\"'(\[*_`$]*\w)(?!['-])")
 _AROUND = " \t\r\n.!*\"'`“”‘’„«»$。．！？"
 
 
@@ -240,10 +241,10 @@ def _find_text(span: Span) -> Found | None:
 
 
 def _text_value(text: str) -> str:
-    words = unicodedata.normalize("NFKC", text.strip(_AROUND)).casefold()
+    words = " ".join(bare(text.strip(_AROUND)).strip(_AROUND).split())
     words = re.sub(r"\s*([,;:()\[\]{}])\s*", r"\1 ", words)
-    without_articles = re.sub(r"\b(?:a|an|the)\b(?!['’-])", " ", words)
-    return " ".join(without_articles.split() or words.split())
+    without_articles = _ARTICLE.sub(" ", words).casefold().split()
+    return " ".join(without_articles or words.casefold().split())
 
 
 def _gold_value(answer: str, answer_type: AnswerType) -> str:
