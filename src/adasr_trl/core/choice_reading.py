@@ -14,6 +14,7 @@ import re
 from itertools import pairwise
 
 from adasr_trl.core.answer_place import Found, Place, Span
+from adasr_trl.core.box_context import is_denied
 from adasr_trl.core.characters import plain
 
 # ruff: noqa: RUF001 - the typographic quotes are meant
@@ -74,6 +75,8 @@ _MAX_WORDS = 3  # of a choice that is no label
 
 def find_choice(span: Span) -> Found | None:
     """The choice that a span states, or None."""
+    if span.place is Place.BOX and is_denied(span.text, span.before, span.behind):
+        return None
     text = re.sub(NAMES, lambda name: " " * len(name.group()), plain(span.text))  # offsets stay
     is_first = span.place is not Place.SOMEWHERE
     lone = _LONE_LETTER.match(text) or _HEADING.match(text)
