@@ -53,6 +53,8 @@ sqrt({g}) | log({g}) | {g} factorial | 1/{g} | {h}/{g} | {g}% of {h} | {g} perce
 {g}\\text{{k}} | \\text{{at most }} {g} | \\text{{minus }}{g} | -\\!{g} | -\\,{g} | -\\text{{\\$}}{g} | -EUR {g} | {g} tens | tens of {g} | {g} pairs of {h}
 {g} and change | {g} and counting | {g}-odd | {g}? No, {h} | {g}, sorry, {h} | {g}, I mean {h} | {g}... no, {h} | [{g},∞) | (-∞,{g}] | {g} ∈ S | {g}∞
 {g} bp | {g}‱ | {g} percent points of {h} | {g} . {h} | ½{g} | {g}-ty | {g}teen | 五{g} | {g}五 | {g}半 | {g}十 | {g} ribu | {g} triệu | {g} ล้าน | {g}A | #{g}A
+{g}; no, {h} | {g} (sorry, {h}) | {g}: no, {h} | {g}, make that {h} | {g} [wait, {h}] | {g} quadrillion | ${g}MM | ${g} grand | {g} grand
+{g} and half | {g} & a half | {g} degrees under zero | {g} by {h} | {g} sixteenths | {g} twentieths | {g} or thereabouts | {g}-plus
 {g} and a half | {g} and two thirds | {g} and 1/2 | [{g}, {h}] | ({g}, {h}) | {g} {h} | {g} & {h} | {g} vs {h} | {g}i | {g}x | {g}π | {g}‰
 """
 
@@ -91,7 +93,10 @@ def test_no_other_value_behind_the_marker_is_ever_right(place, gold, other) -> N
 
 
 # Forms of OTHER_VALUES whose second number is what is meant in the end.
-CORRECTED = ("{g}? No, {h}", "{g}, sorry, {h}", "{g}, I mean {h}", "{g}... no, {h}")
+CORRECTED = (
+    *("{g}? No, {h}", "{g}, sorry, {h}", "{g}, I mean {h}", "{g}... no, {h}", "{g}; no, {h}"),
+    *("{g} (sorry, {h})", "{g}: no, {h}", "{g}, make that {h}", "{g} [wait, {h}]"),
+)
 
 
 @pytest.mark.parametrize("place", PLACES)

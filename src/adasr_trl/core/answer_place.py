@@ -4,24 +4,28 @@ r"""The place of the final answer in a text: a box, behind a marker, or somewher
     ['8', '9.']
 
 The last ``\boxed{...}`` is the surest place, then the last ``####``, ``<answer>`` or "answer is". A marker behind a box counts where the
-box cannot be read. A last box that is blank or never closes hides the ones before it. No reading happens here.
+box cannot be read. A last box that is blank or never closes hides the ones before it. A formula may stand on lines of its own.
+No reading happens here.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
-from adasr_trl.core.number_reading import plain
+from adasr_trl.core.characters import plain
 from adasr_trl.core.sentences import sentence_chunks
 
 MAX_TEXT = 10_000  # characters at the end of a text that are looked at
+_AROUND = 120  # characters on either side of a box that are kept
 _BRACE = re.compile(r"\\(?:boxed|fbox|box)\s*\{|\\[{}]|[{}]")
 _MARKER = re.compile(
-    r"(?:####|<answer>|\banswer\b[*_`\"']{0,3}\s{0,9}(?:is\b|was\b|equals\b|[:=])(?:[:=]|>(?!\s*=))?[*_`]{0,3})\s*",
+    r"(?:####|<answer>|\banswer\b[*_`\"']{0,3}\s{0,9}(?:is\b|was\b|equals\b|[:=])(?:[:=]|>(?!\s*=))?[*_`]{0,3})\s*"
+    r"(?:(?:\\\[|\$\$)\s*\n\s*)?",  # of a formula on lines of its own
     re.IGNORECASE,
 )
+_OPENING = re.compile(r"\s*(?:\\\[|\$\$|\\begin\{[a-z*]{1,12}\})\s*$")
 
 
 @dataclass(frozen=True)
@@ -42,11 +46,13 @@ class Place(Enum):
 
 @dataclass(frozen=True)
 class Span:
-    """A part of a text, and its offset there."""
+    """A part of a text, and its offset there; of a box also what stands on its line."""
 
     text: str
     start: int
     place: Place
+    before: str = ""
+    behind: str = ""
 
     def found(self, value: str, end: int) -> Found:
         """A value that ends at an offset of the span."""
@@ -66,7 +72,8 @@ def answer_spans(text: str) -> tuple[Span, ...]:
     spans = []
     if box is not None:
         place = Place.BOX if box.is_filled else Place.BEHIND_MARKER
-        spans.append(whole.part(start + box.start, start + box.end, place))
+        span = whole.part(start + box.start, start + box.end, place)
+        spans.append(_with_sides(span, tail, box) if box.is_filled else span)
     for marker in reversed(list(_MARKER.finditer(tail, box.end if box else 0))):
         line = re.split(r"\n|</answer>", tail[marker.end() :], maxsplit=1)[0]
         if line.strip():
@@ -77,29 +84,41 @@ def answer_spans(text: str) -> tuple[Span, ...]:
 
 @dataclass(frozen=True)
 class _Box:
-    """The content of a box; of one that is blank or never closes, the rest of its line."""
+    """The content of a box and where its command begins; of one that is blank or never closes, the rest of its line."""
 
+    command: int
     start: int
     end: int
     is_filled: bool
 
 
+def _with_sides(span: Span, text: str, box: _Box) -> Span:
+    """The box with what stands before it, also above a formula on lines of its own, and behind it on its line."""
+    before = text[max(0, box.command - _AROUND) : box.command]
+    opening = _OPENING.search(before)
+    above = before[: opening.start()] if opening else before
+    line = above.rpartition("\n")[2] + before[len(above) :]
+    behind = text[box.end + 1 : min(_line_end(text, box.end), box.end + _AROUND)]
+    return replace(span, before=line, behind=behind)
+
+
 def _last_box(text: str) -> _Box | None:
     """The box that opens last."""
-    open_braces: list[tuple[int, bool]] = []
+    open_braces: list[tuple[int, int, bool]] = []
     closed: _Box | None = None
     for brace in _BRACE.finditer(text):
         if brace.group() == "{" or len(brace.group()) > 2:
-            open_braces.append((brace.end(), len(brace.group()) > 2))
+            open_braces.append((brace.start(), brace.end(), len(brace.group()) > 2))
         elif brace.group() == "}" and open_braces:
-            start, is_box = open_braces.pop()
+            command, start, is_box = open_braces.pop()
             if is_box and (closed is None or start > closed.start):
                 is_filled = bool(text[start : brace.start()].strip())
                 end = brace.start() if is_filled else _line_end(text, start)
-                closed = _Box(start, end, is_filled)
-    unclosed = [start for start, is_box in open_braces if is_box]
-    if unclosed and (closed is None or unclosed[-1] > closed.start):
-        return _Box(unclosed[-1], _line_end(text, unclosed[-1]), is_filled=False)
+                closed = _Box(command, start, end, is_filled)
+    unclosed = [(command, start) for command, start, is_box in open_braces if is_box]
+    if unclosed and (closed is None or unclosed[-1][1] > closed.start):
+        command, start = unclosed[-1]
+        return _Box(command, start, _line_end(text, start), is_filled=False)
     return closed
 
 

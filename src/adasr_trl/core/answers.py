@@ -18,17 +18,18 @@ math-verify (``latex``).
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Sequence
 from dataclasses import replace
 from fractions import Fraction
 
 from adasr_trl.core.answer_place import Found, Place, Span, answer_spans, first_sentence
+from adasr_trl.core.box_context import Around, around_number, is_denied
+from adasr_trl.core.characters import bare, plain
 from adasr_trl.core.choice_reading import NAMES, NEGATION, find_choice, is_label
 from adasr_trl.core.episode import AnswerType
 from adasr_trl.core.latex import MAX_LATEX, parse_latex, same_latex
 from adasr_trl.core.number_context import joins_next
-from adasr_trl.core.number_reading import Quantity, plain, quantities, without_quantities
+from adasr_trl.core.number_reading import Quantity, quantities, without_quantities
 from adasr_trl.core.sentences import sentence_chunks
 
 # ruff: noqa: RUF001 - the typographic quotes and stops are meant
@@ -40,24 +41,32 @@ _UNIT_POWER = re.compile(
     r"(?:\^\s*\{?[23]\}?|[²³])"
 )
 _STRUCK = re.compile(r"()(?:~~[^~\n]*~~|<(s|del|strike)>[^<>\n]*</\2>)", re.IGNORECASE)
+# With which a chat template ends a reply.
+_END_TOKEN = re.compile(r"()(?:<[|｜][^<>|｜\n]{1,40}[|｜]>|</?s>|<(?:eos|pad|end_of_turn)>)")
 # Marks of a web page or of Markdown that change nothing.
 _TAG = re.compile(
     r"()</?(?:[abiup]|em|strong|span|div|code|mark|font|br)(?:\s[^<>\n]{0,80})?/?>", re.IGNORECASE
 )
 _UNDERLINED = re.compile(
-    r"()(?:(?<!\w)_{1,2}(?=[0-9A-Za-z$£€-])|(?<=[0-9A-Za-z%])_{1,2}(?![\w{(]))"
+    r"()(?:(?<![\w}])_{1,2}(?=[0-9A-Za-z$£€-])|(?<=[0-9A-Za-z%])_{1,2}(?![\w{(]))"
 )
-_BULLET = re.compile(r"^(\s*)[-*•] (?=.*[A-Za-z])", re.MULTILINE)
+_BULLET = re.compile(r"^([^\S\n]*)[-*•] (?=.*[A-Za-z])", re.MULTILINE)
+_TIE = re.compile(r"(?<=[0-9])()~(?=\s?(?:\\[a-z]|[A-Za-z]))")  # a space of LaTeX
+_TIED_GROUPS = re.compile(r"(?<![0-9~])[0-9]{1,3}(?:~[0-9]{3}){2,30}(?![0-9~])")  # of one: a range
+_COLOUR = re.compile(r"()\\(?:text)?color\s?\{[A-Za-z]{1,20}\}")
+_WITH_UNIT = re.compile(r"\\(?:SI|qty)\s?(\{[^{}]{1,60}\})\s?\{[^{}]{0,60}\}")
 # What may stand around a number in LaTeX without changing it: text, degrees, spacing, delimiters.
 _HARMLESS = re.compile(
     rf"{NAMES}(?![A-Za-z])|\^\s*\{{?\\circ\}}?|\\[^A-Za-z]"
-    r"|\\(?:left|right|quad|qquad|displaystyle|degree|approx|boxed|fbox|box)(?![A-Za-z])"
+    r"|\\(?:left|right|quad|qquad|displaystyle|degree|approx|boxed|fbox|box|num)(?![A-Za-z])"
 )
 _TEXT_GROUP = re.compile(rf"{NAMES}\s*\{{([^{{}}]*)\}}")
 _PROSE = re.compile(r"(?<![\\A-Za-z])[A-Za-z]{3,}")
 _SUM = re.compile(r"[+×÷]|(?<!\*)\*(?!\*)|\s[-−]\s")
 _SEVERAL_EQUATIONS = re.compile(r"=[^=\n]*(?:,|;|&|\\\\|\b(?:and|or)\b)\s*[A-Za-z]\w{0,2}\s*=")
 _EQUATION = re.compile(r"[-+*/×÷x().,$0-9\s]*=\s*")
+# An article before a word; a capital behind lower case is a name, as in "vitamin A deficiency".
+_ARTICLE = re.compile(r"\b(?:a|an|An|AN|(?<![a-z] )A|[Tt]he|THE)\b(?=[\s\"'(\[*_`$£€¥]*\w)(?!['-])")
 _AROUND = " \t\r\n.!*\"'`“”‘’„«»$。．！？"
 
 
@@ -67,9 +76,11 @@ class AnswerError(ValueError):
 
 def extract(text: str, answer_type: AnswerType) -> Found | None:
     """The final answer in ``text``, or None where there is none that could be compared."""
-    text = _blank(_TAG, _blank(_STRUCK, text))
+    for pattern in (_END_TOKEN, _STRUCK, _TAG):
+        text = _blank(pattern, text)
     if answer_type is AnswerType.NUMBER:
-        text, find = _blank(_BULLET, _blank(_UNIT_POWER, _blank(_UNDERLINED, text))), _find_number
+        text = _blank(_BULLET, _readable_number(_blank(_UNDERLINED, text)))
+        find = _find_number
     else:
         find = find_choice if answer_type is AnswerType.CHOICE else _find_sentence
     return next(filter(None, map(find, answer_spans(text))), None)
@@ -131,19 +142,42 @@ def _stated(text: str) -> Span:
 
 
 def _blank(pattern: re.Pattern[str], text: str) -> str:
-    """The text with blanks behind the first group of each match; no offset changes."""
-    return pattern.sub(lambda match: match[1].ljust(len(match[0])), text)
+    """The text with blanks around the first group of each match; no offset changes."""
+
+    def blanks(match: re.Match[str]) -> str:
+        before = match.start(1) - match.start()
+        return (" " * before + match[1]).ljust(len(match[0]))
+
+    return pattern.sub(blanks, text)
+
+
+def _readable_number(text: str) -> str:
+    """The text without what LaTeX puts around and into numbers; no offset changes."""
+    for pattern in (_UNIT_POWER, _TIE, _COLOUR, _WITH_UNIT):
+        text = _blank(pattern, text)
+    return _TIED_GROUPS.sub(lambda match: match[0].replace("~", " "), text)
 
 
 def _find_number(span: Span) -> Found | None:
     if span.place is Place.BOX:
-        return _only_number(span)
+        return _boxed_number(span)
     only = _only_number(span)
     if only is not None:
         return None if NEGATION.search(span.text[: only.end - span.start]) else only
     if span.place is Place.SOMEWHERE:
         span = _last_sentence_with_number(span)
     return _formula(span) or _stated_number(span)
+
+
+def _boxed_number(span: Span) -> Found | None:
+    number = None if is_denied(span.text, span.before, span.behind) else _only_number(span)
+    around = Around.OTHER if number is None else around_number(span.before, span.behind)
+    if number is None or around is Around.OTHER:
+        return None
+    if around is Around.NOTHING:
+        return number
+    is_latex = _LATEX.search(number.value) is not None
+    return replace(number, value=f"-({number.value})" if is_latex else str(-Fraction(number.value)))
 
 
 def _last_sentence_with_number(span: Span) -> Span:
@@ -233,22 +267,25 @@ def _find_sentence(span: Span) -> Found | None:
 
 
 def _find_text(span: Span) -> Found | None:
+    if span.place is Place.BOX and is_denied(span.text, span.before, span.behind):
+        return None
     text = span.text.rstrip(_AROUND)
     value = _text_value(_TEXT_GROUP.sub(r"\1", text))
     return span.found(value, len(text)) if value else None
 
 
 def _text_value(text: str) -> str:
-    words = unicodedata.normalize("NFKC", text.strip(_AROUND)).casefold()
+    words = " ".join(bare(text.strip(_AROUND)).strip(_AROUND).split())
     words = re.sub(r"\s*([,;:()\[\]{}])\s*", r"\1 ", words)
-    without_articles = re.sub(r"\b(?:a|an|the)\b(?!['’-])", " ", words)
-    return " ".join(without_articles.split() or words.split())
+    without_articles = _ARTICLE.sub(" ", words).casefold().split()
+    return " ".join(without_articles or words.casefold().split())
 
 
 def _gold_value(answer: str, answer_type: AnswerType) -> str:
     if answer_type is AnswerType.NUMBER:
         expected = "one number, such as 45, 1,234.5 or 3/4, or LaTeX that math-verify parses"
-        gold = _only_number(answer_spans(_blank(_UNIT_POWER, answer))[0])
+        span = answer_spans(_readable_number(answer))[0]
+        gold = _boxed_number(span) if span.place is Place.BOX else _only_number(span)
         if gold is not None and _LATEX.search(gold.value) and not parse_latex(gold.value):
             gold = None
     elif answer_type is AnswerType.TEXT:

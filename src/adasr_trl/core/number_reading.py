@@ -1,13 +1,14 @@
 r"""Quantities in prose, read whole or not at all.
 
-    >>> [quantity.value for quantity in quantities("2½ cups, 1,00,000 rupees and 1.5 x 10^3 m")]
+    >>> [quantity.value for quantity in quantities("2½ cups; 1,00,000 rupees; 1.5 x 10^3 m")]
     [Fraction(5, 2), Fraction(100000, 1), Fraction(1500, 1)]
     >>> quantities("at 10:30")[0].value is None
     True
 
 A quantity is the longest expression around its digits: sign (also in words), digit groups of several conventions,
 decimals, fractions, powers of ten, magnitudes ("5 million"). An expression that is not understood, or that its words
-change (``number_context``), has no value: a part of it never stands for the whole. Units and percent signs do not count. Numbers written as words are not read.
+change (``number_context``), has no value: a part of it never stands for the whole. Units and percent signs do not count. Numbers written as words are not read,
+but for "five (5)".
 """
 
 from __future__ import annotations
@@ -17,9 +18,10 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import lru_cache
 
+from adasr_trl.core.characters import INVISIBLE, plain
 from adasr_trl.core.number_context import REACH, changes_value, is_bracketed
+from adasr_trl.core.number_words import NUMBER_WORD, spelled
 
 # ruff: noqa: RUF001, RUF002 - typographic signs are meant
 MAX_DIGITS = 100  # of one quantity, in characters
@@ -35,7 +37,6 @@ MAGNITUDES = {
     "trillion": 10**12,
 }
 _HALVES = {"half": Fraction(1, 2), "third": Fraction(1, 3), "quarter": Fraction(1, 4)}
-_DASHES = "‐‑‒–−﹣－"  # em dashes separate, these are signs or hyphens
 _SUPERSCRIPT = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺", "0123456789-+")
 
 _GROUPED = (  # conventions for groups of digits; \d{2} groups are Indian
@@ -45,19 +46,20 @@ _GROUPED = (  # conventions for groups of digits; \d{2} groups are Indian
     r"|(?!0)[0-9]{1,3}(?:\.[0-9]{3})++,[0-9]++|(?!0)[0-9]{1,3}(?:\.[0-9]{3}){2,}+(?![0-9])"
 )
 _DECIMAL_COMMA = r"(?:0,[0-9]{3}|[0-9]++,(?:[0-9]{1,2}|[0-9]{4,}))(?![0-9])"
-_DECIMAL = rf"{_GROUPED}|{_DECIMAL_COMMA}|[0-9]++(?:\.[0-9]++)?|\.[0-9]++"
+_KEYCAPS = rf"(?:[0-9]{INVISIBLE}?\u20e3)++"
+_DECIMAL = rf"{_KEYCAPS}|{_GROUPED}|{_DECIMAL_COMMA}|[0-9]++(?:\.[0-9]++)?|\.[0-9]++"
 _VALUE = rf"(?:{_DECIMAL})(?:[eE][-+]?[0-9]{{1,3}}(?![0-9A-Za-z]))?"
 _VULGAR = "[¼½¾⅐-⅞]"
 _QUANTITY = re.compile(
     rf"""(?:\b(?P<sign_word>[Nn]egative|[Mm]inus)\s)?(?:(?<![\w)\]}}])(?P<sign>[-+]))?
-    (?:(?P<currency>\\?[$£€¥₹]|Rs\.?)\s?(?P<minus>-)?)?(?<![A-Za-z0-9_])(?<![0-9]\.)
+    (?:(?P<currency>\\?[$£€¥₹]|Rs\.?)\s?(?P<minus>-)?)?(?<![A-Za-z0-9_\u0370-\u052f])(?<![0-9]\.)
     (?: (?:(?P<whole>[0-9]++)\s?)? \\[dtc]?frac\s?
         (?: \{{\s?(?P<latex_top>-?(?:{_VALUE}))\s?\}}\s?\{{\s?(?P<latex_bottom>-?(?:{_VALUE}))\s?\}}
           | (?P<short_top>[0-9])\s?(?P<short_bottom>[0-9]) )
       | (?P<mixed>[0-9]++)\s(?:and\s)?(?P<mixed_top>[0-9]++)/(?P<mixed_bottom>[0-9]++)
       | (?:(?P<vulgar_whole>[0-9]++)\s?)?(?P<vulgar>{_VULGAR})
       | (?P<top>{_VALUE})(?:\s?/\s?(?P<bottom>{_VALUE}))? )
-    (?:\sand\s(?:a|one)\s(?P<half>half|third|quarter)\b)?
+    (?:\s(?:and|&)\s(?:(?:a|one)\s(?P<half>half|third|quarter)|(?P<bare_half>half(?!\sof)))\b)?
     (?:(?P<superscript>[⁻⁺]?[⁰¹²³⁴⁵⁶⁷⁸⁹]{{1,3}}))?
     (?:\s?(?:[x×*·]|\\times|\\cdot)\s?10
        (?:\s?\^\s?\{{?(?P<ten>[-+]?[0-9]{{1,3}})\}}?|(?P<ten_superscript>[⁻⁺]?[⁰¹²³⁴⁵⁶⁷⁸⁹]{{1,3}})))?
@@ -65,6 +67,11 @@ _QUANTITY = re.compile(
        |(?i:(?:[\s-](?:hundred|thousand|lakh|million|crore|billion|trillion|dozen)s?(?![A-Za-z])){{1,2}}+))?""",
     re.VERBOSE,
 )
+# "five (5)", "five dollars ($5)": the words before the brackets say the same.
+_SAID_TWICE = re.compile(
+    rf"((?:{NUMBER_WORD}[\s-](?:and\s)?){{1,8}})(?:[a-z]+\s)?\($", re.IGNORECASE
+)
+_CLOSED = re.compile(r"\\?%?\s?\)")
 _PLAIN_NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
 
 
@@ -75,26 +82,6 @@ class Quantity:
     value: Fraction | None
     start: int
     end: int
-
-
-def plain(text: str) -> str:
-    """The text with digits, dashes and full-width characters of all scripts in ASCII; no offset changes."""
-    return text if text.isascii() else "".join(map(_plain_character, text))
-
-
-@lru_cache(maxsize=4096)
-def _plain_character(character: str) -> str:
-    if unicodedata.category(character) == "Nd":
-        return str(unicodedata.digit(character))
-    if character in _DASHES:
-        return "-"
-    if "！" <= character <= "～":  # full-width forms of ASCII
-        return chr(ord(character) - 0xFEE0)
-    if unicodedata.category(character) == "Zs":
-        return " "
-    return {"٫": ".", "٬": ",", "’": "'", "∕": "/", "⁄": "/", "。": ".", "、": ","}.get(
-        character, character
-    )
 
 
 def quantities(text: str) -> list[Quantity]:
@@ -111,6 +98,10 @@ def without_quantities(text: str) -> str:
 def _quantity(match: re.Match[str], text: str) -> Quantity:
     before, behind = text[max(0, match.start() - REACH) : match.start()], text[match.end() :]
     is_money = match["currency"] is not None
+    if before.endswith("(") and (closed := _CLOSED.match(behind)):
+        words = _SAID_TWICE.search(before)
+        if words and spelled(words[1]) == _value(match):
+            before, behind = before[: words.start()], behind[closed.end() :]
     value = None
     if not changes_value(before, match.group(), behind, is_money=is_money):
         value = _value(match)
@@ -134,7 +125,8 @@ def _value(match: re.Match[str]) -> Fraction | None:
     if bottom == 0:
         return None
     value = _exact(parts["whole"] or parts["mixed"] or parts["vulgar_whole"] or "0") + top / bottom
-    value += _HALVES[parts["half"]] if parts["half"] else 0
+    half = parts["half"] or parts["bare_half"]
+    value += _HALVES[half] if half else 0
     if parts["superscript"]:
         power = int(parts["superscript"].translate(_SUPERSCRIPT))
         if abs(power) > 10 or value == 0 or len(match.group()) > 20:
@@ -157,7 +149,7 @@ def _vulgar(character: str) -> Fraction:
 def _exact(digits: str) -> Fraction:
     """The value of digits in any convention of ``_VALUE``."""
     mantissa, _, exponent = digits.lower().partition("e")
-    mantissa = re.sub(r"[{}\\! '_]", "", mantissa)
+    mantissa = re.sub(rf"[{{}}\\! '_{INVISIBLE}\u20e3]", "", mantissa)
     if re.fullmatch(
         r"-?(?:[0-9]{1,3}(?:\.[0-9]{3})+,[0-9]+|0,[0-9]{3}|[0-9]+,(?:[0-9]{1,2}|[0-9]{4,}))",
         mantissa,
