@@ -1,11 +1,11 @@
 r"""What stands around a box, where it makes another value of the boxed one, or none.
 
-    >>> around_number("So $x = -", "$.").value, around_number("at least $", "$").value, around_number("So it is $", "$ hens.").value
-    ('minus', 'other', 'nothing')
+    >>> around_number("So $x = -", "$.").value, around_number("at least $", "$").value
+    ('minus', 'other')
 
-A box is the writer's own mark, so prose beside it ("of the 12 hens", "in May", "times") changes nothing. What changes it: a sign, an operator or a
-command of its formula, a bound, a magnitude, a denial, another box that it is joined to. An equation that goes on to its "=" has the box for a
-blank: in "3 + \boxed{5} = 8" the value is 5.
+A box is the writer's own mark, so prose beside it ("of the 12 hens", "in May", "times") changes nothing. What changes it: a
+sign, an operator or a command of its formula, a bound, a magnitude, a denial, another box that it is joined to. An
+equation that goes on to its "=" has the box for a blank: in "3 + \boxed{5} = 8" the value is 5.
 """
 
 from __future__ import annotations
@@ -67,8 +67,10 @@ _OPERATOR = re.compile(
 )
 _CHANGED = re.compile(
     rf"""\s?{_RELATION}(?!/|\||[A-Za-z]+\s?/?>) | \s?{_TEN} | \s?-?(?i:{MAGNITUDE}) | (?i:{BEHIND_NUMBER.pattern}) | {BOUND} | (?i:{CORRECTED})[0-9]
-    | \s(?:and|&)\s(?:\w+\s)?(?:half|third|quarter)\b | \s?-?(?!(?:quarters?|half|halves)\b){PARTS}\b | \s?-?(?:ish|odd|plus)\b
-    | \s(?:or|and|to|through|versus|vs\.?|by)\s\$?-?[0-9] | \s[0-9]{{3}}(?![0-9]) | \s(?:\w+\s)?(?:below|under)\s(?:zero|0) | \s?(?:squared|cubed)\b""",
+    | \s(?:and|&)\s(?:\w+\s)?(?:half|third|quarter)\b | \s?-?(?!(?:quarters?|half|halves)\b){PARTS}\b
+    | \s?-?(?:ish|odd|plus)\b
+    | \s(?:or|and|to|through|versus|vs\.?|by)\s\$?-?[0-9] | \s[0-9]{{3}}(?![0-9])
+    | \s(?:\w+\s)?(?:below|under)\s(?:zero|0) | \s?(?:squared|cubed)\b""",
     re.VERBOSE,
 )
 _TOUCHES = re.compile(r"[0-9]|[.,:'][0-9]|(?:[xyznijkKeM]|[MBT]|MM)(?![A-Za-z])")

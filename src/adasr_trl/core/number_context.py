@@ -4,8 +4,9 @@ r"""Words and signs around digits that make another value of them, or none.
     (True, False)
 
 Bounds, ranges, ratios, dates, times, rates, negations, hedges, products, powers, subscripts, repeating decimals,
-magnitudes that are not read. Two numbers with up to three signs, or a word, between them are one expression, unless the signs end
-a sentence or the word is a known one of prose. Else the lists are ours; what stands on none of them is taken for a unit or for prose.
+magnitudes that are not read. Two numbers with up to three signs, or a word, between them are one expression, unless the
+signs end a sentence or the word is a known one of prose. Else the lists are ours; what stands on none of them is taken for
+a unit or for prose.
 """
 
 from __future__ import annotations
@@ -33,7 +34,10 @@ _MONTH = (
     r"|Sept?(?:ember|\.)?|Oct(?:ober|\.)?|Nov(?:ember|\.)?|Dec(?:ember|\.)?)"
 )
 # Commands of LaTeX that leave a number as it is.
-_HARMLESS = r"(?:text|math|bm|boldsymbol|underline|emph|num|mbox|boxed|fbox|box|circ|degree|left|right|quad|qquad|displaystyle|approx|sim|therefore|implies|Rightarrow)"
+_HARMLESS = (
+    r"(?:text|math|bm|boldsymbol|underline|emph|num|mbox|boxed|fbox|box|circ|degree|left|right"
+    r"|quad|qquad|displaystyle|approx|sim|therefore|implies|Rightarrow)"
+)
 _ENTITY = (
     r"&(?!\w{1,4}sp;|quot;)\#?\w{2,31};"  # of HTML: a sign, a power, a fraction; not white space
 )
@@ -52,29 +56,39 @@ _CJK_LETTER = (
 _BEHIND = re.compile(
     rf"""# a longer number: dates, times, decimals, groups, repeating digits, marks on digits, other bases
     \s?[:/]\s?[0-9] | [.,'_][0-9] | \s[.,]\s?[0-9] | \s?-\s?[0-9] | \^(?!\s*\{{?\\circ) | ⁄ | [⁰¹²³⁴⁵⁶⁷⁸⁹₀-₉{RAISED}\u0300-\u036f\u20d0-\u20ff]
-    | {INVISIBLE}+[.,]?{INVISIBLE}*[0-9] | \s?(?:\.{{2,}}|…)\s?[0-9] | \.?\([0-9] | [\\~][0-9] | _\{{?[0-9] | -(?![A-Za-z0-9]) | \\(?:over)?(?:line|bar|dot)\{{
-    | [A-Za-z][0-9] | [A-Za-z]{{1,2}}'?[0-9] | \s++[0-9] | '\s?[0-9] | [A-F](?![A-Za-z]) | -?(?:ty|teen|ish)\b | -odd\b | \s?[{_HAN}半割成] | \s?点[0-9]
+    | {INVISIBLE}+[.,]?{INVISIBLE}*[0-9] | \s?(?:\.{{2,}}|…)\s?[0-9] | \.?\([0-9] | [\\~][0-9] | _\{{?[0-9]
+    | -(?![A-Za-z0-9]) | \\(?:over)?(?:line|bar|dot)\{{
+    | [A-Za-z][0-9] | [A-Za-z]{{1,2}}'?[0-9] | \s++[0-9] | '\s?[0-9] | [A-F](?![A-Za-z])
+    | -?(?:ty|teen|ish)\b | -odd\b | \s?[{_HAN}半割成] | \s?点[0-9]
     | (?:\s?[^\w\s{_ENDS}]){{1,3}}\s?[-+$£€¥]?[0-9]
     # a relation, a mapping, a product, a sum, a power
     | \s?{OPERATOR}
-    | \s?[~→⇒⟶∼>≤≥≠|±∓]\s?[-0-9A-Za-z] | \s?<(?!/|[A-Za-z]+\s?/?>) | \s?∈ | ,?\s?[-+]?(?:∞|\\infty) | \s?[-=]+> | \s?!=
-    | \s?<su[bp]\b | {_ENTITY} | &\w+sp;\s?[0-9] | \s?\\(?!{_HARMLESS})[A-Za-z] | \s?√ | \s?sqrt\b | \s?(?:π|\\pi)
-    | \)?\s?[*·x]{{1,2}}\s?[0-9(] | \)?\s?(?:[+×÷±]|\+-|-?plus|minus|times|less|divided\sby|multiplied\sby)(?![A-Za-z])
+    | \s?[~→⇒⟶∼>≤≥≠|±∓]\s?[-0-9A-Za-z] | \s?<(?!/|[A-Za-z]+\s?/?>) | \s?∈ | ,?\s?[-+]?(?:∞|\\infty)
+    | \s?[-=]+> | \s?!=
+    | \s?<su[bp]\b | {_ENTITY} | &\w+sp;\s?[0-9] | \s?\\(?!{_HARMLESS})[A-Za-z] | \s?√ | \s?sqrt\b
+    | \s?(?:π|\\pi)
+    | \)?\s?[*·x]{{1,2}}\s?[0-9(]
+    | \)?\s?(?:[+×÷±]|\+-|-?plus|minus|times|less|divided\sby|multiplied\sby)(?![A-Za-z])
     | \s?(?:squared|cubed|factorial|\(?mod|choose|base|raised|to\sthe\s(?:power|\w+(?:st|nd|rd|th))|or\s(?:so|thereabouts?)|point|per\smille|bps?|basis\spoints?|over\s[0-9])\b | \s?[‰‱]
     | [xyznijabcequvwo](?![A-Za-z]) | \s(?:[xyznij]|pi)(?![A-Za-z']) | [GkK](?![A-Za-z])
     # several values, a correction
-    | \s?\(\s?(?:or|to|and)\b | \s?(?:to|through|or|and|versus|vs\.?|nor|&|,|;|\|)\s?(?:about\s|maybe\s|perhaps\s)?[-$£€¥]?[0-9.]*[0-9]
-    | (?:\s[a-z]{{1,12}})?,?\s(?:to|through|or|and|nor|point)\s{NUMBER_WORD}\b | \s{NUMBER_WORD}\b(?!\s(?:hours?|days?|weeks?|months?|years?|minutes?|times)\b)
+    | \s?\(\s?(?:or|to|and)\b
+    | \s?(?:to|through|or|and|versus|vs\.?|nor|&|,|;|\|)\s?(?:about\s|maybe\s|perhaps\s)?[-$£€¥]?[0-9.]*[0-9]
+    | (?:\s[a-z]{{1,12}})?,?\s(?:to|through|or|and|nor|point)\s{NUMBER_WORD}\b
+    | \s{NUMBER_WORD}\b(?!\s(?:hours?|days?|weeks?|months?|years?|minutes?|times)\b)
     | (?i:{CORRECTED})[0-9]
     # a bound, a comparison, a rate, a denial
     | {BOUND} | (?:\s[a-z]{{1,12}})?\s(?:or|and)\s(?:none|nothing|neither|change|something|some|counting)\b
     | (?:\s[a-z]{{1,12}})?\s(?:more|less|fewer|greater|larger|smaller|higher|lower)\sthan\s(?:\w+\s)?(?:[-$£€¥]?[0-9]|{NUMBER_WORD}\b)
-    | (?:\s[a-z]{{1,12}}){{0,2}}\s(?:per|every|each|in\severy|for\severy)\s[0-9] | \s(?:out\sof|of|in|per|for\severy)\s(?:every\s)?[0-9]
+    | (?:\s[a-z]{{1,12}}){{0,2}}\s(?:per|every|each|in\severy|for\severy)\s[0-9]
+    | \s(?:out\sof|of|in|per|for\severy)\s(?:every\s)?[0-9]
     | -for-[0-9] | \s(?:pairs|groups|sets|packs|bags|boxes|rows|teams|lots)\sof\s(?:[0-9]|{NUMBER_WORD}\b)
     | (?:\s[a-z]{{1,12}})?\s(?:is|was|are|were|would\sbe|seems|looks)(?:n't)?\s(?:\w+\s)?(?:not\s(?:\w+\s)?(?:right|correct|true|valid|possible|it|the)|{WRONG})\b | (?:\s[a-z]{{1,12}})?\s(?:is|was|are|were)n't\b
-    | \snot\s*(?:[.!]|$) | \s(?:\w+\s)?(?:below|under)\s(?:zero|0) | \sby\s[0-9]{{1,3}}(?![0-9:]|\s?[ap]\.?m) | \s?(?:%|percent|per\scent)\s(?:points?\s)?(?:of\b|[0-9])
+    | \snot\s*(?:[.!]|$) | \s(?:\w+\s)?(?:below|under)\s(?:zero|0)
+    | \sby\s[0-9]{{1,3}}(?![0-9:]|\s?[ap]\.?m) | \s?(?:%|percent|per\scent)\s(?:points?\s)?(?:of\b|[0-9])
     # a part, a date, a time, a magnitude
-    | (?:\s?-?|\s(?:and|&)\s(?:\w+\s)?){PARTS}\b | (?:st|nd|rd|th)s?\s(?:of|part|{_MONTH})\b | ths\b | \s(?:of\s)?{_MONTH}(?![a-z])
+    | (?:\s?-?|\s(?:and|&)\s(?:\w+\s)?){PARTS}\b | (?:st|nd|rd|th)s?\s(?:of|part|{_MONTH})\b | ths\b
+    | \s(?:of\s)?{_MONTH}(?![a-z])
     | \s?(?i:[ap]\.?m)\b(?!\s?[²³^]) | \spast\s | \s?-?[MBT](?![^\W\d_]) | \s?-?(?i:{MAGNITUDE})
     """,
     re.VERBOSE,
@@ -82,7 +96,8 @@ _BEHIND = re.compile(
 _MAGNITUDE_OF_MONEY = re.compile(r"\s?(?:mm?|b|grand|lakhs|crores)(?![A-Za-z])", re.IGNORECASE)
 # A second quantity with a unit: "5 feet 6 inches", "3 dollars and 50 cents", "5 apples or 6 pears".
 SECOND = re.compile(
-    rf"\s?(?!{_GOES_ON})(?:(?:{_LETTER}|[°\"'′″]){{1,12}}\.?(?:,?\s(?:and|or|to)(?!\snot\b))?,?|または|또는|{_CJK_LETTER}{{1,3}})\s?[-$£€¥]?[0-9]"
+    rf"\s?(?!{_GOES_ON})(?:(?:{_LETTER}|[°\"'′″]){{1,12}}\.?(?:,?\s(?:and|or|to)(?!\snot\b))?,?"
+    rf"|または|또는|{_CJK_LETTER}{{1,3}})\s?[-$£€¥]?[0-9]"
 )
 _BEFORE = re.compile(
     rf"""(?: \b(?:not|never|no|neither|nor|cannot|without|unlike|except(?:\sfor)?|excluding|besides|apart\sfrom|instead\sof|rather\sthan
@@ -90,9 +105,11 @@ _BEFORE = re.compile(
         |half(?:\sof)?|{PARTS}\sof|twice|double|triple|thrice|almost|nearly|but|(?:square|cube|cubic)\sroot\sof
         |(?:quarter|half|ten|twenty|minutes)\s(?:to|past)|past|tens\sof|base|root\sof|sqrt|log|ln|sin|cos|exp|abs|minus|negative|plus|times|divided\sby|dozen|hundred|thousand|million
         |and|or|either|{NUMBER_WORD}(?:\s(?:to|through|of|in|per|plus|times|less|minus))?|(?-i:{_MONTH}))
-      | (?:[½¼¾]|[0-9]/[0-9]++|%|percent)\sof | n't | [<>≤≥≠√∛±—―⁻⁺{OPERATOR}{RAISED}] | [A-Za-z0-9]- | [A-Za-z]\( | -\s?\(? | (?-i:-[A-Z]{{3}})\s | \)\s?[*·×x/+-]{{1,2}}\s?
+      | (?:[½¼¾]|[0-9]/[0-9]++|%|percent)\sof | n't | [<>≤≥≠√∛±—―⁻⁺{OPERATOR}{RAISED}] | [A-Za-z0-9]-
+      | [A-Za-z]\( | -\s?\(? | (?-i:-[A-Z]{{3}})\s | \)\s?[*·×x/+-]{{1,2}}\s?
       | [0-9]\s?(?:[:/x×*÷⁄·^'.,;|&+~→⇒⟶∼\\-]|to|through|vs\.?|versus|mod|over|choose) | \^\{{?
-      | {_ENTITY}\s? | [0-9]_\{{? | [½¼¾⅐-⅞]\s? | [{_HAN}百千万] | ∞\s?[,;]? | \\(?!{_HARMLESS})[A-Za-z]+\s?\{{? | [0-9-]{INVISIBLE}+ | [0-9](?:\s?[^\w\s{_ENDS}]){{1,3}}
+      | {_ENTITY}\s? | [0-9]_\{{? | [½¼¾⅐-⅞]\s? | [{_HAN}百千万] | ∞\s?[,;]?
+      | \\(?!{_HARMLESS})[A-Za-z]+\s?\{{? | [0-9-]{INVISIBLE}+ | [0-9](?:\s?[^\w\s{_ENDS}]){{1,3}}
       | [0-9]\s?(?:\.{{2,}}|…) | [0-9] | [-+]\s )
     \s?(?:the\s|a\s|an\s|about\s|exactly\s|actually\s|really\s|equal\sto\s|be\s|[*"'(\\$]){{0,3}}$""",
     re.VERBOSE | re.IGNORECASE,

@@ -1,10 +1,11 @@
-r"""Words of numbers and words that change the number beside them: of English where more than one reader needs them, and of other languages.
+r"""Words of numbers and words that change the number beside them, of English and other languages.
 
     >>> bool(BEFORE_NUMBER.search("至少")), bool(BEHIND_NUMBER.match(" o más"))
     (True, True)
 
-Signs, bounds, denials, months, times of day, magnitudes. The lists are ours and short: what the common school languages put directly
-before or behind a number. A sign in words of another language gives no value, since many also mean "less" ("al menos 5", "3 menos 2").
+Signs, bounds, denials, months, times of day, magnitudes; the English ones that more than one reader needs. The lists are
+ours and short: what the common school languages put directly before or behind a number. A sign in words of another
+language gives no value, since many also mean "less" ("al menos 5", "3 menos 2").
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ NUMBER_WORD = (
 )
 _UNITS = re.findall(
     "[a-z]+",
-    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen",
+    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "
+    "eighteen nineteen",
 )
 _TEN_WORDS = re.findall("[a-z]+", "twenty thirty forty fifty sixty seventy eighty ninety")
 _SPELLED = {word: value for value, word in enumerate(_UNITS)}
@@ -84,7 +86,8 @@ BEHIND_NUMBER = re.compile(
     rf"""\s?[多余餘几幾] | \s?{_HERE}(?:以[上下内內外]|之[上下]|未[満满]|超|を[超下]|より|이상|이하|미만|초과|이내)
     | (?:\s\w{{1,12}})?\s(?:o|ou|oder|of|или|y|et|und|en|e)\s{_MORE}\b
     | (?:\s\w{{1,12}})?\s(?:mindestens|höchstens|au\s(?:moins|plus)|(?:al|por\slo|pelo)\smenos|como\s(?:mínimo|máximo)|almeno|minstens|hoogstens)\b
-    | \s?{_HERE}(?:では(?:な|あり)|じゃな|가?\s?아[니닌닙]|是?(?:不[对對]|错|錯|誤)) | \s(?:ist|est|es|è|é)\s(?:nicht|falsch|fau[xs]|fals[oa]|errad[oa]|sbagliat[oa])\b""",
+    | \s?{_HERE}(?:では(?:な|あり)|じゃな|가?\s?아[니닌닙]|是?(?:不[对對]|错|錯|誤))
+    | \s(?:ist|est|es|è|é)\s(?:nicht|falsch|fau[xs]|fals[oa]|errad[oa]|sbagliat[oa])\b""",
     re.VERBOSE | re.IGNORECASE,
 )
 
