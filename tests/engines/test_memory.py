@@ -84,6 +84,20 @@ def test_rollouts_that_were_under_way_go_on_where_they_were(model, parts, episod
     assert max(apart) < 1e-4
 
 
+def test_the_head_is_never_copied_for_each_prompt(model, parts, episodes):
+    """A matrix product of rows that lie apart copies the weights for each: 0.3 GB a prompt of a large vocabulary."""
+    lies_apart = []
+
+    def watch(_head, args):
+        lies_apart.append(not args[0].is_contiguous())
+
+    hook = model.lm_head.register_forward_pre_hook(watch)
+    HFEngine(model, *parts).rollout(requests_for(episodes), Sampling(1.0))
+    hook.remove()
+    assert lies_apart
+    assert not any(lies_apart)
+
+
 def test_one_rollout_that_does_not_fit_alone_is_an_error(model, parts, episodes):
     hook = too_large(model, 0)
     with pytest.raises(torch.OutOfMemoryError):

@@ -62,7 +62,9 @@ class ModelRunner:
                 attention_mask=mask_and_positions(visibility_PS)[0],  # (P, 1, S, S)
                 position_ids=padded(prefix.positions for prefix in slots_of),
                 use_cache=True,
-                logits_to_keep=1,  # none is needed: each sequence's last token is fed by its own
+                # None is needed: each sequence's last token is fed by its own. As an index, not a count: behind a slice
+                # of P rows a matrix product copies the head's weights P times.
+                logits_to_keep=torch.zeros(1, dtype=torch.long, device=self._model.device),
                 **{self._cache_argument: states},
             )
         cache.add_prefixes(visibility_PS, states, list(slots_of.values()))
