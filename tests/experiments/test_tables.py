@@ -298,6 +298,17 @@ def test_seeds_and_methods_that_answered_other_questions_are_refused(grid, episo
             write_tables([section], Grid(grid.root, grid.seeds), None)
 
 
+def test_other_traces_of_the_same_questions_are_compared(grid, episodes):
+    section = TableSection("m", "Methods", ("grpo", "hrpo"))
+    expected = write_tables([section], Grid(grid.root, grid.seeds), None)
+    source = replace(episodes[0].source, revision="another")
+    untraced = [
+        replace(episode, thoughts=None, deep=None, source=source) for episode in episodes[:4]
+    ]
+    write_episodes(grid.run("hrpo", 1) / "eval" / EPISODES_FILE, untraced)
+    assert write_tables([section], Grid(grid.root, grid.seeds), None) == expected
+
+
 def test_a_baseline_that_reads_first_can_be_the_reference(grid):
     for seed in grid.seeds:
         run = grid.run("grpo", seed)

@@ -148,11 +148,11 @@ def _misfit(rollout: Rollout, episode: Episode, mode: Mode) -> str | None:
 
 
 def questions_digest(folder: Path) -> str:
-    """Digest of the questions that a folder's records answer; how their lines end is no part of them."""
+    """Digest of the questions that a folder's records answer; a teacher's traces and their revision are no part of them."""
     digest = hashlib.sha256()
-    with (folder / EPISODES_FILE).open("rb") as lines:
-        for line in lines:
-            digest.update(line.rstrip(b"\r\n") + b"\n")
+    for e in read_episodes(folder / EPISODES_FILE):
+        gold = (e.answer, e.answer_type.value, e.tolerance)
+        digest.update(repr((e.id, e.question, e.chunks, e.arrival_seconds, gold, e.tags)).encode())
     return digest.hexdigest()
 
 
