@@ -25,7 +25,7 @@ from adasr_trl.core.number_words import (
     TIME_BEHIND,
     WRONG,
 )
-from adasr_trl.core.sentence_ends import WIDE
+from adasr_trl.core.script_stops import WIDE
 
 # ruff: noqa: RUF001 - typographic signs are meant
 REACH = 40  # characters on either side that are looked at
