@@ -183,7 +183,7 @@ def _scalar(loader: yaml.SafeLoader, node: yaml.Node) -> object:
     import yaml
 
     text = node.value
-    own_tag = loader.resolve(yaml.ScalarNode, text, (True, False))
+    own_tag = loader.resolve(yaml.ScalarNode, text, (True, False))  # type: ignore[no-untyped-call]  # PyYAML's
     if not isinstance(node, yaml.ScalarNode) or node.style is not None or node.tag != own_tag:
         return loader.construct_object(node)
     if _INT.match(text):
