@@ -61,6 +61,28 @@ def test_a_wrong_type_is_named_with_its_line(root, capsys):
     assert "many" in error
 
 
+@pytest.mark.parametrize(
+    ("output", "said"),
+    [
+        (
+            "2026-12-01",
+            "sft.yaml:1: output_dir: got 2026-12-01; expected text. Put text in quotes.",
+        ),
+        ("7", "sft.yaml:1: output_dir: got 7; expected text. Put text in quotes."),
+        ("", "sft.yaml: output_dir is missing; name the run's directory."),
+    ],
+)
+def test_a_directory_that_yaml_takes_for_a_date_or_a_number_is_to_be_quoted(
+    root, capsys, output, said
+):
+    keys = workspace.load(root, "sft")
+    del keys["output_dir"]
+    workspace.save(root, "sft", keys)
+    file = root / "sft.yaml"
+    file.write_text(f"output_dir: {output}\n{file.read_text()}", encoding="utf-8")
+    assert refused(capsys, "sft", root) == f"error: {root}/{said}\n"
+
+
 PENALTY = ("--rewards.1.name", "accuracy", "--rewards.3.name", "repetition", "--rewards.3.scope",
            "streaming", "--rewards.1.weight", "1", "--rewards.3.settings", "{}")  # fmt: skip
 

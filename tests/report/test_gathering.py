@@ -1,9 +1,12 @@
-"""Methods of a report: the same questions, and the seeds that are paired."""
+"""Methods of a report: the same questions, the seeds that are paired, and the file that a page may replace."""
 
 from __future__ import annotations
 
 import shutil
 
+import pytest
+
+from adasr_trl.cli.main import main as adasr
 from adasr_trl.report import write_report
 from adasr_trl.report.gathering import Wanted, gather
 from support import reported
@@ -24,3 +27,37 @@ def test_a_difference_of_fewer_seeds_than_there_are_says_so(tmp_path):
     shutil.copytree(root / "seed-1" / "hrpo", root / "seed-2" / "hrpo")
     write_report([str(root)], page)
     assert ">hrpo (2 seeds paired)</th>" in page.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("command", "mark"),
+    [
+        ("report", "<p>old</p>\n<footer><p>Made by adasr-trl 0.0.1.</p></footer>"),
+        ("sweep", "# Accuracy over latency, by arrival speed and deep budget\n\nold"),
+        ("corrections", "# Accuracy lost to late corrections\n\nold"),
+    ],
+)
+def test_a_page_replaces_one_of_its_own_command_alone(tmp_path, capsys, command, mark):
+    page = tmp_path / "mine"
+    others = ["# My notes\n", "Made by adasr-trl", "# Accuracy", "print(1)\n"]
+    for text in [b"\xff\xfe", *map(str.encode, others)]:
+        page.write_bytes(text)
+        assert adasr([command, "nowhere", "--out", str(page)]) == 2
+        assert capsys.readouterr().err == (
+            f"error: --out: {page} is no page of this command, and would be replaced; name another file, or --overwrite.\n"
+        )
+        assert page.read_bytes() == text
+        assert adasr([command, "nowhere", "--out", str(page), "--overwrite"]) == 2
+        assert "nowhere: neither a run" in capsys.readouterr().err  # the next check
+    for text in (mark, ""):
+        page.write_text(text, encoding="utf-8")
+        assert adasr([command, "nowhere", "--out", str(page)]) == 2
+        assert "nowhere: neither a run" in capsys.readouterr().err
+
+
+def test_a_report_replaces_the_one_before_it_and_with_overwrite_any_file(tmp_path):
+    run, page = str(reported.run(tmp_path / "run", 3, 0, 0.5)), tmp_path / "page.html"
+    page.write_text("mine", encoding="utf-8")
+    for flags in (["--overwrite"], []):
+        assert adasr(["report", run, "--out", str(page), *flags]) == 0
+        assert "<footer><p>Made by adasr-trl " in page.read_text(encoding="utf-8")

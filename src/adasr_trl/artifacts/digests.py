@@ -17,6 +17,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 
+from adasr_trl.artifacts.bases import recorded_base
 from adasr_trl.artifacts.names import (
     ADAPTER_CONFIG,
     MODEL_CONFIG,
@@ -25,7 +26,7 @@ from adasr_trl.artifacts.names import (
     STREAMING_FILE,
     is_hub_id,
 )
-from adasr_trl.core.demo import FOLDER, run_directory
+from adasr_trl.core.demo import FOLDER
 from adasr_trl.core.errors import UserError
 from adasr_trl.core.files import read_object
 
@@ -92,6 +93,37 @@ def weights_digest(path: Path) -> str:
     return _of_model(path, recorded)
 
 
+def base_of(path: Path) -> Path | None:
+    """The directory of the weights below a run or adapter: the recorded content's, else the first that is there.
+
+    None where the Hub has the weights, or nothing names any.
+
+    Raises:
+        UserError: What was a directory is not there.
+    """
+    recorded = recorded_base(path)
+    if recorded is None:
+        return None
+    found = recorded.found
+    same = (place for place in found if recorded.digest in (None, input_digest(place)))
+    if not found and (recorded.was_directory or not is_hub_id(recorded.name)):
+        raise UserError(
+            f"{path}: its adapter lies on {recorded.name}, which is not there; {_REMEDY}."
+        )
+    return next(same, found[0] if found else None)
+
+
+def trained_base(path: Path) -> Path | None:
+    """The same; weights that it was not trained on are refused (UserError)."""
+    recorded, base = recorded_base(path), base_of(path)
+    if recorded and base and recorded.digest not in (None, input_digest(base)):
+        raise UserError(
+            f"{path}: its adapter was trained on {recorded.name}, and {base} holds other weights; restore them, or train "
+            f"it anew."
+        )
+    return base
+
+
 def as_recorded(
     identity: Mapping[str, object], recorded: Mapping[str, object]
 ) -> dict[str, object]:
@@ -112,7 +144,7 @@ def _of_model(path: Path, earlier: str) -> str:
     files = _files(path)
     if not files:
         return str(path)
-    origin, base = _origin(path), _base_of(path)
+    origin, base = _origin(path), base_of(path) if (path / ADAPTER_CONFIG).is_file() else None
     if base:
         origin.pop("path", None)  # its content counts, wherever it lies
     text = json.dumps([files, sorted(origin.items()), _files(base) if base else []])
@@ -136,20 +168,6 @@ def _origin(path: Path) -> dict[str, object]:
     """Source and precision of the weights at the start of a run's training; empty where nothing records it."""
     file = path / ORIGIN_FILE
     return read_object(file, _REMEDY) if file.is_file() else {}
-
-
-def _base_of(path: Path) -> Path | None:
-    """The directory of the weights below an adapter; None without, or where the Hub has them."""
-    adapter = path / ADAPTER_CONFIG
-    if not adapter.is_file():
-        return None
-    recorded = _origin(path).get("path")
-    base = run_directory(
-        str(recorded or read_object(adapter, _REMEDY).get("base_model_name_or_path"))
-    )
-    if not (base.is_dir() or is_hub_id(base)):
-        raise UserError(f"{path}: its adapter lies on {base}, which is not there; {_REMEDY}.")
-    return base if base.is_dir() else None
 
 
 def _without_times(recorded: str) -> str:

@@ -18,7 +18,7 @@ from enum import Enum
 from pathlib import Path
 from typing import IO, Any
 
-from adasr_trl.artifacts.digests import as_recorded, input_digest
+from adasr_trl.artifacts.digests import InputDigest, as_recorded, input_digest
 from adasr_trl.artifacts.names import (
     ADAPTER_CONFIG,
     CHECKPOINT_MARK,
@@ -53,6 +53,12 @@ _RESUMES = (Existing.RESUME, Existing.RESUME_DATA)
 _DATA = ("train", "config.data.")  # names of what a run was trained on
 _STEPS = ("config.max_steps", "config.num_train_epochs")
 MEMORY_KEYS = ("streaming.decode_batch", "streaming.max_cache_gib")  # they change no rollout
+_PLACES = (
+    "output_dir",
+    "path",
+    "train",
+    "test",
+)  # last words of entries that name a file or folder
 _MEMORY = tuple(f"config.{key}" for key in MEMORY_KEYS)
 
 
@@ -255,26 +261,54 @@ def _set_aside(path: Path) -> None:
 def _differences(
     old: Mapping[str, object], new: Mapping[str, object], prefix: str = ""
 ) -> list[str]:
-    """The dotted names of all entries that differ."""
+    """The dotted names of all entries that differ; a path spelled otherwise does not."""
     new = json.loads(json.dumps(as_recorded(new, old)))
     names = []
     for key in sorted(set(old) | set(new)):
         a, b = old.get(key), new.get(key)
-        if isinstance(a, dict) and isinstance(b, dict):
-            names += _differences(a, b, f"{prefix}{key}.")
-        elif a != b:
+        if (parts := _parts(a)) and (others := _parts(b)):
+            names += _differences(parts, others, f"{prefix}{key}.")
+        elif a != b and not (key in _PLACES and _is_same_place(a, b)):
             names.append(f"{prefix}{key}")
     return names
+
+
+def _parts(value: object) -> dict[str, object] | None:
+    """The entries of a mapping, or of a list of mappings by their number."""
+    if isinstance(value, list) and all(isinstance(item, dict) for item in value):
+        return {str(n): item for n, item in enumerate(value)}
+    return value if isinstance(value, dict) else None
+
+
+def _is_same_place(a: object, b: object) -> bool:
+    is_text = isinstance(a, str) and isinstance(b, str) and bool(a and b)
+    return is_text and Path(str(a)).resolve() == Path(str(b)).resolve()
 
 
 def _changed(
     recorded: Mapping[str, object], identity: Mapping[str, object], existing: Existing
 ) -> list[str]:
-    """Names of what differs, but for memory, and for the data where they may."""
-    changed = [n for n in _differences(recorded, dict(identity)) if n not in _MEMORY]
+    """Names of what differs, but for memory, for what was moved, and for the data where they may."""
+    found = _differences(recorded, dict(identity))
+    changed = [n for n in found if n not in _MEMORY and not _is_moved(n, found, recorded, identity)]
     if existing is Existing.RESUME_DATA:
         return [name for name in changed if not name.startswith(_DATA)]
     return changed
+
+
+def _is_moved(name: str, found: list[str], old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
+    """Whether an entry is another place of equal content, or of the record itself."""
+    if name == "config.output_dir":  # a checkpoint names the best one by its place
+        return not old["config"].get("load_best_model_at_end")
+    if name.startswith("code."):
+        return sorted(old.get("code", {}).values()) == sorted(new.get("code", {}).values())
+    if name.startswith("config.data.") and _last(name) in _PLACES:
+        return "train" not in found  # training reads no test file
+    digests = {"config.model.path": ("model",), "run.path": ("run", "weights")}.get(name, ())
+    is_equal = ".".join(digests) not in found
+    for key in digests:
+        new = new[key]
+    return is_equal and isinstance(new, InputDigest)
 
 
 def _trains_on(changed: list[str], old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:

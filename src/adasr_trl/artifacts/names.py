@@ -8,6 +8,7 @@ RUN_FILE = "run.json"  # identity and state of the run
 CONFIG_FILE = "config.yaml"  # the resolved configuration
 STREAMING_FILE = "streaming.json"  # the protocol that the model was trained on
 ORIGIN_FILE = "origin.json"  # the pretrained model below an adapter
+BASE_FILE = "base.json"  # places and content of the directory below an adapter; never published
 PROVENANCE_FILE = "provenance.json"  # command, versions and data
 METRICS_FILE = "metrics.jsonl"  # logged numbers, one line a step
 SAMPLES_FILE = "samples.jsonl"  # sample rollouts of the training

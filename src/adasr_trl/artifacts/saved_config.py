@@ -7,9 +7,12 @@ import json
 from pathlib import Path
 from typing import cast, get_args
 
+from adasr_trl.artifacts.bases import record_base
+from adasr_trl.artifacts.digests import base_of, input_digest
 from adasr_trl.artifacts.directory import why_no_run
 from adasr_trl.artifacts.names import (
     ADAPTER_CONFIG,
+    BASE_FILE,
     CONFIG_FILE,
     MODEL_CONFIG,
     ORIGIN_FILE,
@@ -30,16 +33,40 @@ def save_streaming(directory: Path, streaming: StreamingConfig) -> None:
 
 
 def save_origin(directory: Path, model: ModelConfig) -> None:
-    """Write the source of the weights below an adapter: path, revision, GGUF file, precision, quantisation."""
+    """Write the source of the weights below an adapter: path, revision, GGUF file, precision, quantisation.
+
+    What has no whole weights of its own gets the base's directory too, to be found again from elsewhere.
+    """
     before = Path(model.path or "")
     base = load_origin(before) if model.path else None
-    if (directory / ADAPTER_CONFIG).is_file() and not (before / ADAPTER_CONFIG).is_file():
-        base = None  # the adapter lies on whole weights that a run trained
+    is_adapter = (directory / ADAPTER_CONFIG).is_file()
+    if is_adapter:  # else it would lie on what a run had started from
+        base = named_base(model) if (before / ADAPTER_CONFIG).is_file() else None
     origin = dataclasses.replace(base or model, dtype=model.dtype)
     if base and model.quantization:
         origin = dataclasses.replace(origin, quantization=model.quantization)
     if origin.path:
         _write(directory / ORIGIN_FILE, origin)
+    place = None
+    if is_adapter or not (directory / MODEL_CONFIG).is_file():
+        place = before if model.path and not base else base_of(before) if is_adapter else None
+    if place and place.is_dir():
+        record_base(directory, place, input_digest(place))
+    else:
+        (directory / BASE_FILE).unlink(missing_ok=True)
+
+
+def named_base(model: ModelConfig) -> ModelConfig:
+    """The source of the weights below an adapter, with its path as it was typed; the same where there is none."""
+    adapter = Path(model.path or "") / ADAPTER_CONFIG
+    if not adapter.is_file():
+        return model
+    if (origin := load_origin(adapter.parent)) is not None:
+        return origin
+    name = read_object(adapter, "copy it again").get("base_model_name_or_path")
+    if not isinstance(name, str):
+        raise UserError(f"{adapter}: got {name!r} as base_model_name_or_path; expected its base.")
+    return dataclasses.replace(model, path=name, revision=None)  # it was not trained here
 
 
 def load_origin(directory: Path) -> ModelConfig | None:

@@ -50,7 +50,10 @@ def add_corrections(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_records(parser: argparse.ArgumentParser) -> None:
-    """Runs and their records."""
+    """Runs and their records, and the treatment of a file in the page's place."""
+    parser.add_argument(
+        "--overwrite", action="store_true", help="replace the file of --out, whatever it is"
+    )
     parser.add_argument(
         "runs", nargs="+", metavar="RUN", help="evaluated runs, NAME=RUN, or a comparison's folder"
     )
@@ -72,7 +75,8 @@ def _add_records(parser: argparse.ArgumentParser) -> None:
 def _execute(options: argparse.Namespace) -> int:
     from adasr_trl.report import Options, write_report
 
-    how = Options(_wanted(options), options.reference, options.questions, options.title)
+    of_page = (options.reference, options.questions, options.title, options.overwrite)
+    how = Options(_wanted(options), *of_page)
     print(write_report(options.runs, Path(options.out), how))
     return 0
 
@@ -83,11 +87,11 @@ def _sweep(options: argparse.Namespace) -> int:
     from adasr_trl.core.files import write_text
     from adasr_trl.models.loading import load_policy
     from adasr_trl.report.gathering import check_out, gather
-    from adasr_trl.report.sweep import SPEEDS, markdown_of, sweep
+    from adasr_trl.report.sweep import SPEEDS, TITLE, markdown_of, sweep
 
     if low := [budget for budget in options.budgets if budget < 1]:
         raise UserError(f"--budgets: got {low[0]}; expected 1 or more.")
-    check_out(Path(options.out), "sweep.md")
+    check_out(Path(options.out), "sweep.md", TITLE, overwrite=options.overwrite)
     methods = gather(options.runs, _wanted(options))
     points = sweep(
         methods,
@@ -102,10 +106,10 @@ def _sweep(options: argparse.Namespace) -> int:
 
 def _corrections(options: argparse.Namespace) -> int:
     from adasr_trl.core.files import write_text
-    from adasr_trl.report.corrections import losses, markdown_of
+    from adasr_trl.report.corrections import TITLE, losses, markdown_of
     from adasr_trl.report.gathering import check_out, gather
 
-    check_out(Path(options.out), "corrections.md")
+    check_out(Path(options.out), "corrections.md", TITLE, overwrite=options.overwrite)
     text = markdown_of(losses(gather(options.runs, _wanted(options))))
     write_text(Path(options.out), text)
     print(text)

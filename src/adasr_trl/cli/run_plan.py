@@ -76,10 +76,7 @@ def plan_run(prepared: Prepared, existing: directory.Existing) -> RunPlan:
     """
     loaded, model = prepared.loaded, prepared.model_config
     data: DataConfig = loaded.section("data")
-    output = loaded.flat.get("output_dir")
-    if not isinstance(output, str) or not output:
-        raise ConfigError(f"{loaded.path}: output_dir is missing; name the run's directory.")
-    run = Path(output)
+    run = _output(loaded)
     _check_model(loaded, model, is_taught=prepared.command == "sft")
     _check_held_out(loaded, data)
     if loaded.flat.get("save_total_limit") == 1:
@@ -106,6 +103,16 @@ def plan_run(prepared: Prepared, existing: directory.Existing) -> RunPlan:
     else:
         complete = directory.is_done(run, identity, existing)
     return RunPlan(run, identity, model.path, existing, complete)
+
+
+def _output(loaded: LoadedConfig) -> Path:
+    """The run's directory."""
+    output = loaded.flat.get("output_dir")
+    if output is None or output == "":
+        raise ConfigError(f"{loaded.path}: output_dir is missing; name the run's directory.")
+    if not isinstance(output, str):  # such as 2026-12-01, a date in YAML
+        raise loaded.error("output_dir", f"got {output!s}; expected text. Put text in quotes.")
+    return Path(output)
 
 
 def _recorded_dtype(run: Path) -> DtypeName | None:

@@ -6,13 +6,14 @@
     >>> convert(entry.value["data"], DataConfig, "data")
     DataConfig(train='data/tiny/train.jsonl', ...)
 
-Only plain data is read, never objects. Words are read as in YAML 1.2: 1e-4 is a number, and no is text.
+Only plain data is read, never objects. Words are read as in YAML 1.2: 1e-4 is a number, 010 is 10, and no and 1:30 are text.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import difflib
+import itertools
 import logging
 import math
 import re
@@ -36,8 +37,13 @@ _PACKAGE = Path(__file__).parents[
 _SHIPPED = next(
     (x for x in (_PACKAGE, _PACKAGE.parents[1]) if (x / "configs/tiny").is_dir()), _PACKAGE
 )
+# PyYAML's own are those of YAML 1.1: 010 is 8 there, 1:30 is 90, and 1e-4 is text.
+_INT = re.compile(r"[-+]?\d[\d_]*\Z")
+_OCTAL = re.compile(r"0o[0-7]+\Z")
 _FLOAT = re.compile(r"[-+]?(\d[\d_]*(\.\d*)?|\.\d+)[eE][-+]?\d+\Z")
+_OTHER_BASE = re.compile(r"[-+]?(0b|[\d_]+:)")  # numbers of YAML 1.1 alone
 _BOOL = "tag:yaml.org,2002:bool"
+_NUMBERS = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
 _MERGE = "tag:yaml.org,2002:merge"
 
 
@@ -136,7 +142,12 @@ def _parse(text: str, where: str, *, numbered: bool = True) -> Entry | None:
     loader = yaml.SafeLoader(text)
     try:
         node = loader.get_single_node()
-        return None if node is None else _entry(loader, node, where, numbered)
+        if node is None:
+            return None
+        _refuse_circles(node, where, numbered)
+        return _entry(loader, node, where, numbered)
+    except RecursionError:
+        raise ConfigError(f"{where}: not valid YAML: nested too deeply.") from None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)  # ReaderError has none
         problem = getattr(error, "problem", None) or str(error)
@@ -161,15 +172,47 @@ def _entry(loader: yaml.SafeLoader, node: yaml.Node, file: str, numbered: bool) 
         return Entry(children, where)
     if isinstance(node, yaml.SequenceNode):
         return Entry([_entry(loader, child, file, numbered) for child in node.value], where)
-    if isinstance(node, yaml.ScalarNode) and node.style is None:
-        if _FLOAT.match(node.value):
-            return Entry(float(node.value), where)
-        if node.tag == _BOOL and node.value.lower() not in ("true", "false"):
-            return Entry(node.value, where)
     try:
-        return Entry(loader.construct_object(node), where)
+        return Entry(_scalar(loader, node), where)
     except ValueError as error:  # such as the date 2026-13-45
         raise ConfigError(f"{where}: {node.value!r}: {error}; put text in quotes.") from error
+
+
+def _scalar(loader: yaml.SafeLoader, node: yaml.Node) -> object:
+    """The value of one word or text; one without quotes and tag is read as in YAML 1.2."""
+    import yaml
+
+    text = node.value
+    own_tag = loader.resolve(yaml.ScalarNode, text, (True, False))  # type: ignore[no-untyped-call]  # PyYAML's
+    if not isinstance(node, yaml.ScalarNode) or node.style is not None or node.tag != own_tag:
+        return loader.construct_object(node)
+    if _INT.match(text):
+        return int(text.replace("_", ""))
+    if _OCTAL.match(text):
+        return int(text, 8)
+    if _FLOAT.match(text):
+        return float(text)
+    is_word = node.tag == _BOOL and text.lower() not in ("true", "false")
+    if is_word or (node.tag in _NUMBERS and _OTHER_BASE.match(text)):
+        return text
+    return loader.construct_object(node)
+
+
+def _refuse_circles(
+    node: yaml.Node, file: str, numbered: bool, above: tuple[yaml.Node, ...] = ()
+) -> None:
+    """Refuse an anchor that holds an alias of itself, which has no end."""
+    import yaml
+
+    children = node.value if isinstance(node, yaml.CollectionNode) else ()
+    above = (*above, node)
+    for child in itertools.chain(*children) if isinstance(node, yaml.MappingNode) else children:
+        if any(child is one for one in above):
+            place = f"{file}:{child.start_mark.line + 1}" if numbered else file
+            raise ConfigError(
+                f"{place}: the anchor (&) here holds an alias (*) of itself; remove it."
+            )
+        _refuse_circles(child, file, numbered, above)
 
 
 def _refuse_duplicates(node: yaml.MappingNode, file: str) -> None:

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from adasr_trl.artifacts import directory
-from adasr_trl.artifacts.digests import weights_digest
+from adasr_trl.artifacts.digests import base_of, weights_digest
 from adasr_trl.artifacts.names import (
     ADAPTER_CONFIG,
     MODEL_CONFIG,
@@ -105,6 +105,8 @@ def pretrained_of(name: str, model: ModelConfig, config: EvalConfig) -> Pretrain
         )
     if directory.holds_records_alone(path):
         source = dataclasses.replace(load_origin(path) or model, dtype=model.dtype)
+        if place := base_of(path):
+            source = dataclasses.replace(source, path=str(place))
         return Pretrained(source, path, _asked(path, config.zero_shot))
     if not config.output_dir:
         raise UserError(

@@ -13,7 +13,7 @@ import logging
 import re
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from typing import Any
 from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi
 
 from adasr_trl.artifacts import directory
+from adasr_trl.artifacts.bases import recorded_base
 from adasr_trl.artifacts.names import (
     ADAPTER_CONFIG,
     EPISODES_FILE,
@@ -30,6 +31,7 @@ from adasr_trl.artifacts.names import (
 )
 from adasr_trl.artifacts.provenance import may_be_shared, used
 from adasr_trl.artifacts.saved_config import load_origin
+from adasr_trl.config.sections import ModelConfig
 from adasr_trl.core.episode import read_episodes
 from adasr_trl.core.errors import UserError
 from adasr_trl.hub.card import Described, evaluations, write_card
@@ -107,7 +109,7 @@ def prepare(run: Path, how: Push, folder: Path, *, ask_hub: bool) -> Publication
         files = _merged_files(run, files, folder)
     if how.with_records:
         files |= _records(run)
-    licence = base_licence(load_origin(run), ask_hub=ask_hub)
+    licence = base_licence(_source(run), ask_hub=ask_hub)
     described = Described(how.repo, base, adapter and not how.merge, how.with_records, licence)
     card = write_card(run, described)
     (folder / CARD_FILE).write_text(card, encoding="utf-8")
@@ -137,7 +139,9 @@ def _base(run: Path, *, adapter: bool) -> str | None:
     origin = load_origin(run)
     if origin is None or origin.path is None:
         return None
-    if is_hub_id(origin.path) and not Path(origin.path).is_dir():
+    recorded = recorded_base(run)
+    is_local = bool(recorded and (recorded.was_directory or recorded.found))
+    if is_hub_id(origin.path) and not is_local:
         return origin.path
     if adapter:
         raise UserError(
@@ -145,6 +149,14 @@ def _base(run: Path, *, adapter: bool) -> str | None:
             f"model with --merge, or train on a base from the Hub."
         )
     return None
+
+
+def _source(run: Path) -> ModelConfig | None:
+    """The source of a run's pretrained weights as it lies here; None where a directory is gone."""
+    origin, recorded = load_origin(run), recorded_base(run)
+    if origin is None or recorded is None or not (recorded.found or recorded.was_directory):
+        return origin
+    return replace(origin, path=str(recorded.found[0])) if recorded.found else None
 
 
 def _model_files(run: Path, *, adapter: bool) -> dict[str, Path]:

@@ -32,9 +32,9 @@ from transformers import (
 )
 from transformers.integrations import is_deepspeed_zero3_enabled
 
+from adasr_trl.artifacts.digests import trained_base
 from adasr_trl.artifacts.directory import holds_records_alone
-from adasr_trl.artifacts.names import ADAPTER_CONFIG
-from adasr_trl.artifacts.saved_config import load_origin, load_streaming, load_trained_dtype
+from adasr_trl.artifacts.saved_config import load_streaming, load_trained_dtype, named_base
 from adasr_trl.config.sections import (
     LayoutName,
     ModelConfig,
@@ -112,6 +112,11 @@ def load_model(
     model = _with_rows(_pretrained(base), tokenizer)
     with _whole_weights_of(config):
         adapted = PeftModel.from_pretrained(model, config.path, is_trainable=True)
+    if Path(
+        base.path or ""
+    ).is_dir():  # PEFT would ask the Hub for its name when the adapter is saved
+        for adapter in adapted.peft_config.values():
+            adapter.base_model_name_or_path = base.path
     if model_is_quantized(model):
         for parameter in adapted.parameters():
             if parameter.requires_grad:  # as TRL trains it, so that evaluation computes the same
@@ -231,16 +236,10 @@ def _texts(episodes: Iterable[Episode]) -> Iterator[str]:
 
 
 def _base_of(config: ModelConfig) -> ModelConfig:
-    """The source of the weights below an adapter; the same where there is none."""
-    adapter = Path(config.path or "") / ADAPTER_CONFIG
-    if not adapter.is_file():
-        return config
-    if (origin := load_origin(adapter.parent)) is not None:
-        return origin
-    name = read_object(adapter, "copy it again").get("base_model_name_or_path")
-    if not isinstance(name, str):
-        raise UserError(f"{adapter}: got {name!r} as base_model_name_or_path; expected its base.")
-    return dataclasses.replace(config, path=name, revision=None)  # it was not trained here
+    """The source of the weights below an adapter, wherever they lie now; the same where there is none."""
+    named = named_base(config)
+    place = None if named is config else trained_base(Path(config.path or ""))
+    return dataclasses.replace(named, path=str(place)) if place else named
 
 
 def _qwen3(scratch: ScratchConfig, tokenizer: PreTrainedTokenizerBase) -> Qwen3Config:

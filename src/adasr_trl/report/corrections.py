@@ -26,6 +26,7 @@ from adasr_trl.evaluation.summary import Summary, summarise_seeds
 from adasr_trl.evaluation.tables import Column, table
 from adasr_trl.report.gathering import RESAMPLES, Method
 
+TITLE = "# Accuracy lost to late corrections"  # it tells the page from other files
 _TAG = re.compile(r"delay (none|\d+)$")
 
 ByDelay = Mapping[int | None, Mapping[str, Outcome]]
@@ -109,7 +110,7 @@ def markdown_of(rows: Sequence[Loss]) -> str:
     """The page: a table of all methods and delays."""
     stories, left_out = rows[0].summary.questions, rows[0].left_out
     lines = [
-        "# Accuracy lost to late corrections",
+        TITLE,
         f"{stories} stories, each told with the right number and with a wrong one, which a later sentence corrects. "
         "Differences against no correction are paired by story; 95 % intervals. Latencies count from the last chunk's arrival "
         "by each run's own token rates.",

@@ -139,13 +139,29 @@ def gather(arguments: Sequence[str], wanted: Wanted) -> list[Method]:
     return methods
 
 
-def check_out(out: Path, name: str) -> None:
-    """Refuse a page's file that is a folder, or below a file (UserError), before anything is read; ``name`` is a good one."""
+def check_out(out: Path, name: str, mark: str, *, overwrite: bool) -> None:
+    """Refuse a page's file that is a folder, below a file, or a file of another kind, before anything is read.
+
+    Args:
+        out: The page's file.
+        name: A good name, for the message.
+        mark: Text that every page of the command has, those of earlier versions too.
+        overwrite: Whether any file may be replaced.
+
+    Raises:
+        UserError: Nothing may be written there.
+    """
     if out.is_dir():
         raise UserError(f"--out: {out} is a folder; name a file, such as {out / name}.")
     for parent in out.parents:
         if parent.exists() and not parent.is_dir():
             raise UserError(f"--out: {parent} is a file; name a folder that the page may lie in.")
+    if overwrite or not out.is_file() or out.stat().st_size == 0:
+        return
+    if mark not in out.read_text(encoding="utf-8", errors="replace"):
+        raise UserError(
+            f"--out: {out} is no page of this command, and would be replaced; name another file, or --overwrite."
+        )
 
 
 def reference_of(methods: Sequence[Method], wanted: str | None) -> Method:

@@ -33,6 +33,7 @@ from adasr_trl.report.trajectories import trajectories
 logger = logging.getLogger(__name__)
 
 LARGE = 15_000_000
+MARK = "<footer><p>Made by adasr-trl "  # of every page, by the template
 SCRIPTS = ("timeline.js", "choosing.js")
 COLUMNS = (
     *(columns.ACCURACY, *columns.TOKENS, columns.SKIP_RATE, columns.ANSWERED),
@@ -52,16 +53,17 @@ class Options:
     reference: str | None = None  # None: SFT, else the first method
     questions: int = 2_000  # largest number of questions in the viewer
     title: str | None = None  # title of the page; None: the verdict
+    overwrite: bool = False  # whether the page replaces a file that is no report
 
 
 def write_report(runs: Sequence[str], out: Path, options: Options | None = None) -> Path:
     """Write the page; no model is loaded.
 
     Raises:
-        UserError: Runs that cannot be reported together, or a missing library.
+        UserError: Runs that cannot be reported together, a file that is no report in the page's place, or a missing library.
     """
     options = options or Options()
-    check_out(out, "report.html")
+    check_out(out, "report.html", MARK, overwrite=options.overwrite)
     if options.questions < 1:
         raise UserError(f"--questions: got {options.questions}; expected 1 or more.")
     page = _render(gather(runs, options.wanted), options)

@@ -34,6 +34,9 @@ CodecOf = Callable[[Path], Codec | None]
 SPEEDS = (75.0, 150.0, 300.0, 600.0, math.inf)  # words a minute; inf: all of the input at once
 
 
+TITLE = "# Accuracy over latency, by arrival speed and deep budget"  # it tells the page from other files
+
+
 @dataclass(frozen=True)
 class Point:
     """One method at one speed and one budget; means over all rollouts, wrong ones included, with 95 % intervals."""
@@ -156,7 +159,7 @@ def markdown_of(points: Sequence[Point]) -> str:
     names = ("method", "words a minute", "deep budget")
     rows = [((p.method, _speed(p), _budget(p)), p) for p in points]
     lines = [
-        "# Accuracy over latency, by arrival speed and deep budget",
+        TITLE,
         "From recorded rollouts. Means over all rollouts, wrong and unfinished ones included, 95 % intervals. Latencies count "
         "from the last chunk's arrival by each run's own token rates.",
         table(names, rows, POINT_COLUMNS).markdown(),
