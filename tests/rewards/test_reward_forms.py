@@ -45,6 +45,14 @@ def test_a_function_is_global_and_a_dictionary_gives_it_scope_and_weight():
     assert spelled(built(form)) == [("own", "deep", 0.5)]
 
 
+def test_a_function_with_the_name_of_a_reward_is_a_function():
+    def format(rollout, episode):  # noqa: A001 - a user's name
+        return 1.0
+
+    assert spelled(built(format)) == [("format", "global", 1.0)]
+    assert spelled(built({"name": format, "scope": "deep"})) == [("format", "deep", 1.0)]
+
+
 def test_dictionaries_and_configurations_give_the_same_reward():
     config = RewardConfig("adaptive_thinking", "deep", 1.0, {"strength": 0.5})
     form = {"name": "adaptive_thinking", "scope": "deep", "settings": {"strength": 0.5}}

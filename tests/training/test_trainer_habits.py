@@ -97,6 +97,9 @@ def test_rewards_of_trls_form_have_its_state_and_metrics_and_its_names_choose_a_
     assert (2, 0, 2) in seen and (2, 1, 2) in seen  # noqa: PT018
     logged = {name for row in trainer.state.log_history for name in row}
     assert {"reward", "reward_std", "eval_reward", "longest", "reward/global"} <= logged
+    metrics = trainer.evaluate(metric_key_prefix="test")
+    assert {"test_reward", "test_accuracy", "test_longest"} <= set(metrics)
+    assert not [name for name in metrics if name.startswith("eval_")]
 
 
 def test_log_extra_and_groups_that_are_sampled_again_exclude_each_other():

@@ -29,6 +29,7 @@ from adasr_trl.hrpo.advantages import (
 from adasr_trl.rewards import Reward, Scope
 from adasr_trl.rewards.base import HEAVIEST
 from adasr_trl.training.health import refuse_publishing
+from adasr_trl.training.python_options import check_options
 
 _CHOICES = {
     "advantages": ("hierarchical", "flat"),
@@ -38,13 +39,6 @@ _CHOICES = {
     "mode": tuple(mode.value for mode in RL_MODES),
     "engine": tuple(ENGINES),
 }
-
-
-# Options of TRL's own generation; rewards have weights of their own.
-_UNUSED = (
-    *("log_completions", "repetition_penalty", "generation_kwargs", "chat_template_kwargs"),
-    *("use_transformers_continuous_batching", "vllm_structured_outputs_regex"),
-)
 
 
 def _option(default: Any, text: str) -> Any:
@@ -90,10 +84,11 @@ class HRPOConfig(GRPOConfig):
 
     def __post_init__(self) -> None:
         """Refuse combinations that would not train as they say."""
+        refuse_publishing(self)
         _raise_first(self._choice_faults())
+        check_options(self, "hrpo")  # flat ones have a check of their own
         self.use_vllm = ENGINES[self.engine].needs_vllm
         super().__post_init__()
-        refuse_publishing(self)
         _raise_first((*self._flat_faults(), *self._weight_faults()))
         _raise_first((*self._rollout_faults(), *self._checkpoint_faults()))
 
@@ -195,9 +190,6 @@ class HRPOConfig(GRPOConfig):
         for name, least in (("sample_steps", 0), ("sample_rollouts", 1)):
             if getattr(self, name) < least:
                 yield f"{name}: got {getattr(self, name)}; expected {least} or more."
-        for name in _UNUSED:
-            if getattr(self, name) not in (type(self).__dataclass_fields__[name].default, {}):
-                yield f"{name}: {refusal(name, 'hrpo')}"
         length = type(self).__dataclass_fields__["max_completion_length"].default
         if self.max_completion_length != length and self.loss_type != "dr_grpo":  # its divisor
             yield f"max_completion_length: {refusal('max_completion_length', 'hrpo')}"

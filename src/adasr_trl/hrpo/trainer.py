@@ -12,7 +12,7 @@ The delta to GRPOTrainer (loss, clipping, logging, checkpoints and resuming stay
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -32,6 +32,24 @@ from adasr_trl.hrpo.trainer_arguments import hrpo_arguments, reward_section
 from adasr_trl.rewards import RewardForm
 from adasr_trl.rewards.user import takes_log_extra, with_hooks
 from adasr_trl.training.data_order import EpochSeeded
+from adasr_trl.training.python_options import obeyed_arguments
+
+_ROLLOUTS = "the rollouts are the streaming protocol's, which the fields of args and streaming set."
+# Arguments of TRL's and transformers' trainers, and what to do in their place.
+_REFUSED: Mapping[str, str] = {
+    **dict.fromkeys(("rollout_func", "tools", "environment_factory"), _ROLLOUTS),
+    "reward_processing_classes": "call a model that judges in a reward function.",
+    "quantization_config": "give a ModelConfig with quantization as the model.",
+    "optimizer_cls_and_kwargs": "give optimizers=(optimizer, scheduler), or set optim.",
+    "compute_loss_func": "set loss_type.",
+    **dict.fromkeys(
+        ("compute_metrics", "preprocess_logits_for_metrics"),
+        "held-out rollouts have metrics; add some with log_metric in a reward function.",
+    ),
+    **dict.fromkeys(
+        ("data_collator", "formatting_func"), "give rows with question, text and answer."
+    ),
+}
 
 
 class HRPOTrainer(StreamingAttentionTrainer):
@@ -63,6 +81,7 @@ class HRPOTrainer(StreamingAttentionTrainer):
             group_filter: The groups to sample again, or None for none.
             **kwargs: GRPOTrainer's, such as ``callbacks`` and ``peft_config``.
         """
+        kwargs = obeyed_arguments(kwargs, _REFUSED)
         datasets = (train_dataset, eval_dataset)
         given = hrpo_arguments(model, reward_funcs, args, datasets, processing_class, streaming)
         texts, self._filter = given.inputs.texts, group_filter

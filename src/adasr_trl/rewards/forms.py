@@ -44,7 +44,7 @@ def as_configs(
     if formula is not None:
         given["name"] = name_of(formula)
     name = str(given["name"])
-    if name == "format":
+    if formula is None and name == "format":
         given.setdefault("weight", _FORMAT_WEIGHT)
     scopes = [given.pop("scope")] if "scope" in given else _scopes(name, formula, built_in)
     return [(_config({**given, "scope": scope}), formula) for scope in scopes]

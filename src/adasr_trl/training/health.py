@@ -8,8 +8,10 @@ are no numbers. Here nothing is saved over the last good checkpoint, and the run
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
+from statistics import fmean
 from types import MappingProxyType
 from typing import Any
 
@@ -24,6 +26,8 @@ from adasr_trl.core.errors import UserError
 from adasr_trl.models.precision import all_finite
 from adasr_trl.training.callbacks import callbacks
 from adasr_trl.training.data import Data
+from adasr_trl.training.python_options import check_trainer
+from adasr_trl.training.resuming import whole_checkpoint
 from adasr_trl.training.saving import save_logits, save_record
 
 PUSH = "a trainer publishes nothing itself; finish the run, then adasr push RUN --repo OWNER/NAME, which leaves secrets and pickles out."
@@ -81,10 +85,13 @@ class HealthyTrainer:
     data = Data((), ())
     sections: Mapping[str, Any] = MappingProxyType({})
     command_run: Path | None = None
+    _metrics: Any  # TRL's, of train and eval
+    _prefix = "eval"  # of the metrics of an evaluation
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         """Build TRL's trainer; weights of 16 bits without an exponent to spare are refused."""
         refuse_untrained_rows(self.protocol, kwargs.get("peft_config"))
+        check_trainer(args[0], kwargs)
         super().__init__(*args, **kwargs)
         refuse_row_adapters(self.model)
         _prepare_head(self.model)
@@ -99,6 +106,13 @@ class HealthyTrainer:
             )
         for callback in (FiniteSteps(), *callbacks(Path(self.args.output_dir))):
             self.add_callback(callback)
+
+    def train(
+        self, resume_from_checkpoint: str | Path | bool | None = None, *args: Any, **kwargs: Any
+    ) -> Any:
+        """TRL's training; it resumes from a whole checkpoint alone."""
+        checkpoint = whole_checkpoint(resume_from_checkpoint, Path(self.args.output_dir))
+        return super().train(checkpoint, *args, **kwargs)  # type: ignore[misc]  # transformers' Trainer
 
     def training_step(self, *args: Any, **kwargs: Any) -> Any:
         """TRL's step; every process stops where one of them has no loss."""
@@ -132,11 +146,26 @@ class HealthyTrainer:
         if self.accelerator.is_main_process and folder != self.command_run:
             save_record(self, folder)
 
-    def evaluate(self, eval_dataset: Any = None, *args: Any, **kwargs: Any) -> Any:
+    def evaluate(
+        self, eval_dataset: Any = None, ignore_keys: Any = None, metric_key_prefix: str = "eval"
+    ) -> Any:
         """TRL's evaluation on the held-out rows; others were not made episodes, and are a UserError."""
         if eval_dataset is not None:
             raise UserError(f"evaluate: got rows. {OTHER_ROWS}")
-        return super().evaluate(None, *args, **kwargs)  # type: ignore[misc]  # transformers' Trainer
+        self._prefix = metric_key_prefix
+        try:
+            return super().evaluate(None, ignore_keys, metric_key_prefix)  # type: ignore[misc]  # transformers' Trainer
+        finally:
+            self._prefix = "eval"
+
+    def log(self, logs: dict[str, float | None], *args: Any, **kwargs: Any) -> None:
+        """TRL's, which calls the metrics of every evaluation eval; here they have its prefix."""
+        if self._prefix != "eval":
+            for name, values in self._metrics["eval"].items():
+                known = [value for value in values if not math.isnan(value)]
+                logs[f"{self._prefix}_{name}"] = fmean(known) if known else None
+            self._metrics["eval"].clear()
+        super().log(logs, *args, **kwargs)  # type: ignore[misc]  # transformers' Trainer
 
     def predict(self, *_args: Any, **_kwargs: Any) -> None:
         """Refused: answers need a stream, not one forward."""

@@ -59,6 +59,7 @@ def save_record(trainer: Any, folder: Path) -> None:
         "version": __version__,
         "config": config,
         "weights": weights_digest(folder),
+        "steps": trainer.state.global_step,  # made when it was saved: 0 before any training
     }
     directory.record(folder, identity)
 

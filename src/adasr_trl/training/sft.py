@@ -20,7 +20,6 @@ from transformers.trainer_pt_utils import LengthGroupedSampler
 from trl import SFTConfig, SFTTrainer
 from trl.trainer.sft_trainer import DataCollatorForLanguageModeling
 
-from adasr_trl.config.keys import refusal
 from adasr_trl.config.sections import StreamingConfig
 from adasr_trl.core.episode import Episode
 from adasr_trl.core.errors import UserError
@@ -31,24 +30,19 @@ from adasr_trl.training.data_order import EpochSeeded
 from adasr_trl.training.health import HealthyTrainer, refuse_publishing
 from adasr_trl.training.loop import KeepsAdapterPrecision
 from adasr_trl.training.muon import muon_of
+from adasr_trl.training.python_options import check_options, obeyed_arguments
 from adasr_trl.training.restating import restated_data
 from adasr_trl.training.shared_forward import IGNORED
 from adasr_trl.training.shared_prefix import SharedPrefixTrainer
 from adasr_trl.training.trainer_inputs import own_arguments, trainer_inputs
 
-# Options of TRL's own preparation of rows.
-_UNUSED = (
-    *(
-        "packing",
-        "packing_strategy",
-        "padding_free",
-        "eval_packing",
-        "max_length",
-        "truncation_mode",
-    ),
-    *("completion_only_loss", "assistant_only_loss", "dataset_text_field", "dataset_num_proc"),
-    *("chat_template_path", "eos_token", "pad_token"),
-)
+_ROWS = "give rows with question, text, answer and thoughts."
+# Arguments of TRL's trainer that prepare rows, batches or the model.
+_REFUSED: Mapping[str, str] = {
+    "formatting_func": _ROWS,
+    "data_collator": _ROWS,
+    "quantization_config": "give a ModelConfig with quantization as the model.",
+}
 
 
 @dataclass
@@ -86,8 +80,9 @@ class StreamingSFTConfig(SFTConfig):
 
     def __post_init__(self) -> None:
         """Refuse an unknown mode; tokenized episodes need no preparation by TRL."""
-        super().__post_init__()
         refuse_publishing(self)
+        check_options(self, "sft")
+        super().__post_init__()
         modes = [mode.value for mode in TAUGHT_MODES]
         if self.mode not in modes:
             raise ValueError(f"mode: got {self.mode!r}; expected {' or '.join(modes)}.")
@@ -101,9 +96,6 @@ class StreamingSFTConfig(SFTConfig):
             )
         if not 0 <= self.read_loss_share <= 1:
             raise ValueError(f"read_loss_share: got {self.read_loss_share:g}; expected 0 to 1.")
-        for name in _UNUSED:
-            if getattr(self, name) not in (type(self).__dataclass_fields__[name].default, None):
-                raise ValueError(f"{name}: {refusal(name, 'sft')}")
         self.dataset_kwargs = {"skip_prepare_dataset": True}
         self.max_length = None
 
@@ -154,7 +146,8 @@ class StreamingSFTTrainer(HealthyTrainer, KeepsAdapterPrecision, SharedPrefixTra
             UserError: Rows without a trace, a layout that the model does not obey, or another trainer's arguments.
         """
         args = own_arguments(args, StreamingSFTConfig)
-        _refuse_unused(kwargs)
+        kwargs = obeyed_arguments(kwargs, _REFUSED)
+        _refuse_second_optimizer(args, kwargs)
         mode = Mode(args.mode)
         datasets = (train_dataset, eval_dataset)
         inputs = trainer_inputs(model, datasets, args, processing_class, streaming, mode)
@@ -165,7 +158,8 @@ class StreamingSFTTrainer(HealthyTrainer, KeepsAdapterPrecision, SharedPrefixTra
         pad_id = texts.tokenizer.pad_token_id  # padding is masked, so any token will do
         if pad_id is None:
             pad_id = texts.codec.eos_id
-        kwargs.setdefault("optimizer_cls_and_kwargs", muon_of(args))
+        if args.muon_learning_rate is not None:
+            kwargs["optimizer_cls_and_kwargs"] = muon_of(args)
         self.protocol, self.origin, self.data = texts.streaming, inputs.origin, texts.data
         super().__init__(
             inputs.model,
@@ -216,12 +210,18 @@ class StreamingSFTTrainer(HealthyTrainer, KeepsAdapterPrecision, SharedPrefixTra
         return EpochSeeded(sampler, self.args.seed) if grouped else sampler
 
 
-def _refuse_unused(options: Mapping[str, Any]) -> None:
-    """Refuse options of TRL's trainer that prepare rows or batches (UserError)."""
-    for name in ("formatting_func", "data_collator"):
-        if options.get(name) is not None:
+def _refuse_second_optimizer(args: StreamingSFTConfig, given: Mapping[str, Any]) -> None:
+    """Refuse an optimizer beside Muon, of which one would be dropped (UserError)."""
+    if args.muon_learning_rate is None:
+        return
+    optimizer = (given.get("optimizers") or (None,))[0]
+    for name, value in (
+        ("optimizers", optimizer),
+        ("optimizer_cls_and_kwargs", given.get("optimizer_cls_and_kwargs")),
+    ):
+        if value is not None:
             raise UserError(
-                f"{name}: has no effect here; give rows with question, text, answer and thoughts."
+                f"{name}: got an optimizer beside muon_learning_rate, which makes one; leave one of them out."
             )
 
 
