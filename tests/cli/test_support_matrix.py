@@ -87,7 +87,9 @@ def base(tmp_path_factory, episodes):
     (root / "base" / "streaming.json").unlink()  # a pretrained model: it was taught no layout yet
     for name in ("sft", "hrpo"):
         short = {"max_steps": 2, "eval_strategy": "no", "save_strategy": "no"}
-        workspace.save(root, name, workspace.load(root, name) | short)
+        config = workspace.load(root, name) | short
+        kept = {key: config[key] for key in config if key not in ("eval_steps", "save_steps")}
+        workspace.save(root, name, kept)
     return root
 
 

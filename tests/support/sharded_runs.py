@@ -33,6 +33,7 @@ def make_root(root, episodes):
     assert adasr(["sft", "--config", str(root / "sft.yaml"), "--output_dir", f"{root}/base"]) == 0
     config = workspace.load(root, "sft")
     config |= {"model": {"path": f"{root}/base"}, "max_steps": 3, "save_steps": 1}
+    del config["eval_steps"]
     workspace.save(root, "sft", config | {"learning_rate": 1e-4, "eval_strategy": "no"})
 
 

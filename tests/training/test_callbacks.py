@@ -69,3 +69,31 @@ def test_a_run_without_signal_in_its_first_steps_says_so_once(shares, said, capl
     assert caplog.text.count("no reward signal") == bool(said)
     assert said in caplog.text
     assert not said or "adasr doctor --config FILE" in caplog.text
+
+
+def unscored(first, second):
+    """Means of two rewards, and of their sum."""
+    known = [mean for mean in (first, second) if mean is not None]
+    total = sum(known) if known else None
+    return {"rewards/a_global/mean": first, "rewards/b_deep/mean": second, "reward": total}
+
+
+@pytest.mark.parametrize(
+    ("logs", "named", "says_groups"),
+    [
+        ([unscored(None, None)] * 5, "step 5: a_global, b_deep;", False),
+        ([unscored(None, 0.5)] * 5, "step 5: a_global;", True),  # and equal rewards
+        ([unscored(None, 0.5)] + [unscored(0.0, 0.5)] * 4, "", True),
+        ([unscored(0.0, 0.0)] * 5, "", True),
+    ],
+)
+def test_a_reward_that_scored_nothing_is_named_and_not_the_groups_blamed(
+    logs, named, says_groups, caplog
+):
+    check, args = SignalCheck(), SimpleNamespace(generation_batch_size=8, num_generations=4)
+    for step, log in enumerate(logs, start=1):
+        state = SimpleNamespace(global_step=step, max_steps=9, is_world_process_zero=True)
+        check.on_log(args, state, None, logs={"groups/no_signal": 1.0, **log})
+    assert ("no reward signal" in caplog.text) == says_groups
+    assert ("scored no rollout" in caplog.text) == bool(named)
+    assert named in caplog.text

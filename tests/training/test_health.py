@@ -13,7 +13,7 @@ from adasr_trl.cli.main import main as adasr
 from adasr_trl.core.errors import UserError
 from adasr_trl.hrpo import HRPOConfig
 from adasr_trl.models.precision import all_finite
-from adasr_trl.training.health import HealthyTrainer
+from adasr_trl.training.health import HealthyTrainer, refuse_unscored
 from adasr_trl.training.sft import StreamingSFTConfig, StreamingSFTTrainer
 from support import workspace
 from support.settings import STREAMING
@@ -118,6 +118,41 @@ def test_fewer_episodes_than_a_step_needs_are_refused_with_the_number(tmp_path):
     args.check_episodes(4)
     with pytest.raises(ValueError, match=r"take 4 episodes a step, but there are 3 episodes"):
         args.check_episodes(3)
+
+
+def reward(name, weight):
+    return SimpleNamespace(name=name, weight=weight, scope=SimpleNamespace(value="deep"))
+
+
+@pytest.mark.parametrize(
+    ("logs", "refused"),
+    [
+        ([(None, None), (None, None)], True),
+        ([(None, 0.5), (None, 1.0)], True),  # b has no weight
+        ([(None, None), (0.0, None)], False),  # one number, if an equal one
+        ([(0.5, 0.5), (0.5, 0.5)], False),  # equal in all groups
+        ([], False),  # SFT, or no logs
+    ],
+)
+def test_a_run_whose_rewards_scored_nothing_is_not_complete(tmp_path, logs, refused):
+    rewards = [reward("mine:a", 1.0), reward("b", 0.0)]
+    trainer = SimpleNamespace(rewards=rewards, reward_func_names=["mine.a_deep", "b_deep"])
+    history = [
+        {
+            "step": 2,
+            "groups/no_signal": 1.0,
+            "rewards/mine.a_deep/mean": a,
+            "rewards/b_deep/mean": b,
+        }
+        for a, b in logs
+    ]
+    if not refused:
+        refuse_unscored(trainer, tmp_path, history)
+        return
+    with pytest.raises(
+        UserError, match=r"no reward scored a rollout in 2 steps.*: mine:a \(deep\)"
+    ):
+        refuse_unscored(trainer, tmp_path, history)
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 
 from adasr_trl.config.keys import OBEYED
 
+_TEXT = "debug"  # whose list is of an enum of transformers, which YAML cannot write
 COMMANDS = ("sft", "grpo", "hrpo", "eval")
 
 
@@ -122,7 +123,8 @@ def _arguments(command: str) -> Iterator[Key]:
     for field in sorted(dataclasses.fields(Arguments), key=lambda field: field.name):
         if field.name in OBEYED[command]:
             summary = field.metadata.get("help") or documented.get(field.name, "")
-            kind, default = spelled_type(hints[field.name]), _default(field)
+            kind = "text" if field.name == _TEXT else spelled_type(hints[field.name])
+            default = _default(field)
             is_own = field.name in vars(Arguments).get("__annotations__", {})
             yield Key(field.name, kind, default, _sentence(summary), is_own)
 

@@ -79,7 +79,7 @@ class Prepared:
     def args(self) -> Any:
         """TRL's training arguments (``StreamingSFTConfig`` or ``HRPOConfig``), with sharding set up before."""
         from adasr_trl.training.distributed import begin_processes
-        from adasr_trl.training.preflight import check_loading, check_optimizer
+        from adasr_trl.training.preflight import check_head, check_loading, check_optimizer
 
         begin_processes(self.loaded.flat)
         if self.command == "sft":
@@ -96,6 +96,7 @@ class Prepared:
         with located(self.loaded, ValueError):
             check_loading(args)
             check_optimizer(args)
+            check_head(args, self.model_config.path, self.loaded.section("lora"))
             args.check_rewards(self.rewards)
             args.check_layout(self.streaming.layout)
         return args

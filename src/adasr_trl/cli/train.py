@@ -50,17 +50,17 @@ def train(command: str, config: str, overrides: Sequence[str], existing: Existin
         data = prepared.texts.data
     plan.take((command, "--config", config, *overrides), data.train, data.held_out)
     if command == "sft":
-        with one_line(config):
+        with one_line(config, loaded=prepared.loaded):
             trainer = _sft_trainer(prepared)
         _warn_if_slow(trainer.model)
-        with one_line(config, trainer):
+        with one_line(config, trainer, prepared.loaded):
             loop.train(trainer, plan.run, prepared.streaming, prepared.model_config)
         return plan.run
-    with one_line(config):
+    with one_line(config, loaded=prepared.loaded):
         trainer, alarms = _rl_trainer(prepared)
     _warn_if_slow(trainer.model)
     parts = (plan.run, prepared.streaming, prepared.model_config)
-    with one_line(config, trainer):
+    with one_line(config, trainer, prepared.loaded):
         loop.train(trainer, *parts, stopped=alarms.verdict)
     return plan.run
 

@@ -13,7 +13,8 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from adasr_trl.config.keys import HIERARCHY, OBEYED, VLLM, elsewhere, refusal
+from adasr_trl.config.idle_keys import is_conditional, refuse_idle
+from adasr_trl.config.keys import HIERARCHY, OBEYED, elsewhere, refusal
 from adasr_trl.config.loading import COMMAND_LINE, LoadedConfig
 from adasr_trl.config.sections import MIN_TEMPERATURE
 
@@ -102,30 +103,6 @@ _RANGES: Mapping[str, Range] = {
     "num_generations": Range(2),
     "num_generations_eval": Range(1),
 }
-# A key that has an effect only beside another setting: that key, its values, and the words for them.
-_NEEDS: Mapping[str, tuple[str, tuple[object, ...]]] = {
-    **dict.fromkeys(VLLM, ("engine", ("vllm",))),
-    **dict.fromkeys(("sapo_temperature_neg", "sapo_temperature_pos"), ("loss_type", ("sapo",))),
-    **dict.fromkeys(
-        ("vespo_k_pos", "vespo_lambda_pos", "vespo_k_neg", "vespo_lambda_neg"),
-        ("loss_type", ("vespo",)),
-    ),
-    "max_completion_length": ("loss_type", ("dr_grpo",)),
-    "ref_model_mixup_alpha": ("sync_ref_model", (True,)),
-    "ref_model_sync_steps": ("sync_ref_model", (True,)),
-    **dict.fromkeys(
-        ("entropy_coef_min", "entropy_coef_max", "entropy_coef_delta", "entropy_target"),
-        ("use_adaptive_entropy", (True,)),
-    ),
-    "num_generations_eval": ("eval_strategy", ("steps", "epoch")),
-    "local_weight_schedule": ("local_weight_end", ()),
-    "fsdp_config": ("fsdp", ()),
-    **dict.fromkeys(
-        ("trackio_space_id", "trackio_bucket_id", "trackio_static_space_id"),
-        ("report_to", ("trackio",)),
-    ),
-    "gradient_checkpointing_kwargs": ("gradient_checkpointing", (True, None)),
-}
 
 
 def check_keys(loaded: LoadedConfig, command: str) -> None:
@@ -137,7 +114,7 @@ def check_keys(loaded: LoadedConfig, command: str) -> None:
     _refuse_other_advantages(loaded, command)
     shared = shared_keys(loaded, command)
     for key, value in loaded.without(shared).flat.items():
-        if (reason := _no_effect(key, value, loaded.flat, command)) is not None:
+        if (reason := _no_effect(key, value, command)) is not None:
             raise loaded.error(key, reason)
         if (expected := _out_of_range(key, value, command)) is not None:
             raise loaded.error(key, f"got {value!r}; expected {expected}.")
@@ -152,6 +129,7 @@ def check_keys(loaded: LoadedConfig, command: str) -> None:
     _refuse_endless_warmup(loaded)
     _refuse_idle_reference(loaded)
     _refuse_unknown_metric(loaded, command)
+    refuse_idle(loaded.without(shared), command)
     if shared:
         logger.info("%s: no effect on adasr %s: %s", loaded.path, command, ", ".join(shared))
 
@@ -208,7 +186,7 @@ def _refuse_unknown_metric(loaded: LoadedConfig, command: str) -> None:
         raise loaded.error("metric_for_best_model", f"got {metric!r}; expected one of {words}.")
 
 
-def _no_effect(key: str, value: object, flat: Mapping[str, object], command: str) -> str | None:
+def _no_effect(key: str, value: object, command: str) -> str | None:
     """The reason to refuse a key; false and null ask for nothing."""
     if (ours := elsewhere(key)) is not None:
         return f"is not a key here; set {ours}."
@@ -216,14 +194,7 @@ def _no_effect(key: str, value: object, flat: Mapping[str, object], command: str
         return refusal(key, command)  # 0, too
     if value in (False, None):
         return None
-    if key in _NEEDS and (command != "sft" or key in OBEYED["sft"]):
-        other, values = _NEEDS[key]
-        found = flat.get(other)
-        given = found if isinstance(found, list) else [found]
-        has_effect = any(item in values for item in given) if values else found is not None
-        wanted = " or ".join(map(str, values)) or "a value"
-        return None if has_effect else f"has an effect only with {other}: {wanted}."
-    return refusal(key, command)
+    return None if is_conditional(key, command) else refusal(key, command)
 
 
 def _out_of_range(key: str, value: object, command: str) -> str | None:

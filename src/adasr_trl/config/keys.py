@@ -35,7 +35,7 @@ TRAINING = _names(
 )
 SFT = TRAINING | _names(
     "mode label_smoothing_factor neftune_noise_alpha loss_type activation_offloading train_sampling_strategy "
-    "length_column_name shuffle_dataset muon_learning_rate read_loss_share restate"
+    "length_column_name muon_learning_rate read_loss_share restate"
 )
 VLLM = _names(
     "vllm_mode vllm_model_impl vllm_enable_sleep_mode vllm_server_base_url vllm_server_host vllm_server_port "
@@ -138,6 +138,7 @@ INSTEAD: Mapping[str, str] = {
     "save_on_each_node": "one process writes the run.",
     "restore_callback_states_from_checkpoint": "a resumed run restores its own.",
     "length_column_name": "train_sampling_strategy: group_by_length knows the lengths.",
+    "shuffle_dataset": "SFT draws episodes in random order; set train_sampling_strategy.",
     "label_smoothing_factor": "RL has no labels.",
     "neftune_noise_alpha": "RL has no embeddings to disturb.",
     "train_sampling_strategy": "groups are drawn in TRL's order.",
@@ -198,7 +199,7 @@ ELSEWHERE: Mapping[str, str] = {
     "token": "HF_TOKEN in the environment",
     "use_auth_token": "HF_TOKEN in the environment",
     "wandb_api_key": "WANDB_API_KEY in the environment",
-    "wandb_project": "project",
+    "wandb_project": "WANDB_PROJECT in the environment",
     "num_processes": "the launcher's option: accelerate launch --num_processes N",
     "vllm_device": "engine: vllm and vllm_mode",
     "max_response_length": "streaming.max_deep_tokens",

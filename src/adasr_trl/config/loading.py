@@ -38,6 +38,14 @@ from adasr_trl.core.demo import recorded_name
 
 T = TypeVar("T")
 COMMAND_LINE = "command line"  # opens the place of a flag
+# Ends of the names of keys that are paths.
+_PATHS = ("output_dir", "path", "train", "test", "deepspeed", "sft", "hrpo", "grpo", "eval")
+# Words of TRL's errors without the name of a key, and the keys that they are about.
+_MEANT = {
+    "number of generations used for evaluation": (
+        *("num_generations_eval", "per_device_eval_batch_size", "num_generations"),
+    ),
+}
 
 
 @dataclass(frozen=True)
@@ -109,6 +117,7 @@ def load_config(
     for flag, text in split_overrides(overrides):
         _override(root, flag, text)
     _expand_home(root)
+    _refuse_variables(root, "")
     mapping = cast(dict[str, Entry], root.value)
     for entry in (mapping[key] for key in sorted(TEXT & mapping.keys())):
         entry.value = entry.value if entry.value is None else entry.text or entry.value
@@ -158,6 +167,10 @@ def _read_named(entry: Entry) -> Entry:
 
 def _named_in(message: str, loaded: LoadedConfig) -> str:
     """The place of the first key in an error message, or of the key whose class or value it names."""
+    for phrase, keys in _MEANT.items():
+        for key in keys if phrase in message else ():
+            if key in loaded.flat:
+                return f"{loaded.line_of(key)}: {key}"
     words = re.findall(r"\w+", message)
     for word in words:
         if word in loaded.flat:
@@ -209,6 +222,21 @@ def _expand_home(entry: Entry) -> None:
             _expand_home(child)
     elif isinstance(entry.value, str):
         entry.value, entry.text = _at_home(entry.value), entry.text and _at_home(entry.text)
+
+
+def _refuse_variables(entry: Entry, key: str) -> None:
+    """Refuse ``${HOME}`` in a path, which other tools replace; here it would name a directory."""
+    if isinstance(entry.value, dict | list):
+        pairs = entry.value.items() if isinstance(entry.value, dict) else enumerate(entry.value)
+        for name, child in pairs:
+            _refuse_variables(child, f"{key}.{name}" if key else str(name))
+        return
+    is_path = key.rpartition(".")[2] in _PATHS
+    if is_path and isinstance(entry.value, str) and re.search(r"\$\{|^\$\w", entry.value):
+        raise ConfigError(
+            f"{entry.where}: {key}: got {entry.value!r}, but variables are not replaced here; write the path out, or let "
+            f"it begin with ~/."
+        )
 
 
 def _at_home(text: str) -> str:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import time
 from collections.abc import Mapping
 from datetime import timedelta
@@ -25,6 +26,7 @@ logger = logging.getLogger(__name__)
 NO_SIGNAL = "groups/no_signal"
 FIRST_STEPS = 5  # steps after which a missing signal is said
 TOO_FEW = 0.9  # share of groups without signal from which on it is said
+_REWARD = re.compile(r"rewards/(.+)/mean").fullmatch  # TRL's key of one reward
 # Label, number format, and the name of each key. RL shows no loss: advantages are centred.
 _Metrics = tuple[tuple[str, str, dict[str, str]], ...]
 _REWARDS = {
@@ -107,24 +109,36 @@ class ProgressLine(TrainerCallback):  # type: ignore[misc]  # transformers is un
 
 
 class SignalCheck(TrainerCallback):  # type: ignore[misc]  # transformers is untyped
-    """Says once, after the first steps of RL, that (nearly) no group had a signal to learn from."""
+    """Says once, after the first steps of RL, which rewards scored nothing, and that (nearly) no group had a signal."""
 
     def __init__(self) -> None:
         """Count from the first step on."""
         self._shares: list[float] = []  # of groups without signal, one a log
+        self._unscored: set[str] = set()  # rewards without a number in any log so far
         self._is_open = True
 
     def on_log(self, args: Any, state: Any, *_: Any, logs: dict[str, Any], **_kwargs: Any) -> None:
         """Look at the first logs of training."""
         if NO_SIGNAL not in logs or not self._is_open:
             return
+        unscored = {found[1] for key in logs if logs[key] is None and (found := _REWARD(key))}
+        self._unscored = self._unscored & unscored if self._shares else unscored
         self._shares.append(logs[NO_SIGNAL])
         if state.global_step < min(FIRST_STEPS, state.max_steps):
             return
         self._is_open = False
+        if not state.is_world_process_zero:
+            return
+        if self._unscored:
+            logger.warning(
+                "rewards that scored no rollout up to step %d: %s; each gave None, or no number, for all of them",
+                *(state.global_step, ", ".join(sorted(self._unscored))),
+            )
+        if logs.get("reward", 0.0) is None and self._unscored:
+            return  # that is the reason, not what groups are like
         share = fmean(self._shares)
         groups = args.generation_batch_size // args.num_generations * state.global_step
-        if share >= TOO_FEW and state.is_world_process_zero:
+        if share >= TOO_FEW:
             logger.warning(
                 "no reward signal: %d of %d groups had no right answer, or equal rewards, so they teach no answers. See "
                 "adasr doctor --config FILE, and docs/OWN_DATA.md on teaching the format first",

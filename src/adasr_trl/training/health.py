@@ -9,7 +9,7 @@ are no numbers. Here nothing is saved over the last good checkpoint, and the run
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
 from types import MappingProxyType
@@ -24,7 +24,7 @@ from adasr_trl.artifacts.saved_config import save_origin, save_streaming
 from adasr_trl.config.sections import ModelConfig, StreamingConfig
 from adasr_trl.core.errors import UserError
 from adasr_trl.models.precision import all_finite
-from adasr_trl.training.callbacks import callbacks
+from adasr_trl.training.callbacks import NO_SIGNAL, callbacks
 from adasr_trl.training.data import Data
 from adasr_trl.training.python_options import check_trainer
 from adasr_trl.training.resuming import whole_checkpoint
@@ -252,3 +252,21 @@ def refuse_unhealthy(trainer: Any, run: Path) -> None:
         )
     if not all_finite(trained_weights(trainer.model)):
         raise diverged("a weight", trainer.args, state.global_step)
+
+
+def refuse_unscored(trainer: Any, run: Path, history: Sequence[Mapping[str, Any]]) -> None:
+    """Refuse to finish RL in which no reward with a weight scored any rollout, so that nothing was learnt (UserError)."""
+    logs = [log for log in history if NO_SIGNAL in log]
+    if not logs:
+        return
+    columns = zip(trainer.rewards, trainer.reward_func_names, strict=True)
+    used = {f"rewards/{name}/mean": reward for reward, name in columns if reward.weight > 0}
+    scopes = {reward.scope.value for reward in used.values()}
+    keys = {*used, *({"reward/streaming"} & {f"reward/{scope}" for scope in scopes})}  # of thoughts
+    if any(log.get(key) is not None for log in logs for key in keys):
+        return
+    names = ", ".join(f"{reward.name} ({reward.scope.value})" for reward in used.values())
+    raise UserError(
+        f"{run}: no reward scored a rollout in {logs[-1]['step']} steps, so nothing was learnt "
+        f"and it is not complete: {names} gave None each time. Return numbers, and start anew with --overwrite."
+    )

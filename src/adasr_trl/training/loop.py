@@ -20,7 +20,7 @@ from adasr_trl.artifacts.saved_config import save_origin, save_streaming
 from adasr_trl.config.sections import LoraSection, ModelConfig, StreamingConfig
 from adasr_trl.core.errors import UserError
 from adasr_trl.layouts.codec import Codec
-from adasr_trl.training.health import refuse_unhealthy
+from adasr_trl.training.health import refuse_unhealthy, refuse_unscored
 
 logger = logging.getLogger(__name__)
 
@@ -80,6 +80,7 @@ def train(
     reason = stopped(state.log_history)
     if reason:
         raise UserError(f"{run}: stopped: {reason}")
+    refuse_unscored(trainer, run, state.log_history)
     if not has_ended:
         refuse_unhealthy(trainer, run)
     if not (has_ended and trainer.is_deepspeed_enabled):  # else its files were copied
