@@ -58,7 +58,11 @@ def test_each_option_that_a_command_refuses_is_refused_from_python(command, name
         ("hrpo", {"epsilon": 0.0}, "epsilon: got 0.0; expected more than 0"),
         ("hrpo", {"loss_type": "x"}, "loss_type: got 'x'; expected one of grpo"),
         ("hrpo", {"sync_ref_model": True}, "sync_ref_model: has an effect only with beta"),
-        ("hrpo", {"vllm_server_port": 8001}, "vllm_server_port: has an effect only with engine"),
+        (
+            "hrpo",
+            {"vllm_server_port": 8001},
+            "vllm_server_port: got 8001, which has an effect only with",
+        ),
         ("hrpo", {"remove_unused_columns": True}, "remove_unused_columns: has no effect"),
         ("sft", {"learning_rate": -1.0}, "learning_rate: got -1.0; expected more than 0"),
         ("sft", {"max_grad_norm": float("nan")}, "max_grad_norm: got nan; expected 0 or more"),

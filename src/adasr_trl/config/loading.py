@@ -18,6 +18,7 @@ import dataclasses
 import re
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -38,6 +39,8 @@ from adasr_trl.core.demo import recorded_name
 
 T = TypeVar("T")
 COMMAND_LINE = "command line"  # opens the place of a flag
+# While arguments are made of a file's keys, which were checked with the place of each.
+ARE_CHECKED: ContextVar[bool] = ContextVar("ARE_CHECKED", default=False)
 # Ends of the names of keys that are paths.
 _PATHS = ("output_dir", "path", "train", "test", "deepspeed", "sft", "hrpo", "grpo", "eval")
 # Words of TRL's errors without the name of a key, and the keys that they are about.
@@ -133,7 +136,7 @@ def load_config(
 
 
 def parse_trl(loaded: LoadedConfig, config_class: type[T]) -> T:
-    """TRL's configuration class from the flat keys, each converted to its field's type.
+    """TRL's configuration class from the flat keys, which ``check_keys`` took, each converted to its field's type.
 
     Raises:
         ConfigError: A wrong value, with its line; TRL's own parser takes it, or exits without naming the line.
@@ -145,6 +148,7 @@ def parse_trl(loaded: LoadedConfig, config_class: type[T]) -> T:
     values = field_values(Entry(loaded._flat_entries(), loaded.path), config_class)
     parser = TrlParser((config_class,), exit_on_error=False)
     parser.set_defaults_with_config(**values)
+    checked = ARE_CHECKED.set(True)
     try:
         with warnings.catch_warnings():  # of names that transformers will drop; both are obeyed
             warnings.simplefilter("ignore", FutureWarning)
@@ -152,6 +156,8 @@ def parse_trl(loaded: LoadedConfig, config_class: type[T]) -> T:
     except (ValueError, TypeError, OSError, argparse.ArgumentError) as error:
         words = " ".join(str(error).split())
         raise ConfigError(f"{_named_in(words, loaded)}: {words}") from error
+    finally:
+        ARE_CHECKED.reset(checked)
     return cast(T, config)
 
 

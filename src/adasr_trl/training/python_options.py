@@ -14,7 +14,7 @@ from enum import Enum
 from typing import Any
 
 from adasr_trl.config.key_checks import check_keys
-from adasr_trl.config.loading import LoadedConfig
+from adasr_trl.config.loading import ARE_CHECKED, LoadedConfig
 from adasr_trl.config.values import ConfigError, entry_of
 from adasr_trl.core.errors import UserError
 from adasr_trl.training.preflight import check_loading, check_optimizer, check_targets
@@ -33,6 +33,8 @@ _NOTHING: tuple[object, ...] = (None, {}, [], ())
 
 def check_options(args: Any, command: str) -> None:
     """Refuse options that the command refuses; call it before TRL's ``__post_init__``, which sets some (ValueError)."""
+    if ARE_CHECKED.get():  # by a command, which knows a flag from a line of the file
+        return
     given = _given(args)
     if given.get("save_total_limit") == 1:
         raise ValueError(
