@@ -145,6 +145,18 @@ def test_other_weights_in_the_same_folder_are_another_run_and_the_same_weights_a
     assert identities[1] != identities[2]
 
 
+def test_a_model_saved_before_its_training_is_no_finished_run(runs, tmp_path, caplog, capsys):
+    trainer = hrpo(str(runs / "sft"), tmp_path)
+    trainer.save_model()
+    assert "saved before the first step of training" in caplog.text
+    assert not json.loads((tmp_path / "run.json").read_text())["complete"]
+    assert adasr(["push", str(tmp_path), "--repo", "me/hens", "--dry-run"]) == 2
+    assert "is not a finished run" in capsys.readouterr().err
+    trainer.train()
+    trainer.save_model()
+    assert json.loads((tmp_path / "run.json").read_text())["complete"]
+
+
 def test_a_checkpoint_of_a_script_streams(runs, tmp_path):
     trainer = hrpo(str(runs / "sft"), tmp_path, changes={"save_strategy": "steps", "save_steps": 1})
     trainer.train()

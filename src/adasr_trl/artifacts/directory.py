@@ -127,9 +127,9 @@ def finish(path: Path) -> None:
     _unlock(path)
 
 
-def record(path: Path, identity: Mapping[str, object]) -> None:
-    """Note that ``path`` holds a complete run of this identity, whatever stood there."""
-    _write(path, identity, complete=True)
+def record(path: Path, identity: Mapping[str, object], *, complete: bool = True) -> None:
+    """Note that ``path`` holds a run of this identity, whatever stood there."""
+    _write(path, identity, complete=complete)
 
 
 def is_done(path: Path, identity: Mapping[str, object], existing: Existing) -> bool:

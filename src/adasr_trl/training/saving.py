@@ -54,14 +54,17 @@ def save_record(trainer: Any, folder: Path) -> None:
     before = Path(origin.path) if origin and origin.path else None
     episodes = itertools.chain(trainer.data.train, trainer.data.held_out)
     save_provenance(folder, (PYTHON, script), episodes, before)
+    steps = trainer.state.global_step
     identity = {
         "command": trainer.method,
         "version": __version__,
         "config": config,
         "weights": weights_digest(folder),
-        "steps": trainer.state.global_step,  # made when it was saved: 0 before any training
+        "steps": steps,  # made when it was saved
     }
-    directory.record(folder, identity)
+    if steps == 0:
+        logger.warning("%s: saved before the first step of training, so this is no finished run", folder)
+    directory.record(folder, identity, complete=steps > 0)
 
 
 def config_of(trainer: Any) -> dict[str, Any]:
