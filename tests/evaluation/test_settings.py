@@ -45,6 +45,32 @@ def test_records_are_known_again_by_their_name_and_other_files_are_none(tmp_path
     assert recorded_settings(tmp_path) == [setting]
 
 
+def test_caps_of_thoughts_are_settings_of_the_modes_that_have_thoughts(tmp_path):
+    config = EvalConfig(temperatures=(0.0,), layouts=("parallel",), thought_caps=(16, 8))
+    settings = settings_of(config, ("streaming", "read_then_think"))
+    assert [(setting.name, setting.mode_words) for setting in settings] == [
+        ("streaming-parallel-thoughts-16-temperature-0", "streaming, parallel, thoughts of 16 tokens"),
+        ("streaming-parallel-thoughts-8-temperature-0", "streaming, parallel, thoughts of 8 tokens"),
+        ("read_then_think-parallel-temperature-0", "read-then-think, parallel"),
+    ]  # fmt: skip
+    for setting in settings:
+        (tmp_path / setting.file).touch()
+    assert recorded_settings(tmp_path) == [settings[1], settings[0], settings[2]]
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        ({"thought_caps": (8, 8)}, "got .8, 8.; expected each once"),
+        ({"thought_caps": (0,)}, "thought_caps: got 0; expected 1"),
+        ({"thought_caps": (8,), "modes": ("forced_skip",)}, "no effect in forced_skip"),
+    ],
+)
+def test_a_cap_of_thoughts_that_has_no_effect_is_refused(config, message):
+    with pytest.raises(ValueError, match=message):
+        EvalConfig(**config)
+
+
 @pytest.mark.parametrize("rate", [math.nan, math.inf, -1.0])
 def test_a_clock_takes_finite_rates_and_any_speed(rate):
     with pytest.raises(ValueError, match=r"clocks\.seconds_per_token: got .*; expected 0"):

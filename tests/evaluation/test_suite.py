@@ -7,6 +7,7 @@ import math
 import shutil
 import sys
 import types
+from collections import Counter
 
 import pytest
 
@@ -140,6 +141,32 @@ def test_baselines_that_read_first_are_modes_of_one_run(root):
     assert spent["even"] > spent["instant"] == 0
     assert speculative["streaming_tokens"] == spent["even"]
     assert "| discarded tokens |" in (root / "table" / "table.md").read_text()
+
+
+def test_caps_of_thoughts_are_lines_of_the_table(root):
+    alone = {"runs": None, "run_modes": None, "tests": None, "output_dir": None, "samples": 1}
+    save(root, **alone, modes=["streaming"], thought_caps=[3, 1000])
+    assert run(root, "--model.path", str(root / "one"), "--eval.temperatures", "[1.0]") == 0
+    folder = root / "one" / "eval"
+    rows = json.loads((folder / "table.json").read_text())["rows"]
+    assert [(row["mode"], row["thought_cap"]) for row in rows[:2]] == [
+        ("streaming", 3),
+        ("streaming", 1000),
+    ]
+    longest = []
+    for cap in (3, 1000):
+        setting = Setting(Mode.STREAMING, 1.0, thought_cap=cap)
+        rollouts = [rollout for rollout, _ in load_rollouts(folder, setting)]
+        thoughts = [
+            Counter(
+                chunk
+                for phase, chunk in zip(r.phases, r.chunk_of_token, strict=True)
+                if phase is Phase.STREAM
+            )
+            for r in rollouts
+        ]
+        longest.append(max(max(t.values()) for t in thoughts if t))
+    assert longest[0] == 3 < longest[1]
 
 
 def test_an_interrupted_suite_goes_on_where_it_stopped(root, monkeypatch, capsys):

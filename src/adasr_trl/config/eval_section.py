@@ -8,6 +8,7 @@ clocks: {spoken: {}, hasty: {words_per_minute: 300, jitter: 0.3, burst: 2}}
 
 from __future__ import annotations
 
+import itertools
 import math
 import re
 from collections.abc import Mapping
@@ -20,6 +21,7 @@ from adasr_trl.config.sections import (
     refuse_not_positive,
     refuse_temperature,
 )
+from adasr_trl.core.protocol import Mode
 
 ModeName = Literal[
     "streaming", "read_then_think", "forced_skip", "no_deep", "prefill_only", "speculative", "zero_shot"
@@ -92,6 +94,8 @@ class EvalConfig:
     modes: tuple[ModeName, ...] = ("streaming",)  # modes (``core.protocol.Mode``)
     temperatures: tuple[float, ...] = (0.0, 1.0)  # temperatures; 0 is greedy
     layouts: tuple[LayoutName, ...] = ()  # layouts to compare, in place of the trained one
+    # Caps on one thought to compare, in tokens, in place of ``streaming.max_thought_tokens`` of the run's training.
+    thought_caps: tuple[int, ...] = ()
     seed: int = 0  # seed for sampled decoding
     samples: int = 1  # rollouts of each question in sampled decoding
     max_questions: int | None = None  # cap on the questions of each set, the first ones, or None
@@ -128,6 +132,7 @@ class EvalConfig:
                 )
         if len(set(self.layouts)) < len(self.layouts):
             raise ValueError(f"eval.layouts: got {list(self.layouts)}; expected each once.")
+        self._check_thought_caps()
         for temperature in self.temperatures:
             refuse_temperature("eval.temperatures", temperature)
             if float(f"{temperature:g}") != temperature:  # records are named so
@@ -144,6 +149,19 @@ class EvalConfig:
             )
         refuse_below("eval", 1, max_questions=self.max_questions)
         self._check_names()
+
+    def _check_thought_caps(self) -> None:
+        if len(set(self.thought_caps)) < len(self.thought_caps):
+            raise ValueError(
+                f"eval.thought_caps: got {list(self.thought_caps)}; expected each once."
+            )
+        for cap in self.thought_caps:
+            refuse_below("eval", 1, thought_caps=cap)
+        modes = {*self.modes, *itertools.chain(*self.run_modes.values())}
+        if self.thought_caps and not any(Mode(mode).thinks_while_reading for mode in modes):
+            raise ValueError(
+                f"eval.thought_caps: has no effect in {', '.join(sorted(modes))}, which write no thoughts; remove it."
+            )
 
     def _check_names(self) -> None:
         for key in ("runs", "tests", "clocks"):

@@ -68,6 +68,11 @@ class Mode(Enum):
         )  # fmt: skip
 
     @property
+    def thinks_while_reading(self) -> bool:
+        """Whether the model writes thoughts between the chunks."""
+        return self in (Mode.STREAMING, Mode.NO_DEEP)
+
+    @property
     def answers_at_once(self) -> bool:
         """Whether the end of the reasoning is given, so that the deep part is the answer alone."""
         return self in (Mode.NO_DEEP, Mode.PREFILL_ONLY)

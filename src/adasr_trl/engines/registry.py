@@ -10,6 +10,7 @@ it is used, so that a configuration is checked without torch.
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -69,8 +70,15 @@ _ALL = (
 ENGINES = {engine.name: engine for engine in _ALL}
 
 
-def local_engine(policy: Policy, budget: CacheBudget | None = None) -> HFEngine:
+def local_engine(
+    policy: Policy, budget: CacheBudget | None = None, thought_cap: int | None = None
+) -> HFEngine:
     """The engine of evaluation, doctor and live use: forwards of a model in this process.
+
+    Args:
+        policy: The model with its protocol.
+        budget: Bound of the cache; by default that of the protocol.
+        thought_cap: Cap on one thought, in tokens; by default that of the protocol.
 
     Raises:
         UserError: The model cannot be rolled out in the policy's layout.
@@ -78,6 +86,9 @@ def local_engine(policy: Policy, budget: CacheBudget | None = None) -> HFEngine:
     from adasr_trl.engines.hf import HFEngine
     from adasr_trl.engines.selfcheck import check_model
 
-    engine = HFEngine(policy.model, policy.codec, policy.layout, policy.streaming, budget)
+    streaming = policy.streaming
+    if thought_cap is not None:
+        streaming = dataclasses.replace(streaming, max_thought_tokens=thought_cap)
+    engine = HFEngine(policy.model, policy.codec, policy.layout, streaming, budget)
     check_model(policy.model, policy.streaming.layout)
     return engine

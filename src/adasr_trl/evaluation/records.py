@@ -56,7 +56,7 @@ class Progress:
         return rate * max(self._total - self._done, 0)
 
 
-EngineOf = Callable[[LayoutName | None], "Engine"]
+EngineOf = Callable[[LayoutName | None, int | None], "Engine"]
 
 
 def loaded_policy(plan: EvaluationPlan, layout: LayoutName | None = None) -> Policy:
@@ -68,14 +68,18 @@ def loaded_policy(plan: EvaluationPlan, layout: LayoutName | None = None) -> Pol
 
 
 def engines_of(plan: EvaluationPlan) -> EngineOf:
-    """Engines of a run by layout (None: the trained one), each loaded when it is first asked for."""
+    """Engines of a run by layout and cap of thoughts (None: the trained ones), the weights of a layout loaded once."""
 
     @cache
-    def engine_of(layout: LayoutName | None) -> Engine:
+    def policy_in(layout: LayoutName | None) -> Policy:
+        logger.info("loading %s", (plan.pretrained.source if plan.pretrained else plan.model).path)
+        return loaded_policy(plan, layout)
+
+    @cache
+    def engine_of(layout: LayoutName | None, thought_cap: int | None) -> Engine:
         from adasr_trl.engines.registry import local_engine
 
-        logger.info("loading %s", (plan.pretrained.source if plan.pretrained else plan.model).path)
-        return local_engine(loaded_policy(plan, layout))
+        return local_engine(policy_in(layout), thought_cap=thought_cap)
 
     return engine_of
 
@@ -187,7 +191,8 @@ def _roll_out(
             Request(episode, _seed(plan.seed, episode, setting.sample), setting.mode)
             for episode in batch
         ]
-        engine, sampling = engine_of(setting.layout), Sampling(setting.temperature)
+        engine = engine_of(setting.layout, setting.thought_cap)
+        sampling = Sampling(setting.temperature)
         is_speculative = setting.mode is Mode.SPECULATIVE
         rollouts = (
             speculate(engine, requests, sampling)

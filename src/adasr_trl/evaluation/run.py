@@ -208,5 +208,5 @@ def _plain_condition(condition: Condition) -> dict[str, object]:
     setting = asdict(condition.setting)
     return {
         "run": condition.run,
-        **{key: setting[key] for key in ("mode", "layout", "temperature")},
+        **{key: setting[key] for key in ("mode", "layout", "thought_cap", "temperature")},
     }

@@ -9,7 +9,6 @@
 from __future__ import annotations
 
 import dataclasses
-import itertools
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,7 +18,10 @@ from adasr_trl.config.eval_section import EvalConfig, ModeName
 from adasr_trl.config.sections import LayoutName
 from adasr_trl.core.protocol import Mode
 
-_RECORDS = re.compile(r".+-temperature-(\d+(?:\.\d+)?(?:e[+-]\d+)?)(?:\.sample-\d+)?\.jsonl")
+_MODES = "|".join(mode.value for mode in Mode)
+_FIRST_RECORDS = re.compile(
+    rf"({_MODES})(?:-(interleaved|parallel))?(?:-thoughts-(\d+))?-temperature-(\d+(?:\.\d+)?(?:e[+-]\d+)?)\.jsonl"
+)
 
 
 @dataclass(frozen=True)
@@ -30,11 +32,13 @@ class Setting:
     temperature: float  # 0 is greedy
     layout: LayoutName | None = None  # in place of the trained one
     sample: int = 0  # index among several rollouts of each question
+    thought_cap: int | None = None  # cap on a thought in place of the trained one
 
     @property
     def name(self) -> str:
         """The name of its records, without their ending; ``adasr report --setting`` takes it."""
         layout = f"-{self.layout}" if self.layout else ""
+        layout += f"-thoughts-{self.thought_cap}" if self.thought_cap else ""
         sample = f".sample-{self.sample}" if self.sample else ""
         return f"{self.mode.value}{layout}-temperature-{self.temperature:g}{sample}"
 
@@ -45,9 +49,15 @@ class Setting:
 
     @property
     def mode_words(self) -> str:
-        """Mode and layout in words."""
+        """Mode, layout and cap of thoughts in words."""
         mode = self.mode.value.replace("_", "-")
-        return f"{mode}, {self.layout}" if self.layout else mode
+        cap = f"thoughts of {self.thought_cap} tokens" if self.thought_cap else None
+        return ", ".join(filter(None, (mode, self.layout, cap)))
+
+    @property
+    def is_as_trained(self) -> bool:
+        """Whether layout and caps are the run's own."""
+        return self.layout is None and self.thought_cap is None
 
     @property
     def decoding(self) -> str:
@@ -86,16 +96,17 @@ def decoding(temperature: float) -> str:
 
 
 def settings_of(config: EvalConfig, modes: Sequence[ModeName]) -> tuple[Setting, ...]:
-    """Every mode in every layout at every temperature; several samples only above temperature 0."""
+    """Every mode in every layout with every cap at every temperature; several samples only above temperature 0."""
     combinations = (
-        (mode, layout, temperature)
-        for mode in modes
-        for layout in ((None,) if mode == Mode.ZERO_SHOT.value else config.layouts or (None,))
+        (mode, layout, cap, temperature)
+        for mode in map(Mode, modes)
+        for layout in ((None,) if mode is Mode.ZERO_SHOT else config.layouts or (None,))
+        for cap in ((config.thought_caps or (None,)) if mode.thinks_while_reading else (None,))
         for temperature in config.temperatures
     )
     return tuple(
-        Setting(Mode(mode), abs(temperature), layout, sample)  # -0.0 is 0
-        for mode, layout, temperature in combinations
+        Setting(mode, abs(temperature), layout, sample, cap)  # -0.0 is 0
+        for mode, layout, cap, temperature in combinations
         for sample in range(config.samples if temperature else 1)
     )
 
@@ -105,9 +116,18 @@ def recorded_settings(folder: Path) -> list[Setting]:
 
     Other files, such as a file manager's copies, are none.
     """
-    named = [_RECORDS.fullmatch(path.name) for path in folder.glob("*-temperature-*.jsonl")]
-    temperatures = sorted({float(match[1]) for match in named if match})
-    layouts: tuple[LayoutName | None, ...] = (None, "interleaved", "parallel")
-    combinations = itertools.product(Mode, layouts, temperatures)
-    settings = [Setting(mode, temperature, layout) for mode, layout, temperature in combinations]
-    return [setting for setting in settings if (folder / setting.file).is_file()]
+    layouts: dict[str | None, LayoutName | None] = {
+        None: None, "interleaved": "interleaved", "parallel": "parallel",
+    }  # fmt: skip
+    named = [_FIRST_RECORDS.fullmatch(path.name) for path in folder.glob("*-temperature-*.jsonl")]
+    settings = [
+        Setting(Mode(m[1]), float(m[4]), layouts[m[2]], thought_cap=int(m[3]) if m[3] else None)
+        for m in named
+        if m
+    ]
+    return sorted(
+        (setting for setting in settings if (folder / setting.file).is_file()),
+        key=lambda s: (
+            list(Mode).index(s.mode), list(layouts).index(s.layout), s.thought_cap or 0, s.temperature,
+        ),
+    )  # fmt: skip

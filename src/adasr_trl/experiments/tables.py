@@ -142,7 +142,7 @@ class Grid:
         folder = self.run(method, self.seeds[0]) / eval_folder(test)
         _, mode = run_and_mode(method, self.modes)
         settings = [s for s in recorded_settings(folder) if s.mode is mode]
-        temperatures = [s.temperature for s in settings if s.layout is None]
+        temperatures = [s.temperature for s in settings if s.is_as_trained]
         if not temperatures:
             raise UserError(f"{folder}: no records; run the grid first, without --tables-only.")
         return temperatures

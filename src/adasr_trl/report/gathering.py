@@ -251,7 +251,7 @@ def _settings(run: Path, wanted: Wanted) -> list[Setting]:
                 f"{', '.join(by_name)}."
             )
         return shown
-    usual = [setting for setting in recorded if setting.layout is None] or recorded
+    usual = [setting for setting in recorded if setting.is_as_trained] or recorded
     temperatures = sorted({setting.temperature for setting in usual})
     lowest = temperatures[0] if wanted.temperature is None else wanted.temperature
     fitting = [setting for setting in usual if setting.temperature == lowest]

@@ -5,7 +5,7 @@
 
 Speed changes no token, so any is read from the same records. A smaller budget of the deep part is exact, too: each token
 depends on those before it alone, so a rollout that needs more would have been cut off there. A budget of thoughts is not:
-a thought that is cut off changes what follows; evaluate with another ``streaming.max_thought_tokens``.
+a thought that is cut off changes what follows; ``eval.thought_caps`` rolls out again.
 """
 
 from __future__ import annotations

@@ -63,7 +63,9 @@ def save_record(trainer: Any, folder: Path) -> None:
         "steps": steps,  # made when it was saved
     }
     if steps == 0:
-        logger.warning("%s: saved before the first step of training, so this is no finished run", folder)
+        logger.warning(
+            "%s: saved before the first step of training, so this is no finished run", folder
+        )
     directory.record(folder, identity, complete=steps > 0)
 
 
