@@ -30,6 +30,20 @@ _UNIT = (
     "(?:dollar|cent|pound|euro|penny|inch|foot|yard|mile|meter|metre|gallon|liter|litre|quart|pint|ounce|gram|kilogram|ton"
     r"|second|minute|hour|day|week|month|year|page|piece|point|pack)\b"
 )
+_SCALE = "(?:hundred|thousand|million|billion|trillion)"
+_SHORT_UNITS = {  # as recognisers write what was said in full
+    "kgs?|kilograms?": "kilograms",
+    "kms?|kilomet(?:er|re)s?": "kilometers",
+    "cms?|centimet(?:er|re)s?": "centimeters",
+    "mls?|millilit(?:er|re)s?": "milliliters",
+    "lbs?|pounds?": "pounds",
+    "ozs?|ounces?": "ounces",
+    "ft|foot|feet": "feet",
+    "hrs?|hours?": "hours",
+    "mins?|minutes?": "minutes",
+    "secs?": "seconds",
+    "mph|miles? (?:per|an) hour": "miles per hour",
+}
 _ADJECTIVE = rf"{_NUMBER}(?:-(?!{_NUMBER}\b)[a-z]|[\s-]{_UNIT})"
 _APART = " ; "
 # What is written in several ways, and what the normaliser would misread ("O'Brien" as "0 brien").
@@ -43,7 +57,9 @@ _ONE_WAY = [
         (r"\bone and (?:a|one|1) half\b", "1.5"),
         (r"\b(\d+) and (?:a|one|1) half\b", r"\1.5"),
         (r"\b(one|1)[\s-]fourth\b", r"\1 quarter"),
-        (r"\bfourths\b", "quarters"),
+        (r"(?<!ty-)\bfourths\b", "quarters"),
+        (rf"(?<!half )\ba[\s-](?={_SCALE}\b(?![\s-]{_UNIT}))", "one "),
+        (r"(?<=\d)\s?x\s?(?=\d)", " times "),
         (rf"(\d|\b{_NUMBER}|\bhundred|\bthousand)[\s-]?mm\b", r"\1 millimeters"),
         (r"\bmillimet(?:er|re)s?\b", "millimeters"),
         (rf"(?<=\d)[\s-](?={_NUMBER}\b|(?:zero|oh)\b|{_ORDINAL})", _APART),
@@ -52,6 +68,10 @@ _ONE_WAY = [
         (rf"\b({_ONES}|ten|eleven|twelve)[\s-](?=(?:{_TEENS}|{_TENS})\b)", rf"\1{_APART}"),
         (rf"\b({_ONES}|{_TEENS})[\s-](?={_ADJECTIVE})", rf"\1{_APART}"),
         (rf"\b({_TENS})[\s-](?!(?:{_ONES})\b)(?={_ADJECTIVE})", rf"\1{_APART}"),
+        *(
+            (rf"(\d|\b{_NUMBER}|\b{_SCALE})[\s-]?(?:{short})\b(?:\.(?=\s[a-z]))?", rf"\1 {unit}")
+            for short, unit in _SHORT_UNITS.items()
+        ),
     )
 ]
 # The normaliser leaves out what stands in brackets, and joins "5 (five)" and "3, 4" to one number.

@@ -92,6 +92,32 @@ IN_WORDS = {
             {"text": "sleeps.", "type": "word", **SLEEPS},
         ]
     },
+    "Premiere": {
+        "segments": [
+            {
+                "start": 0.5,
+                "duration": 1.0,
+                "words": [
+                    {"text": "Tom", "start": 0.5, "duration": 0.4, "type": "word"},
+                    {"text": "sleeps", "start": 0.9, "duration": 0.6, "type": "word"},
+                    {"text": ".", "start": 1.5, "duration": 0.0, "type": "punctuation"},
+                ],
+            }
+        ]
+    },
+    "Recall": [
+        {
+            "participant": {"name": "Ann"},
+            "words": [
+                {
+                    "text": "Tom",
+                    "start_timestamp": {"relative": 0.5, "absolute": "2025-01-01T00:00:00Z"},
+                    "end_timestamp": {"relative": 0.9},
+                },
+                {"text": "sleeps.", "start_timestamp": 0.9, "end_timestamp": 1.5},
+            ],
+        }
+    ],
     "milliseconds by their names": [
         {"text": "Tom", "startMs": 500, "endMs": 900},
         {"text": "sleeps.", "start_ms": 900, "end_ms": 1500},
@@ -130,6 +156,13 @@ IN_SEGMENTS = {
     "Azure's durations": {"recognizedPhrases": [{"duration": "PT1S", "offsetInTicks": 5000000, "durationInTicks": 10000000, "nBest": [{"display": "Tom sleeps."}]}]},
     "Teams": {"type": "Transcript", "entries": [{"speakerDisplayName": "Ann", "startOffset": "00:00:00.5000000", "endOffset": "00:00:01.5", "text": "Tom sleeps."}]},
     "one segment alone": {"start": 0.5, "end": 1.5, "text": "Tom sleeps."},
+    "Fireflies": [{"sentence": "Tom sleeps.", "startTime": "00:00.5", "endTime": "00:01.5"}],
+    "Whisper's tokens": [{"start": 0.5, "end": 1.5, "text": "<|0.50|> Tom sleeps.<|1.50|><|endoftext|>"}],
+    "SenseVoice's tokens": [{"start": 0.5, "end": 1.5, "text": "<|en|><|NEUTRAL|><|Speech|><|woitn|>Tom sleeps."}],
+    "whisper.cpp's silence": {"transcription": [
+        {"offsets": {"from": 0, "to": 500}, "text": " [BLANK_AUDIO]"},
+        {"offsets": {"from": 500, "to": 1500}, "text": "[_BEG_] Tom sleeps.[_TT_75]"},
+    ]},
     "a clock": {"segments": [{"start": "00:00:00.500", "end": "00:01,500", "text": "Tom sleeps."}]},
     "podcasts": {"segments": [{"speaker": "A", "startTime": 0.5, "endTime": 1.5, "body": "Tom sleeps."}]},
     "twice at once": [{"text": "Tom\u200b sleeps.", "start": 0.5, "duration": 1.0}] * 2,

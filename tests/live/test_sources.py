@@ -83,6 +83,16 @@ def test_a_byte_order_mark_is_no_text(tmp_path):
     assert read_text(path) == "Tom has 5."
 
 
+@pytest.mark.parametrize("form", ["utf-8-sig", "utf-16", "utf-32", "utf-16-be", "utf-32-be"])
+@pytest.mark.parametrize("cut", range(6))
+def test_a_byte_order_mark_is_obeyed_wherever_a_pipe_cuts_it(form, cut):
+    mark = "" if form in ("utf-8-sig", "utf-16", "utf-32") else "\ufeff"
+    data = f"{mark}Tom has 5 \u20ac.".encode(form)
+    reader = Decoder("x")
+    text = reader.decode(data[:cut]) + reader.decode(data[cut:]) + reader.decode(b"", final=True)
+    assert text == "Tom has 5 \u20ac."
+
+
 def test_a_replay_says_words_at_the_reading_speed_and_chunks_when_the_clock_does(due):
     pieces = pieces_of(replayed("x", TEXT, words_per_minute=150))
     assert "".join(piece.text for piece in pieces) == TEXT

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import http.client
 import json
 import socket
@@ -62,8 +63,9 @@ def has_streams(served, count):
         dict.fromkeys(("n", "stop", "tools", "stream", "stream_options", "max_tokens", "seed")),
         {"n": 1, "stop": [], "logit_bias": {}, "presence_penalty": 0, "tool_choice": "auto"},
         {"response_format": {"type": "text"}, "max_completion_tokens": 4096, "user": "x"},
+        {"best_of": 1, "min_tokens": 0, "ignore_eos": False, "tool_choice": "none", "grammar": ""},
     ],
-    ids=["nulls", "defaults", "caps"],
+    ids=["nulls", "defaults", "caps", "other servers"],
 )
 def test_fields_that_clients_send_without_a_wish_change_nothing(served, expected, fields):
     status, reply = chat(served, **fields)
@@ -73,15 +75,24 @@ def test_fields_that_clients_send_without_a_wish_change_nothing(served, expected
 @pytest.mark.parametrize(
     ("field", "value"),
     [("n", 2), ("stop", ["8"]), ("logprobs", True), ("frequency_penalty", 1.5), ("seed", 1.5),
-     ("response_format", {"type": "json_object"}), ("stream", "true"), ("max_tokens", 0)],
+     ("response_format", {"type": "json_object"}), ("stream", "true"), ("max_tokens", 0),
+     ("tool_choice", "required"), ("tool_choice", {"type": "function"}), ("best_of", 2),
+     ("min_tokens", 5), ("stop_token_ids", [8]), ("ignore_eos", True), ("guided_json", {}),
+     ("structured_outputs", {"choice": ["5"]}), ("json_schema", {}), ("grammar", "root ::= [0-9]"),
+     ("prompt_logprobs", 0), ("continue_final_message", True), ("stop", "\n")],
 )  # fmt: skip
 def test_a_wish_that_is_not_served_is_refused_by_its_name(served, field, value):
     status, reply = chat(served, **{field: value})
     assert (status, reply["error"]["param"]) == (400, field)
+    assert "\n" not in reply["error"]["message"]
 
 
 @pytest.mark.parametrize(
-    ("field", "value"), [("top_k", 20), ("min_p", 0.1), ("repetition_penalty", 1.1)]
+    ("field", "value"),
+    [
+        *(("top_k", 20), ("min_p", 0.1), ("repetition_penalty", 1.1), ("repeat_penalty", 1.1)),
+        *(("typical_p", 0.5), ("tfs_z", 0.5), ("mirostat", 2)),
+    ],
 )
 def test_a_wish_for_sampling_is_refused_where_it_would_matter(served, expected, field, value):
     status, reply = chat(served, temperature=1.0, **{field: value})
@@ -209,6 +220,18 @@ def test_parts_of_an_answer_pass_proxies_at_once(served):
 def test_a_byte_order_mark_in_front_of_a_body_is_left_out(served):
     body = b"\xef\xbb\xbf" + json.dumps({"messages": [SYSTEM, USER]}).encode()
     assert get(f"{served.http}/v1/chat/completions", body)[0] == 200
+
+
+@pytest.mark.parametrize(("encoding", "status"), [("gzip", 415), ("br", 415), ("identity", 200)])
+def test_a_compressed_body_is_refused_by_its_encoding(served, encoding, status):
+    body = json.dumps({"messages": [SYSTEM, USER]}).encode()
+    data = gzip.compress(body) if encoding == "gzip" else body
+    headers = {"Content-Encoding": encoding}
+    found, reply = get(f"{served.http}/v1/chat/completions", data, **headers)
+    assert found == status
+    if status == 415:
+        assert json.loads(reply)["error"]["code"] == "unsupported_encoding"
+        assert "without compression" in reply
 
 
 def test_probes_lists_and_wrong_addresses_get_what_they_can_read(served):

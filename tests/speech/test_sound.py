@@ -8,6 +8,8 @@ import pytest
 from adasr_trl.cli.main import main as adasr
 from adasr_trl.speech.sound import SoundError, decoded
 from adasr_trl.speech.sound_files import read_sound, sound_blocks
+from adasr_trl.speech.wav_header import read_header
+from adasr_trl.speech.wav_sound import wav_blocks
 from support import sound_bytes as sb
 
 pytest.importorskip("av")
@@ -72,6 +74,12 @@ FORMS = {
     "no frame's size": sb.wav(sb.pcm(TONE)).replace(b"\x02\0\x10\0data", b"\0\0\x10\0data"),
     "an odd byte behind the data": sb.wav(sb.pcm(TONE) + b"\1"),
     "16 channels": sb.wav(sb.pcm(np.stack([TONE] * 16, 1)), channels=16, extensible=True),
+    "an odd chunk without its zero": sb.wav(
+        sb.pcm(TONE), before=sb.chunk(b"LIST", b"INFOISFT odd!")[:-1]
+    ),
+    "two pieces of sound": sb.wav(sb.pcm(TONE)[:12_000]) + sb.chunk(b"data", sb.pcm(TONE)[12_000:]),
+    "floats under the name of integers": sb.wav(TONE.astype("<f4").tobytes(), bits=32),
+    "integers under the name of floats": sb.wav(sb.pcm(TONE, 32), sb.FLOAT, bits=32),
     "cut off": sb.wav(sb.pcm(sb.tone(3.0)))[: 44 + 2 * sb.RATE],
     "cut off inside a sample": sb.wav(sb.pcm(sb.tone(3.0)))[: 45 + 2 * sb.RATE],
 }
@@ -107,6 +115,51 @@ def test_sounds_one_behind_another_are_one(tmp_path):
     first = sb.wav(sb.pcm(TONE)) + sb.chunk(b"LIST", b"INFOISFT odd") + pictures
     second = sb.wav(sb.pcm(sb.tone(rate=44_100), 24), rate=44_100, bits=24)
     assert is_tone(read(tmp_path, first + second), seconds=2.0)
+
+
+@pytest.mark.parametrize("size", [0xFFFFFFFF, 0])
+def test_a_sound_behind_one_of_unknown_length_is_no_noise(tmp_path, size):
+    first = sb.wav(sb.pcm(TONE), size=size)
+    second = sb.wav(sb.pcm(sb.tone(rate=24_000)), rate=24_000, size=size)
+    for odd in (b"", b"R"):  # of a writer that was cut off
+        assert is_tone(read(tmp_path, first + odd + second + b"RIF"), seconds=2.0)
+
+
+class Bytes:
+    """Bytes in pieces of any size, which takes some back."""
+
+    def __init__(self, data: bytes, size: int) -> None:
+        self._data, self._size = data, size
+
+    def read(self, size: int) -> bytes:
+        size = min(size, self._size)
+        data, self._data = self._data[:size], self._data[size:]
+        return data
+
+    def put_back(self, data: bytes) -> None:
+        self._data = data + self._data
+
+    def is_ready(self, _seconds: float) -> bool:
+        return True
+
+
+@pytest.mark.parametrize("size", [1, 5, 15, 4_097])
+def test_a_header_inside_a_stream_is_found_wherever_its_pieces_end(size):
+    tone = sb.pcm(sb.tone(0.2))
+    source = Bytes(sb.wav(tone, size=0xFFFFFFFF) * 2 + sb.wav(tone), size)
+    blocks = list(wav_blocks(source, read_header(source, "pipe"), "pipe"))
+    assert np.abs(np.concatenate(blocks) - np.tile(sb.tone(0.2), 3)).max() < 1e-4
+
+
+def test_samples_that_contradict_their_header_are_pointed_out(tmp_path, caplog):
+    for form in ("floats under the name of integers", "integers under the name of floats"):
+        caplog.clear()
+        read(tmp_path, FORMS[form])
+        assert "its header says" in caplog.text
+    for form in ("32 bits", "float"):
+        caplog.clear()
+        read(tmp_path, FORMS[form])
+        assert not caplog.text
 
 
 def test_what_stands_behind_a_stated_end_is_pointed_out(tmp_path, caplog):

@@ -3,7 +3,7 @@ r"""Bytes of a text file or pipe as text, in one way for builders and live use.
     >>> Decoder("talk.srt").decode(b"Gr\xfc\xdfe", final=True)
     UserError: talk.srt: byte 0xfc at offset 2 is not UTF-8 text; ...
 
-UTF-8 unless another encoding is named; a byte order mark of UTF-8 or UTF-16 is obeyed and left out. Bytes that are no text are refused with
+UTF-8 unless another encoding is named; a byte order mark of UTF-8, UTF-16 or UTF-32 is obeyed and left out. Bytes that are no text are refused with
 their offset, never replaced.
 """
 
@@ -15,6 +15,12 @@ from pathlib import Path
 from adasr_trl.core.errors import UserError
 
 UTF_8 = "utf-8"
+_MARKS = {  # those of UTF-32 first: one of UTF-16 begins them
+    codecs.BOM_UTF32_LE: "utf-32",
+    codecs.BOM_UTF32_BE: "utf-32",
+    codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+}
 
 
 class Decoder:
@@ -34,6 +40,7 @@ class Decoder:
                 f"--encoding {encoding}: is unknown; expected a name such as utf-8 or latin-1."
             ) from None
         self._name, self._encoding, self._seen = name, encoding, 0
+        self._head: bytes | None = b""  # until it is known what byte order mark there is
 
     def decode(self, data: bytes, *, final: bool = False) -> str:
         """The text of more bytes.
@@ -41,12 +48,13 @@ class Decoder:
         Raises:
             UserError: They are no text, with the first wrong byte and its offset.
         """
-        if (
-            self._seen == 0
-            and data[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
-            and self._encoding == UTF_8
-        ):
-            self._decoder, self._encoding = codecs.getincrementaldecoder("utf-16")(), "utf-16"
+        if self._head is not None:
+            data = self._head + data
+            if not final and any(mark.startswith(data) for mark in _MARKS):
+                self._head = data  # its rest is still to come
+                return ""
+            self._head = None
+            self._obey(data)
         pending = self._decoder.getstate()[0]
         start = self._seen - len(pending)
         is_single = not self._encoding.lower().replace("_", "-").startswith(("utf-16", "utf-32"))
@@ -61,6 +69,13 @@ class Decoder:
             text = text.removeprefix("\ufeff")  # a byte order mark
         self._seen += len(data)
         return text
+
+    def _obey(self, data: bytes) -> None:
+        """Take the encoding that a byte order mark tells, unless another one was named."""
+        mark = next((mark for mark in _MARKS if data.startswith(mark)), None)
+        if mark and self._encoding == UTF_8:
+            self._encoding = _MARKS[mark]
+            self._decoder = codecs.getincrementaldecoder(self._encoding)()
 
     def _refusal(self, byte: int, offset: int) -> UserError:
         return UserError(

@@ -4,7 +4,7 @@
     [Segment(end_seconds=2.0, text=' Tom has 5.', start_seconds=0.5)]
 
 Read are Whisper and its kin, whisper.cpp, OpenAI, Hugging Face pipelines, WhisperX, NeMo, Vosk, gentle, YouTube, AssemblyAI,
-AWS Transcribe, Azure, Deepgram, ElevenLabs, Google, Rev, Teams and Watson, by their own keys, and lists of segments or words, also as JSON Lines.
+AWS Transcribe, Azure, Deepgram, ElevenLabs, Fireflies, Google, Premiere, Recall, Rev, Teams and Watson, by their own keys, and lists of segments or words, also as JSON Lines.
 Units follow from the keys; times in a unit that no key tells are refused. The first alternative counts. Speakers, styles
 and confidences are left out.
 """
@@ -53,11 +53,13 @@ _NAMES = (
 )
 _TEXTS = (
     *("punctuated_word", "text", "word", "transcript", "segment", "content", "value"),
-    *("display", "DisplayText", "Display", "body"),
+    *("display", "DisplayText", "Display", "body", "sentence"),
 )
 _MILLI, _TICKS = 1e-3, 1e-7
 _STARTS = {
-    **dict.fromkeys(("start", "start_time", "startTime", "startOffset", "ts"), 1.0),
+    **dict.fromkeys(
+        ("start", "start_time", "startTime", "startOffset", "ts", "start_timestamp"), 1.0
+    ),
     **dict.fromkeys(
         ("tStartMs", "startMs", "startTimeMs", "start_ms", "offsetMilliseconds"), _MILLI
     ),
@@ -65,7 +67,10 @@ _STARTS = {
 }
 _ENDS = {
     **dict.fromkeys(
-        ("end", "end_time", "endTime", "endOffset", "end_ts", "resultEndTime", "resultEndOffset"),
+        (
+            *("end", "end_time", "endTime", "endOffset", "end_ts", "resultEndTime"),
+            *("resultEndOffset", "end_timestamp"),
+        ),
         1.0,
     ),
     **dict.fromkeys(("endMs", "endTimeMs", "end_ms"), _MILLI),
@@ -179,8 +184,8 @@ def _listed(value: object, where: str) -> list[tuple[str, object]]:
 
 
 def _unwrapped(each: object, where: str) -> list[tuple[str, object]]:
-    """An item, or those that it holds if it has no times itself."""
-    is_item = not isinstance(each, Mapping) or _is_timed(each)
+    """An item, or those that it holds if it has no times or no text itself."""
+    is_item = not isinstance(each, Mapping) or (_is_timed(each) and _text(each) is not None)
     return (not is_item and _listed(each, where)) or [(where, each)]
 
 
@@ -268,6 +273,8 @@ def _time(
     """The first of the named times that is given, in seconds; ``scale`` is that of plain numbers."""
     for name, unit in units.items():
         value = fields.get(name)
+        if isinstance(value, Mapping):
+            value = value.get("relative", value)  # Recall's, beside the time of day
         written = _written(value, name)
         if written is not None:
             return _bound(written, 1.0, f"{where}: {name}")

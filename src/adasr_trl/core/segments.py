@@ -21,6 +21,9 @@ SECONDS_PER_WORD = 0.4  # of a segment without an end: 150 words a minute
 PAUSE_SECONDS = 1.0  # of silence that end a chunk whatever was said
 _INVISIBLE = re.compile("[\u00ad\u200b\u200e\u200f\u202a-\u202e\u2060\u2066-\u2069\ufeff]")
 
+# Control tokens of Whisper and SenseVoice, and whisper.cpp's name for silence: nobody says them.
+_CONTROL = re.compile(r"<\|[^<>|\s]{0,40}\|>|\[_[A-Z]{2,5}_\w*\]|(?i:\[BLANK_AUDIO\])")
+
 
 class TranscriptError(UserError):
     """No transcript, or one with a segment that cannot be used."""
@@ -36,11 +39,14 @@ class Segment:
 
 
 def said_once(segments: Sequence[Segment]) -> list[Segment]:
-    """The segments without invisible characters; words shown twice at the same time are said once.
+    """The segments without invisible characters and control tokens; words shown twice at the same time are said once.
 
     Captions that do so are animated, and repeat words without a gap as well.
     """
-    clean = [replace(segment, text=_INVISIBLE.sub("", segment.text)) for segment in segments]
+    clean = [
+        replace(segment, text=_CONTROL.sub("", _INVISIBLE.sub("", segment.text)))
+        for segment in segments
+    ]
     is_animated = any(_shows_at_once(*pair) for pair in pairwise(clean))
     said: list[Segment] = []
     for segment in clean:

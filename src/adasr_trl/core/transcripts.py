@@ -51,7 +51,8 @@ _CONSOLE = re.compile(rf"\s*\[({_TIME}\s*-->\s*{_TIME})\]\s*(.*)")  # as Whisper
 # Tags without attributes, voices and languages with a name, attributes in their form: "a <b and c> d" is speech.
 _TAG = re.compile(
     r"</?(?:[ibus]|c|em|strong|ruby|rt|br)(?:\.[\w.-]+)*\s*/?>|</?(?:v|lang)(?:[.\s][^<>\n]*)?>"
-    r"|</?(?:font|span|p|div|[ibu])(?:\s+[\w-]+\s*=[^<>\n]*)?/?>|<(?:\d+:)?\d{1,2}:\d{2}[.,]\d{1,3}>|\{\\[^{}\n]*\}",
+    r"|</?(?:font|span|p|div|[ibu])(?:\s+[\w-]+\s*=[^<>\n]*)?/?>|</a>|<a\s+[\w-]+\s*=[^<>\n]*>"
+    r"|<(?:\d+:)?\d{1,2}:\d{2}[.,]\d{1,3}>|\{\\[^{}\n]*\}",
     re.IGNORECASE,
 )
 _RUBY = re.compile(
@@ -77,6 +78,8 @@ _FOREIGN = {
 }
 _NUMBER = re.compile(r"\s*#?(\d{1,6})\s*")  # of a cue
 _INLINE_TIME = re.compile(r"<(?:\d+:)?\d{1,2}:\d{2}\.\d{3}>")
+_WEBVTT, _CLOCK = "WEBVTT", "X-TIMESTAMP-MAP"
+_TWO_FILES = "these are two files in one, give them one by one."
 _HEAD = re.compile(r"\s*WEBVTT(?!\w)", re.IGNORECASE)
 _NOT_SPEECH = re.compile(r"(?:NOTE|STYLE|REGION)(?:\s|$)")  # how blocks of WebVTT begin
 _ECHO_SECONDS = 0.1  # in less nothing is said: a caption that only moves what was shown
@@ -120,7 +123,7 @@ def _table(text: str) -> list[Segment]:
             raise TranscriptError(f"line {number}: {line[:40]!r}; expected START, END and TEXT.")
         start, end = (int(field) / 1000 for field in fields[:2])
         segments.append(Segment(end, fields[2], start))
-    return segments
+    return said_once(segments)
 
 
 def captions(text: str) -> list[Segment]:
@@ -159,9 +162,28 @@ class _Cue:
 
 
 def _vtt_cues(lines: Sequence[str]) -> list[_Cue]:
+    """The cues of a file, or of the pieces of an HLS stream one behind another, each with a head.
+
+    Such a piece says again what goes on from the one before.
+    """
+    blocks = _blocks(lines)
+    heads = [i for i, (_, block) in enumerate(blocks) if not i or block[0].strip() == _WEBVTT]
+    cues: list[_Cue] = []
+    clocks: set[str] = set()
+    for at, behind in pairwise((*heads, len(blocks))):
+        number, head = blocks[at]
+        clocks |= {line.strip() for line in head if line.startswith(_CLOCK)}
+        said = set(cues)
+        new = [cue for cue in _piece_cues(blocks[at:behind]) if cue not in said]
+        if len(clocks) > 1 or (cues and new and new[0].start < cues[-1].start):
+            raise TranscriptError(f"line {number}: times begin anew; {_TWO_FILES}")
+        cues += new
+    return cues
+
+
+def _piece_cues(blocks: Sequence[tuple[int, list[str]]]) -> list[_Cue]:
     """Blocks between blank lines: a cue has its times in the first or second line, the file's head in any."""
     cues: list[_Cue] = []
-    blocks = _blocks(lines)
     for number, block in blocks:
         is_head = number == blocks[0][0]
         if not is_head and _NOT_SPEECH.match(block[0]):
@@ -219,9 +241,7 @@ def _srt_cues(lines: Sequence[str]) -> list[_Cue]:
         if not is_last and _begins_anew(
             body, first, times[0], _times(lines[behind], behind + 1)[0]
         ):
-            raise TranscriptError(
-                f"line {behind + 1}: numbers and times begin anew; these are two files in one, give them one by one."
-            )
+            raise TranscriptError(f"line {behind + 1}: numbers and times begin anew; {_TWO_FILES}")
         if _has_number_below(body, first + len(cues) + 1, is_last=is_last):
             while not body.pop().strip():
                 pass

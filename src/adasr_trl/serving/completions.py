@@ -39,12 +39,31 @@ _NEUTRAL: dict[str, tuple[object, ...]] = {
     "frequency_penalty": (0,),
     "response_format": ({"type": "text"},),
     "modalities": (["text"],),
+    "tool_choice": ("auto", "none"),
+    "function_call": ("auto", "none"),
+    # What vLLM, llama.cpp and others have besides.
+    "best_of": (1,),
+    "echo": (False,),
+    "ignore_eos": (False,),
+    "min_tokens": (0,),
+    "stop_token_ids": ([],),
+    "bad_words": ([],),
+    "use_beam_search": (False,),
+    "continue_final_message": (False,),
+    "prompt_logprobs": (),
+    **dict.fromkeys(("guided_json", "guided_regex", "guided_choice", "guided_grammar"), ()),
+    **dict.fromkeys(("structured_outputs", "json_schema"), ()),
+    "grammar": ("",),
 }
 # The same of sampled answers; greedy ones do not depend on them.
 _NEUTRAL_IN_SAMPLING: dict[str, tuple[object, ...]] = {
     "top_k": (-1, 0),
     "min_p": (0,),
     "repetition_penalty": (1,),
+    "repeat_penalty": (1,),
+    "typical_p": (1,),
+    "tfs_z": (1,),
+    "mirostat": (0,),
 }
 _MOST_TOKENS = 2**31
 
@@ -82,7 +101,10 @@ def read_request(body: Message) -> ChatRequest:
     for name, served in (_NEUTRAL | (_NEUTRAL_IN_SAMPLING if temperature else {})).items():
         value = body.get(name)
         if value is not None and value not in served:
-            reason = f"{name}: got {str(value)[:80]}; only {served[0]!r} is served."
+            expected = (
+                f"only {served[0]!r} is served" if served else "it is not served; leave it out"
+            )
+            reason = f"{name}: got {repr(value)[:80]}; {expected}."
             raise RefusalError("unsupported_value", reason, name)
     question, texts = _read_messages(body)
     top_p = messages.number_field(body, "top_p", 1e-6, 1.0)

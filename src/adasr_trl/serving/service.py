@@ -205,6 +205,10 @@ class Service:
 
     async def _body(self, request: Request) -> str:
         most, body = self.limits.max_frame_bytes, b""
+        encoding = request.headers.get("content-encoding", "")
+        if encoding.lower() not in ("", "identity"):
+            reason = f"Content-Encoding: got {encoding[:40]!r}; send the body without compression."
+            raise RefusalError("unsupported_encoding", reason, status=415)
         async for part in request.stream():
             body += part
             if len(body) > most:

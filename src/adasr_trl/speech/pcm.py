@@ -10,6 +10,7 @@ Samples are little-endian. The two G.711 laws are those of telephony.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 
 import numpy as np
@@ -21,7 +22,13 @@ from adasr_trl.speech.packages import load_package
 from adasr_trl.speech.sound import resampler
 from adasr_trl.speech.words import SAMPLE_RATE, Samples
 
+logger = logging.getLogger(__name__)
+
 LOWEST_RATE, HIGHEST_RATE = 4_000, 192_000
+# Samples of 32 bits, whose header may say the other: Python's ``wave`` writes floats as integers.
+_ALIKE = (Encoding.PCM32, Encoding.FLOAT32)
+_QUIETEST, _LOUDEST = 1e-9, 2.0**32  # of floats; integers lie beyond both
+_MOST, _ENOUGH = 0.9, 200  # share of values that decides, and their number
 
 
 class PcmDecoder:
@@ -43,6 +50,7 @@ class PcmDecoder:
         self._odd = b""
         self._resample: Callable[[object], list[Samples]] | None = None
         self._mono = Mono()
+        self._seen: Encoding | None = None  # of 32 bits, by the samples
 
     def feed(self, data: bytes) -> Samples:
         """The samples of more bytes, (samples,)."""
@@ -55,6 +63,8 @@ class PcmDecoder:
             return np.zeros(0, np.float32)
         if container:
             encoding, data = container.unpacked(data)
+        if encoding in _ALIKE:
+            encoding = self._seen_as(encoding, data)
         values = _values(encoding, data).reshape(-1, self._channels)
         mono = self._mono.mixed(values.T)
         if self._rate == SAMPLE_RATE:
@@ -72,7 +82,24 @@ class PcmDecoder:
 
     def tell_of_faults(self, name: str) -> None:
         """Say what was mended."""
+        if self._seen and self._seen is not self._encoding and not self._container:
+            stated, seen = self._encoding.value, self._seen.value
+            logger.warning("%s: its header says %s, its samples are %s", name, stated, seen)
         self._mono.tell_of_faults(name)
+
+    def _seen_as(self, stated: Encoding, data: bytes) -> Encoding:
+        """The encoding of samples of 32 bits, by the first ones that are not silent."""
+        if self._seen is None:
+            words = np.frombuffer(data, "<i4")
+            words = words[(words & 0x7FFF_FFFF) != 0]
+            if len(words) < _ENOUGH:
+                return stated
+            size = np.abs(words.view("<f4"))
+            is_float = size < _LOUDEST  # not of "no numbers"
+            if stated is Encoding.PCM32:
+                is_float &= size > _QUIETEST
+            self._seen = Encoding.FLOAT32 if is_float.mean() > _MOST else Encoding.PCM32
+        return self._seen
 
 
 def _joined(blocks: list[Samples]) -> Samples:

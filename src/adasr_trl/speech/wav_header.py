@@ -19,6 +19,7 @@ from adasr_trl.speech.sound import SoundError
 
 UNKNOWN_SIZE = 0x7FFF_0000  # from it on, a program did not know the size while it wrote
 FILE_NAMES = (b"RIFF", b"RF64")  # first bytes of a WAV
+CHUNKS = (b"data", b"fmt ", b"LIST", b"fact", b"PEAK", b"JUNK", b"bext", b"cue ", b"smpl", b"id3 ")
 LONGEST_CHUNK = 1 << 20  # bytes of a chunk before the sound
 EXTENSIBLE = 0xFFFE
 MOST_CHANNELS = 64
@@ -89,6 +90,13 @@ class _Reader:
         self.seen += data
         return data
 
+    def pass_padding(self) -> None:
+        """Read the zero behind a chunk of odd size, which some programs leave out."""
+        ahead = self.exactly(4)
+        kept = ahead if ahead in CHUNKS else ahead[1:]
+        self.seen = self.seen[: len(self.seen) - len(kept)]
+        self._source.put_back(kept)
+
 
 def _header(reader: _Reader) -> WavHeader | None:
     head, form = reader.exactly(12), b""
@@ -100,7 +108,9 @@ def _header(reader: _Reader) -> WavHeader | None:
             return _read_form(form, size)
         if size > LONGEST_CHUNK:
             return None
-        body = reader.exactly(size + size % 2)
+        body = reader.exactly(size)
+        if size % 2:
+            reader.pass_padding()
         if chunk[:4] == b"fmt ":
             form = body
     return None
