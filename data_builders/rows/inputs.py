@@ -30,7 +30,7 @@ from data_builders.rows.documents import (
     unquoted,
 )
 from data_builders.rows.json_text import JsonError, parse, parse_several
-from data_builders.rows.packed import opened
+from data_builders.rows.packed import opened, seekable
 from data_builders.rows.row import Row, Rows
 from data_builders.rows.tables import open_table
 from data_builders.rows.typed import as_written, plan_of
@@ -38,9 +38,12 @@ from data_builders.rows.typed import as_written, plan_of
 _PARQUET, _ARROW = b"PAR1", (b"ARROW1", b"\xff\xff\xff\xff")
 _BOM = codecs.BOM_UTF8
 _LINES = (".jsonl", ".ndjson")
+# Suffixes of files with rows, in a folder that is read file by file.
+_OF_ROWS = frozenset({".json", ".csv", ".tsv", ".parquet", ".arrow", ".feather", *_LINES})
 _SAVED = ({"state.json", "dataset_info.json"}, {"dataset_dict.json"})  # files of ``save_to_disk``
 _LOOK = 1 << 20  # bytes of a file that tell its kind
 _FIRST_LINES = 20
+_BATCH = 256  # rows of a typed table that are read at once
 _BLANK = b" \t\r\n\x0b\x0c\x1e"  # JSON text sequences begin with the last one
 # Beginnings of files without rows, and the way to a file with rows.
 _FOREIGN = {
@@ -54,6 +57,16 @@ _FOREIGN = {
     b"Obj\x01": "an Avro file; save its rows as JSON Lines or parquet",
     b"ORC": "an ORC file; save its rows as parquet",
     b"SQLite": "a database; export its table as CSV",
+    b"FEA1": "Feather of version 1; save it as version 2 or parquet",
+    b"7z\xbc\xaf": "a 7z archive; unpack it and give the file",
+    b"Rar!": "a RAR archive; unpack it and give the file",
+    b"\x04\x22\x4d\x18": "packed by LZ4; unpack it and give the file",
+    b"]\0\0": "packed by LZMA without xz; unpack it and give the file",
+    **dict.fromkeys(
+        (b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"PK\x03\x04", b"\x28\xb5\x2f\xfd"),
+        "packed twice; unpack it once",
+    ),
+    **dict.fromkeys((b"//", b"/*"), "JSON with comments; remove them"),
     b"{'": "Python's notation; write it with json.dumps",
     b"[{'": "Python's notation; write it with json.dumps",
 }
@@ -79,14 +92,24 @@ def open_input(options: argparse.Namespace) -> Rows:
         return _nested(_open_parquet(path), rows_path)
     if start.startswith(_ARROW):
         return _nested(_open_arrow(path), rows_path)
-    for beginning, kind in _FOREIGN.items():
-        if start.startswith(beginning):
-            raise BuildError(f"{path}: {kind}.")
+    _refuse_foreign(path, start)
     if _is_lines(start, _columns_of(options), is_named_so=path.suffix.lower() in _LINES):
         return _nested(_open_lines(path, encoding), rows_path)
     if not start.startswith((b"{", b"[", b'"{', b'"[')):
         return _nested(open_table(path, encoding), rows_path)
     return _open_document(path, encoding, rows_path)
+
+
+def _refuse_foreign(path: Path, start: bytes) -> None:
+    for beginning, kind in _FOREIGN.items():
+        if start.startswith(beginning):
+            raise BuildError(f"{path}: {kind}.")
+    if start[257:262] == b"ustar":
+        raise BuildError(f"{path}: a tar archive; unpack it and give one file.")
+    if b"\0" in start.partition(b"\n")[0] and not start.startswith((b"{", b"[")):
+        raise BuildError(
+            f"{path}: binary data of no known kind; save its rows as JSON Lines or parquet."
+        )
 
 
 def _columns_of(options: argparse.Namespace) -> set[str]:
@@ -183,18 +206,29 @@ def _several(data: bytes) -> list[object] | None:
 
 
 def _open_folder(path: Path) -> Rows:
-    """A folder of JSON files, one row each."""
-    files = sorted(path.glob("*.json"))
+    """A folder of JSON files, one row each; other files of rows in it are refused, not passed over."""
+    files = _documents(path)
     if not files:
         held = min((file.name for file in path.iterdir()), default="nothing")
         raise BuildError(f"{path}: a folder without .json files (it holds {held}); name one file.")
+    others = (f for f in path.rglob("[!.]*") if f not in files and f.is_file())
+    if more := next((f for f in others if _OF_ROWS.intersection(f.suffixes)), None):
+        raise BuildError(
+            f"{path}: a folder of .json files, one row each, that also holds {more.relative_to(path)}; name one file, or "
+            f"move that one away."
+        )
     return Rows(len(files), _read_files(files))
+
+
+def _documents(folder: Path) -> list[Path]:
+    """JSON files in a folder, without hidden ones."""
+    return sorted(f for f in folder.glob("[!.]*") if f.suffix.lower() == ".json")
 
 
 def _read_files(files: Sequence[Path]) -> Iterator[Row]:
     for number, path in enumerate(files):
         with opened(path) as file:
-            data = file.read()
+            data = file.read().removeprefix(_BOM)
         try:
             yield row_of(parse(data), str(path), number, path.stem)
         except JsonError as error:
@@ -206,10 +240,10 @@ def _open_parquet(path: Path) -> Rows:
     import pyarrow.parquet
 
     try:
-        file = pyarrow.parquet.ParquetFile(path)
+        file = pyarrow.parquet.ParquetFile(seekable(path))
     except pyarrow.ArrowInvalid as error:
         raise BuildError(f"{path}: not a parquet file ({error}).") from None
-    batches = file.iter_batches(batch_size=256)
+    batches = file.iter_batches(batch_size=_BATCH)
     return _of_batches(path, file.schema_arrow, file.metadata.num_rows, batches)
 
 
@@ -218,7 +252,8 @@ def _open_arrow(path: Path) -> Rows:
     import pyarrow
     import pyarrow.ipc
 
-    source = pyarrow.memory_map(str(path))
+    place = seekable(path)
+    source = pyarrow.memory_map(place) if isinstance(place, str) else pyarrow.PythonFile(place)
     try:
         if source.read(6) == _ARROW[0]:
             file = pyarrow.ipc.open_file(source)
@@ -236,13 +271,13 @@ def _open_arrow(path: Path) -> Rows:
 def _of_batches(path: Path, schema: Any, count: int, batches: Iterable[Any]) -> Rows:
     if not count:
         raise BuildError(f"{path}: the file is empty; expected at least one row.")
-    plan = plan_of(schema)
-    rows = (
-        as_written(row, plan)
-        for batch in batches
-        for row in batch.to_pylist(maps_as_pydicts="lossy")
-    )
-    return Rows(count, _numbered(f"{path}: row ", rows))
+    return Rows(count, _numbered(f"{path}: row ", _values(str(path), schema, batches)))
+
+
+def _values(where: str, schema: Any, batches: Iterable[Any]) -> Iterator[Mapping[str, object]]:
+    """The rows of Arrow's batches or tables as they were written."""
+    plan = plan_of(schema, where)
+    return (as_written(row, plan) for batch in batches for row in batch.to_pylist())
 
 
 def _open_hub(name: str, subset: str | None, split: str, revision: str | None) -> Rows:
@@ -282,10 +317,12 @@ def _open_saved(path: Path) -> Rows:
 
 
 def _of_dataset(rows: Any, where: str) -> Rows:
-    """The rows of a ``datasets.Dataset``."""
+    """The rows of a ``datasets.Dataset``: all columns whatever its format, none decoded, such as images that may be broken."""
     features = getattr(rows, "features", None)
-    plan = plan_of(features.arrow_schema) if features else {}
-    return Rows(len(rows), _numbered(where, (as_written(row, plan) for row in rows)))
+    if not features:
+        return Rows(len(rows), _numbered(where, rows))
+    tables = rows.with_format("arrow").iter(batch_size=_BATCH)
+    return Rows(len(rows), _numbered(where, _values(where, features.arrow_schema, tables)))
 
 
 def _numbered(where: str, rows: Iterable[Mapping[str, object]]) -> Iterator[Row]:
@@ -296,7 +333,7 @@ def _numbered(where: str, rows: Iterable[Mapping[str, object]]) -> Iterator[Row]
 def sha256_of(path: Path) -> str:
     """Hash of a file's bytes, or of a folder's files of rows."""
     if path.is_dir():
-        files = sorted(file for file in path.iterdir() if file.suffix in (".json", ".arrow"))
+        files = sorted([*_documents(path), *path.glob("*.arrow")])
         names = "".join(f"{file.name} {sha256_of(file)}\n" for file in files)
         return hashlib.sha256(names.encode()).hexdigest()
     with opened(path) as file:

@@ -44,7 +44,8 @@ class Doubled(dict[str, object]):
     doubled: frozenset[str]
 
 
-def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
+def object_of(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """The object of some keys and values; a key that stands twice is noted."""
     columns = dict(pairs)
     if len(columns) == len(pairs):
         return columns
@@ -55,7 +56,7 @@ def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
 
 
 _DECODER = json.JSONDecoder(
-    object_pairs_hook=_object, parse_float=Written, parse_constant=lambda _: None
+    object_pairs_hook=object_of, parse_float=Written, parse_constant=lambda _: None
 )
 
 

@@ -2,7 +2,8 @@
 
     with opened(Path("rows.jsonl.zst")) as file: ...
 
-The kind is found in the content. A damaged archive ends the build in one line. A zip archive holds one file.
+The kind is found in the content. A damaged archive ends the build in one line. A zip archive holds one file, beside
+hidden ones as macOS adds.
 """
 
 from __future__ import annotations
@@ -10,7 +11,9 @@ from __future__ import annotations
 import bz2
 import codecs
 import gzip
+import io
 import lzma
+import shutil
 import tempfile
 import zipfile
 import zlib
@@ -23,7 +26,8 @@ from adasr_trl.core.decoding import UTF_8, Decoder
 from data_builders.errors import BuildError
 
 _GZIP, _BZIP2, _XZ, _ZIP = b"\x1f\x8b", b"BZh", b"\xfd7zXZ\x00", b"PK\x03\x04"
-_ZSTD = b"\x28\xb5\x2f\xfd"
+_ZSTD, _SKIPPED = b"\x28\xb5\x2f\xfd", b"\x2a\x4d\x18"  # the latter from the second byte on
+_HIDDEN = (".", "__MACOSX")
 # UTF-32's mark in little-endian order begins with UTF-16's, so it comes first.
 _MARKS = (
     (codecs.BOM_UTF32_LE, "utf-32"),
@@ -37,17 +41,41 @@ _BLOCK = 1 << 20  # bytes
 @contextmanager
 def opened(path: Path, encoding: str = UTF_8) -> Iterator[Any]:
     """A file's content, unpacked and as UTF-8; a BuildError for a missing or damaged one."""
-    with ExitStack() as stack:
-        try:
-            file = _unpacked(path, stack)
-            yield _as_utf8(file, path, encoding, stack)
-        except FileNotFoundError:
-            raise BuildError(f"{path}: no such file.") from None
-        except (EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile) as error:
-            raise BuildError(f"{path}: a damaged archive ({error}); fetch it again.") from None
-        except OSError as error:
-            reason = error.strerror or str(error)
-            raise BuildError(f"{path}: cannot be read: {reason}.") from error
+    with ExitStack() as stack, _told(path):
+        yield _as_utf8(_unpacked(path, stack), path, encoding, stack)
+
+
+def seekable(path: Path) -> Any:
+    """A file for readers that jump in it: its path, or a temporary copy of what it packs; a BuildError as in ``opened``."""
+    with ExitStack() as stack, _told(path):
+        file = _unpacked(path, stack)
+        if isinstance(file, io.BufferedReader):
+            return str(path)
+        copy = tempfile.TemporaryFile()  # noqa: SIM115 - closed with its reader
+        shutil.copyfileobj(file, copy)
+        copy.seek(0)
+        return copy
+
+
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
+    """Faults of a file, or of an archive, in one line."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise BuildError(f"{path}: {_absent(str(path))}.") from None
+    except (EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile) as error:
+        raise BuildError(f"{path}: a damaged archive ({error}); fetch it again.") from None
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise BuildError(f"{path}: cannot be read: {reason}.") from error
+
+
+def _absent(path: str) -> str:
+    if ":/" in path:
+        return "an address, not a file; download it, or name a set of the Hub with --hub"
+    is_pattern = any(mark in path for mark in "*?[")
+    return "no such file" + ("; a pattern is not expanded, name one file" if is_pattern else "")
 
 
 def _unpacked(path: Path, stack: ExitStack) -> Any:
@@ -56,7 +84,7 @@ def _unpacked(path: Path, stack: ExitStack) -> Any:
     file.seek(0)
     if start.startswith(_ZIP):
         return _only_member(path, stack)
-    if start.startswith(_ZSTD):
+    if start.startswith(_ZSTD) or start[1:4] == _SKIPPED:
         import pyarrow
 
         return stack.enter_context(pyarrow.CompressedInputStream(file, "zstd"))
@@ -68,14 +96,20 @@ def _unpacked(path: Path, stack: ExitStack) -> Any:
 
 def _only_member(path: Path, stack: ExitStack) -> Any:
     archive = stack.enter_context(zipfile.ZipFile(path))
-    names = [entry.filename for entry in archive.infolist() if not entry.is_dir()]
+    files = [entry.filename for entry in archive.infolist() if not entry.is_dir()]
+    names = [name for name in files if not any(p.startswith(_HIDDEN) for p in Path(name).parts)]
     if "[Content_Types].xml" in names:
         raise BuildError(f"{path}: a workbook; save its sheet as CSV.")
     if len(names) != 1:
         raise BuildError(
             f"{path}: an archive of {len(names)} files ({', '.join(names[:3])}, ...); unpack it and give one."
         )
-    return stack.enter_context(archive.open(names[0]))
+    try:
+        return stack.enter_context(archive.open(names[0]))
+    except RuntimeError as error:  # encrypted, or packed in a way that Python does not read
+        raise BuildError(
+            f"{path}: cannot be unpacked here ({error}); unpack it and give the file."
+        ) from None
 
 
 def _as_utf8(file: Any, path: Path, encoding: str, stack: ExitStack) -> Any:

@@ -96,7 +96,7 @@ class Row:
                     )
                 value = turns[first]
             else:
-                inside = ".".join(parts[: done - 1])
+                inside = column.removesuffix("." + ".".join(parts[done - 1 :]))
                 raise MissingPartError(
                     f"{self.where}: no column {column!r}: {inside!r} is {_contents(value)}."
                 )

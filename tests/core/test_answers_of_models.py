@@ -55,6 +55,11 @@ sqrt({g}) | log({g}) | {g} factorial | 1/{g} | {h}/{g} | {g}% of {h} | {g} perce
 {g} bp | {g}‱ | {g} percent points of {h} | {g} . {h} | ½{g} | {g}-ty | {g}teen | 五{g} | {g}五 | {g}半 | {g}十 | {g} ribu | {g} triệu | {g} ล้าน | {g}A | #{g}A
 {g}; no, {h} | {g} (sorry, {h}) | {g}: no, {h} | {g}, make that {h} | {g} [wait, {h}] | {g} quadrillion | ${g}MM | ${g} grand | {g} grand
 {g} and half | {g} & a half | {g} degrees under zero | {g} by {h} | {g} sixteenths | {g} twentieths | {g} or thereabouts | {g}-plus
+{g} (in thousands) | {g} (millions) | {g} [thousand] | ${g} (in $ millions) | {g} (000) | {g}, in thousands | {g} in millions | {g} k | ${g} k
+{g} Mill. | {g}% - {h}% | {g}%-{h}% | {g}% to {h}% | {g}\\%-{h}\\% | {g} kg - {h} kg | {g} cm × {h} cm | {g} ft x {h} ft | {g} ft by {h} ft | {g}-Jan
+{g} in base 8 | {g} (base 8) | square of {g} | the cube of {g} | factorial of {g} | reciprocal of {g} | opposite of {g} | {g}-squared | {g} doubled
+{g} halved | {g} tripled | {g} twice | {g} (maybe {h}) | {g} with remainder {h} | !={g} | <={g} | >= {g} | =/= {g} | {g} at the most | {g} at the very least
+upwards of {g} | north of {g} | in excess of {g} | exceeds {g} | ⌊{g}⌋ | ⌈{g}⌉ | \\{{{g},{h}\\}} | \\left\\{{{g},{h}\\right\\}} | \\langle {g},{h} \\rangle
 {g} and a half | {g} and two thirds | {g} and 1/2 | [{g}, {h}] | ({g}, {h}) | {g} {h} | {g} & {h} | {g} vs {h} | {g}i | {g}x | {g}π | {g}‰
 """
 
@@ -64,6 +69,7 @@ SAME_VALUE = """
 {g} | +{g} | {g}.0 | {g}.00 | {g} hens | ${g} | {g}$ | €{g} | {g} € | EUR {g} | {g} EUR | US${g} | Rs. {g}/- | {g} dollars | {g}% | {g} % | {g} percent
 about {g} | ~{g} | ≈ {g} | approximately {g} | exactly {g} hens | only {g} | {g} only | {g} km/h | {g} m² | {g} m/s^2 | {g}° | {g} °C | {g} kg
 {g} each | {g} per day | {g} (hens) | **{g}** | `{g}` | "{g}" | {g}! | = {g} | x = {g} | ${g}$ | ({g} hens) | [{g}] | #{g} | {g} hens in all | 0{g} | {g},
+{g} (base pay) | {g} (in total) | {g}% (half) | {g} in all | {g} mills | {g} K
 """
 
 

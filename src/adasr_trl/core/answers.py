@@ -243,7 +243,7 @@ def _only_number(span: Span) -> Found | None:
     if _SEVERAL_EQUATIONS.search(plain(span.text)):
         return None
     before, _, text = span.text.rpartition("=")
-    if _PROSE.search(before):
+    if _PROSE.search(before) or before.endswith(("!", "/", "<", ">")):  # "!=" is no equation
         text = span.text
     cut = len(span.text) - len(text)
     if _has_latex(text):

@@ -69,10 +69,10 @@ _BEHIND = re.compile(
     | \s?(?:π|\\pi)
     | \)?\s?[*·x]{{1,2}}\s?[0-9(]
     | \)?\s?(?:[+×÷±]|\+-|-?plus|minus|times|less|divided\sby|multiplied\sby)(?![A-Za-z])
-    | \s?(?:squared|cubed|factorial|\(?mod|choose|base|raised|to\sthe\s(?:power|\w+(?:st|nd|rd|th))|or\s(?:so|thereabouts?)|point|per\smille|bps?|basis\spoints?|over\s[0-9])\b | \s?[‰‱]
-    | [xyznijabcequvwo](?![A-Za-z]) | \s(?:[xyznij]|pi)(?![A-Za-z']) | [GkK](?![A-Za-z])
+    | [\s-]?(?:squared|cubed|factorial|doubled|halved|tripled|twice|\(?mod|choose|base|\(?in\sbase|\(base\s[0-9]|with\s(?:a\s)?remainder|raised|to\sthe\s(?:power|\w+(?:st|nd|rd|th))|or\s(?:so|thereabouts?)|point|per\smille|bps?|basis\spoints?|over\s[0-9])\b | \s?[‰‱]
+    | [xyznijabcequvwo](?![A-Za-z]) | \s(?:[xyznij]|pi)(?![A-Za-z']) | [GkK](?![A-Za-z]) | \sk(?![A-Za-z])
     # several values, a correction
-    | \s?\(\s?(?:or|to|and)\b
+    | \s?\(\s?(?:or|to|and|maybe|perhaps|possibly)\b
     | \s?(?:to|through|or|and|versus|vs\.?|nor|&|,|;|\|)\s?(?:about\s|maybe\s|perhaps\s)?[-$£€¥]?[0-9.]*[0-9]
     | (?:\s[a-z]{{1,12}})?,?\s(?:to|through|or|and|nor|point)\s{NUMBER_WORD}\b
     | \s{NUMBER_WORD}\b(?!\s(?:hours?|days?|weeks?|months?|years?|minutes?|times)\b)
@@ -88,24 +88,27 @@ _BEHIND = re.compile(
     | \sby\s[0-9]{{1,3}}(?![0-9:]|\s?[ap]\.?m) | \s?(?:%|percent|per\scent)\s(?:points?\s)?(?:of\b|[0-9])
     # a part, a date, a time, a magnitude
     | (?:\s?-?|\s(?:and|&)\s(?:\w+\s)?){PARTS}\b | (?:st|nd|rd|th)s?\s(?:of|part|{_MONTH})\b | ths\b
-    | \s(?:of\s)?{_MONTH}(?![a-z])
+    | (?:-|\s(?:of\s)?){_MONTH}(?![a-z]) | ,?\s?[(\[]\s?(?:in\s|US)?[$£€¥]?\s?(?:(?i:{MAGNITUDE})|(?:1?,?000|[mM]|bn|mil|mn)'?s?\s?[)\]])
+    | ,?\sin\s(?i:(?:thousand|million|billion|trillion|hundred|lakh|crore)s)\b
     | \s?(?i:[ap]\.?m)\b(?!\s?[²³^]) | \spast\s | \s?-?[MBT](?![^\W\d_]) | \s?-?(?i:{MAGNITUDE})
     """,
     re.VERBOSE,
 )
-_MAGNITUDE_OF_MONEY = re.compile(r"\s?(?:mm?|b|grand|lakhs|crores)(?![A-Za-z])", re.IGNORECASE)
+_MAGNITUDE_OF_MONEY = re.compile(
+    r"\s?(?:mm?|b|k|mill\.|grand|lakhs|crores)(?![A-Za-z])", re.IGNORECASE
+)
 # A second quantity with a unit: "5 feet 6 inches", "3 dollars and 50 cents", "5 apples or 6 pears".
 SECOND = re.compile(
-    rf"\s?(?!{_GOES_ON})(?:(?:{_LETTER}|[°\"'′″]){{1,12}}\.?(?:,?\s(?:and|or|to)(?!\snot\b))?,?"
-    rf"|または|또는|{_CJK_LETTER}{{1,3}})\s?[-$£€¥]?[0-9]"
+    rf"\s?(?!{_GOES_ON})(?:(?:{_LETTER}|[°\"'′″%]|\\%){{1,12}}\.?(?:,?\s(?:and|or|to)(?!\snot\b))?,?"
+    rf"|または|또는|{_CJK_LETTER}{{1,3}})\s?(?:[-×x*~±]\s?|by\s(?!\S+\s?[ap]\.?m))?[$£€¥]?[0-9]"
 )
 _BEFORE = re.compile(
     rf"""(?: \b(?:not|never|no|neither|nor|cannot|without|unlike|except(?:\sfor)?|excluding|besides|apart\sfrom|instead\sof|rather\sthan
-        |than|under|over|below|above|between|beyond|point|out\sof|at\sleast|at\smost|up\sto|(?:maxim|minim)um(?:\sof)?|(?:max|min)\.?
-        |half(?:\sof)?|{PARTS}\sof|twice|double|triple|thrice|almost|nearly|but|(?:square|cube|cubic)\sroot\sof
+        |than|under|over|below|above|between|beyond|point|out\sof|at\s(?:the\s)?(?:very\s)?(?:least|most)|up\sto|(?:up|north|south)(?:wards?)?\sof|excess\sof|exceed(?:s|ing)?|(?:maxim|minim)um(?:\sof)?|(?:max|min)\.?
+        |half(?:\sof)?|{PARTS}\sof|twice|double|triple|thrice|almost|nearly|but|(?:(?:square|cube|cubic)\sroot|square|cube|factorial|reciprocal|inverse|opposite|negation)\sof
         |(?:quarter|half|ten|twenty|minutes)\s(?:to|past)|past|tens\sof|base|root\sof|sqrt|log|ln|sin|cos|exp|abs|minus|negative|plus|times|divided\sby|dozen|hundred|thousand|million
         |and|or|either|{NUMBER_WORD}(?:\s(?:to|through|of|in|per|plus|times|less|minus))?|(?-i:{_MONTH}))
-      | (?:[½¼¾]|[0-9]/[0-9]++|%|percent)\sof | n't | [<>≤≥≠√∛±—―⁻⁺{OPERATOR}{RAISED}] | [A-Za-z0-9]-
+      | (?:[½¼¾]|[0-9]/[0-9]++|%|percent)\sof | n't | !=|=/=|[<>]= | [⌊⌈] | [<>≤≥≠√∛±—―⁻⁺{OPERATOR}{RAISED}] | [A-Za-z0-9]-
       | [A-Za-z]\( | -\s?\(? | (?-i:-[A-Z]{{3}})\s | \)\s?[*·×x/+-]{{1,2}}\s?
       | [0-9]\s?(?:[:/x×*÷⁄·^'.,;|&+~→⇒⟶∼\\-]|to|through|vs\.?|versus|mod|over|choose) | \^\{{?
       | {_ENTITY}\s? | [0-9]_\{{? | [½¼¾⅐-⅞]\s? | [{_HAN}百千万] | ∞\s?[,;]?
@@ -120,6 +123,10 @@ _ONE_PART = re.compile(r"\b(?:an?|one)\s$", re.IGNORECASE)  # before "5th": a fr
 _WORDS = re.compile(r"\\(?:text\w*|mathrm|mathbf|mbox)\s*\{([^{}]*)(?:\}|$)")  # in LaTeX
 _SPACING = re.compile(r"\\[,;:!\s]|\\q?quad(?![A-Za-z])|\s+")
 _DECIMALS_GO_ON = re.compile(r"\.{2,}|…")
+# Around several values: an interval, a set, a vector.
+_OPENS = re.compile(r"(?:[\])]|\\[{|]|\\l(?:brace|brack|angle)|\\left\s*.)\s*$")
+_CLOSES = re.compile(r"\s*(?:[\[(]|\\[}|]|\\r(?:brace|brack|angle)|\\right\s*\S)")
+_DECIMAL_COMMA = re.compile(r"[0-9],(?:[0-9]{1,2}|[0-9]{4,})$")
 _BRACKET = re.compile(r"(?<![\\\w])[(]\s?$")
 
 
@@ -137,6 +144,8 @@ def changes_value(before: str, number: str, behind: str, *, is_money: bool = Fal
         or ("." in number and _DECIMALS_GO_ON.match(behind))
         or (behind.startswith("th") and _ONE_PART.search(before))
         or ("," in number and before.rstrip().endswith(("(", "[")) and behind[:1] in ")]")
+        or (_DECIMAL_COMMA.search(number) and before.endswith("{") and behind.startswith("}"))
+        or ("," in number and _OPENS.search(before) and _CLOSES.match(behind))
         or (number.startswith("-") and before.endswith("|"))  # an absolute value
     )
 

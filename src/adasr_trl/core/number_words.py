@@ -31,7 +31,7 @@ _SPELLED = {word: value for value, word in enumerate(_UNITS)}
 _SPELLED |= {word: 10 * tens for tens, word in enumerate(_TEN_WORDS, 2)}
 # Magnitudes of other languages, abbreviations that are also units, and English ones out of their usual place.
 MAGNITUDE = (
-    r"(?:bn|mn|tn|mio|mrd|mld|mlrd|mln|tys|cr|lacs?|lakhs?|crores?|score|gross|tens|hundreds?|thousands?|[a-z]{1,9}illions?"
+    r"(?:bn|mn|tn|mill(?=\.)|mio|mrd|mld|mlrd|mln|tys|cr|lacs?|lakhs?|crores?|score|gross|tens|hundreds?|thousands?|[a-z]{1,9}illions?"
     r"|dozens?|tausend|[a-z]{1,9}illi(?:ones|onen|arde?n?|ards)|milliers?|mill(?:ón|ones)|mil(?:le|a)?|mil(?:hão|hões|iardi|jard|joen)|duizend"
     r"|tysięcy|tisíc|tusen|tuhat|ezer|bin|milyon|milyar|ribu|juta|nghìn|triệu|tỷ|тыс\w*|млн|млрд|миллион\w*|миллиард\w*|χιλιάδες"
     r"|εκατομμύρια|लाख|करोड़|हज़ार|हजार|सौ|ألف|آلاف|مليون|مليار|אלף|מיליון|grand(?!\s[a-z]{2,}s\b))(?![^\W\d_])"
@@ -45,7 +45,7 @@ WRONG = r"(?:wrong|incorrect|false|impossible|excluded|too\s(?:many|few|much|lit
 # A bound behind a number and its unit: "5 hens or more".
 BOUND = (
     r"(?:\s[a-z]{1,12})?\s(?:(?:or|and)\s(?:more|less|fewer|greater|higher|lower|above|over|below|under|up|upwards?|beyond)"
-    r"|at\s(?:most|least)|max|maximum|minimum|tops|upwards?|onwards?)\b"
+    r"|at\s(?:the\s)?(?:very\s)?(?:most|least)|max|maximum|minimum|tops|upwards?|onwards?)\b"
 )
 CORRECTED = (
     r"[\s,.?!…;:(\[—-]{1,4}(?:no|sorry|wait|oops|i\smean|rather|actually|hmm|correction|(?:make|scratch|strike)\sthat|my\smistake)\b"

@@ -16,10 +16,13 @@ import logging
 import math
 import numbers
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence, Sized
+from collections.abc import Iterable, Mapping, Sequence, Sized
 from dataclasses import dataclass, field
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
+
+import numpy
 
 from adasr_trl.core.answers import check_gold, guess_answer_type
 from adasr_trl.core.choice_reading import is_label
@@ -45,6 +48,7 @@ _CONVERSIONS: Mapping[str, str] = {
 }
 _NAMED = ("question", "answer")
 _STREAMED = ("text", "chunks")
+_SHORT = ("float16", "float32")  # numbers of few bits
 _MISSING = ("NAType", "NaTType")  # pandas'
 # Words of tables for no value, and for none that is finite.
 _NO_VALUES = {
@@ -82,7 +86,7 @@ def as_episodes(rows: Any, split: str = "train", name: str = "train_dataset") ->
         raise EpisodeError(f"{name}: got a {form}; {FORMS}.")
     if not len(rows):
         raise EpisodeError(f"{name}: is empty; {FORMS}.")
-    items = list(rows)
+    items = _items(rows, name)
     kinds = _kinds(items, name)
     episodes, columns = [], {}
     for index, (row, kind) in enumerate(zip(items, kinds, strict=True)):
@@ -96,6 +100,34 @@ def as_episodes(rows: Any, split: str = "train", name: str = "train_dataset") ->
             columns[episode.id] = row
     _refuse_doubled(episodes, name)
     return EpisodeRows(episodes, columns)
+
+
+def _items(rows: Any, name: str) -> list[Any]:
+    """The rows; those of a ``datasets.Dataset`` in Python's form, with the answer as it was written."""
+    features = getattr(rows, "features", None)
+    if features and rows.format["type"] != "custom":  # set_transform: the user's own form
+        rows = rows.with_format(None)
+    items: list[Any] = []
+    try:
+        for row in rows:
+            items.append(_with_written_answer(row, features) if features else row)
+    except (OSError, ValueError, ImportError, RuntimeError) as error:  # an image, or sound
+        raise EpisodeError(
+            f"{name}: row {len(items)}: cannot be read ({error}); repair it, or leave its column out with "
+            f"dataset.remove_columns."
+        ) from None
+    return items
+
+
+def _with_written_answer(row: Any, features: Mapping[str, Any]) -> Any:
+    """A row with its label by name (-1 is none), and a number of few bits as 0.1 in place of 0.10000000149011612."""
+    kind = features.get("answer")
+    answer = row.get("answer") if isinstance(row, Mapping) else None
+    if isinstance(answer, int) and hasattr(kind, "int2str"):
+        return {**row, "answer": kind.int2str(answer) if answer >= 0 else None}
+    if isinstance(answer, float) and (dtype := getattr(kind, "dtype", "")) in _SHORT:
+        return {**row, "answer": float(str(numpy.dtype(dtype).type(answer)))}
+    return row
 
 
 def _check(episode: Episode) -> None:
@@ -162,6 +194,8 @@ def _is_unstated(row: Any) -> bool:
 
 def _is_missing(value: Any) -> bool:
     """Whether a table has no value there: None, NaN, or pandas' NA or NaT."""
+    if isinstance(value, Decimal):
+        return value.is_nan()
     is_float = isinstance(value, numbers.Real) and not isinstance(value, numbers.Rational)
     return value is None or (is_float and math.isnan(value)) or type(value).__name__ in _MISSING
 
@@ -193,9 +227,9 @@ def _episode(row: Any, kind: AnswerType | None, split: str, index: int) -> Episo
 
 
 def _share(value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise EpisodeError(f"tolerance is {value!r}; expected 0 or more, below 1.")
-    return float(value)
+    if isinstance(value, bool) or not isinstance(value, numbers.Real | Decimal):
+        raise EpisodeError(f"tolerance is {value!r}; expected a number, 0 or more, below 1.")
+    return float(str(value)) if not isinstance(value, numbers.Rational) else float(value)
 
 
 def _check_columns(given: Mapping[str, Any], row: Mapping[str, Any]) -> None:
@@ -222,7 +256,7 @@ def _check_columns(given: Mapping[str, Any], row: Mapping[str, Any]) -> None:
 
 def _text(given: Mapping[str, Any], name: str) -> str:
     value = given[name]
-    if isinstance(value, bool) or not isinstance(value, str | numbers.Real):
+    if isinstance(value, bool) or not isinstance(value, str | numbers.Real | Decimal):
         raise EpisodeError(
             f"{name} is {type(value).__name__}, expected text{' or a number' if name == 'answer' else ''}."
         )
@@ -232,12 +266,14 @@ def _text(given: Mapping[str, Any], name: str) -> str:
         raise EpisodeError(
             f"{name} is {value}; expected a finite number: correct it, or leave the row out."
         )
+    if isinstance(value, Decimal):
+        return str(value)
     whole = math.floor(value)
     return str(whole) if whole == value else f"{float(str(value)):.15g}"  # a table's 8.0 is 8
 
 
 def _texts(given: Mapping[str, Any], name: str) -> tuple[str, ...]:
-    value = given[name]
+    value = _plain(given[name])
     if isinstance(value, str) or not isinstance(value, Sequence):
         raise EpisodeError(f"{name} is {type(value).__name__}, expected a list of texts.")
     for index, text in enumerate(value):
@@ -246,14 +282,22 @@ def _texts(given: Mapping[str, Any], name: str) -> tuple[str, ...]:
     return tuple(value)
 
 
+def _plain(value: Any) -> Any:
+    """An array, as pandas keeps a list, as a list; any other value as it is."""
+    return value.tolist() if hasattr(value, "tolist") else value
+
+
 def _numbers(value: Any) -> tuple[float, ...] | None:
     if value is None:
         return None
-    convert: Callable[[Any], float] = float
-    try:
-        return tuple(convert(second) for second in value)
-    except (TypeError, ValueError):
-        raise EpisodeError(f"arrival_seconds is {value!r}, expected a list of numbers.") from None
+    value = _plain(value)
+    is_list = isinstance(value, Iterable) and not isinstance(value, str | bytes | Mapping)
+    seconds = list(value) if is_list else [value]
+    if not is_list or any(
+        isinstance(s, bool | str) or not isinstance(s, numbers.Real | Decimal) for s in seconds
+    ):
+        raise EpisodeError(f"arrival_seconds is {value!r}, expected a list of numbers.")
+    return tuple(float(second) for second in seconds)
 
 
 def _kind(value: Any) -> AnswerType:

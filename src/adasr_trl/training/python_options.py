@@ -11,7 +11,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from enum import Enum
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 from adasr_trl.config.key_checks import check_keys
 from adasr_trl.config.loading import ARE_CHECKED, LoadedConfig
@@ -35,6 +35,7 @@ def check_options(args: Any, command: str) -> None:
     """Refuse options that the command refuses; call it before TRL's ``__post_init__``, which sets some (ValueError)."""
     if ARE_CHECKED.get():  # by a command, which knows a flag from a line of the file
         return
+    _check_numbers(args)
     given = _given(args)
     if given.get("save_total_limit") == 1:
         raise ValueError(
@@ -45,6 +46,20 @@ def check_options(args: Any, command: str) -> None:
         check_keys(LoadedConfig(place, entry_of(given, place), {}), command)
     except ConfigError as error:
         raise ValueError(str(error).removeprefix(f"{place}: ")) from None
+
+
+def _check_numbers(args: Any) -> None:
+    """Refuse a text or None in place of a number, as YAML reads 1e-5; it would end the first step, or change it."""
+    hints = get_type_hints(type(args))
+    for option in dataclasses.fields(args):
+        kinds = set(get_args(hints[option.name]) or (hints[option.name],))
+        value = getattr(args, option.name)
+        if not kinds & {int, float} or kinds & {str, bool} or value is option.default:
+            continue
+        if isinstance(value, str) or (value is None and type(None) not in kinds):
+            raise ValueError(
+                f"{option.name}: got {value!r}; expected a number, such as {option.default!r}."
+            )
 
 
 def _given(args: Any) -> dict[str, object]:
