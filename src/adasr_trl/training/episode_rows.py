@@ -121,7 +121,7 @@ def _items(rows: Any, name: str) -> list[Any]:
 
 def _with_written_answer(row: Any, features: Mapping[str, Any]) -> Any:
     """A row with its label by name (-1 is none), and a number of few bits as 0.1 in place of 0.10000000149011612."""
-    kind = features.get("answer")
+    kind: Any = features.get("answer")
     answer = row.get("answer") if isinstance(row, Mapping) else None
     if isinstance(answer, int) and hasattr(kind, "int2str"):
         return {**row, "answer": kind.int2str(answer) if answer >= 0 else None}
