@@ -180,11 +180,15 @@ def test_a_client_that_leaves_has_nothing_written_for_it(served, streamed):
 
 
 def test_a_failing_step_ends_completions_with_the_servers_fault(served, monkeypatch):
+    pool = served.service.thread.pool
+
     def broken():
+        if not len(pool):  # behind a call that an earlier request left
+            return False
         monkeypatch.undo()
         raise ValueError("a bad step")
 
-    monkeypatch.setattr(served.service.thread.pool, "step", broken)
+    monkeypatch.setattr(pool, "step", broken)
     status, reply = chat(served)
     assert (status, reply["error"]["code"]) == (500, "server_failed")
 
