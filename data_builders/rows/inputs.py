@@ -252,8 +252,7 @@ def _open_arrow(path: Path) -> Rows:
     import pyarrow
     import pyarrow.ipc
 
-    place = seekable(path)
-    source = pyarrow.memory_map(place) if isinstance(place, str) else pyarrow.PythonFile(place)
+    source = seekable(path)
     try:
         if source.read(6) == _ARROW[0]:
             file = pyarrow.ipc.open_file(source)

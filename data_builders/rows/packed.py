@@ -46,15 +46,19 @@ def opened(path: Path, encoding: str = UTF_8) -> Iterator[Any]:
 
 
 def seekable(path: Path) -> Any:
-    """A file for readers that jump in it: its path, or a temporary copy of what it packs; a BuildError as in ``opened``."""
+    """The mapped bytes of a file, or of a temporary copy of what it packs; a BuildError as in ``opened``."""
+    import pyarrow
+
     with ExitStack() as stack, _told(path):
         file = _unpacked(path, stack)
         if isinstance(file, io.BufferedReader):
-            return str(path)
-        copy = tempfile.TemporaryFile()  # noqa: SIM115 - closed with its reader
+            return pyarrow.memory_map(str(path))
+        copy = stack.enter_context(
+            tempfile.NamedTemporaryFile()
+        )  # its bytes last as long as the map
         shutil.copyfileobj(file, copy)
-        copy.seek(0)
-        return copy
+        copy.flush()
+        return pyarrow.memory_map(copy.name)
 
 
 @contextmanager
