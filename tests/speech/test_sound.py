@@ -125,8 +125,8 @@ def test_a_sound_behind_one_of_unknown_length_is_no_noise(tmp_path, size):
         assert is_tone(read(tmp_path, first + odd + second + b"RIF"), seconds=2.0)
 
 
-class Bytes:
-    """Bytes in pieces of any size, which takes some back."""
+class Pipe:
+    """Bytes in pieces of any size, without a way back."""
 
     def __init__(self, data: bytes, size: int) -> None:
         self._data, self._size = data, size
@@ -135,6 +135,10 @@ class Bytes:
         size = min(size, self._size)
         data, self._data = self._data[:size], self._data[size:]
         return data
+
+
+class Bytes(Pipe):
+    """Such bytes, of which some can be put back."""
 
     def put_back(self, data: bytes) -> None:
         self._data = data + self._data
@@ -265,18 +269,6 @@ def test_blocks_are_the_whole_sound(tmp_path):
     blocks = list(sound_blocks(path))
     assert len(blocks) > 3
     assert np.array_equal(np.concatenate(blocks), read_sound(path))
-
-
-class Pipe:
-    """Bytes in pieces of any size, without a way back."""
-
-    def __init__(self, data: bytes, size: int) -> None:
-        self._data, self._size = data, size
-
-    def read(self, size: int) -> bytes:
-        size = min(size, self._size)
-        data, self._data = self._data[:size], self._data[size:]
-        return data
 
 
 PIPED = ("a pipe's sizes", "44.1 kHz", "8 bits", "float")
