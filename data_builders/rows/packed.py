@@ -9,7 +9,6 @@ hidden ones as macOS adds.
 from __future__ import annotations
 
 import bz2
-import codecs
 import gzip
 import io
 import lzma
@@ -22,19 +21,12 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from adasr_trl.core.decoding import UTF_8, Decoder
+from adasr_trl.core.decoding import MARKS, UTF_8, Decoder
 from data_builders.errors import BuildError
 
 _GZIP, _BZIP2, _XZ, _ZIP = b"\x1f\x8b", b"BZh", b"\xfd7zXZ\x00", b"PK\x03\x04"
 _ZSTD, _SKIPPED = b"\x28\xb5\x2f\xfd", b"\x2a\x4d\x18"  # the latter from the second byte on
 _HIDDEN = (".", "__MACOSX")
-# UTF-32's mark in little-endian order begins with UTF-16's, so it comes first.
-_MARKS = (
-    (codecs.BOM_UTF32_LE, "utf-32"),
-    (codecs.BOM_UTF32_BE, "utf-32"),
-    (codecs.BOM_UTF16_LE, "utf-16"),
-    (codecs.BOM_UTF16_BE, "utf-16"),
-)
 _BLOCK = 1 << 20  # bytes
 
 
@@ -53,9 +45,8 @@ def seekable(path: Path) -> Any:
         file = _unpacked(path, stack)
         if isinstance(file, io.BufferedReader):
             return pyarrow.memory_map(str(path))
-        copy = stack.enter_context(
-            tempfile.NamedTemporaryFile()
-        )  # its bytes last as long as the map
+        # Its bytes last as long as the map.
+        copy = stack.enter_context(tempfile.NamedTemporaryFile())
         shutil.copyfileobj(file, copy)
         copy.flush()
         return pyarrow.memory_map(copy.name)
@@ -118,7 +109,7 @@ def _only_member(path: Path, stack: ExitStack) -> Any:
 
 def _as_utf8(file: Any, path: Path, encoding: str, stack: ExitStack) -> Any:
     start = file.read(4)
-    named = next((name for mark, name in _MARKS if start.startswith(mark)), encoding)
+    named = next((name for mark, name in MARKS.items() if start.startswith(mark)), encoding)
     if named == encoding and (unmarked := _unmarked(start)):
         named = unmarked
     rest = _Joined(start, file)

@@ -15,7 +15,8 @@ from pathlib import Path
 from adasr_trl.core.errors import UserError
 
 UTF_8 = "utf-8"
-_MARKS = {  # those of UTF-32 first: one of UTF-16 begins them
+# Byte order marks; those of UTF-32 come first, since one of UTF-16 begins one of them.
+MARKS = {
     codecs.BOM_UTF32_LE: "utf-32",
     codecs.BOM_UTF32_BE: "utf-32",
     codecs.BOM_UTF16_LE: "utf-16",
@@ -50,7 +51,7 @@ class Decoder:
         """
         if self._head is not None:
             data = self._head + data
-            if not final and any(mark.startswith(data) for mark in _MARKS):
+            if not final and any(mark.startswith(data) for mark in MARKS):
                 self._head = data  # its rest is still to come
                 return ""
             self._head = None
@@ -72,9 +73,9 @@ class Decoder:
 
     def _obey(self, data: bytes) -> None:
         """Take the encoding that a byte order mark tells, unless another one was named."""
-        mark = next((mark for mark in _MARKS if data.startswith(mark)), None)
+        mark = next((mark for mark in MARKS if data.startswith(mark)), None)
         if mark and self._encoding == UTF_8:
-            self._encoding = _MARKS[mark]
+            self._encoding = MARKS[mark]
             self._decoder = codecs.getincrementaldecoder(self._encoding)()
 
     def _refusal(self, byte: int, offset: int) -> UserError:
