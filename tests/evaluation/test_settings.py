@@ -58,15 +58,26 @@ def test_caps_of_thoughts_are_settings_of_the_modes_that_have_thoughts(tmp_path)
     assert recorded_settings(tmp_path) == [settings[1], settings[0], settings[2]]
 
 
+# Streaming is a mode by default, and no run is evaluated in it.
+_NO_THOUGHTS = {
+    "runs": {"a": "runs/a"}, "run_modes": {"a": ("read_then_think",)}, "output_dir": "out",
+}  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("config", "message"),
     [
         ({"thought_caps": (8, 8)}, "got .8, 8.; expected each once"),
         ({"thought_caps": (0,)}, "thought_caps: got 0; expected 1"),
         ({"thought_caps": (8,), "modes": ("forced_skip",)}, "no effect in forced_skip"),
+        ({"thought_caps": (8,), **_NO_THOUGHTS}, "thought_caps: has no effect in read_then_think"),
+        (
+            {"layouts": ("parallel",), "modes": ("zero_shot",)},
+            "layouts: has no effect in zero_shot",
+        ),
     ],
 )
-def test_a_cap_of_thoughts_that_has_no_effect_is_refused(config, message):
+def test_a_cap_of_thoughts_or_a_layout_that_has_no_effect_is_refused(config, message):
     with pytest.raises(ValueError, match=message):
         EvalConfig(**config)
 

@@ -130,8 +130,7 @@ class EvalConfig:
                 raise ValueError(
                     f"eval.{name}: got {list(values)}; expected one or more, each once."
                 )
-        if len(set(self.layouts)) < len(self.layouts):
-            raise ValueError(f"eval.layouts: got {list(self.layouts)}; expected each once.")
+        self._check_layouts()
         self._check_thought_caps()
         for temperature in self.temperatures:
             refuse_temperature("eval.temperatures", temperature)
@@ -150,6 +149,14 @@ class EvalConfig:
         refuse_below("eval", 1, max_questions=self.max_questions)
         self._check_names()
 
+    def _check_layouts(self) -> None:
+        if len(set(self.layouts)) < len(self.layouts):
+            raise ValueError(f"eval.layouts: got {list(self.layouts)}; expected each once.")
+        if self.layouts and self._asked_modes == ["zero_shot"]:
+            raise ValueError(
+                "eval.layouts: has no effect in zero_shot, whose prompt is a chat; remove it."
+            )
+
     def _check_thought_caps(self) -> None:
         if len(set(self.thought_caps)) < len(self.thought_caps):
             raise ValueError(
@@ -157,10 +164,10 @@ class EvalConfig:
             )
         for cap in self.thought_caps:
             refuse_below("eval", 1, thought_caps=cap)
-        modes = {*self.modes, *itertools.chain(*self.run_modes.values())}
+        modes = self._asked_modes
         if self.thought_caps and not any(Mode(mode).thinks_while_reading for mode in modes):
             raise ValueError(
-                f"eval.thought_caps: has no effect in {', '.join(sorted(modes))}, which write no thoughts; remove it."
+                f"eval.thought_caps: has no effect in {', '.join(modes)}, which write no thoughts; remove it."
             )
 
     def _check_names(self) -> None:
@@ -191,6 +198,12 @@ class EvalConfig:
                 raise ValueError(
                     f"eval.{key}: got the name {name!r}, which the table gives to {whose}; choose another."
                 )
+
+    @property
+    def _asked_modes(self) -> list[ModeName]:
+        """The modes in which some run is evaluated, in alphabetical order."""
+        of_runs = map(self.modes_of, self.runs) if self.runs else [self.modes]
+        return sorted(set(itertools.chain(*of_runs)))
 
     @property
     def main_test(self) -> str:
