@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -48,6 +49,7 @@ Builds train.jsonl, test.jsonl and manifest.json. Sources:
 logger = logging.getLogger(__name__)
 
 _EVERY_SECONDS = 10.0  # between lines of progress that no terminal replaces
+_WINDOW_SECONDS = 60.0  # of the rate that a line of progress shows
 _FEW = 20  # test episodes below which it is said
 _MANY = 0.5  # share of episodes with one chunk from which on it is said
 
@@ -250,17 +252,29 @@ def _located(message: str, settings: dict[str, Entry], overrides: list[str]) -> 
 
 @dataclass
 class _ProgressLine:
-    """A line with rate and time left on standard error, replaced on a terminal, else written every few seconds."""
+    """A line with rate and time left on standard error, replaced on a terminal, else written every few seconds.
 
-    started: float = field(default_factory=time.monotonic)
+    Both go by the last minute: what an interrupted build left is there at once, and tells nothing of the rest.
+    """
+
     shown: float = field(default_factory=time.monotonic)
+    recent: deque[tuple[float, int, int]] = field(default_factory=deque)  # seconds, done, made
+
+    def __post_init__(self) -> None:
+        """The first mark is the start."""
+        self.recent.append((self.shown, 0, 0))
 
     def show(self, done: int, total: int, made: int, counts: str) -> None:
         """After ``done`` of ``total``, which gave ``made`` episodes; ``counts`` says so."""
         now = time.monotonic()
-        seconds = max(now - self.started, 1e-9)
-        left = int(seconds * (total - done) / done)
-        line = f"{counts}, {made / seconds:,.1f}/s, {left // 60}:{left % 60:02} left"
+        self.recent.append((now, done, made))
+        while len(self.recent) > 2 and now - self.recent[0][0] > _WINDOW_SECONDS:
+            self.recent.popleft()
+        since, done_then, made_then = self.recent[0]
+        seconds = max(now - since, 1e-9)
+        left = int(seconds * (total - done) / max(done - done_then, 1))
+        rate = (made - made_then) / seconds
+        line = f"{counts}, {rate:,.1f}/s, {left // 60}:{left % 60:02} left"
         if sys.stderr.isatty():
             end = "" if done < total else "\n"
             print(f"\r{line}\033[K", end=end, file=sys.stderr, flush=True)
