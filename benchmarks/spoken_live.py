@@ -8,6 +8,9 @@ The texts are spoken by the voices in turn, and end where their speech ends. Eac
 the sound and the rates of this device, of the model (``device_rates``) and of the recogniser: seconds a hypothesis, by a
 line in its words, fitted on other sounds. It lets the sound arrive on a clock of its own, in which a hypothesis takes that
 time; the clock of ``core.clock`` does the rest. Nothing of the measurement enters it.
+
+``--own-reasoning MODEL`` names a pretrained chat model that reasons afterwards, without training. It reads the same heard
+text when the last words have come, and writes its whole reply; reading is part of its seconds.
 """
 
 from __future__ import annotations
@@ -17,14 +20,20 @@ import itertools
 import statistics
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 
+from adasr_trl.config.eval_section import ZeroShotSection
+from adasr_trl.config.sections import ModelConfig
 from adasr_trl.core.clock import Clock, timeline
 from adasr_trl.core.episode import Episode, read_episodes
+from adasr_trl.core.protocol import Mode
+from adasr_trl.engines import Engine, Request, Sampling
+from adasr_trl.engines.registry import local_engine
+from adasr_trl.evaluation.pretrained import Pretrained, policy_of
 from adasr_trl.live.device_rates import clock_of, device_name, measure_reasoner
 from adasr_trl.live.heard import BLOCK_SECONDS, HeardText, heard, played
 from adasr_trl.live.reasoner import StreamingReasoner
@@ -40,6 +49,7 @@ FITTED = 4  # sounds for the recogniser's rates
 WITHIN = 0.2
 QUIET = 0.003  # amplitude of silence
 SENTENCE_PAUSE_SECONDS = 0.35
+REPLY_TOKENS = 768  # cap on a pretrained model's reply
 
 
 @dataclass
@@ -80,6 +90,8 @@ class SpokenRow:
     answer_measured: float
     answer_predicted: float
     is_right: bool
+    own_reasoning: float | None = None  # seconds until the end of the pretrained model's reply
+    own_tokens: int | None = None  # of that reply
 
     @property
     def is_within(self) -> bool:
@@ -164,8 +176,8 @@ def take(stream: LiveStream, piece: InputPiece) -> None:
 
 def measured(
     reasoner: StreamingReasoner, process: RecogniserProcess, episode: Episode, sound: Samples
-) -> tuple[float, float, str]:
-    """Seconds after the sound's end: the last words, the answer; and the answer."""
+) -> tuple[float, float, str, Episode]:
+    """Seconds after the sound's end: the last words, the answer; the answer; and the episode as heard."""
     source = heard(process, played([sound], 1.0), episode.id, episode.question)
     with Session(reasoner, episode.question, source) as session:
         for _ in session:
@@ -174,7 +186,24 @@ def measured(
     if summary.answer_latency_seconds is None or summary.recogniser is None:
         raise SystemExit(f"{episode.id}: no answer ({summary.failure}).")
     answer = session.stream.rollout.answer or ""
-    return summary.recogniser.last_seconds, summary.answer_latency_seconds, answer.strip()
+    as_heard = replace(
+        episode, chunks=tuple(session.stream.chunks), thoughts=None, deep=None, arrival_seconds=None
+    )
+    seconds = (summary.recogniser.last_seconds, summary.answer_latency_seconds)
+    return *seconds, answer.strip(), as_heard
+
+
+def reply(engine: Engine, episode: Episode) -> tuple[float, int]:
+    """Seconds and tokens of a pretrained model's own reasoning, greedy."""
+    began = time.perf_counter()
+    (rollout,) = engine.rollout([Request(episode, 0, Mode.ZERO_SHOT)], Sampling(0.0))
+    return time.perf_counter() - began, len(rollout.phases)
+
+
+def chat_engine(model: str) -> Engine:
+    """A pretrained chat model that is asked as ``adasr eval`` asks it in ``zero_shot``."""
+    asked = ZeroShotSection(max_tokens=REPLY_TOKENS)
+    return local_engine(policy_of(Pretrained(ModelConfig(path=model), Path(), asked)))
 
 
 def main() -> None:
@@ -185,6 +214,7 @@ def main() -> None:
     parser.add_argument("--recogniser", default="tiny.en")
     parser.add_argument("--voice", nargs="+", default=["en-us"])
     parser.add_argument("--count", type=int, default=20)
+    parser.add_argument("--own-reasoning", metavar="MODEL")
     options = parser.parse_args()
 
     voices = itertools.cycle(map(voice_of, options.voice))
@@ -195,6 +225,7 @@ def main() -> None:
     rates = fitted(recogniser, [sound for _, sound in spoken[:FITTED]])
     profile = measure_reasoner(reasoner, device_name("cpu"))
     print(f"{profile}\n{rates}", flush=True)
+    chat = chat_engine(options.own_reasoning) if options.own_reasoning else None
     rows = []
     with RecogniserProcess(partial(load_recogniser, options.recogniser)) as process:
         for episode, sound in spoken[FITTED:]:
@@ -203,7 +234,8 @@ def main() -> None:
             clock = clock_of(profile, Clock())
             predicted = predicted_latency(reasoner, episode.question, hearings, clock)
             length = len(sound) / SAMPLE_RATE
-            words, answer, said = measured(reasoner, process, episode, sound)
+            words, answer, said, as_heard = measured(reasoner, process, episode, sound)
+            seconds, tokens = reply(chat, as_heard) if chat else (None, None)
             rows.append(
                 SpokenRow(
                     episode.id,
@@ -213,6 +245,8 @@ def main() -> None:
                     answer,
                     predicted[1] - length,
                     said == episode.answer,
+                    None if seconds is None else words + seconds,
+                    tokens,
                 )
             )
             print(rows[-1], flush=True)
@@ -250,6 +284,9 @@ def table(rows: Sequence[SpokenRow]) -> str:
         "| questions | sound, s | last words, s | predicted, s | answer, s | predicted, s "
         "| within 20 % | right |"
     )
+    if own := [row.own_reasoning for row in rows if row.own_reasoning is not None]:
+        head += " own reasoning, s |"
+        cells = (*cells, f"{median(own):.2f}")
     line = " | ".join(map(str, cells))
     return f"{head}\n|{'---|' * len(cells)}\n| {line} |"
 
