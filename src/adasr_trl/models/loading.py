@@ -151,8 +151,9 @@ def whole_weights(model: PreTrainedModel) -> Iterator[None]:
 
 
 def model_is_quantized(model: PreTrainedModel) -> bool:
-    """Whether a loaded model has weights in 4 bits."""
-    return bool(getattr(model, "is_loaded_in_4bit", False))  # set on quantised models only
+    """Whether a loaded model has weights of bitsandbytes, in 4 bits or, as it was stored, in 8."""
+    names = ("is_loaded_in_4bit", "is_loaded_in_8bit")  # set on quantised models only
+    return any(getattr(model, name, False) for name in names)
 
 
 @dataclass
