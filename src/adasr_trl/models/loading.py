@@ -53,6 +53,7 @@ from adasr_trl.models.faults import (
     refuse_unknown_adapter,
     settle_generation,
 )
+from adasr_trl.models.positions import longest_sequence
 from adasr_trl.models.precision import choose_dtype
 
 END, USER, ASSISTANT = "<end>", "<user>", "<assistant>"
@@ -100,9 +101,7 @@ def positions_of(config: ModelConfig) -> int | None:
         return config.scratch.max_position_embeddings
     base = _base_of(config)
     with one_line_of(base.path):
-        source = AutoConfig.from_pretrained(base.path, **_source(base)).get_text_config()
-    positions: int | None = getattr(source, "max_position_embeddings", None)  # not on every model
-    return positions
+        return longest_sequence(AutoConfig.from_pretrained(base.path, **_source(base)))
 
 
 def load_model(

@@ -25,6 +25,7 @@ from adasr_trl.core.protocol import Mode
 from adasr_trl.engines.selfcheck import load_model_for
 from adasr_trl.layouts import check_markers_in_trace
 from adasr_trl.models.loading import load_tokenizer
+from adasr_trl.models.positions import longest_sequence
 from adasr_trl.training.data import Data, Texts, texts_with
 from adasr_trl.training.episode_checks import traced_only
 from adasr_trl.training.episode_rows import EpisodeRows, as_episodes
@@ -109,7 +110,7 @@ def trainer_inputs(
         model = load_model_for(streaming, cast(ModelConfig, origin), tokenizer, args.seed)
     else:
         check_rows(model, tokenizer)
-    positions = getattr(model.config.get_text_config(), "max_position_embeddings", None)
+    positions = longest_sequence(model.config)
     data = Data(train.episodes, held_out.episodes)
     texts = texts_with(tokenizer, data, streaming, positions, mode=traced_mode)
     return TrainerInputs(model, texts, origin, {**train.columns, **held_out.columns})
