@@ -9,11 +9,12 @@ import shutil
 
 import pytest
 import torch
-from tokenizers import normalizers
-from transformers import AutoTokenizer
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
+from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 from adasr_trl.artifacts.saved_config import load_streaming
 from adasr_trl.config.sections import ModelConfig, StreamingConfig
+from adasr_trl.core.errors import UserError
 from adasr_trl.core.protocol import Markers, Mode
 from adasr_trl.layouts import build_layout
 from adasr_trl.layouts.codec import Codec, MarkerError, ThinkingError
@@ -223,3 +224,14 @@ def test_thinking_is_kept_with_the_model_and_another_setting_refused(base, tmp_p
     on = ("--model.path", str(tmp_path / "off"), "--output_dir", str(tmp_path / "rl"))
     assert run("hrpo", base, *on, "--streaming.thinking", "true") == 2
     assert "streaming.thinking: got true, but the model in" in capsys.readouterr().err
+
+
+def test_a_word_without_a_token_is_named_and_not_called_a_control_token():
+    made = Tokenizer(models.WordLevel({"<unk>": 0, "</s>": 1, "Tom": 2}, unk_token="<unk>"))
+    made.pre_tokenizer = pre_tokenizers.Whitespace()
+    wrapped = PreTrainedTokenizerFast(tokenizer_object=made, unk_token="<unk>", eos_token="</s>")
+    codec = Codec(wrapped, PLAIN)
+    assert codec.encode_data("Tom") == (2,)
+    words = "has no token for a part of 'é', which would be read as <unk>; use a tokenizer that has bytes"
+    with pytest.raises(UserError, match=words):
+        codec.encode_data("Tom é")

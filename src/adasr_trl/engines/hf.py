@@ -38,6 +38,7 @@ from adasr_trl.layouts.visibility import (
     check_implementation,
     has_full_attention,
 )
+from adasr_trl.models.positions import longest_sequence
 
 logger = logging.getLogger(__name__)
 
@@ -180,7 +181,7 @@ class HFEngine:
             accept_sampled(ready, logits_nV, sampling)
 
     def _state(self, request: Request, turns: Sequence[Turn] | None = None) -> SequenceState:
-        parts = (self._layout, self._codec, self._streaming, self._config.max_position_embeddings)
+        parts = (self._layout, self._codec, self._streaming, longest_sequence(self._config))
         return SequenceState(request, *parts, turns)
 
     def _cache(self, slots: int) -> SlotCache:

@@ -130,12 +130,13 @@ def limit_of(probe: Probe, model: Any) -> Limit:
 
 
 def merged(model: Any, directory: str | Path) -> Any:
-    """An adapter's base with the adapter in its weights; those of 4 bits are unpacked first, so nothing is rounded."""
+    """An adapter's base with the adapter in its weights; those of 4 or 8 bits are unpacked first, so nothing is rounded."""
     if model_is_quantized(model):
         from peft import PeftModel
 
         # Without unloading, PEFT would still take the layers below the adapter for packed ones.
         whole = model.unload().dequantize()
-        whole.is_loaded_in_4bit = False  # transformers 5.23 forgets to
+        whole.is_loaded_in_4bit = whole.is_loaded_in_8bit = False  # transformers 5.23 forgets to
+        whole._weight_conversions = None  # of packed weights as they were stored; none lead back
         model = PeftModel.from_pretrained(whole, directory)
     return model.merge_and_unload(safe_merge=True)

@@ -9,6 +9,7 @@ Chat templates render the prompt alone, once, around the question; no trajectory
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_left
 from collections.abc import Sequence
 from functools import cached_property
@@ -87,7 +88,15 @@ class Codec:
             cut = text.find(added) + 1
             if cut > 0 and len(added) > 1:
                 return self.encode_data(text[:cut]) + self.encode_data(text[cut:])
-        raise ValueError(f"the tokenizer turns data into control tokens: {text[:80]!r}")
+        raise UserError(f"{self._name}: {self._unread(text)}; use a tokenizer that has bytes.")
+
+    def _unread(self, text: str) -> str:
+        """Why a text has no ids of its own, in words."""
+        unknown, name = self.tokenizer.unk_token_id, self.tokenizer.unk_token
+        for word in re.findall(r"\s+|\S+", text):
+            if unknown is not None and unknown in self._ids(word, split_special_tokens=True):
+                return f"it has no token for a part of {word[:80]!r}, which would be read as {name}"
+        return f"it turns data into control tokens ({text[:80]!r})"
 
     def encode_chunk(self, chunk: str, k: int) -> tuple[int, ...]:
         """The k-th chunk of an input as data, with its end marker; white space by ``chunk_as_read``."""

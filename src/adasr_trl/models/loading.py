@@ -17,7 +17,6 @@ from functools import cached_property
 from pathlib import Path
 
 import torch
-from safetensors import safe_open
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 from transformers import (
     AutoConfig,
@@ -44,10 +43,17 @@ from adasr_trl.config.sections import (
 )
 from adasr_trl.core.episode import Episode
 from adasr_trl.core.errors import UserError
-from adasr_trl.core.files import read_object
 from adasr_trl.core.protocol import Markers
 from adasr_trl.layouts import Layout, build_layout
 from adasr_trl.layouts.codec import Codec
+from adasr_trl.models.faults import (
+    one_line_of,
+    refuse_unfit,
+    refuse_unfit_adapter,
+    refuse_unknown_adapter,
+    settle_generation,
+)
+from adasr_trl.models.positions import longest_sequence
 from adasr_trl.models.precision import choose_dtype
 
 END, USER, ASSISTANT = "<end>", "<user>", "<assistant>"
@@ -71,12 +77,16 @@ def load_tokenizer(
 
 
 def _pretrained_tokenizer(config: ModelConfig) -> PreTrainedTokenizerBase:
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(config.path, **_source(config))
-        # Without any file transformers may make one that knows no word.
-        reason = "" if tokenizer.encode("a", add_special_tokens=False) else "it has no vocabulary"
-    except ValueError as error:  # some files are missing; several lines
-        reason = str(error).splitlines()[0].rstrip(": ")
+    with one_line_of(config.path):
+        try:
+            tokenizer = AutoTokenizer.from_pretrained(config.path, **_source(config))
+            # Without any file transformers may make one that knows no word.
+            known = tokenizer.encode("a", add_special_tokens=False)
+            reason = "" if known else "it has no vocabulary"
+        except ValueError as error:  # some files are missing; several lines
+            if "trust_remote_code" in str(error):
+                raise
+            reason = str(error).splitlines()[0].rstrip(": ")
     if reason:
         raise UserError(
             f"{config.path}: holds no tokenizer that can be loaded ({reason}); copy tokenizer.json and "
@@ -90,9 +100,8 @@ def positions_of(config: ModelConfig) -> int | None:
     if config.init == "scratch":
         return config.scratch.max_position_embeddings
     base = _base_of(config)
-    source = AutoConfig.from_pretrained(base.path, **_source(base)).get_text_config()
-    positions: int | None = getattr(source, "max_position_embeddings", None)  # not on every model
-    return positions
+    with one_line_of(base.path):
+        return longest_sequence(AutoConfig.from_pretrained(base.path, **_source(base)))
 
 
 def load_model(
@@ -109,9 +118,13 @@ def load_model(
 
     quantization = config.quantization or base.quantization
     base = dataclasses.replace(base, dtype=config.dtype, quantization=quantization)
+    refuse_unknown_adapter(config.path or "")
     model = _with_rows(_pretrained(base), tokenizer)
-    with _whole_weights_of(config):
+    with one_line_of(config.path):
         adapted = PeftModel.from_pretrained(model, config.path, is_trainable=True)
+        # Once more, since only this tells what fits no layer.
+        found = adapted.load_adapter(config.path, "default", is_trainable=True)
+    refuse_unfit_adapter(config.path, found)
     if Path(
         base.path or ""
     ).is_dir():  # PEFT would ask the Hub for its name when the adapter is saved
@@ -137,8 +150,9 @@ def whole_weights(model: PreTrainedModel) -> Iterator[None]:
 
 
 def model_is_quantized(model: PreTrainedModel) -> bool:
-    """Whether a loaded model has weights in 4 bits."""
-    return bool(getattr(model, "is_loaded_in_4bit", False))  # set on quantised models only
+    """Whether a loaded model has weights of bitsandbytes, in 4 bits or, as it was stored, in 8."""
+    names = ("is_loaded_in_4bit", "is_loaded_in_8bit")  # set on quantised models only
+    return any(getattr(model, name, False) for name in names)
 
 
 @dataclass
@@ -255,43 +269,23 @@ def _qwen3(scratch: ScratchConfig, tokenizer: PreTrainedTokenizerBase) -> Qwen3C
 
 
 def _pretrained(config: ModelConfig) -> PreTrainedModel:
-    with _whole_weights_of(config):
-        model = AutoModelForCausalLM.from_pretrained(
+    is_spread = is_deepspeed_zero3_enabled()  # this process sees a part of each weight
+    with one_line_of(config.path):
+        model, report = AutoModelForCausalLM.from_pretrained(
             config.path,
+            output_loading_info=True,
+            ignore_mismatched_sizes=not is_spread,  # refused below, by name
             dtype=getattr(torch, choose_dtype() if config.dtype == "auto" else config.dtype),
             attn_implementation=config.attention,
             **_source(config),
             **_bits(config.quantization),
         )
+    if not is_spread:
+        refuse_unfit(config.path, report)
+    settle_generation(model)
     if model_is_quantized(model):
         _keep_autograd(model)
     return model
-
-
-@contextmanager
-def _whole_weights_of(config: ModelConfig) -> Iterator[None]:
-    """A line that names the file, in place of a library's error about weights that were cut short or damaged."""
-    try:
-        yield
-    except Exception:
-        _refuse_damaged(Path(config.path or ""))
-        raise
-
-
-def _refuse_damaged(folder: Path) -> None:
-    """Refuse a file of weights, or an index of them, that cannot be read (UserError)."""
-    for file in sorted(folder.glob("*.index.json")):
-        read_object(file, "copy it again")
-    for file in (*sorted(folder.glob("*.safetensors")), *sorted(folder.glob("*_model*.bin"))):
-        try:
-            if file.suffix == ".bin":
-                torch.load(file, map_location="meta", weights_only=True)
-            else:
-                safe_open(file, framework="pt")
-        except Exception:
-            raise UserError(
-                f"{file}: is damaged or was cut short, and cannot be read as weights; copy it again, or train its model anew."
-            ) from None
 
 
 def _with_rows(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> PreTrainedModel:

@@ -26,6 +26,7 @@ from adasr_trl.core.errors import UserError
 from adasr_trl.models.precision import all_finite
 from adasr_trl.training.callbacks import NO_SIGNAL, callbacks
 from adasr_trl.training.data import Data
+from adasr_trl.training.given_models import check_adapters, check_trained
 from adasr_trl.training.python_options import check_trainer
 from adasr_trl.training.resuming import whole_checkpoint
 from adasr_trl.training.saving import save_logits, save_record
@@ -91,9 +92,11 @@ class HealthyTrainer:
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         """Build TRL's trainer; weights of 16 bits without an exponent to spare are refused."""
         refuse_untrained_rows(self.protocol, kwargs.get("peft_config"))
+        check_adapters(args[0], kwargs.get("peft_config"))
         check_trainer(args[0], kwargs)
         super().__init__(*args, **kwargs)
         refuse_row_adapters(self.model)
+        check_trained(self.model)
         _prepare_head(self.model)
         if any(weight.dtype is torch.float16 for weight in trained_weights(self.model)):
             raise UserError(

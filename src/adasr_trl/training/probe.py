@@ -32,6 +32,7 @@ from adasr_trl.layouts import Encoded, Layout, build_layout
 from adasr_trl.layouts.codec import Codec
 from adasr_trl.layouts.visibility import mask_and_positions
 from adasr_trl.models.loading import model_is_quantized
+from adasr_trl.models.positions import longest_sequence
 
 KEPT_LOGITS = 4096  # of one position
 _EPISODE = Episode(
@@ -83,7 +84,7 @@ def save_probe(
     layout = build_layout(unbounded, codec)
     encoded = _encoded(layout, codec)
     visibility = layout.visibility(encoded) or range(1, len(encoded.token_ids) + 1)
-    longest = model.config.get_text_config().max_position_embeddings
+    longest = longest_sequence(model.config)
     columns = (encoded.token_ids, visibility)
     ids_T, visibility_T = (torch.tensor(list(column)[:longest]) for column in columns)
     logits_TV = _logits(model, ids_T, visibility_T)

@@ -26,6 +26,7 @@ from adasr_trl.core.errors import UserError
 from adasr_trl.core.protocol import TAUGHT_MODES, Mode, Phase
 from adasr_trl.layouts import Layout
 from adasr_trl.layouts.visibility import StreamingForward, attention_implementation
+from adasr_trl.models.positions import longest_sequence
 from adasr_trl.training.data_order import EpochSeeded
 from adasr_trl.training.health import HealthyTrainer, refuse_publishing
 from adasr_trl.training.loop import KeepsAdapterPrecision
@@ -152,7 +153,7 @@ class StreamingSFTTrainer(HealthyTrainer, KeepsAdapterPrecision, SharedPrefixTra
         datasets = (train_dataset, eval_dataset)
         inputs = trainer_inputs(model, datasets, args, processing_class, streaming, mode)
         texts = inputs.texts
-        positions = getattr(inputs.model.config.get_text_config(), "max_position_embeddings", None)
+        positions = longest_sequence(inputs.model.config)
         data = restated_data(texts, positions) if args.restate else texts.data
         train, held_out = data.train, data.held_out
         pad_id = texts.tokenizer.pad_token_id  # padding is masked, so any token will do

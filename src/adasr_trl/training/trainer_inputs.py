@@ -25,9 +25,11 @@ from adasr_trl.core.protocol import Mode
 from adasr_trl.engines.selfcheck import load_model_for
 from adasr_trl.layouts import check_markers_in_trace
 from adasr_trl.models.loading import load_tokenizer
+from adasr_trl.models.positions import longest_sequence
 from adasr_trl.training.data import Data, Texts, texts_with
 from adasr_trl.training.episode_checks import traced_only
 from adasr_trl.training.episode_rows import EpisodeRows, as_episodes
+from adasr_trl.training.given_models import check_given, check_rows
 
 NAMES = (str, Path, ModelConfig)  # of models that are loaded, or made, here
 # Of TRL's ``model_init_kwargs``, and the setting here.
@@ -94,6 +96,8 @@ def trainer_inputs(
     held_out = EpisodeRows(())
     if eval_dataset is not None:
         held_out = as_episodes(eval_dataset, "eval", "eval_dataset")
+    if model is not None and not isinstance(model, NAMES):
+        check_given(model)
     origin = _origin(model, args.model_init_kwargs or {})
     streaming = _protocol(origin, streaming, is_taught=traced_mode is not None)
     if traced_mode:
@@ -104,7 +108,9 @@ def trainer_inputs(
     tokenizer = processing_class or _tokenizer(origin, streaming, train.episodes)
     if isinstance(model, NAMES):
         model = load_model_for(streaming, cast(ModelConfig, origin), tokenizer, args.seed)
-    positions = getattr(model.config.get_text_config(), "max_position_embeddings", None)
+    else:
+        check_rows(model, tokenizer)
+    positions = longest_sequence(model.config)
     data = Data(train.episodes, held_out.episodes)
     texts = texts_with(tokenizer, data, streaming, positions, mode=traced_mode)
     return TrainerInputs(model, texts, origin, {**train.columns, **held_out.columns})
