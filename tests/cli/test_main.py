@@ -116,3 +116,9 @@ def test_names_and_texts_are_utf_8_in_any_locale(tmp_path):
         words = ended.stdout.decode()
         assert f"question Wie viele M{letter}nzen?" in words
         assert f"Tom hat 5 M{letter}nzen." in words
+
+
+def test_a_typo_of_a_flag_names_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main.main(["show", "runs/x", "--cuont", "3"])
+    assert "show has no argument '--cuont'; did you mean --count?" in capsys.readouterr().err

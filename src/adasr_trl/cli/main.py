@@ -9,6 +9,7 @@ status 2, an interrupt with 130.
 from __future__ import annotations
 
 import argparse
+import difflib
 import importlib
 import logging
 import os
@@ -94,7 +95,10 @@ def _main(argv: Sequence[str]) -> int:
     parser = _parser(argv)
     options, overrides = parser.parse_known_args(argv)
     if overrides and "config" not in options:
-        parser.error(f"{options.command} has no argument {overrides[0]!r}")
+        names = [f"--{name.replace('_', '-')}" for name in vars(options)]
+        close = difflib.get_close_matches(overrides[0].partition("=")[0], names, n=1)
+        hint = f"; did you mean {close[0]}?" if close else ""
+        parser.error(f"{options.command} has no argument {overrides[0]!r}{hint}")
     if "config" in options and options.config is None:
         name = "hrpo" if options.command == "doctor" else options.command
         options.wrong(
