@@ -74,7 +74,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; return the exit status."""
     if argv is None:
         _speak_utf_8()
-    status = run_piped(lambda: _main(sys.argv[1:] if argv is None else argv))
+    try:
+        status = run_piped(lambda: _main(sys.argv[1:] if argv is None else argv))
+    except KeyboardInterrupt:  # while the modules of the command were loaded
+        print("interrupted; run the same command again", file=sys.stderr)
+        status = INTERRUPTED
     if argv is None and status == INTERRUPTED:
         ignore_interrupts()  # a second one would write a traceback while Python ends
     return status
