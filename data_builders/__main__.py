@@ -62,6 +62,9 @@ class _Parser(argparse.ArgumentParser):
         super().__init__(program, description=description, allow_abbrev=False)
 
     def error(self, message: str) -> NoReturn:
+        if "expected one argument" in message or "expected at least one argument" in message:
+            message += "; join a value that begins with a dash by =, as in --name=-x"
+        message = message.replace("ignored explicit argument", "takes no value, got")
         raise BuildError(message)
 
 
@@ -190,10 +193,18 @@ def _parse(arguments: list[str]) -> tuple[str, argparse.Namespace]:
     config, rest = first.parse_known_args(arguments)
     settings = _read_config(config.config)
     builder = str(settings.pop("source").value)
+    over = {_key_of(argument) for argument in rest}
+    settings = {key: entry for key, entry in settings.items() if _key_of(flag_of(key)) not in over}
     try:
         return builder, parse_options(builder, [*_as_arguments(settings), *rest])
     except BuildError as error:
-        raise BuildError(_located(str(error), settings, rest)) from error
+        raise BuildError(_located(str(error), settings)) from error
+
+
+def _key_of(argument: str) -> str:
+    """The option that a flag sets, in either spelling and with either value; "" for a value."""
+    flag = re.match(r"--(?:no-)?([\w-]+)", argument.replace("_", "-"))
+    return flag[1] if flag else ""
 
 
 def parse_options(builder: str, arguments: list[str]) -> argparse.Namespace:
@@ -238,12 +249,11 @@ def _as_arguments(settings: dict[str, Entry]) -> list[str]:
     return arguments
 
 
-def _located(message: str, settings: dict[str, Entry], overrides: list[str]) -> str:
+def _located(message: str, settings: dict[str, Entry]) -> str:
     """The message with the file and line of the key that it names."""
     named = re.match(r"(argument|unknown argument) (?:\S+/)?--(?:no-)?([\w-]+)", message)
     for key, entry in settings.items() if named else ():
-        flag = flag_of(key)
-        if named and flag[2:] == named[2] and not any(o.startswith(flag) for o in overrides):
+        if named and flag_of(key)[2:] == named[2]:
             if named[1] == "unknown argument":
                 return str(unknown_key(entry, key, ())).rstrip(".") + message[named.end() :]
             return f"{entry.where}: {message}"
@@ -315,6 +325,10 @@ def _summary(out: Path, manifest: dict[str, Any]) -> str:
     if 0 < sizes.get("test.jsonl", 0) < _FEW:
         lines.append("  few test episodes to measure with; --test-count N sets their number")
     lines += _warnings(statistics)
+    if read := manifest.get("input_files"):
+        empty = [name for name, count in read.items() if not count]
+        without = f"; without a row: {', '.join(empty)}" if empty else ""
+        lines.append(f"  {sum(read.values()):,} rows in {len(read):,} input files{without}")
     rejected = manifest["rejected"]
     if rejected["total"]:
         reasons = _listed(rejected["by_reason"])

@@ -1,7 +1,7 @@
 """The manifest of a build: its input, options and code, its files, and what was counted.
 
     {"format": 1, "builder": "gsm8k", "options": {...}, "input_sha256": "...", "code_sha256": "...",
-     "source": {...}, "files": {"train.jsonl": {"episodes": 1801, "sha256": "..."}, ...},
+     "input_files": {"train-00000-of-00002.parquet": 900, ...}, "source": {...}, "files": {"train.jsonl": {"episodes": 1801, "sha256": "..."}, ...},
      "rejected": {"total": 1, "by_reason": {"bad_gold": 1}, "rows": [...]}, "counts": {...}, "statistics": {...}}
 
 A build is current if the same builder would read the same input with the same options and code, and its files are
@@ -13,20 +13,21 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import adasr_trl.core
 import data_builders
 from data_builders.errors import BuildError
-from data_builders.rows.inputs import sha256_of
+from data_builders.rows.inputs import sha256_of, sha256_of_input
+from data_builders.rows.shards import input_files
 from data_builders.sources.split import SPLITS
 
 FORMAT = 1
 FILE_NAME = "manifest.json"
 # Options that do not change the episodes; the input counts by its hash.
-_NOT_IDENTITY = {"out", "input", "input_sha256", "revision_read"}
+_NOT_IDENTITY = {"out", "input", "input_files", "input_sha256", "revision_read"}
 _NOT_IDENTITY |= {"overwrite", "refresh", "ephemeral"}
 _PACKAGES = (data_builders, adasr_trl.core)  # their code decides the episodes
 
@@ -34,7 +35,6 @@ _PACKAGES = (data_builders, adasr_trl.core)  # their code decides the episodes
 def identity(builder: str, options: argparse.Namespace) -> dict[str, Any]:
     """Everything that decides the content of a build, as JSON gives it back."""
     given = vars(options)
-    path = given.get("input")
     decisive = {name: _plain(given[name]) for name in sorted(given.keys() - _NOT_IDENTITY)}
     if given.get("tokenizer") and Path(given["tokenizer"]).exists():
         decisive["tokenizer"] = _plain(Path(given["tokenizer"]))
@@ -42,7 +42,7 @@ def identity(builder: str, options: argparse.Namespace) -> dict[str, Any]:
         "format": FORMAT,
         "builder": builder,
         "options": decisive,
-        "input": path.name if path else given.get("hub"),
+        "input": _named(given["input"]) if given.get("input") else given.get("hub"),
         "input_sha256": given.get("input_sha256"),
         "code_sha256": _code_sha256(),
     }
@@ -51,18 +51,25 @@ def identity(builder: str, options: argparse.Namespace) -> dict[str, Any]:
 
 
 def fill_revision(options: argparse.Namespace) -> None:
-    """Set ``revision_read`` of a source with an input: as given, else its hash, "main" or the seed."""
+    """Set the files of an input, their hash, and ``revision_read``: as given, else its hash, "main" or the seed."""
     given = vars(options)
     if "licence" not in given:
         return  # a generator
-    path = given.get("input")
-    options.input_sha256 = sha256_of(path) if path else None
+    has_files = bool(given.get("input"))
+    options.input_files = input_files(options) if has_files else []
+    options.input_sha256 = sha256_of_input(options.input_files) if has_files else None
     if given.get("revision"):
         options.revision_read = given["revision"]
-    elif path:
+    elif has_files:
         options.revision_read = f"sha256:{options.input_sha256[:16]}"
     else:
         options.revision_read = "main" if given.get("hub") else f"seed {options.seed}"
+
+
+def _named(inputs: Sequence[Path]) -> str | list[str]:
+    """The input by its name, or the names of several."""
+    names = [path.name for path in inputs]
+    return names[0] if len(names) == 1 else names
 
 
 def read_manifest(out: Path) -> dict[str, Any] | None:

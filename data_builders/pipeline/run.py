@@ -29,7 +29,7 @@ from data_builders.pipeline import quality
 from data_builders.pipeline.assemble import Item, assemble
 from data_builders.pipeline.quality import RejectedTrace, to_line
 from data_builders.pipeline.tally import Tally
-from data_builders.rows.options import add_switch
+from data_builders.rows.options import add_switch, path_of
 from data_builders.rows.row import Count, MissingColumnError, Rejected, Row, RowError
 from data_builders.sources.base import SourceModule, load_source
 from data_builders.sources.split import SPLITS, check_leaks, choose_test_groups
@@ -56,7 +56,7 @@ class BuildResult:
 def add_options(parser: argparse.ArgumentParser) -> None:
     """The options of every source."""
     target = parser.add_mutually_exclusive_group(required=True)
-    target.add_argument("--out", type=Path, metavar="DIR", help="where to write")
+    target.add_argument("--out", type=path_of, metavar="DIR", help="where to write")
     what = "build for the command behind --, with {out} for the folder, then remove everything"
     target.add_argument("--ephemeral", action="store_true", help=what)
     for name, what in (
@@ -146,13 +146,15 @@ def _build(
         tempfile.TemporaryFile("w+", encoding="utf-8", newline="\n", dir=options.out) as lines,
         _Outputs(options.out) as outputs,
     ):
+        starts = _Starts(tally)
         for number, row in enumerate(rows.stream, start=1):
+            starts.begin(row)
             for item in _items(source, row, options):
                 _take(_with_tolerance(item, options.answer_tolerance), tally, lines, outputs)
-            if number == FIRST_ROWS:
-                _refuse_start(tally)
+            starts.check(FIRST_ROWS)
             if number % PROGRESS_ROWS == 0:
                 progress(number, rows.count, tally.statistics.episodes)
+        starts.end()
         progress(rows.count, rows.count, tally.statistics.episodes)
         _refuse_rejected(tally, options)
         held_out = choose_test_groups(tally.sizes, options)
@@ -160,7 +162,8 @@ def _build(
         lines.seek(0)
         for split, line in _split_lines(lines, tally.groups, held_out):
             outputs.write(f"{split}.jsonl", line)
-        manifest = dict(wanted) | {"files": outputs.describe()} | tally.describe()
+        read = {"input_files": dict(rows.files)} if rows.files else {}
+        manifest = dict(wanted) | read | {"files": outputs.describe()} | tally.describe()
         text = json.dumps(manifest, indent=2, ensure_ascii=False) + "\n"
         outputs.write(manifests.FILE_NAME, text)
         outputs.describe()
@@ -201,10 +204,35 @@ def _with_tolerance(item: Item, tolerance: float) -> Item:
     return item
 
 
-def _refuse_start(tally: Tally) -> None:
-    """Refuse at once where the first rows all lack a column: an option names a wrong one."""
-    if tally.reasons["missing_column"] == FIRST_ROWS:
-        raise BuildError(f"{tally.listed[0].row}: {tally.listed[0].detail}")
+class _Starts:
+    """Refuses an input, or one of its files, whose first rows all lack a column: an option or the file is a wrong one."""
+
+    def __init__(self, tally: Tally) -> None:
+        self._tally, self._file, self._rows, self._lacked, self._listed = tally, "", 0, 0, 0
+
+    def begin(self, row: Row) -> None:
+        """Before the row is built."""
+        if row.file != self._file:
+            self.end()
+            self._file, self._rows = row.file, 0
+            self._lacked = self._tally.reasons["missing_column"]
+            self._listed = len(self._tally.listed)
+        self._rows += 1
+
+    def end(self) -> None:
+        """Behind a file's last row; that of a single file is judged with the whole input."""
+        if self._file:
+            self.check(self._rows)
+
+    def check(self, rows: int) -> None:
+        """Refuse at so many rows of the file."""
+        lacking = self._tally.reasons["missing_column"] - self._lacked
+        if not 0 < rows == self._rows == lacking:
+            return
+        first = next(iter(self._tally.listed[self._listed :]), None)
+        said = f"{first.row}: {first.detail}" if first else f"{self._file}: lacks a column."
+        hint = "; all first rows of this file lack it: leave the file out" if self._file else ""
+        raise BuildError(f"{said.rstrip('.')}{hint}.")
 
 
 def _refuse_rejected(tally: Tally, options: argparse.Namespace) -> None:

@@ -1,10 +1,10 @@
 """Inputs: JSON Lines, JSON, tables, parquet, Arrow, a folder of JSON files, a split on the Hub, or a generator's numbers.
 
-    rows = open_input(options)    # --input FILE or --hub ID
+    rows = open_input(options)    # --input FILE ... or --hub ID
     for row in rows.stream: ...
 
-The kind of a file is found in its content, not in its name; archives are unpacked (``packed``). Rows are streamed; only
-a JSON document is parsed whole. A line that cannot be read is a row with a fault, which is rejected and counted. A broken
+Several files (``shards``) are one input, read one after another. The kind of a file is found in its content, not in its name;
+archives are unpacked (``packed``). Rows are streamed; only a JSON document is parsed whole. A line that cannot be read is a row with a fault, which is rejected and counted. A broken
 input (missing, empty, of no known kind) ends the build. ``datasets`` and ``pyarrow`` are imported on use. Nothing is
 unpickled.
 """
@@ -14,7 +14,9 @@ from __future__ import annotations
 import argparse
 import codecs
 import hashlib
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import islice, repeat
 from pathlib import Path
 from typing import Any
@@ -32,15 +34,19 @@ from data_builders.rows.documents import (
 from data_builders.rows.json_text import JsonError, parse, parse_several
 from data_builders.rows.packed import opened, seekable
 from data_builders.rows.row import Row, Rows
+from data_builders.rows.shards import (
+    LINES,
+    OF_ROWS,
+    TRAIN,
+    EmptyInputError,
+    documents,
+    is_saved,
+)
 from data_builders.rows.tables import open_table
 from data_builders.rows.typed import as_written, plan_of
 
 _PARQUET, _ARROW = b"PAR1", (b"ARROW1", b"\xff\xff\xff\xff")
 _BOM = codecs.BOM_UTF8
-_LINES = (".jsonl", ".ndjson")
-# Suffixes of files with rows, in a folder that is read file by file.
-_OF_ROWS = frozenset({".json", ".csv", ".tsv", ".parquet", ".arrow", ".feather", *_LINES})
-_SAVED = ({"state.json", "dataset_info.json"}, {"dataset_dict.json"})  # files of ``save_to_disk``
 _LOOK = 1 << 20  # bytes of a file that tell its kind
 _FIRST_LINES = 20
 _BATCH = 256  # rows of a typed table that are read at once
@@ -73,19 +79,55 @@ _FOREIGN = {
 
 
 def open_input(options: argparse.Namespace) -> Rows:
-    """The input that ``--input`` or ``--hub`` names; a BuildError for a missing or empty one."""
+    """The input that ``--input`` (its ``input_files``) or ``--hub`` names; a BuildError for a missing or empty one."""
+    if options.hub:
+        rows = _open_hub(options.hub, options.subset, options.split or TRAIN, options.revision)
+        return _nested(rows, options.rows)
+    files: Sequence[Path] = options.input_files
+    return _open(files[0], options) if len(files) == 1 else _open_several(files, options)
+
+
+def _open_several(files: Sequence[Path], options: argparse.Namespace) -> Rows:
+    """Files one after another; each is opened once before, so that a broken one ends the build at its start."""
+    total = sum(_count_of(file, options) for file in files)
+    if not total:
+        raise BuildError(f"{files[0]}: is empty, as is every other of the {len(files)} files.")
+    read: Counter[str] = Counter({str(file): 0 for file in files})
+    return Rows(total, _read_several(files, options, read), read)
+
+
+def _count_of(path: Path, options: argparse.Namespace) -> int:
+    try:
+        return _open(path, options).count
+    except EmptyInputError:
+        return 0
+
+
+def _read_several(
+    files: Sequence[Path], options: argparse.Namespace, read: Counter[str]
+) -> Iterator[Row]:
+    """Rows whose keys begin with the position of their file, from 0; ``read`` counts those of each file."""
+    for position, path in enumerate(files):
+        name = str(path)
+        try:
+            rows = _open(path, options)
+        except EmptyInputError:
+            continue
+        for row in rows.stream:
+            read[name] += 1
+            yield replace(row, key=f"{position}-{row.key}", file=name)
+
+
+def _open(path: Path, options: argparse.Namespace) -> Rows:
+    """One file, or a folder that is read as one."""
     rows_path: str | None = options.rows if "rows" in options else None
     encoding: str = options.encoding if "encoding" in options else UTF_8
-    if options.hub:
-        rows = _open_hub(options.hub, options.subset, options.split, options.revision)
-        return _nested(rows, rows_path)
-    path: Path = options.input
     if path.is_dir():
-        return _nested(_open_saved(path), rows_path) if _is_saved(path) else _open_folder(path)
+        return _nested(_open_saved(path), rows_path) if is_saved(path) else _open_folder(path)
     with opened(path, encoding) as file:
         start = file.read(_LOOK).removeprefix(_BOM).lstrip(_BLANK)
     if not start:
-        raise BuildError(
+        raise EmptyInputError(
             f"{path}: the file is empty; expected rows as JSON Lines, JSON, CSV or parquet."
         )
     if start.startswith(_PARQUET):
@@ -93,7 +135,7 @@ def open_input(options: argparse.Namespace) -> Rows:
     if start.startswith(_ARROW):
         return _nested(_open_arrow(path), rows_path)
     _refuse_foreign(path, start)
-    if _is_lines(start, _columns_of(options), is_named_so=path.suffix.lower() in _LINES):
+    if _is_lines(start, _columns_of(options), is_named_so=path.suffix.lower() in LINES):
         return _nested(_open_lines(path, encoding), rows_path)
     if not start.startswith((b"{", b"[", b'"{', b'"[')):
         return _nested(open_table(path, encoding), rows_path)
@@ -193,7 +235,7 @@ def _open_document(path: Path, encoding: str, rows_path: str | None) -> Rows:
             raise BuildError(f"{path}: {error}.") from None
     rows = list(rows_of_document(content, str(path), rows_path))
     if not rows:
-        raise BuildError(f"{path}: the file is empty; expected a list or an object of rows.")
+        raise EmptyInputError(f"{path}: the file is empty; expected a list or an object of rows.")
     return Rows(len(rows), iter(rows))
 
 
@@ -207,22 +249,14 @@ def _several(data: bytes) -> list[object] | None:
 
 def _open_folder(path: Path) -> Rows:
     """A folder of JSON files, one row each; other files of rows in it are refused, not passed over."""
-    files = _documents(path)
-    if not files:
-        held = min((file.name for file in path.iterdir()), default="nothing")
-        raise BuildError(f"{path}: a folder without .json files (it holds {held}); name one file.")
+    files = documents(path)
     others = (f for f in path.rglob("[!.]*") if f not in files and f.is_file())
-    if more := next((f for f in others if _OF_ROWS.intersection(f.suffixes)), None):
+    if more := next((f for f in others if OF_ROWS.intersection(f.suffixes)), None):
         raise BuildError(
-            f"{path}: a folder of .json files, one row each, that also holds {more.relative_to(path)}; name one file, or "
-            f"move that one away."
+            f"{path}: a folder of .json files, one row each, that also holds {more.relative_to(path)}; name one file, "
+            f"or some by a pattern (such as {more.parent}/*{more.suffix}), or move that one away."
         )
     return Rows(len(files), _read_files(files))
-
-
-def _documents(folder: Path) -> list[Path]:
-    """JSON files in a folder, without hidden ones."""
-    return sorted(f for f in folder.glob("[!.]*") if f.suffix.lower() == ".json")
 
 
 def _read_files(files: Sequence[Path]) -> Iterator[Row]:
@@ -269,7 +303,7 @@ def _open_arrow(path: Path) -> Rows:
 
 def _of_batches(path: Path, schema: Any, count: int, batches: Iterable[Any]) -> Rows:
     if not count:
-        raise BuildError(f"{path}: the file is empty; expected at least one row.")
+        raise EmptyInputError(f"{path}: the file is empty; expected at least one row.")
     return Rows(count, _numbered(f"{path}: row ", _values(str(path), schema, batches)))
 
 
@@ -289,11 +323,6 @@ def _open_hub(name: str, subset: str | None, split: str, revision: str | None) -
         first_line = (str(error).strip() or repr(error)).splitlines()[0]
         raise BuildError(f"--hub {name} --split {split}: {first_line}") from error
     return _of_dataset(rows, f"{name}/{split}:")
-
-
-def _is_saved(path: Path) -> bool:
-    names = {file.name for file in path.iterdir()}
-    return any(saved <= names for saved in _SAVED)
 
 
 def _open_saved(path: Path) -> Rows:
@@ -329,11 +358,21 @@ def _numbered(where: str, rows: Iterable[Mapping[str, object]]) -> Iterator[Row]
         yield Row(f"{where}{number}", number, str(number), columns)
 
 
+def sha256_of_input(files: Sequence[Path]) -> str:
+    """Hash of one file's bytes, or of several files with their names, in their order."""
+    if len(files) == 1:
+        return sha256_of(files[0])
+    return _sha256_of_names(files)
+
+
 def sha256_of(path: Path) -> str:
     """Hash of a file's bytes, or of a folder's files of rows."""
     if path.is_dir():
-        files = sorted([*_documents(path), *path.glob("*.arrow")])
-        names = "".join(f"{file.name} {sha256_of(file)}\n" for file in files)
-        return hashlib.sha256(names.encode()).hexdigest()
+        return _sha256_of_names(sorted([*documents(path), *path.glob("*.arrow")]))
     with opened(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _sha256_of_names(files: Iterable[Path]) -> str:
+    names = "".join(f"{file.name} {sha256_of(file)}\n" for file in files)
+    return hashlib.sha256(names.encode()).hexdigest()

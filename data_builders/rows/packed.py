@@ -12,6 +12,7 @@ import bz2
 import gzip
 import io
 import lzma
+import re
 import shutil
 import tempfile
 import zipfile
@@ -67,10 +68,14 @@ def _told(path: Path) -> Iterator[None]:
 
 
 def _absent(path: str) -> str:
+    if path.startswith("file:/"):
+        return f"an address, not a file; name its path, {path.removeprefix('file:')}"
     if ":/" in path:
         return "an address, not a file; download it, or name a set of the Hub with --hub"
-    is_pattern = any(mark in path for mark in "*?[")
-    return "no such file" + ("; a pattern is not expanded, name one file" if is_pattern else "")
+    if "\\" in path:
+        return "no such file; write the folders of a path with /"
+    is_hub_id = re.fullmatch(r"[\w-][\w.-]*/[\w-][\w.-]*", path) and not Path(path).suffix
+    return "no such file" + (f"; a set of the Hub is named by --hub {path}" if is_hub_id else "")
 
 
 def _unpacked(path: Path, stack: ExitStack) -> Any:

@@ -49,6 +49,7 @@ class Row:
     key: str  # its key, where the input has keys; else its number
     columns: Mapping[str, object]  # values by column name
     fault: str = ""  # the reason why it is no row, such as invalid JSON
+    file: str = ""  # the file that it is of, where an input has several
 
     def get(self, column: str) -> object:
         """The value in ``column``; a RowError names the columns that exist.
@@ -243,6 +244,7 @@ class Rows:
     count: int  # for the progress line; blank lines of a file may count
     # The rows in their order, read once; memory does not grow with their number.
     stream: Iterator[Row]
+    files: Mapping[str, int] | None = None  # rows read of each file so far, where there are several
 
 
 def source_of(name: str, options: argparse.Namespace) -> Source:

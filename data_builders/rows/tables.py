@@ -24,6 +24,7 @@ from typing import Any
 from data_builders.errors import BuildError
 from data_builders.rows.packed import opened
 from data_builders.rows.row import Missing, Row, Rows
+from data_builders.rows.shards import EmptyInputError
 
 _DELIMITERS = ",;\t|"
 _BACKSLASH: dict[str, Any] = {"doublequote": False, "escapechar": "\\"}
@@ -71,7 +72,7 @@ def open_table(path: Path, encoding: str) -> Rows:
             f"double the quotes inside."
         )
     if not most.count:
-        raise BuildError(f"{path}: holds the names of columns and no row.")
+        raise EmptyInputError(f"{path}: holds the names of columns and no row.")
     return Rows(most.count, _rows(path, encoding, best))
 
 

@@ -18,7 +18,6 @@ import functools
 import re
 from collections.abc import Iterator
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 from adasr_trl.core.answers import AnswerError, check_gold
@@ -26,7 +25,7 @@ from adasr_trl.core.episode import AnswerType
 from adasr_trl.core.sentences import sentence_chunks
 from data_builders.errors import BuildError
 from data_builders.rows.inputs import numbers, open_input
-from data_builders.rows.options import add_number, check_number
+from data_builders.rows.options import add_input, add_number, check_number
 from data_builders.rows.row import Rejected, Row, Rows, source_of
 from data_builders.sources.common import add_stream_options, text_key
 from data_builders.text.asking import find_asking
@@ -49,7 +48,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     source = parser.add_mutually_exclusive_group(required=True)
     what = "a task to generate, such as family_relationships"
     source.add_argument("--task", metavar="NAME", help=what)
-    source.add_argument("--input", type=Path, metavar="FILE", help="rows of such a task")
+    add_input(source, "rows of such a task")
     add_number(parser, "count", 1000, "generated rows")
     what = f"the rows' licence (default: {LICENCE})"
     parser.add_argument("--licence", default=LICENCE, help=what)
@@ -61,7 +60,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def open_rows(options: argparse.Namespace) -> Rows:
     """The file, or the numbers of a generated task."""
     if options.task is None:
-        return open_input(argparse.Namespace(hub=None, input=options.input))
+        return open_input(argparse.Namespace(**vars(options), hub=None))
     check_number(options, "count", 1)
     _generator(options.task, options.seed, options.count)  # refuses an unknown task now
     return numbers(options.task, options.count)

@@ -29,6 +29,7 @@ from adasr_trl.core.transcripts import (
     spaced,
 )
 from data_builders.rows.inputs import open_input
+from data_builders.rows.options import path_of
 from data_builders.rows.row import Count, Rejected, Row, Rows, source_of
 from data_builders.sources.common import add_text_options, require_licence
 from data_builders.text.draft import Draft
@@ -42,7 +43,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     """The input and how answers are compared."""
     add_text_options(parser, licence="")
     what = "folder of SRT, WebVTT and JSON files"
-    parser.add_argument("--transcripts", type=Path, metavar="DIR", help=what)
+    parser.add_argument("--transcripts", type=path_of, metavar="DIR", help=what)
     kinds = [kind.value for kind in AnswerType]
     parser.add_argument("--answer-type", choices=kinds, default="text", help="default: text")
     parser.add_argument("--name", default=NAME, help=f"what the set is called (default: {NAME})")

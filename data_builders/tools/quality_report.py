@@ -24,7 +24,7 @@ from adasr_trl.core.episode import Episode, read_episodes
 from data_builders.pipeline.exact_checks import early_facts
 from data_builders.pipeline.manifest import built_files
 from data_builders.pipeline.tally import CLOCK, Statistics
-from data_builders.rows.options import add_number
+from data_builders.rows.options import add_number, path_of
 from data_builders.sources.split import SPLITS
 from data_builders.tools.near import NearIndex
 
@@ -72,7 +72,7 @@ class QualityReport:
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """The build, and the episodes to show."""
-    parser.add_argument("directory", type=Path, metavar="DIR", help="a build")
+    parser.add_argument("directory", type=path_of, metavar="DIR", help="a build")
     add_number(parser, "episodes", 10, "episodes to show")
     add_number(parser, "seed", 0, "seed of their choice")
 

@@ -29,7 +29,7 @@ from data_builders.pipeline import quality
 from data_builders.pipeline.quality import RejectedTrace, bounds_of, to_line
 from data_builders.pipeline.run import TRACES_FILE
 from data_builders.pipeline.tally import Tally
-from data_builders.rows.options import add_number, add_switch, check_number
+from data_builders.rows.options import add_number, add_switch, check_number, path_of
 from data_builders.rows.row import Rejected
 from data_builders.text.draft import Trace
 from data_builders.tools.heard import Comparison, compare, trace_of
@@ -65,8 +65,8 @@ Progress = Callable[[Spoken], None]
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """The build, the voices and the recogniser."""
-    parser.add_argument("directory", type=Path, metavar="DIR", help="a build of any source")
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="where to write")
+    parser.add_argument("directory", type=path_of, metavar="DIR", help="a build of any source")
+    parser.add_argument("--out", type=path_of, required=True, metavar="DIR", help="where to write")
     what = "a Piper voice, FILE.onnx, or a voice of espeak-ng; may be repeated (default: several of espeak-ng)"
     parser.add_argument("--voice", action="append", default=[], metavar="VOICE", help=what)
     what = (
@@ -74,7 +74,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--recogniser", default="tiny.en", metavar="MODEL", help=what)
     what = f"what was heard (default: {CACHE} in --out)"
-    parser.add_argument("--cache", type=Path, metavar="DIR", help=what)
+    parser.add_argument("--cache", type=path_of, metavar="DIR", help=what)
     parser.add_argument(
         "--limit", type=int, metavar="N", help="only the first N episodes of each file"
     )

@@ -33,7 +33,7 @@ from data_builders.pipeline import manifest as manifests
 from data_builders.pipeline import quality
 from data_builders.pipeline.quality import Bounds, RejectedTrace, bounds_of, fault_of, to_line
 from data_builders.pipeline.run import TRACES_FILE
-from data_builders.rows.options import add_number, add_switch, check_number, flag_of
+from data_builders.rows.options import add_number, add_switch, check_number, flag_of, path_of
 from data_builders.tools.endpoint import Endpoint, EndpointSettings
 from data_builders.tools.local_model import DTYPES, LocalModel, LocalSettings
 from data_builders.tools.replies import PromptLengthError, TeacherModel
@@ -75,11 +75,13 @@ Progress = Callable[[Taught], None]
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """The build, the model with its limits, and bounds of a trace."""
-    parser.add_argument("directory", type=Path, metavar="DIR", help="a build without traces")
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="where to write")
-    parser.add_argument("--prompt", type=Path, default=PROMPT, metavar="FILE", help="default: ours")
+    parser.add_argument("directory", type=path_of, metavar="DIR", help="a build without traces")
+    parser.add_argument("--out", type=path_of, required=True, metavar="DIR", help="where to write")
+    parser.add_argument(
+        "--prompt", type=path_of, default=PROMPT, metavar="FILE", help="default: ours"
+    )
     what = f"replies (default: {CACHE} in --out)"
-    parser.add_argument("--cache", type=Path, metavar="DIR", help=what)
+    parser.add_argument("--cache", type=path_of, metavar="DIR", help=what)
     what = "only the first N episodes of each file"
     parser.add_argument("--limit", type=int, metavar="N", help=what)
     add_number(parser, "attempts", 2, "replies an episode")

@@ -116,3 +116,22 @@ def test_names_and_texts_are_utf_8_in_any_locale(tmp_path):
         words = ended.stdout.decode()
         assert f"question Wie viele M{letter}nzen?" in words
         assert f"Tom hat 5 M{letter}nzen." in words
+
+
+def test_a_typo_of_a_flag_names_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main.main(["show", "runs/x", "--cuont", "3"])
+    assert "show has no argument '--cuont'; did you mean --count?" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["data", "show"])
+def test_an_interrupt_while_a_command_is_loaded_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], command: str
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(main, "builders", interrupted)
+    monkeypatch.setattr(main.importlib, "import_module", interrupted)
+    assert main.main([command, "x"]) == 130
+    assert capsys.readouterr().err == "interrupted; run the same command again\n"

@@ -84,3 +84,15 @@ def test_a_list_or_mapping_that_is_no_yaml_is_refused_with_its_flag(tmp_path, ke
 def test_null_on_the_command_line_unsets_an_optional_key(tmp_path: Path) -> None:
     loaded = load(tmp_path, "data: {train: a, test: b}", "--data.test", "null")
     assert loaded.section("data").test is None
+
+
+@pytest.mark.parametrize("flag", ["--data.train", "--output_dir", "--streaming.max_thought_tokens"])
+def test_a_flag_without_its_value_is_no_text_true(tmp_path: Path, flag: str) -> None:
+    """It would name a file or a folder called true."""
+    with pytest.raises(ConfigError, match="got no value; expected"):
+        load(tmp_path, "seed: 1", flag, "--max_steps", "3")
+
+
+def test_a_flag_without_a_value_turns_a_switch_on(tmp_path: Path) -> None:
+    assert load(tmp_path, "seed: 1", "--bf16", "--seed=2").flat == {"seed": 2, "bf16": True}
+    assert load(tmp_path, "seed: 1", "--output_dir", "true").flat["output_dir"] == "true"

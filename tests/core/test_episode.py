@@ -22,6 +22,7 @@ from adasr_trl.core.episode import (
     write_episodes,
 )
 from adasr_trl.core.files import atomic_writer
+from adasr_trl.training.mixture import EpisodeFile
 
 TOM = Episode(
     id="ledger-7",
@@ -198,3 +199,27 @@ def test_the_old_file_stands_until_the_new_one_is_whole(tmp_path: Path) -> None:
         out.flush()
         assert path.read_text(encoding="utf-8") == "old"
     assert path.read_bytes() == b"new\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("made", None, "a folder, expected a file of episodes; name one file, such as .*train.jsonl"),
+        ("made/*.jsonl", b"", "a pattern is no file"),
+        ("train.jsonl.gz", b"\x1f\x8b\x08\0", "a packed file, expected JSON Lines of adasr data; unpack it"),
+        ("rows.parquet", b"PAR1", "parquet, expected JSON Lines of adasr data; build episodes"),
+        ("hf://datasets/me/x", b"", "an address, not a file"),
+        ("-", b"", "a pipe or device"),
+        ("/dev/null", b"", "a pipe or device"),
+    ],
+)  # fmt: skip
+def test_what_is_no_file_of_episodes_says_what_it_is(tmp_path, monkeypatch, name, content, words):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "made").mkdir()
+    (tmp_path / "made/train.jsonl").write_text("")
+    if content:
+        (tmp_path / name).write_bytes(content)
+    with pytest.raises(EpisodeError, match=words):
+        list(read_episodes(name))
+    with pytest.raises(EpisodeError, match=words):
+        EpisodeFile(name)

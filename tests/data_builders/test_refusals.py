@@ -234,6 +234,31 @@ def test_a_bad_file_is_refused_with_its_line(tmp_path, capsys, text, words):
     refused(main(["--config", str(config(tmp_path, text))]), capsys, *words)
 
 
+@pytest.mark.parametrize("spelled", ["--test_count", "--test-count", "--test-count=x"])
+def test_a_fault_of_the_command_line_is_not_one_of_the_file(tmp_path, capsys, spelled):
+    path = config(tmp_path, "source: ledger\nout: x\ntest_count: 5\n")
+    error = refused(main(["--config", str(path), spelled]), capsys, "argument --test-count: ")
+    assert str(path) not in error
+
+
+def test_the_command_line_wins_over_a_value_that_would_be_refused(tmp_path, out):
+    path = config(tmp_path, f"source: ledger\nout: {out}\ntrain_count: x\ntest_count: 1\n")
+    assert main(["--config", str(path), "--train_count", "2"]) == 0
+    assert manifest(out)["files"]["train.jsonl"]["episodes"] == 2
+
+
+def test_an_input_of_the_command_line_is_in_place_of_the_file_s(toms, tmp_path, out):
+    other = write_rows(tmp_path / "other.jsonl", [TOM] * 30)
+    path = config(tmp_path, f"source: gsm8k\ninput: {toms}\nout: {out}\n")
+    assert main(["--config", str(path), "--input", str(other)]) == 0
+    assert manifest(out)["input"] == "other.jsonl"
+
+
+def test_a_value_of_a_switch_is_refused_as_one(toms, out, capsys):
+    refused(gsm8k(toms, out, "--strict=true"), capsys, "takes no value, got 'true'")
+    refused(gsm8k(toms, out, "--test-count", "-x"), capsys, "by =, as in --name=-x")
+
+
 def test_the_program_prints_no_traceback(tmp_path):
     command = [sys.executable, "-m", "data_builders", "gsm8k", "--input", "no.jsonl", "--out", "x"]
     root = Path(__file__).parents[2]

@@ -304,6 +304,26 @@ def test_further_settings_are_added_and_an_interrupted_file_goes_on(asked, tmp_p
     assert [line["token_ids"] for line in json_lines(file)] == ids
 
 
+@pytest.mark.parametrize("kind", ["doubled", "of another question", "too many", "damaged"])
+def test_an_interrupted_file_goes_on_behind_its_last_good_record(asked, tmp_path, kind, caplog):
+    assert asked() == 0
+    file = tmp_path / "out" / "chat" / "eval" / GREEDY.file
+    whole, ids = file.read_bytes(), [line["token_ids"] for line in json_lines(file)]
+    lines = whole.splitlines(keepends=True)
+    left = {
+        "doubled": [lines[0], lines[0], lines[1]],
+        "of another question": [lines[0], lines[2]],
+        "too many": [*lines, *lines],
+        "damaged": [lines[0], b"\0\0\n", lines[2]],
+    }
+    file.unlink()
+    file.with_suffix(".partial").write_bytes(b"".join(left[kind]))
+    assert asked("--resume") == 0
+    assert [line["token_ids"] for line in json_lines(file)] == ids
+    first = len(lines) + 1 if kind == "too many" else 2
+    assert f".partial:{first}: not the record of its question" in caplog.text
+
+
 def test_another_prompt_is_another_evaluation(asked, tmp_path, capsys):
     assert asked() == 0
     assert asked("--eval.zero_shot.instruction", "Answer.", "--resume") == 2

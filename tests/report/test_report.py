@@ -341,6 +341,18 @@ def test_what_is_being_logged_or_is_not_finite_is_left_out(root, tmp_path):
         ("eval/streaming-temperature-0.jsonl", '{"episode_id": "q-1"', "{", ":2: not a record"),
         ("eval/streaming-temperature-0.jsonl", '"q-4", "', '"q-4" "', ":5: not a record"),
         ("metrics.jsonl", '"step": 3,', '"step" 3,', "metrics.jsonl:3: no line of metrics"),
+        (
+            "metrics.jsonl",
+            '"step": 3,',
+            '"step": "3",',
+            "metrics.jsonl:3: no line of metrics of one run (its step is no number)",
+        ),
+        (
+            "metrics.jsonl",
+            '"step": 3,',
+            '"step": 1,',
+            "metrics.jsonl:3: no line of metrics of one run (step 1 behind",
+        ),
         ("streaming.json", '"clock": {', '"clock": {"x": 1, ', "streaming.json: not as a run"),
     ],
 )

@@ -9,6 +9,7 @@ status 2, an interrupt with 130.
 from __future__ import annotations
 
 import argparse
+import difflib
 import importlib
 import logging
 import os
@@ -73,7 +74,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; return the exit status."""
     if argv is None:
         _speak_utf_8()
-    status = run_piped(lambda: _main(sys.argv[1:] if argv is None else argv))
+    try:
+        status = run_piped(lambda: _main(sys.argv[1:] if argv is None else argv))
+    except KeyboardInterrupt:  # while the modules of the command were loaded
+        print("interrupted; run the same command again", file=sys.stderr)
+        status = INTERRUPTED
     if argv is None and status == INTERRUPTED:
         ignore_interrupts()  # a second one would write a traceback while Python ends
     return status
@@ -94,7 +99,10 @@ def _main(argv: Sequence[str]) -> int:
     parser = _parser(argv)
     options, overrides = parser.parse_known_args(argv)
     if overrides and "config" not in options:
-        parser.error(f"{options.command} has no argument {overrides[0]!r}")
+        names = [f"--{name.replace('_', '-')}" for name in vars(options)]
+        close = difflib.get_close_matches(overrides[0].partition("=")[0], names, n=1)
+        hint = f"; did you mean {close[0]}?" if close else ""
+        parser.error(f"{options.command} has no argument {overrides[0]!r}{hint}")
     if "config" in options and options.config is None:
         name = "hrpo" if options.command == "doctor" else options.command
         options.wrong(

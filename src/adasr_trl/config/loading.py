@@ -123,6 +123,8 @@ def load_config(
     _refuse_variables(root, "")
     mapping = cast(dict[str, Entry], root.value)
     for entry in (mapping[key] for key in sorted(TEXT & mapping.keys())):
+        if entry.is_bare:
+            raise ConfigError(f"{entry.where}: got no value; expected text.")
         entry.value = entry.value if entry.value is None else entry.text or entry.value
     if isinstance(named := mapping.get("deepspeed"), Entry) and isinstance(named.value, str):
         mapping["deepspeed"] = _read_named(named)
@@ -200,6 +202,12 @@ def _as_plain(value: object) -> object:
     return recorded_name(value) if isinstance(value, str) else value
 
 
+class Bare(str):
+    """What a flag without a value says: a switch is on. It is no text."""
+
+    __slots__ = ()
+
+
 def split_overrides(arguments: Sequence[str]) -> list[tuple[str, str]]:
     """The command line as (flag without dashes, text)."""
     pairs: list[tuple[str, str]] = []
@@ -213,7 +221,7 @@ def split_overrides(arguments: Sequence[str]) -> list[tuple[str, str]]:
         name, separator, text = flag.partition("=")
         if not separator:
             is_bare = not rest or re.match(r"--\w", rest[0])
-            text = "true" if is_bare else rest.pop(0)  # as --bf16 of other tools
+            text = Bare("true") if is_bare else rest.pop(0)  # as --bf16 of other tools
         pairs.append((name[2:].replace("-", "_"), text))
     return pairs
 
@@ -260,7 +268,9 @@ def _override(root: Entry, flag: str, text: str) -> None:
             child = Entry({}, where)
             _set_child(entry, part, child)
         entry = child
-    _set_child(entry, last, parse_argument(text, where))
+    is_bare = isinstance(text, Bare)
+    child = Entry(True, where, is_bare=True) if is_bare else parse_argument(text, where)
+    _set_child(entry, last, child)
 
 
 def _child(entry: Entry, part: str) -> Entry | None:

@@ -59,6 +59,7 @@ class Entry:
     where: str  # such as ``run.yaml:12`` or ``command line --seed``
     text: str | None = None  # as written on the command line; a text field takes it as it is
     fault: ConfigError | None = None  # the reason that ``text`` is nothing but text
+    is_bare: bool = False  # a flag without a value, which turns a switch on and is nothing else
 
 
 def plain(entry: Entry) -> object:
@@ -353,7 +354,7 @@ def _is_enum(expected: Any) -> bool:
 
 def _wrong_type(entry: Entry, expected: Any, name: str) -> ConfigError:
     message = f"{entry.where}: {name}: got {_describe(entry)}; expected {_spell(expected)}."
-    if expected is str and not isinstance(entry.value, list | dict):
+    if expected is str and not entry.is_bare and not isinstance(entry.value, list | dict):
         message += " Put text in quotes."
     return ConfigError(message)
 
@@ -363,6 +364,8 @@ def _describe(entry: Entry) -> str:
         return "keys and values"
     if isinstance(entry.value, list):
         return "a list"
+    if entry.is_bare:
+        return "no value"
     return "nothing" if entry.value is None else repr(entry.value)
 
 

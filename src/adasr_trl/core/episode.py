@@ -13,6 +13,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from enum import Enum
@@ -23,6 +24,12 @@ from adasr_trl.core.errors import UserError
 from adasr_trl.core.files import atomic_writer
 
 SCHEMA = 1
+_ROWS, _UNPACK = "parquet", "a packed file"
+_PACKED = {
+    b"PAR1": _ROWS,
+    **dict.fromkeys((b"\x1f\x8b", b"BZh", b"\xfd7zX", b"PK\x03\x04", b"\x28\xb5\x2f\xfd"), _UNPACK),
+}
+_WAYS = {_ROWS: "build episodes of its rows with adasr data custom", _UNPACK: "unpack it"}
 
 
 class AnswerType(Enum):
@@ -186,6 +193,30 @@ def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
     return record
 
 
+def episode_file(path: str | Path) -> Path:
+    """The path of a JSON Lines file; an EpisodeError that says what else it names."""
+    path, name = Path(path), str(path)
+    if path.is_file():
+        with path.open("rb") as file:
+            start = file.read(4)
+        if kind := next((kind for mark, kind in _PACKED.items() if start.startswith(mark)), ""):
+            raise EpisodeError(f"{name}: {kind}, expected JSON Lines of adasr data; {_WAYS[kind]}.")
+        return path
+    if path.is_dir() and (held := sorted(file.name for file in path.glob("[!.]*.jsonl"))):
+        raise EpisodeError(
+            f"{name}: a folder, expected a file of episodes; name one file, such as {path / held[-1]}."
+        )
+    if name == "-" or (path.exists() and not path.is_dir()):
+        raise EpisodeError(f"{name}: a pipe or device, which is read only once; write a file.")
+    if "://" in name or re.match(r"\w{2,}:/", name):
+        raise EpisodeError(f"{name}: an address, not a file; build episodes of it with adasr data.")
+    if any(mark in name for mark in "*?["):
+        raise EpisodeError(
+            f"{name}: no such file; a pattern is no file, name one (to train on several: data.mixture)."
+        )
+    raise EpisodeError(f"{name}: no such file; build it with adasr data.")
+
+
 def read_episodes(
     path: str | Path, check: Callable[[Episode], None] | None = None
 ) -> Iterator[Episode]:
@@ -194,9 +225,7 @@ def read_episodes(
     Raises:
         EpisodeError: A missing or empty file, an invalid or refused line, an id used twice.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise EpisodeError(f"{path}: no such file; build it with adasr data.")
+    path = episode_file(path)
     first_line_of: dict[str, int] = {}
     # Bytes outside UTF-8 become surrogates, and Episode refuses these: the error then names the line.
     with path.open(encoding="utf-8", errors="surrogateescape") as lines:

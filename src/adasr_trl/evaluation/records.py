@@ -183,7 +183,7 @@ def _roll_out(
 
     path = plan.folder / setting.file
     partial = path.with_suffix(".partial")
-    done = _keep_whole_lines(partial)
+    done = _keep_records(partial, read_episodes(plan.folder / EPISODES_FILE), setting.mode)
     questions = itertools.islice(read_episodes(plan.folder / EPISODES_FILE), done, None)
     size = REPLY_BATCH if setting.mode is Mode.ZERO_SHOT else BATCH
     while batch := list(itertools.islice(questions, size)):
@@ -209,17 +209,32 @@ def _roll_out(
     partial.replace(path)
 
 
-def _keep_whole_lines(partial: Path) -> int:
-    """Drop a line that an interruption cut short; return how many records are there."""
+def _keep_records(partial: Path, questions: Iterator[Episode], mode: Mode) -> int:
+    """Drop a line that an interruption cut short, and all from a line on that is no record of its question; return how many stay."""
     if not partial.is_file():
         return 0
     with partial.open("r+b") as lines:
         count = whole = 0
         for line in lines:
-            if line.endswith(b"\n"):
-                count, whole = count + 1, whole + len(line)
+            episode = next(questions, None)
+            if not line.endswith(b"\n") or episode is None or not _is_record(line, episode, mode):
+                break
+            count, whole = count + 1, whole + len(line)
+        lines.seek(whole)
+        if b"\n" in lines.read():
+            logger.warning(
+                "%s:%d: not the record of its question; those from here on are made again",
+                *(partial, count + 1),
+            )
         lines.truncate(whole)
     return count
+
+
+def _is_record(line: bytes, episode: Episode, mode: Mode) -> bool:
+    try:
+        return _misfit(from_record(json.loads(line)), episode, mode) is None
+    except (LookupError, ValueError):
+        return False
 
 
 def _seed(seed: int, episode: Episode, sample: int) -> int:

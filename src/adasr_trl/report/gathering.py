@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -187,8 +187,24 @@ def read_metrics(run: Path) -> list[dict[str, float]]:
     if not file.is_file():
         return []
     whole = file.read_text(encoding="utf-8", errors="replace").rpartition("\n")[0]
-    lines = [_numbers(file, n, line) for n, line in enumerate(whole.splitlines(), start=1)]
-    return [line for line in lines if "step" in line]
+    lines = (
+        [_numbers(file, n, line) for n, line in enumerate(whole.split("\n"), 1)] if whole else []
+    )
+    _check_steps(file, lines)
+    return lines
+
+
+def _check_steps(file: Path, lines: Sequence[Mapping[str, float]]) -> None:
+    """Refuse a line without its step, and steps that go back: lines of two runs would be one curve."""
+    latest = -math.inf
+    for number, line in enumerate(lines, start=1):
+        step = line.get("step", math.nan)
+        if not step >= latest:
+            got = f"step {step:g} behind {latest:g}" if "step" in line else "its step is no number"
+            raise UserError(
+                f"{file}:{number}: no line of metrics of one run ({got}); fix it, or move the file aside."
+            )
+        latest = step
 
 
 def _numbers(file: Path, number: int, line: str) -> dict[str, float]:

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import overload
 
 from adasr_trl.config.sections import MixturePart
-from adasr_trl.core.episode import Episode, EpisodeError, from_json
+from adasr_trl.core.episode import Episode, EpisodeError, episode_file, from_json
 
 _INDEX_BITS = 40  # for an episode's index in its file
 
@@ -30,9 +30,7 @@ class EpisodeFile:
 
     def __init__(self, path: str | Path) -> None:
         """Note where every line starts."""
-        self.path = Path(path)
-        if not self.path.is_file():
-            raise EpisodeError(f"{path}: no such file; build it with adasr data.")
+        self.path = episode_file(path)
         self._starts = array("q")
         position = 0
         with self.path.open("rb") as lines:
