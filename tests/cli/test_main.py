@@ -83,6 +83,30 @@ def test_no_command_and_the_word_help_list_the_commands(argv, capsys) -> None:
     assert "a finished run on text as it arrives" in capsys.readouterr().out
 
 
+def test_help_before_a_command_is_help_of_it(capsys) -> None:
+    for argv in (["help", "show"], ["show", "--help"]):
+        with pytest.raises(SystemExit) as ended:
+            main.main(argv)
+        assert ended.value.code == 0
+        assert capsys.readouterr().out.startswith("usage: adasr show")
+
+
+@pytest.mark.parametrize(
+    ("argv", "said"),
+    [
+        (["stfream", "demo"], "there is no command 'stfream'; did you mean stream?"),
+        (["evla"], "there is no command 'evla'; did you mean eval?"),
+        (["help", "serv"], "there is no command 'serv'; did you mean serve?"),
+        (["train"], "there is no command 'train'; expected one of data, sft, grpo,"),
+    ],
+)
+def test_an_unknown_command_is_named_with_one_that_is_near(argv, said, capsys) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main.main(argv)
+    assert ended.value.code == 2
+    assert said in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("command", ["hrpo", "eval", "doctor"])
 def test_a_command_without_its_file_names_one(command, capsys):
     with pytest.raises(SystemExit):

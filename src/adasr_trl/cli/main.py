@@ -95,21 +95,9 @@ def _speak_utf_8() -> None:
 def _main(argv: Sequence[str]) -> int:
     if argv[:1] == ["data"]:  # has options and sources of its own
         return builders(argv[1:])
-    argv = ["--help"] if list(argv) in ([], ["help"]) else argv
-    parser = _parser(argv)
-    options, overrides = parser.parse_known_args(argv)
-    if overrides and "config" not in options:
-        names = [f"--{name.replace('_', '-')}" for name in vars(options)]
-        close = difflib.get_close_matches(overrides[0].partition("=")[0], names, n=1)
-        hint = f"; did you mean {close[0]}?" if close else ""
-        parser.error(f"{options.command} has no argument {overrides[0]!r}{hint}")
-    if "config" in options and options.config is None:
-        name = "hrpo" if options.command == "doctor" else options.command
-        options.wrong(
-            f"{options.command} needs --config FILE, such as configs/tiny/{name}.yaml, which is in the package too; any "
-            f"--key value overrides it"
-        )
-    options.overrides = overrides
+    if argv[:1] in ([], ["help"]):
+        return _main([*argv[1:2], "--help"])
+    options = _options(argv)
     level = logging.INFO if is_first_process() else logging.WARNING
     logging.basicConfig(level=level, format="%(message)s", stream=sys.stderr)
     for name in NOISY:
@@ -132,6 +120,29 @@ def _main(argv: Sequence[str]) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     return status
+
+
+def _options(argv: Sequence[str]) -> argparse.Namespace:
+    """The arguments of a command, and its overrides; an unknown word ends the process."""
+    parser = _parser(argv)
+    if not argv[0].startswith("-") and argv[0] not in COMMANDS:
+        close = difflib.get_close_matches(argv[0], COMMANDS, n=1)
+        hint = f"did you mean {close[0]}?" if close else f"expected one of {', '.join(COMMANDS)}."
+        parser.error(f"there is no command {argv[0]!r}; {hint}")
+    options, overrides = parser.parse_known_args(argv)
+    if overrides and "config" not in options:
+        names = [f"--{name.replace('_', '-')}" for name in vars(options)]
+        close = difflib.get_close_matches(overrides[0].partition("=")[0], names, n=1)
+        hint = f"; did you mean {close[0]}?" if close else ""
+        parser.error(f"{options.command} has no argument {overrides[0]!r}{hint}")
+    if "config" in options and options.config is None:
+        name = "hrpo" if options.command == "doctor" else options.command
+        options.wrong(
+            f"{options.command} needs --config FILE, such as configs/tiny/{name}.yaml, which is in the package too; any "
+            f"--key value overrides it"
+        )
+    options.overrides = overrides
+    return options
 
 
 def _parser(argv: Sequence[str]) -> argparse.ArgumentParser:
