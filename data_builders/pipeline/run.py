@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from adasr_trl.core.episode import AnswerType, Episode, to_json
-from adasr_trl.core.files import atomic_writer, is_partial, remove_partials
+from adasr_trl.core.files import atomic_writer, is_partial, make_folder, remove_partials
 from data_builders.errors import BuildError
 from data_builders.pipeline import manifest as manifests
 from data_builders.pipeline import quality
@@ -140,7 +140,7 @@ def _build(
 ) -> dict[str, Any]:
     rows = source.open_rows(options)
     tally = Tally()
-    options.out.mkdir(parents=True, exist_ok=True)
+    make_folder(options.out)
     with (
         # It has no name: nobody sees it, and it goes away with the process.
         tempfile.TemporaryFile("w+", encoding="utf-8", newline="\n", dir=options.out) as lines,

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from adasr_trl.core.errors import UserError
-from adasr_trl.core.files import write_text
+from adasr_trl.core.files import make_folder, write_text
 from adasr_trl.speech.spoken_form import foreign_letter, pieces_of
 
 if TYPE_CHECKING:
@@ -316,7 +316,7 @@ def _write_wave(path: Path, sound: Samples) -> None:
 
     import numpy as np
 
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     with wave.open(str(path), "wb") as file:
         file.setnchannels(1)
         file.setsampwidth(2)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from adasr_trl.artifacts import directory
+from adasr_trl.artifacts import checkpoints, directory
 from adasr_trl.artifacts.directory import Existing, State
 from adasr_trl.artifacts.provenance import load_provenance
 from adasr_trl.artifacts.saved_config import (
@@ -29,7 +29,7 @@ READERS = [
     ("run.json", directory.is_complete),
     ("run.json", directory.read_identity),
     ("run.json", directory.is_loadable),
-    ("whole.json", directory.is_whole),
+    ("whole.json", checkpoints.is_whole),
     ("streaming.json", load_streaming),
     ("origin.json", load_origin),
     ("config.json", load_trained_dtype),
@@ -91,3 +91,12 @@ def test_a_damaged_line_of_a_log_is_named_by_its_number_and_the_log_is_kept(tmp_
     before = Path(log.path).read_bytes()
     assert f"{log.path}:2: no record of a step (" in refusal(log.rewind, 1)
     assert log.path.read_bytes() == before
+
+
+def test_a_log_is_json_that_every_reader_takes(tmp_path):
+    log = StepLines(tmp_path / "metrics.jsonl")
+    log.append(1, {"loss": float("nan"), "reward_std": 0.5})
+    assert log.path.read_text() == '{"step": 1, "loss": "nan", "reward_std": 0.5}\n'
+    log.path.write_text('{"step": 1, "loss": NaN}\n')  # as earlier versions wrote it
+    log.rewind(1)
+    assert log.path.read_text() == '{"step": 1, "loss": "nan"}\n'

@@ -1,12 +1,17 @@
 """What the processes of one launch find in a run's directory: all train, or none does."""
 
+import fcntl
+import math
+
 import pytest
 
 from adasr_trl.artifacts.directory import (
     Existing,
     RunDirectoryError,
     State,
+    evaluates,
     finish,
+    is_complete,
     is_done,
     look,
     take,
@@ -50,3 +55,59 @@ def test_a_run_goes_on_with_other_memory_settings(tmp_path, is_finished):
     assert is_done(run, other, Existing.RESUME) is is_finished
     with pytest.raises(RunDirectoryError, match="max_thought_tokens differs"):
         look(run, identity(decode_batch=64, max_thought_tokens=9), Existing.RESUME)
+
+
+def test_overwrite_through_a_link_stays_on_the_disk_that_it_leads_to(tmp_path):
+    (tmp_path / "disk").mkdir()
+    run = tmp_path / "run"
+    run.symlink_to(tmp_path / "disk")
+    for n in range(3):
+        (run / "note.txt").write_text(str(n))
+        assert take(run, RUN, Existing.OVERWRITE) is State.FRESH
+        finish(run)
+        assert run.is_symlink()
+        assert (tmp_path / "disk" / "run.json").is_file()
+        assert (tmp_path / "disk.previous" / "note.txt").read_text() == str(n)
+
+
+def test_what_a_link_was_moved_to_by_an_earlier_version_is_replaced_as_a_link(tmp_path):
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "run.previous").symlink_to(tmp_path / "disk")
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "note.txt").write_text("0")
+    assert take(tmp_path / "run", RUN, Existing.OVERWRITE) is State.FRESH
+    assert (tmp_path / "run.previous" / "note.txt").read_text() == "0"
+    assert (tmp_path / "disk").is_dir()
+
+
+def test_an_infinite_speed_is_text_in_the_record_and_equal_to_what_earlier_versions_wrote(tmp_path):
+    fast = {"command": "sft", "config": {"clock": {"words_per_minute": math.inf}}}
+    run = tmp_path / "run"
+    take(run, fast, Existing.REFUSE)
+    written = (run / "run.json").read_text()
+    assert '"words_per_minute": "inf"' in written
+    assert look(run, fast, Existing.RESUME) is State.STARTED
+    (run / "run.json").write_text(written.replace('"inf"', "Infinity"))
+    assert look(run, fast, Existing.RESUME) is State.STARTED
+    slow = {"command": "sft", "config": {"clock": {"words_per_minute": 150.0}}}
+    with pytest.raises(RunDirectoryError, match=r"clock\.words_per_minute differs"):
+        look(run, slow, Existing.RESUME)
+
+
+def test_records_of_an_earlier_version_without_a_run_are_of_another_one(tmp_path):
+    take(tmp_path / "eval", {"command": "eval"}, Existing.REFUSE)
+    assert not evaluates(tmp_path / "eval", tmp_path)
+
+
+def test_a_run_is_not_moved_from_under_a_process_that_evaluates_it(tmp_path):
+    run = tmp_path / "run"
+    take(run, RUN, Existing.REFUSE)
+    finish(run)
+    (run / "eval").mkdir()
+    with (run / "eval" / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with pytest.raises(RunDirectoryError, match=r"run/eval: another process is working on"):
+            take(run, LONGER, Existing.OVERWRITE)
+        assert is_complete(run)
+    assert take(run, LONGER, Existing.OVERWRITE) is State.FRESH
+    assert (tmp_path / "run.previous" / "eval").is_dir()

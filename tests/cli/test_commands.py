@@ -10,7 +10,7 @@ import sys
 import pytest
 from trl import GRPOTrainer
 
-from adasr_trl.artifacts import directory
+from adasr_trl.artifacts import checkpoints, directory
 from adasr_trl.artifacts.names import CHECKPOINT_MARK
 from adasr_trl.artifacts.samples import read_samples
 from adasr_trl.core.protocol import Mode
@@ -149,7 +149,7 @@ def test_a_checkpoint_that_was_cut_short_is_not_resumed_from(root, finished, mon
     with monkeypatch.context() as patch:
         kill_at(patch, 3)
         run("hrpo", root)
-    newest = directory.latest_checkpoint(root / "hrpo")
+    newest = checkpoints.latest_checkpoint(root / "hrpo")
     (newest / CHECKPOINT_MARK).unlink()
     (newest / "optimizer.pt").write_bytes(b"half")
     assert run("hrpo", root, "--resume") == 0
@@ -161,9 +161,9 @@ def test_a_checkpoint_that_lost_a_file_is_not_resumed_from(root, finished, monke
     with monkeypatch.context() as patch:
         kill_at(patch, 3)
         run("hrpo", root)
-    newest = directory.latest_checkpoint(root / "hrpo")
+    newest = checkpoints.latest_checkpoint(root / "hrpo")
     (newest / "optimizer.pt").unlink()  # as a deletion does that a kill cut short
-    assert directory.latest_checkpoint(root / "hrpo") != newest
+    assert checkpoints.latest_checkpoint(root / "hrpo") != newest
     assert not newest.exists()
     assert run("hrpo", root, "--resume") == 0
     assert_equal(root / "hrpo", finished / "hrpo")

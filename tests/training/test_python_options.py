@@ -11,7 +11,7 @@ from peft import LoraConfig
 from transformers import TrainerCallback
 from transformers.trainer_utils import IntervalStrategy, SchedulerType
 
-from adasr_trl.artifacts import directory
+from adasr_trl.artifacts import checkpoints, directory
 from adasr_trl.config.keys import INSTEAD, OBEYED
 from adasr_trl.core.errors import UserError
 from adasr_trl.hrpo import HRPOConfig, HRPOTrainer
@@ -166,7 +166,7 @@ def checkpoint(run, step, *, whole):
     folder = run / f"checkpoint-{step}"
     folder.mkdir(parents=True)
     (folder / "optimizer.pt").write_text("state")
-    directory.mark_checkpoint(folder)
+    checkpoints.mark_checkpoint(folder)
     if not whole:
         (folder / "optimizer.pt").unlink()
     return folder

@@ -74,3 +74,20 @@ def test_the_temporary_files_of_a_killed_run_go_and_are_no_run_of_others(tmp_pat
     assert directory.take(path, {"a": 1}, directory.Existing.RESUME) is directory.State.FRESH
     assert sorted(file.name for file in path.iterdir()) == [".lock", "run.json"]
     directory.finish(path)
+
+
+@pytest.mark.parametrize("step", [3, 5])  # behind a checkpoint with its evaluation, and without
+def test_a_resumed_run_logs_what_an_uninterrupted_one_does(root, monkeypatch, step):
+    flags = ("--eval_on_start", "true", "--eval_steps", "4")
+    assert run("sft", root, *flags, "--output_dir", str(root / "whole")) == 0
+    with monkeypatch.context() as patch:
+        kill_at(patch, step)
+        assert run("sft", root, *flags) == 130
+    assert run("sft", root, *flags, "--resume") == 0
+    logs = [json_lines(root / name / "metrics.jsonl") for name in ("sft", "whole")]
+    timeless = [
+        [{k: v for k, v in x.items() if not k.endswith(("runtime", "per_second"))} for x in log]
+        for log in logs
+    ]
+    assert timeless[0] == timeless[1]
+    assert [x["step"] for x in logs[0] if "eval_loss" in x] == [0, 4, 6]

@@ -1,35 +1,35 @@
-"""A run directory: its owner, its state, and its newest whole checkpoint.
+"""A run directory: its owner and its state.
 
     >>> state = take(Path("runs/tiny/sft"), identity, Existing.RESUME)
     >>> if state is State.COMPLETE: ...
 
 ``run.json`` holds the run's identity (command, resolved configuration, digests of its inputs) and whether it finished.
-A checkpoint's completion mark is written last, so no run resumes from a checkpoint that a kill cut short.
 """
 
 from __future__ import annotations
 
 import fcntl
 import json
-import os
 import shutil
 from collections.abc import Mapping
 from enum import Enum
 from pathlib import Path
 from typing import IO, Any
 
+from adasr_trl.artifacts.checkpoints import is_whole
 from adasr_trl.artifacts.digests import InputDigest, as_recorded, input_digest
 from adasr_trl.artifacts.names import (
     ADAPTER_CONFIG,
-    CHECKPOINT_MARK,
     LOCK_FILE,
     MODEL_CONFIG,
     ORIGIN_FILE,
+    PREVIOUS,
     RUN_FILE,
     STREAMING_FILE,
 )
 from adasr_trl.core.errors import UserError
-from adasr_trl.core.files import is_partial, read_object, write_text
+from adasr_trl.core.files import is_partial, make_folder, read_object, write_text
+from adasr_trl.core.json_numbers import plain_numbers
 
 _LOCKS: dict[Path, IO[str]] = {}  # runs that this process is working on
 
@@ -107,6 +107,7 @@ def take(path: Path, identity: Mapping[str, object], existing: Existing) -> Stat
     if state is not State.COMPLETE:
         _lock(path)
     if state is State.FRESH and _holds_something(path):
+        _refuse_in_use(path)
         _unlock(path)
         _set_aside(path)
         _lock(path)
@@ -186,39 +187,7 @@ def identity_of(path: Path) -> dict[str, object]:
 def evaluates(folder: Path, run: Path) -> bool:
     """Whether the records in ``folder`` are of the run that is at ``run`` now."""
     recorded = identity_of(folder)
-    return as_recorded({"run": input_digest(run)}, recorded)["run"] == recorded["run"]
-
-
-def mark_checkpoint(folder: Path) -> None:
-    """Note that a checkpoint is whole: the names and sizes of all its files."""
-    os.sync()
-    write_text(folder / CHECKPOINT_MARK, json.dumps(_sizes(folder)))
-
-
-def latest_checkpoint(path: Path) -> Path | None:
-    """The newest whole checkpoint of a run; others, cut short while written or deleted, are removed."""
-    whole: dict[int, Path] = {}
-    for folder in path.glob("checkpoint-*"):
-        if is_whole(folder):
-            whole[int(folder.name.rpartition("-")[2])] = folder
-        elif folder.is_dir():
-            shutil.rmtree(folder)
-    return whole[max(whole)] if whole else None
-
-
-def is_whole(folder: Path) -> bool:
-    """Whether every file of the completion mark is there in its size."""
-    mark = folder / CHECKPOINT_MARK
-    if not mark.is_file():
-        return False
-    present = _sizes(folder)
-    sizes = read_object(mark, f"remove {folder} to go on from the checkpoint before it")
-    return all(present.get(name) == size for name, size in sizes.items())
-
-
-def _sizes(folder: Path) -> dict[str, int]:
-    files = (path for path in folder.rglob("*") if path.is_file() and path.name != CHECKPOINT_MARK)
-    return {path.relative_to(folder).as_posix(): path.stat().st_size for path in files}
+    return as_recorded({"run": input_digest(run)}, recorded)["run"] == recorded.get("run")
 
 
 def _holds_something(path: Path) -> bool:
@@ -231,7 +200,7 @@ def _lock(path: Path) -> None:
     """Hold ``path`` against other processes, for this one's life; a killed one's temporary files go."""
     if path in _LOCKS:
         return
-    path.mkdir(parents=True, exist_ok=True)
+    make_folder(path)
     lock = (path / LOCK_FILE).open("w")
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -250,19 +219,37 @@ def _unlock(path: Path) -> None:
         _LOCKS.pop(path).close()
 
 
+def _refuse_in_use(path: Path) -> None:
+    """Refuse to move a run away from under another process that evaluates it."""
+    for lock in path.glob(f"*/{LOCK_FILE}"):
+        with lock.open() as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except OSError:
+                _unlock(path)
+                raise RunDirectoryError(
+                    f"{lock.parent}: another process is working on these records of the run that would be moved aside; wait for "
+                    f"it or stop it."
+                ) from None
+
+
 def _set_aside(path: Path) -> None:
-    """Move a directory to ``<name>.previous``, replacing what stands there."""
-    previous = path.with_name(path.name + ".previous")
-    if previous.exists():
+    """Move a directory to ``<name>.previous``, replacing what stands there; a link leads to a new one at its place."""
+    folder = path.resolve()
+    previous = folder.with_name(folder.name + PREVIOUS)
+    if previous.is_symlink():
+        previous.unlink()
+    elif previous.exists():
         shutil.rmtree(previous)
-    path.rename(previous)
+    folder.rename(previous)
+    folder.mkdir()
 
 
 def _differences(
     old: Mapping[str, object], new: Mapping[str, object], prefix: str = ""
 ) -> list[str]:
     """The dotted names of all entries that differ; a path spelled otherwise does not."""
-    new = json.loads(json.dumps(as_recorded(new, old)))
+    new = json.loads(json.dumps(plain_numbers(as_recorded(new, old))))
     names = []
     for key in sorted(set(old) | set(new)):
         a, b = old.get(key), new.get(key)
@@ -340,9 +327,11 @@ def _read(path: Path) -> dict[str, Any] | None:
         raise RunDirectoryError(
             f"{file}: no record of a run (identity or complete is missing); {remedy}."
         )
+    record["identity"] = plain_numbers(record["identity"])  # earlier versions wrote Infinity
     return record
 
 
 def _write(path: Path, identity: Mapping[str, object], *, complete: bool) -> None:
-    record = {"identity": identity, "complete": complete}
-    write_text(path / RUN_FILE, json.dumps(record, indent=1, sort_keys=True) + "\n")
+    record = {"identity": plain_numbers(dict(identity)), "complete": complete}
+    text = json.dumps(record, indent=1, sort_keys=True, allow_nan=False)
+    write_text(path / RUN_FILE, text + "\n")

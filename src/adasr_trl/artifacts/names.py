@@ -18,6 +18,7 @@ ADAPTER_CONFIG = "adapter_config.json"  # PEFT's name
 MODEL_CONFIG = "config.json"  # transformers' name
 CHECKPOINT_MARK = "whole.json"  # written into a checkpoint behind everything else
 DEVICE_FILE = "device.json"  # measured rates of the model on one device
+PREVIOUS = ".previous"  # end of the name that a run is moved aside to
 LOCK_FILE = ".lock"  # held by the process that works on the run
 EVAL_FOLDER = "eval"
 EPISODES_FILE = "episodes.jsonl"  # the questions of an evaluation

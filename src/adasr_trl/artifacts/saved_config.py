@@ -128,7 +128,10 @@ def _read(path: Path, expected: type) -> object:
         entry = entry_of(json.loads(path.read_text(encoding="utf-8")), str(path))
         return convert(entry, expected, path.stem)
     except ValueError as error:
-        raise UserError(f"{path}: not as a run writes it ({error}).") from None
+        reason = str(error).removeprefix(f"{path}: ").rstrip(".")
+        raise UserError(
+            f"{path}: not as a run writes it ({reason}); restore it, or use the version that wrote it."
+        ) from None
 
 
 def _write(path: Path, section: StreamingConfig | ModelConfig) -> None:

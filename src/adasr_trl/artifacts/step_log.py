@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from adasr_trl.core.errors import UserError
-from adasr_trl.core.files import write_text
+from adasr_trl.core.files import appender, write_text
+from adasr_trl.core.json_numbers import plain_numbers
 
 
 class StepLines:
@@ -28,12 +29,12 @@ class StepLines:
         if not self.path.is_file():
             return
         kept = [record for record in self.read() if record["step"] <= step] if step > 0 else []
-        write_text(self.path, "".join(json.dumps(record) + "\n" for record in kept))
+        write_text(self.path, "".join(map(_line, kept)))
 
     def append(self, step: int, record: Mapping[str, Any]) -> None:
         """Add one record."""
-        with self.path.open("a", encoding="utf-8") as out:
-            out.write(json.dumps({"step": step, **record}) + "\n")
+        with appender(self.path) as out:
+            out.write(_line({"step": step, **record}))
 
     def read(self) -> Iterator[dict[str, Any]]:
         """Every whole record; a killed or running training leaves a part of one at the end.
@@ -57,3 +58,7 @@ class StepLines:
         raise UserError(
             f"{self.path}:{number}: no record of a step ({reason}); fix the line, or move the file aside."
         )
+
+
+def _line(record: Mapping[str, Any]) -> str:
+    return json.dumps(plain_numbers(dict(record)), allow_nan=False) + "\n"

@@ -22,7 +22,7 @@ from adasr_trl.core.errors import UserError
 @contextmanager
 def atomic_writer(path: Path) -> Iterator[IO[str]]:
     """A temporary text file that replaces ``path`` on success and is removed on an error."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         with partial.open("w", encoding="utf-8", newline="\n") as out:
@@ -37,6 +37,19 @@ def atomic_writer(path: Path) -> Iterator[IO[str]]:
     except BaseException:
         partial.unlink(missing_ok=True)
         raise
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder and those above it; a link on the way that leads nowhere is named (UserError)."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except FileExistsError:
+        broken = next((p for p in (path, *path.parents) if p.is_symlink() and not p.exists()), None)
+        if broken is None:
+            raise
+        raise UserError(
+            f"{broken}: a link to {broken.readlink()}, which is not there; mount or make that folder, or remove the link."
+        ) from None
 
 
 def remove_partials(folder: Path) -> None:
@@ -65,6 +78,17 @@ def write_text(path: Path, text: str) -> None:
     """Write one file atomically."""
     with atomic_writer(path) as out:
         out.write(text)
+
+
+@contextmanager
+def appender(path: Path) -> Iterator[IO[str]]:
+    """The file, open behind what it holds; an error of writing names it."""
+    try:
+        with path.open("a", encoding="utf-8", newline="\n") as out:
+            yield out
+    except OSError as error:
+        error.filename = error.filename or str(path)  # a write to a full disk names no file
+        raise
 
 
 def read_object(path: Path, remedy: str) -> dict[str, Any]:

@@ -5,12 +5,14 @@
 >>> number("inf")
 inf
 
-``json.dumps`` would write Infinity and NaN, which no other reader of JSON takes.
+``json.dumps`` would write Infinity and NaN, which no other reader of JSON takes, and ``json.loads`` takes them in silence.
 """
 
 from __future__ import annotations
 
+import json
 import math
+from typing import Any, NoReturn
 
 NOT_FINITE = ("inf", "-inf", "nan")
 
@@ -29,3 +31,14 @@ def number(value: float | str) -> float:
     if isinstance(value, str) and value not in NOT_FINITE:
         raise ValueError(f"got {value!r}; expected a number, or {', '.join(NOT_FINITE)}.")
     return float(value)
+
+
+def parsed(text: str | bytes) -> Any:
+    """The value of a JSON text; a ValueError where it has the words NaN or Infinity, which are no JSON."""
+    return json.loads(text, parse_constant=_refuse)
+
+
+def _refuse(word: str) -> NoReturn:
+    raise ValueError(
+        f"got {word}, which is no JSON; expected a number, or text ({', '.join(NOT_FINITE)})."
+    )

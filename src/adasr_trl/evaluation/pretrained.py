@@ -36,7 +36,7 @@ from adasr_trl.artifacts.saved_config import (
 from adasr_trl.config.eval_section import EvalConfig, ZeroShotSection
 from adasr_trl.config.sections import ModelConfig, StreamingConfig
 from adasr_trl.core.errors import UserError
-from adasr_trl.core.files import read_object
+from adasr_trl.core.files import make_folder, read_object
 from adasr_trl.core.protocol import Mode
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ class Pretrained:
 
     def save(self) -> None:
         """Write what readers of its records need."""
-        self.folder.mkdir(parents=True, exist_ok=True)
+        make_folder(self.folder)
         save_streaming(self.folder, self.streaming)
         save_origin(self.folder, self.source)
 

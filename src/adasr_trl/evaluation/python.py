@@ -21,6 +21,7 @@ from adasr_trl.config.sections import DataConfig, ModelConfig
 from adasr_trl.core.demo import results_directory
 from adasr_trl.core.episode import write_episodes
 from adasr_trl.core.errors import UserError
+from adasr_trl.core.files import make_folder
 from adasr_trl.evaluation.pretrained import pretrained_of
 from adasr_trl.evaluation.run import find, roll_out, write_table
 from adasr_trl.evaluation.summary import Summary
@@ -55,7 +56,7 @@ def evaluate(
     name, model = folder.name, ModelConfig(path=str(folder))
     if (pretrained := pretrained_of(name, model, config)) is not None:
         folder = pretrained.folder
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
     path = Path(questions) if isinstance(questions, str | Path) else folder / QUESTIONS_FILE
     if not isinstance(questions, str | Path):
         write_episodes(path, as_episodes(questions, "test", "questions").episodes)

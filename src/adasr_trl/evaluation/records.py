@@ -25,6 +25,8 @@ from adasr_trl.artifacts.names import EPISODES_FILE
 from adasr_trl.artifacts.saved_config import load_streaming
 from adasr_trl.config.sections import LayoutName
 from adasr_trl.core.episode import Episode, read_episodes, write_episodes
+from adasr_trl.core.files import appender
+from adasr_trl.core.json_numbers import parsed
 from adasr_trl.core.protocol import Mode, Phase
 from adasr_trl.core.rollout import Rollout, from_record, to_record
 from adasr_trl.evaluation.clocks import PacedClock
@@ -116,13 +118,13 @@ def load_rollouts(folder: Path, setting: Setting) -> Iterator[tuple[Rollout, Epi
             f"{path}: no such records; run adasr eval with mode {setting.mode.value} and temperature "
             f"{setting.temperature:g}."
         )
-    episodes = read_episodes(folder / EPISODES_FILE)
+    episodes = _asked(folder)
     with path.open("rb") as lines:  # bytes that are no UTF-8 are the fault of their line
         for number, (line, episode) in enumerate(itertools.zip_longest(lines, episodes), 1):
             if line is None or episode is None:
                 raise _damaged(path, number, f"it has not one record for each of {EPISODES_FILE}")
             try:
-                rollout = from_record(json.loads(line))
+                rollout = from_record(parsed(line))
             except (LookupError, ValueError) as error:
                 raise _damaged(
                     path, number, f"{type(error).__name__}: {str(error).rstrip('.')}"
@@ -130,6 +132,16 @@ def load_rollouts(folder: Path, setting: Setting) -> Iterator[tuple[Rollout, Epi
             if misfit := _misfit(rollout, episode, setting.mode):
                 raise _damaged(path, number, misfit)
             yield rollout, episode
+
+
+def _asked(folder: Path) -> Iterator[Episode]:
+    """The questions beside the records."""
+    if not (folder / EPISODES_FILE).is_file():
+        raise directory.RunDirectoryError(
+            f"{folder / EPISODES_FILE}: no such file, so the records beside it answer unknown questions; restore it, or run "
+            f"adasr eval again with --overwrite."
+        )
+    return read_episodes(folder / EPISODES_FILE)
 
 
 def _misfit(rollout: Rollout, episode: Episode, mode: Mode) -> str | None:
@@ -154,7 +166,7 @@ def _misfit(rollout: Rollout, episode: Episode, mode: Mode) -> str | None:
 def questions_digest(folder: Path) -> str:
     """Digest of the questions that a folder's records answer; a teacher's traces and their revision are no part of them."""
     digest = hashlib.sha256()
-    for e in read_episodes(folder / EPISODES_FILE):
+    for e in _asked(folder):
         gold = (e.answer, e.answer_type.value, e.tolerance)
         digest.update(repr((e.id, e.question, e.chunks, e.arrival_seconds, gold, e.tags)).encode())
     return digest.hexdigest()
@@ -199,7 +211,7 @@ def _roll_out(
             if is_speculative
             else engine.rollout(requests, sampling)
         )
-        with partial.open("a", encoding="utf-8") as out:
+        with appender(partial) as out:
             out.writelines(json.dumps(to_record(rollout)) + "\n" for rollout in rollouts)
         done += len(batch)
         logger.info(
@@ -232,7 +244,7 @@ def _keep_records(partial: Path, questions: Iterator[Episode], mode: Mode) -> in
 
 def _is_record(line: bytes, episode: Episode, mode: Mode) -> bool:
     try:
-        return _misfit(from_record(json.loads(line)), episode, mode) is None
+        return _misfit(from_record(parsed(line)), episode, mode) is None
     except (LookupError, ValueError):
         return False
 

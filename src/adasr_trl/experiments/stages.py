@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from adasr_trl.core.errors import UserError
+from adasr_trl.core.files import appender, make_folder
 from adasr_trl.core.startup import PARENT
 
 logger = logging.getLogger(__name__)
@@ -128,9 +129,9 @@ def _start(stage: Stage) -> subprocess.Popen[str]:
 
 def _follow(process: subprocess.Popen[str], stage: Stage, log: Path) -> Exit:
     """Copy a stage's output to its log, and its progress to the log of this process; return how it ended."""
-    log.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(log.parent)
     fault = ""
-    with process, log.open("a", encoding="utf-8") as out:
+    with process, appender(log) as out:
         for line in process.stdout or ():
             out.write(line)
             out.flush()

@@ -17,7 +17,7 @@ from typing import Any
 from accelerate import PartialState
 from transformers import TrainerCallback
 
-from adasr_trl.artifacts import directory
+from adasr_trl.artifacts import checkpoints
 from adasr_trl.artifacts.names import METRICS_FILE
 from adasr_trl.artifacts.step_log import StepLines
 
@@ -51,13 +51,18 @@ def callbacks(run: Path) -> list[TrainerCallback]:
 
 
 class CheckpointMark(TrainerCallback):  # type: ignore[misc]  # transformers is untyped
-    """Marks a checkpoint as whole once everything in it was written."""
+    """Marks a checkpoint as whole once everything in it was written, and keeps older ones from outliving it."""
+
+    def on_step_end(self, args: Any, state: Any, *_: Any, **_kwargs: Any) -> None:
+        """Called by transformers before it saves a checkpoint and deletes the oldest one."""
+        if state.is_world_process_zero:
+            checkpoints.keep_in_order(Path(args.output_dir), state.global_step)
 
     def on_save(self, args: Any, state: Any, *_: Any, **_kwargs: Any) -> None:
         """Called by transformers after the last file of a checkpoint."""
         PartialState().wait_for_everyone()  # every process has written its part
         if state.is_world_process_zero:
-            directory.mark_checkpoint(Path(args.output_dir) / f"checkpoint-{state.global_step}")
+            checkpoints.mark_checkpoint(Path(args.output_dir) / f"checkpoint-{state.global_step}")
 
 
 class StepFile(TrainerCallback):  # type: ignore[misc]  # transformers is untyped

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 from transformers import TrainerCallback
 
-from adasr_trl.artifacts import directory
+from adasr_trl.artifacts import checkpoints
 from adasr_trl.artifacts.saved_config import save_origin, save_streaming
 from adasr_trl.config.sections import ModelConfig, StreamingConfig
 from adasr_trl.core.errors import UserError
@@ -113,9 +113,14 @@ class HealthyTrainer:
     def train(
         self, resume_from_checkpoint: str | Path | bool | None = None, *args: Any, **kwargs: Any
     ) -> Any:
-        """TRL's training; it resumes from a whole checkpoint alone."""
+        """TRL's training; it resumes from a whole checkpoint alone, and evaluates no second start."""
         checkpoint = whole_checkpoint(resume_from_checkpoint, Path(self.args.output_dir))
-        return super().train(checkpoint, *args, **kwargs)  # type: ignore[misc]  # transformers' Trainer
+        asked = self.args.eval_on_start
+        self.args.eval_on_start = asked and checkpoint is None
+        try:
+            return super().train(checkpoint, *args, **kwargs)  # type: ignore[misc]  # transformers' Trainer
+        finally:
+            self.args.eval_on_start = asked
 
     def training_step(self, *args: Any, **kwargs: Any) -> Any:
         """TRL's step; every process stops where one of them has no loss."""
@@ -237,7 +242,7 @@ def refuse_publishing(args: Any) -> None:
 
 def diverged(what: str, args: Any, step: int) -> UserError:
     """The error of a run that has diverged at a step."""
-    checkpoint = directory.latest_checkpoint(Path(args.output_dir))
+    checkpoint = checkpoints.latest_checkpoint(Path(args.output_dir))
     kept = f"The last good weights are in {checkpoint}" if checkpoint else "No checkpoint was made"
     return UserError(
         f"step {step}: {what} is not finite. {kept}; lower learning_rate ({args.learning_rate:g}), set max_grad_norm "

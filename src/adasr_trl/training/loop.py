@@ -14,7 +14,7 @@ from typing import Any
 
 from transformers import PrinterCallback, TrainerState
 
-from adasr_trl.artifacts import directory
+from adasr_trl.artifacts import checkpoints, directory
 from adasr_trl.artifacts.names import CHECKPOINT_MARK
 from adasr_trl.artifacts.saved_config import save_origin, save_streaming
 from adasr_trl.config.sections import LoraSection, ModelConfig, StreamingConfig
@@ -66,7 +66,7 @@ def train(
     """
     trainer.protocol, trainer.origin, trainer.command_run = streaming, model, run
     trainer.remove_callback(PrinterCallback)  # ProgressLine says it in fewer words
-    checkpoint = directory.latest_checkpoint(run)
+    checkpoint = checkpoints.latest_checkpoint(run)
     state: Any = checkpoint and TrainerState.load_from_json(str(checkpoint / TRAINER_STATE))
     # From the last checkpoint transformers would train one step more.
     has_ended = bool(state and state.global_step >= _asked_steps(trainer.args, state))

@@ -12,7 +12,7 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
-from adasr_trl.artifacts.directory import is_whole
+from adasr_trl.artifacts.checkpoints import by_step, is_whole
 from adasr_trl.core.errors import UserError
 
 logger = logging.getLogger(__name__)
@@ -49,6 +49,4 @@ def whole_checkpoint(asked: str | Path | bool | None, run: Path) -> str | None:
 
 
 def _newest_first(run: Path) -> list[Path]:
-    steps = {path: path.name.rpartition("-")[2] for path in run.glob("checkpoint-*")}
-    numbered = [path for path, step in steps.items() if step.isdigit() and path.is_dir()]
-    return sorted(numbered, key=lambda path: int(steps[path]), reverse=True)
+    return list(reversed(by_step(run).values()))
