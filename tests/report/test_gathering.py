@@ -61,3 +61,13 @@ def test_a_report_replaces_the_one_before_it_and_with_overwrite_any_file(tmp_pat
     for flags in (["--overwrite"], []):
         assert adasr(["report", run, "--out", str(page), *flags]) == 0
         assert "<footer><p>Made by adasr-trl " in page.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("copy", ["seed-0 (copy)/hrpo", "seed-1.bak/hrpo", "seed-0/hrpo.previous"])
+def test_a_copy_in_a_comparison_is_no_further_seed_and_can_be_named(tmp_path, caplog, copy):
+    root = reported.comparison(tmp_path, 4)
+    shutil.copytree(root / "seed-0" / "hrpo", root / copy)
+    methods = gather([str(root)], Wanted())
+    assert [(method.name, len(method.runs)) for method in methods] == [("sft", 2), ("hrpo", 2)]
+    assert f"{root / copy}: left out, as a copy or moved aside" in caplog.text
+    assert gather([f"copy={root / copy}"], Wanted())[0].runs == (root / copy,)

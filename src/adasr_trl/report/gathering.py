@@ -10,6 +10,7 @@ Runs of the same name are taken for seeds of one method. All must have answered 
 from __future__ import annotations
 
 import json
+import logging
 import math
 import re
 from collections.abc import Mapping, Sequence
@@ -21,6 +22,7 @@ from adasr_trl.artifacts.names import (
     EPISODES_FILE,
     EVAL_FOLDER,
     METRICS_FILE,
+    PREVIOUS,
     RUN_FILE,
     eval_folder,
 )
@@ -36,6 +38,8 @@ from adasr_trl.evaluation.summary import (
     summarise_seeds,
     values_by_seed,
 )
+
+logger = logging.getLogger(__name__)
 
 SEED_FOLDER = re.compile(r"seed-\d+")
 RESAMPLES = 2_000  # of a paired difference
@@ -234,17 +238,24 @@ def _named(argument: str, records: str) -> list[tuple[str, Path]]:
         name = visible(folder.resolve().name)
     if (folder / RUN_FILE).is_file() or (folder / records / EPISODES_FILE).is_file():
         return [(name, folder)]
-    evaluated = [
-        (visible(run.name), run)
-        for run in sorted(folder.glob("seed-*/*"))
-        if (run / records / EPISODES_FILE).is_file()
+    found = [
+        run for run in sorted(folder.glob("seed-*/*")) if (run / records / EPISODES_FILE).is_file()
     ]
+    evaluated = [(visible(run.name), run) for run in found if _is_of_grid(run)]
+    for run in found:
+        if not _is_of_grid(run):
+            logger.warning("%s: left out, as a copy or moved aside; name it to show it", run)
     if not evaluated or is_named:
         raise UserError(
             f"{folder}: neither a run ({RUN_FILE}) nor a comparison with evaluated runs (seed-*/*/{records}); name a run "
             f"that was evaluated (adasr eval), NAME=RUN, or the output_dir of adasr compare."
         )
     return evaluated
+
+
+def _is_of_grid(run: Path) -> bool:
+    """Whether a comparison's commands made this folder; a copy would count as one more seed."""
+    return bool(SEED_FOLDER.fullmatch(run.parent.name)) and not run.name.endswith(PREVIOUS)
 
 
 def _methods(name: str, runs: tuple[Path, ...], wanted: Wanted) -> list[Method]:
