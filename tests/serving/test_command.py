@@ -8,11 +8,14 @@ import signal
 import subprocess
 import sys
 import urllib.request
+from types import SimpleNamespace
 
 import pytest
+import uvicorn
 
 from adasr_trl.artifacts.saved_config import save_streaming
 from adasr_trl.cli.main import main as adasr
+from adasr_trl.serving.command import DrainingServer
 from support.settings import STREAMING
 
 
@@ -43,6 +46,20 @@ def test_without_the_extra_the_command_says_what_to_install(monkeypatch, capsys)
     )
     assert adasr(["serve", "run"]) == 2
     assert "uvicorn not installed; pip install 'adasr-trl[serve]'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_second_signal_ends_the_server_and_is_not_raised_again(number):
+    server = DrainingServer(uvicorn.Config("app"), SimpleNamespace(draining=True))
+    raised = []
+    before = signal.signal(number, lambda *_: raised.append(number))
+    try:
+        with server.capture_signals():
+            signal.raise_signal(number)
+    finally:
+        signal.signal(number, before)
+    assert server.should_exit
+    assert raised == []
 
 
 @pytest.mark.slow

@@ -42,9 +42,13 @@ class DrainingServer(uvicorn.Server):
             logger.info("page: http://%s/", f"[{host}]:{port}" if ":" in host else f"{host}:{port}")
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Drain at the first signal."""
+        """Drain at the first signal; end at the second one.
+
+        Uvicorn would send itself that one again when all is closed, and asyncio answers with a traceback.
+        """
+        del sig, frame
         if self._service.draining:
-            super().handle_exit(sig, frame)
+            self.should_exit = True
             return
         self._service.draining = True
         loop = asyncio.get_running_loop()
