@@ -262,7 +262,7 @@ def test_it_can_follow_which_phase_went_right(grid):
 
 def test_the_best_held_out_accuracy_of_each_seed_follows_where_asked(grid):
     for seed, values in ((0, (0.25, 0.5)), (1, (0.75, 0.125))):
-        lines = [json.dumps({tables.HELD_OUT: x, "step": 5}) + "\n" for x in values]
+        lines = [json.dumps({tables.HELD_OUT: x, "step": 10}) + "\n" for x in values]
         with (grid.run("hrpo", seed) / "metrics.jsonl").open("a", encoding="utf-8") as log:
             log.writelines(lines)
     text = write_tables([TableSection("m", "Methods", ("grpo", "hrpo"), held_out=True)], grid, None)
