@@ -107,9 +107,13 @@ def wait_until(is_so) -> bool:
 @pytest.mark.parametrize("end", [signal.SIGHUP, signal.SIGKILL, signal.SIGTERM])
 def test_no_stage_outlives_its_grid(tmp_path, end):
     mark = tmp_path / "pid"
+    before = signal.signal(
+        signal.SIGHUP, signal.SIG_DFL
+    )  # the grid heeds it, even if nohup runs the tests
     grid = subprocess.Popen(
         [sys.executable, "-c", GRID, str(mark), str(tmp_path)], stderr=subprocess.DEVNULL
     )
+    signal.signal(signal.SIGHUP, before)
     try:
         assert wait_until(lambda: mark.is_file() and mark.read_text())
         stage = int(mark.read_text())

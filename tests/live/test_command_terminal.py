@@ -131,10 +131,12 @@ def test_on_a_terminal_thoughts_stand_beside_the_input_and_the_cursor_comes_back
 
 @pytest.fixture
 def heeding():
-    """Python's own answer to Ctrl-C, which processes that run tests side by side ignore."""
+    """Python's own answer to Ctrl-C, which processes that run tests side by side ignore, and to a hang-up, which nohup ignores."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    hang_up = signal.signal(signal.SIGHUP, signal.SIG_DFL)
     yield
     signal.signal(signal.SIGINT, before)
+    signal.signal(signal.SIGHUP, hang_up)
 
 
 @pytest.mark.parametrize(
