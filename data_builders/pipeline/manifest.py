@@ -1,7 +1,8 @@
 """The manifest of a build: its input, options and code, its files, and what was counted.
 
     {"format": 1, "builder": "gsm8k", "options": {...}, "input_sha256": "...", "code_sha256": "...",
-     "input_files": {"train-00000-of-00002.parquet": 900, ...}, "source": {...}, "files": {"train.jsonl": {"episodes": 1801, "sha256": "..."}, ...},
+     "input_files": {"train-00000-of-00002.parquet": 900, ...}, "source": {...},
+     "files": {"train.jsonl": {"episodes": 1801, "sha256": "..."}, ...},
      "rejected": {"total": 1, "by_reason": {"bad_gold": 1}, "rows": [...]}, "counts": {...}, "statistics": {...}}
 
 A build is current if the same builder would read the same input with the same options and code, and its files are

@@ -4,9 +4,9 @@
     for row in rows.stream: ...
 
 Several files (``shards``) are one input, read one after another. The kind of a file is found in its content, not in its name;
-archives are unpacked (``packed``). Rows are streamed; only a JSON document is parsed whole. A line that cannot be read is a row with a fault, which is rejected and counted. A broken
-input (missing, empty, of no known kind) ends the build. ``datasets`` and ``pyarrow`` are imported on use. Nothing is
-unpickled.
+archives are unpacked (``packed``). Rows are streamed; only a JSON document is parsed whole. A line that cannot be read is a
+row with a fault, which is rejected and counted. A broken input (missing, empty, of no known kind) ends the build.
+``datasets`` and ``pyarrow`` are imported on use. Nothing is unpickled.
 """
 
 from __future__ import annotations
