@@ -6,7 +6,8 @@
 
 Words are compared in one form (``comparable``): lower case, without marks, numbers as digits, signs in words. A thought stays
 with the chunk in which its typed chunk is heard to the end. A trace is dropped where a number, a sign, a negation or a word
-that it names was misheard: nobody could have thought it. Other misheard words stay, for a policy to learn to read past them.
+that it names was misheard: nobody could have thought it. Other misheard words stay, for a policy to learn to read past them. On
+request a trace keeps the words that were said, numbers as heard or none: what one recogniser mishears can be learned.
 """
 
 from __future__ import annotations
@@ -132,7 +133,12 @@ def compare(typed: Sequence[str], heard: Sequence[str]) -> Comparison:
 
 
 def trace_of(
-    episode: Episode, heard: Sequence[str], compared: Comparison, bounds: Bounds
+    episode: Episode,
+    heard: Sequence[str],
+    compared: Comparison,
+    bounds: Bounds,
+    *,
+    keep_misheard_words: bool = False,
 ) -> Trace | tuple[str, str]:
     """The trace of an episode on what was heard, or the fault for which it is dropped, as a code and in words.
 
@@ -141,10 +147,14 @@ def trace_of(
         heard: The heard chunks.
         compared: Both texts.
         bounds: Of the quality control, which every trace passes again.
+        keep_misheard_words: Whether a trace may name words that were misheard, numbers and the like aside.
     """
     thoughts, deep = episode.thoughts or (), episode.deep or ""
-    if fault := _misheard(episode, compared):
-        return fault
+    misheard = _misheard_number(compared)
+    if misheard is None and not keep_misheard_words:
+        misheard = misheard_word(episode, compared)
+    if misheard:
+        return misheard
     notes: list[list[str]] = [[] for _ in heard]
     for thought, chunk in zip(thoughts, compared.completed_by, strict=True):
         if thought:
@@ -154,15 +164,21 @@ def trace_of(
     return fault or Trace(moved, deep)
 
 
-def _misheard(episode: Episode, compared: Comparison) -> tuple[str, str] | None:
-    """The first typed chunk in which something was misheard that the trace depends on."""
+def misheard_word(episode: Episode, compared: Comparison) -> tuple[str, str] | None:
+    """The first content word of the trace, but for the question's, that was not heard; as a code and in words."""
     written = (*(episode.thoughts or ()), episode.deep or "")
     named = set(words_of(" ; ".join(written))) - set(words_of(episode.question))
+    for chunk, lost in enumerate(compared.lost, start=1):
+        if gone := {word for word in named.intersection(lost) if content_stems(word)}:
+            return "word_misheard", f"chunk {chunk}: {min(gone)!r} of the trace was not heard"
+    return None
+
+
+def _misheard_number(compared: Comparison) -> tuple[str, str] | None:
+    """The first typed chunk in which a number, a sign or another word that decides was misheard."""
     for chunk, (lost, added) in enumerate(zip(compared.lost, compared.added, strict=True), start=1):
         if _decisive(lost) != _decisive(added):
             return "number_misheard", f"chunk {chunk}: heard {_list(added)} for {_list(lost)}"
-        if gone := {word for word in named.intersection(lost) if content_stems(word)}:
-            return "word_misheard", f"chunk {chunk}: {min(gone)!r} of the trace was not heard"
     return None
 
 

@@ -4,8 +4,9 @@
     adasr data speak data/tiny --out data/tiny-spoken --recogniser models/tiny.en --voice en_US-joe-medium.onnx
 
 Chunks are the recognised sentences, ``arrival_seconds`` when a listener would have had them. The question stays as typed:
-it is known before. A trace goes along where nothing that it depends on was misheard (``heard``). Train episodes that lose
-theirs are left out unless --keep-untraced is given; test episodes all stay, as errors of recognition are what a test is for.
+it is known before. A trace goes along where nothing that it depends on was misheard (``heard``); under --keep-misheard-words
+it may name what was said, for a model to learn. Train episodes that lose theirs are left out unless --keep-untraced is given;
+test episodes all stay, as errors of recognition are what a test is for.
 What was heard is cached (--cache), so an interrupted run goes on where it was. English only.
 """
 
@@ -32,7 +33,7 @@ from data_builders.pipeline.tally import Tally
 from data_builders.rows.options import add_number, add_switch, check_number, path_of
 from data_builders.rows.row import Rejected
 from data_builders.text.draft import Trace
-from data_builders.tools.heard import Comparison, compare, trace_of
+from data_builders.tools.heard import Comparison, compare, misheard_word, trace_of
 from data_builders.tools.listeners import Listeners, Result, Row
 from data_builders.tools.spoken import Heard, Speaking, Studio, recogniser_of, settings_of
 
@@ -88,6 +89,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add_number(parser, "lag", 0.0, "seconds that recognition takes, added to every arrival")
     add_switch(parser, "without-question", "do not tell the recogniser the question")
     add_switch(parser, "keep-sound", f"write WAV files into {SOUNDS} in --out")
+    what = "keep a trace that names misheard words, numbers and the like aside"
+    add_switch(parser, "keep-misheard-words", what)
     add_switch(parser, "keep-untraced", "write train episodes without a trace, too")
     quality.add_options(parser)
 
@@ -213,9 +216,11 @@ def _take(
     if row.thoughts is None:
         spoken.traces["none"] += 1
         return episode, None
-    trace = trace_of(row, heard.chunks, compared, bounds_of(options))
+    keeps = options.keep_misheard_words
+    bounds = bounds_of(options)
+    trace = trace_of(row, heard.chunks, compared, bounds, keep_misheard_words=keeps)
     if isinstance(trace, Trace):
-        spoken.traces["on other words" if compared.errors else "on equal words"] += 1
+        spoken.traces[_kind_of(row, compared)] += 1
         return replace(episode, thoughts=trace.thoughts, deep=trace.deep), None
     spoken.traces["dropped"] += 1
     spoken.tally.trace_reasons[trace[0]] += 1
@@ -224,6 +229,13 @@ def _take(
         spoken.tally.reject(Rejected(f"id {row.id}", *trace))
     fault = RejectedTrace(row.id, *trace, row.thoughts, row.deep or "")
     return (episode if is_kept else None), fault
+
+
+def _kind_of(row: Episode, compared: Comparison) -> str:
+    """The kind of a trace that goes along, in the manifest."""
+    if misheard_word(row, compared):
+        return "naming misheard words"
+    return "on other words" if compared.errors else "on equal words"
 
 
 def _count(row: Episode, heard: Heard, compared: Comparison, spoken: Spoken) -> None:

@@ -115,6 +115,17 @@ def test_train_episodes_without_a_trace_are_kept_on_request(typed, out, studio) 
     assert only(out).thoughts is None
 
 
+def test_a_trace_names_misheard_words_on_request_but_never_numbers(typed, out, studio) -> None:
+    studio.misheard = {"Mia": "Maya", "7": "nine"}
+    names = replace(TOM, thoughts=("Tom 5", "Mia: bus", "5 - 2 = 3"))
+    lost = replace(names, id="lost", chunks=("Tom has 7 apples.", *names.chunks[1:]))
+    run(typed(names, lost), out, "--keep-misheard-words")
+    episode = only(out)
+    assert (episode.chunks[1], episode.thoughts) == (" Maya buys a bus.", names.thoughts)
+    assert manifest(out)["speech"]["traces"] == {"dropped": 1, "naming misheard words": 1}
+    assert manifest(out)["rejected_traces"] == {"number_misheard": 1}
+
+
 def test_sentences_that_are_heard_as_one_share_their_thoughts(typed, out, studio) -> None:
     studio.misheard = {"apples.": "apples", "bus.": "bus"}
     run(typed(TOM), out, "--sentence-pause", "0")
