@@ -10,7 +10,8 @@ line in its words, fitted on other sounds. It lets the sound arrive on a clock o
 time; the clock of ``core.clock`` does the rest. Nothing of the measurement enters it.
 
 ``--own-reasoning MODEL`` names a pretrained chat model that reasons afterwards, without training. It reads the same heard
-text when the last words have come, and writes its whole reply; reading is part of its seconds.
+text when the last words have come, and writes its whole reply; reading is part of its seconds. ``--read-then-think RUN`` is
+a run of that mode, on the same heard text. All but the last sentence is read while the sound arrives.
 """
 
 from __future__ import annotations
@@ -92,6 +93,7 @@ class SpokenRow:
     is_right: bool
     own_reasoning: float | None = None  # seconds until the end of the pretrained model's reply
     own_tokens: int | None = None  # of that reply
+    read_then_think: float | None = None  # seconds until the answer of a run of that mode
 
     @property
     def is_within(self) -> bool:
@@ -215,6 +217,7 @@ def main() -> None:
     parser.add_argument("--voice", nargs="+", default=["en-us"])
     parser.add_argument("--count", type=int, default=20)
     parser.add_argument("--own-reasoning", metavar="MODEL")
+    parser.add_argument("--read-then-think", metavar="RUN")
     options = parser.parse_args()
 
     voices = itertools.cycle(map(voice_of, options.voice))
@@ -226,6 +229,8 @@ def main() -> None:
     profile = measure_reasoner(reasoner, device_name("cpu"))
     print(f"{profile}\n{rates}", flush=True)
     chat = chat_engine(options.own_reasoning) if options.own_reasoning else None
+    run = options.read_then_think
+    late = StreamingReasoner.from_pretrained(run, device="cpu") if run else None
     rows = []
     with RecogniserProcess(partial(load_recogniser, options.recogniser)) as process:
         for episode, sound in spoken[FITTED:]:
@@ -236,6 +241,7 @@ def main() -> None:
             length = len(sound) / SAMPLE_RATE
             words, answer, said, as_heard = measured(reasoner, process, episode, sound)
             seconds, tokens = reply(chat, as_heard) if chat else (None, None)
+            after = late.read_then_think(episode.question, as_heard.chunks) if late else None
             rows.append(
                 SpokenRow(
                     episode.id,
@@ -247,6 +253,7 @@ def main() -> None:
                     said == episode.answer,
                     None if seconds is None else words + seconds,
                     tokens,
+                    None if after is None else words + after.seconds,
                 )
             )
             print(rows[-1], flush=True)
@@ -284,9 +291,13 @@ def table(rows: Sequence[SpokenRow]) -> str:
         "| questions | sound, s | last words, s | predicted, s | answer, s | predicted, s "
         "| within 20 % | right |"
     )
-    if own := [row.own_reasoning for row in rows if row.own_reasoning is not None]:
-        head += " own reasoning, s |"
-        cells = (*cells, f"{median(own):.2f}")
+    for name, title in (
+        ("own_reasoning", "own reasoning, s"),
+        ("read_then_think", "read-then-think, s"),
+    ):
+        if behind := [each for row in rows if (each := getattr(row, name)) is not None]:
+            head += f" {title} |"
+            cells = (*cells, f"{median(behind):.2f} (of {len(behind)})")
     line = " | ".join(map(str, cells))
     return f"{head}\n|{'---|' * len(cells)}\n| {line} |"
 
