@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import graphlib
 import sys
 from collections.abc import Iterator
@@ -83,6 +84,7 @@ def files(folder: Path) -> list[Path]:
     return sorted(folder.rglob("*.py"))
 
 
+@functools.cache
 def read(path: Path, root: Path) -> list[Import]:
     package = ".".join(path.parent.relative_to(root).parts)
     return imports_of(path.read_text(encoding="utf-8"), package)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import tomllib
 from pathlib import Path
 
@@ -12,6 +13,11 @@ ROOT = Path(__file__).parent.parent
 FOLDERS = ("src", "data_builders", "benchmarks", "tools", "tests")
 FILE_LINES = 400
 FUNCTION_LINES = 60
+
+
+@functools.cache
+def nodes(path: Path) -> list[ast.AST]:
+    return list(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
 
 
 def sources(folder: str) -> list[Path]:
@@ -30,7 +36,7 @@ def test_no_function_is_over_60_lines(folder: str) -> None:
     lines = {
         f"{path}:{node.lineno}": (node.end_lineno or 0) - node.lineno + 1
         for path in sources(folder)
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        for node in nodes(path)
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
     }
     assert {place: count for place, count in lines.items() if count > FUNCTION_LINES} == {}
@@ -53,7 +59,7 @@ def test_tests_share_helpers_through_support_only() -> None:
     imported = [
         (str(path), node.module)
         for path in tests.rglob("*.py")
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        for node in nodes(path)
         if isinstance(node, ast.ImportFrom) and node.module and node.level == 0
     ]
     assert [(path, name) for path, name in imported if name in modules] == []
