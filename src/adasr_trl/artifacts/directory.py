@@ -327,6 +327,10 @@ def _read(path: Path) -> dict[str, Any] | None:
         raise RunDirectoryError(
             f"{file}: no record of a run (identity or complete is missing); {remedy}."
         )
+    if not isinstance(record["complete"], bool):
+        raise RunDirectoryError(
+            f"{file}: complete: got {record['complete']!r}; expected true or false; {remedy}."
+        )
     record["identity"] = plain_numbers(record["identity"])  # earlier versions wrote Infinity
     return record
 
