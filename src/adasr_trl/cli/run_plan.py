@@ -56,10 +56,16 @@ class RunPlan:
         Args:
             command: Arguments of ``adasr``.
             episodes: Training data, for its sources and licences.
+
+        Raises:
+            RunDirectoryError: Another process works on the run, or has finished it since the plan was made.
         """
         if not is_first_process():
             return
-        directory.take(self.run, self.identity, self.existing)
+        if directory.take(self.run, self.identity, self.existing) is directory.State.COMPLETE:
+            raise directory.RunDirectoryError(
+                f"{self.run}: another process has finished this run meanwhile; run the same command again."
+            )
         text = yaml.safe_dump(self.identity["config"], sort_keys=False, allow_unicode=True)
         write_text(self.run / CONFIG_FILE, text)
         before = Path(self.base) if self.base else None
