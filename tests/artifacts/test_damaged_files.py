@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from pathlib import Path
 
@@ -16,6 +17,8 @@ from adasr_trl.artifacts.saved_config import (
     load_streaming,
     load_taught_mode,
     load_trained_dtype,
+    recorded_dtype,
+    recorded_streaming,
 )
 from adasr_trl.artifacts.step_log import StepLines
 from adasr_trl.core.errors import UserError
@@ -29,6 +32,8 @@ READERS = [
     ("run.json", directory.is_complete),
     ("run.json", directory.read_identity),
     ("run.json", directory.is_loadable),
+    ("run.json", recorded_dtype),
+    ("run.json", recorded_streaming),
     ("whole.json", checkpoints.is_whole),
     ("streaming.json", load_streaming),
     ("origin.json", load_origin),
@@ -57,6 +62,41 @@ def test_a_record_of_a_run_without_its_parts_is_none(tmp_path, record):
     (tmp_path / "run.json").write_text(json.dumps(record))
     said = refusal(directory.is_complete, tmp_path)
     assert "no record of a run (identity or complete is missing); restore it, or move" in said
+
+
+@pytest.mark.parametrize("complete", ["no", "false", 0, 1, None])
+def test_only_true_and_false_say_whether_a_run_is_complete(tmp_path, complete):
+    record = {"identity": IDENTITY, "complete": complete}
+    (tmp_path / "run.json").write_text(json.dumps(record))
+    said = refusal(directory.is_complete, tmp_path)
+    assert f"run.json: complete: got {complete!r}; expected true or false; restore it" in said
+
+
+@pytest.mark.parametrize("config", [None, [], {}, {"model": None}, {"model": {"dtype": "int3"}}])
+def test_a_record_without_a_precision_has_none(tmp_path, config):
+    directory.record(tmp_path, {"command": "sft", "config": config})
+    assert recorded_dtype(tmp_path) is None
+
+
+@pytest.mark.parametrize(
+    ("streaming", "reason"),
+    [
+        (None, "streaming: got nothing"),
+        ({"clock": {"pace": 3}}, "unknown key streaming.clock.pace"),
+        ({"markers": ["<EOS>"]}, "streaming.markers: got a list"),
+    ],
+)
+def test_a_protocol_that_no_run_records_is_named(tmp_path, streaming, reason):
+    directory.record(tmp_path, {"command": "hrpo", "config": {"streaming": streaming}})
+    said = refusal(recorded_streaming, tmp_path)
+    assert re.search(rf"run\.json: not as a run writes it \({re.escape(reason)}.*\); restore", said)
+
+
+def test_a_protocol_of_fewer_keys_has_the_defaults_of_the_others(tmp_path):
+    recorded = {"clock": {"words_per_minute": "inf"}}
+    directory.record(tmp_path, {"command": "hrpo", "config": {"streaming": recorded}})
+    read = recorded_streaming(tmp_path)
+    assert (read.clock.words_per_minute, read.markers.chunk_end) == (math.inf, "<EOS>")
 
 
 @BROKEN

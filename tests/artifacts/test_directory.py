@@ -5,6 +5,7 @@ import math
 
 import pytest
 
+from adasr_trl.artifacts import directory
 from adasr_trl.artifacts.directory import (
     Existing,
     RunDirectoryError,
@@ -16,6 +17,7 @@ from adasr_trl.artifacts.directory import (
     look,
     take,
 )
+from adasr_trl.cli.run_plan import RunPlan
 
 RUN = {"command": "hrpo", "config": {"max_steps": 4, "data": {"train": "a.jsonl"}}}
 LONGER = {"command": "hrpo", "config": {"max_steps": 8, "data": {"train": "a.jsonl"}}}
@@ -111,3 +113,31 @@ def test_a_run_is_not_moved_from_under_a_process_that_evaluates_it(tmp_path):
         assert is_complete(run)
     assert take(run, LONGER, Existing.OVERWRITE) is State.FRESH
     assert (tmp_path / "run.previous" / "eval").is_dir()
+
+
+@pytest.mark.parametrize("existing", [Existing.RESUME, Existing.REFRESH])
+def test_a_run_that_another_process_finished_before_its_lock_was_free_is_complete(
+    tmp_path, monkeypatch, existing
+):
+    run, free = tmp_path / "run", directory._lock
+    take(run, OTHER_DATA if existing is Existing.REFRESH else RUN, Existing.REFUSE)
+    directory._unlock(run)  # that process lives no longer
+
+    def lock_late(path):
+        directory.record(path, RUN)
+        free(path)
+
+    monkeypatch.setattr(directory, "_lock", lock_late)
+    assert take(run, RUN, existing) is State.COMPLETE
+    assert is_complete(run)
+    assert not (tmp_path / "run.previous").exists()
+    assert run not in directory._LOCKS
+
+
+def test_a_plan_does_not_train_over_a_run_that_was_finished_since(tmp_path):
+    run = tmp_path / "run"
+    plan = RunPlan(run, RUN, None, Existing.RESUME, complete=False)
+    directory.record(run, RUN)
+    with pytest.raises(RunDirectoryError, match="another process has finished this run meanwhile"):
+        plan.take(["hrpo"])
+    assert sorted(file.name for file in run.iterdir()) == ["run.json"]

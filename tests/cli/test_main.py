@@ -19,6 +19,17 @@ def python(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
+@pytest.mark.parametrize("module", ["adasr_trl", "adasr_trl.cli"])
+def test_a_file_in_the_current_directory_is_taken_for_no_library(
+    tmp_path: Path, module: str
+) -> None:
+    for name in ("datasets", "random", "yaml"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('not the library')\n")
+    command = [sys.executable, "-m", module, "keys", "sft"]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert (ended.returncode, ended.stderr) == (0, "")
+
+
 def test_a_launcher_may_name_the_package_or_its_command_line() -> None:
     # accelerate launch -m adasr_trl.cli sft ... runs python -m adasr_trl.cli sft ...
     for arguments in (("--version",), ("sft",)):

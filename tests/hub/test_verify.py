@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 
 import pytest
 import torch
+from peft import LoraConfig, get_peft_model
 
 from adasr_trl.artifacts.names import VERIFY_FILE
 from adasr_trl.artifacts.saved_config import load_origin
@@ -128,3 +130,11 @@ def test_an_adapter_on_a_run_that_trained_all_weights_is_loaded_onto_those(root,
 
 def _sft(folder, *flags):
     return adasr(["sft", "--config", str(folder / "sft.yaml"), *flags])
+
+
+def test_an_adapter_that_the_weights_below_cannot_hold_is_not_merged(model):
+    lora = LoraConfig(r=2, target_modules=["q_proj"], lora_bias=True, task_type="CAUSAL_LM")
+    with pytest.raises(
+        UserError, match=r"^runs/x: its adapter cannot be merged \(RuntimeError: .*\); use it"
+    ):
+        merged(get_peft_model(copy.deepcopy(model), lora), "runs/x")

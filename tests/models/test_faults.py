@@ -144,7 +144,9 @@ def test_an_adapter_without_weights_or_of_an_unknown_kind_is_named(adapter, base
     prompt = PromptTuningConfig(num_virtual_tokens=4, task_type="CAUSAL_LM")
     get_peft_model(AutoModelForCausalLM.from_pretrained(base), prompt).save_pretrained(adapter)
     assert "got PROMPT_TUNING as peft_type; rollouts need an adapter" in refusal(adapter)
-    change(adapter / "adapter_config.json", peft_type="LORA")
+    change(adapter / "adapter_config.json", peft_type="LORA", init_lora_weights="pissa_niter_4")
+    assert "got 'pissa_niter_4' as init_lora_weights, which takes a part out" in refusal(adapter)
+    change(adapter / "adapter_config.json", init_lora_weights=True)
     (adapter / "adapter_model.safetensors").unlink()
     assert refusal(adapter).startswith(f"{adapter}: holds no adapter_model.safetensors")
 

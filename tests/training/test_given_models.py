@@ -106,6 +106,10 @@ def without_weights(base: str) -> object:
         (lambda base: adapted(base, inference_mode=True), "none of its weights is trained"),
         (disabled, "none of its weights is trained"),
         (merged, "its adapter is merged into the weights"),
+        (
+            lambda base: adapted(base, init_lora_weights="pissa_niter_4"),
+            "got 'pissa_niter_4' as init_lora_weights",
+        ),
         (second, "got second as active adapter; a run keeps the one called default"),
         (lambda base: adapted(base, adapter_name="mine"), "got mine as active adapter"),
         (compiled, "got OptimizedModule; expected a name"),
@@ -127,6 +131,15 @@ def test_a_model_whose_training_would_be_lost_is_refused(
 def test_a_second_adapter_is_refused_by_its_name_and_not_by_its_layers(tmp_path, base, tokenizer):
     with pytest.raises(UserError, match="peft_config: got one, but the model has an adapter"):
         sft(tmp_path, adapted(base), tokenizer, peft_config=LoraConfig(**LORA))
+
+
+@pytest.mark.parametrize("start", ["pissa_niter_16", "corda", "lora_ga"])
+def test_a_start_that_loading_would_not_find_again_is_refused(tmp_path, base, tokenizer, start):
+    # Loaded, such a run would lie on other weights than it was trained on.
+    added = LoraConfig(**LORA)
+    added.init_lora_weights = start  # some need data in PEFT's own checks
+    with pytest.raises(UserError, match=f"peft_config: got '{start}' as init_lora_weights, which"):
+        sft(tmp_path, base, tokenizer, peft_config=added)
 
 
 def test_a_tokenizer_with_more_tokens_than_the_embedding_has_rows(tmp_path, base, tokenizer):

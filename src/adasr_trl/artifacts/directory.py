@@ -106,6 +106,7 @@ def take(path: Path, identity: Mapping[str, object], existing: Existing) -> Stat
     state = look(path, identity, existing)
     if state is not State.COMPLETE:
         _lock(path)
+        state = _look_again(path, identity, existing)
     if state is State.FRESH and _holds_something(path):
         _refuse_in_use(path)
         _unlock(path)
@@ -113,6 +114,17 @@ def take(path: Path, identity: Mapping[str, object], existing: Existing) -> Stat
         _lock(path)
     if state is not State.COMPLETE:
         _write(path, identity, complete=False)
+    return state
+
+
+def _look_again(path: Path, identity: Mapping[str, object], existing: Existing) -> State:
+    """The state under the lock, which another process may have held until it had finished the run."""
+    state = State.COMPLETE
+    try:
+        state = look(path, identity, existing)
+    finally:
+        if state is State.COMPLETE:  # or refused
+            _unlock(path)
     return state
 
 
@@ -326,6 +338,10 @@ def _read(path: Path) -> dict[str, Any] | None:
     if not isinstance(record.get("identity"), dict) or "complete" not in record:
         raise RunDirectoryError(
             f"{file}: no record of a run (identity or complete is missing); {remedy}."
+        )
+    if not isinstance(record["complete"], bool):
+        raise RunDirectoryError(
+            f"{file}: complete: got {record['complete']!r}; expected true or false; {remedy}."
         )
     record["identity"] = plain_numbers(record["identity"])  # earlier versions wrote Infinity
     return record

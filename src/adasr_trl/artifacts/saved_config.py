@@ -9,13 +9,14 @@ from typing import cast, get_args
 
 from adasr_trl.artifacts.bases import record_base
 from adasr_trl.artifacts.digests import base_of, input_digest
-from adasr_trl.artifacts.directory import why_no_run
+from adasr_trl.artifacts.directory import identity_of, read_identity, why_no_run
 from adasr_trl.artifacts.names import (
     ADAPTER_CONFIG,
     BASE_FILE,
     CONFIG_FILE,
     MODEL_CONFIG,
     ORIGIN_FILE,
+    RUN_FILE,
     STREAMING_FILE,
 )
 from adasr_trl.config.sections import DtypeName, ModelConfig, StreamingConfig
@@ -107,6 +108,25 @@ def load_streaming(directory: Path) -> StreamingConfig:
     return cast(StreamingConfig, _read(path, StreamingConfig))
 
 
+def recorded_streaming(run: Path) -> StreamingConfig:
+    """Protocol in the record of a run that may go on; ``streaming.json`` is written when it ends.
+
+    Raises:
+        UserError: There is no record, or it is not as a run writes it.
+    """
+    config = identity_of(run).get("config")
+    section = config.get("streaming") if isinstance(config, dict) else None
+    return cast(StreamingConfig, _section(section, run / RUN_FILE, StreamingConfig, "streaming"))
+
+
+def recorded_dtype(run: Path) -> DtypeName | None:
+    """Precision in the record of a run that may go on; None where there is none."""
+    config = read_identity(run).get("config")
+    model = config.get("model") if isinstance(config, dict) else None
+    dtype = model.get("dtype") if isinstance(model, dict) else None
+    return cast(DtypeName, dtype) if dtype in get_args(DtypeName) else None
+
+
 def other_protocol(
     trained: StreamingConfig, asked: StreamingConfig, *, is_taught: bool = False
 ) -> str | None:
@@ -124,14 +144,26 @@ def other_protocol(
 
 
 def _read(path: Path, expected: type) -> object:
+    text = path.read_bytes()
     try:
-        entry = entry_of(json.loads(path.read_text(encoding="utf-8")), str(path))
-        return convert(entry, expected, path.stem)
+        value = json.loads(text.decode("utf-8"))
     except ValueError as error:
-        reason = str(error).removeprefix(f"{path}: ").rstrip(".")
-        raise UserError(
-            f"{path}: not as a run writes it ({reason}); restore it, or use the version that wrote it."
-        ) from None
+        raise _unlike(path, error) from None
+    return _section(value, path, expected, path.stem)
+
+
+def _section(value: object, file: Path, expected: type, name: str) -> object:
+    try:
+        return convert(entry_of(value, str(file)), expected, name)
+    except ValueError as error:
+        raise _unlike(file, error) from None
+
+
+def _unlike(file: Path, error: ValueError) -> UserError:
+    reason = str(error).removeprefix(f"{file}: ").rstrip(".")
+    return UserError(
+        f"{file}: not as a run writes it ({reason}); restore it, or use the version that wrote it."
+    )
 
 
 def _write(path: Path, section: StreamingConfig | ModelConfig) -> None:

@@ -12,7 +12,6 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import yaml
 
@@ -27,10 +26,10 @@ from adasr_trl.artifacts.names import (
     is_hub_id,
 )
 from adasr_trl.artifacts.provenance import save_provenance
-from adasr_trl.artifacts.saved_config import load_streaming, other_protocol
+from adasr_trl.artifacts.saved_config import load_streaming, other_protocol, recorded_dtype
 from adasr_trl.cli.prepare import Prepared
 from adasr_trl.config.loading import LoadedConfig
-from adasr_trl.config.sections import DataConfig, DtypeName, ModelConfig
+from adasr_trl.config.sections import DataConfig, ModelConfig
 from adasr_trl.config.trackers import check_reporters
 from adasr_trl.config.values import ConfigError
 from adasr_trl.core.episode import Episode
@@ -57,10 +56,16 @@ class RunPlan:
         Args:
             command: Arguments of ``adasr``.
             episodes: Training data, for its sources and licences.
+
+        Raises:
+            RunDirectoryError: Another process works on the run, or has finished it since the plan was made.
         """
         if not is_first_process():
             return
-        directory.take(self.run, self.identity, self.existing)
+        if directory.take(self.run, self.identity, self.existing) is directory.State.COMPLETE:
+            raise directory.RunDirectoryError(
+                f"{self.run}: another process has finished this run meanwhile; run the same command again."
+            )
         text = yaml.safe_dump(self.identity["config"], sort_keys=False, allow_unicode=True)
         write_text(self.run / CONFIG_FILE, text)
         before = Path(self.base) if self.base else None
@@ -84,9 +89,7 @@ def plan_run(prepared: Prepared, existing: directory.Existing) -> RunPlan:
         raise loaded.error("save_total_limit", reason)
     check_reporters(loaded)
     code = source_digests(prepared.rewards)
-    prepared.settle_dtype(
-        None if existing is directory.Existing.OVERWRITE else _recorded_dtype(run)
-    )
+    prepared.settle_dtype(None if existing is directory.Existing.OVERWRITE else recorded_dtype(run))
     loaded = prepared.loaded
     identity = {
         "command": prepared.command,
@@ -113,13 +116,6 @@ def _output(loaded: LoadedConfig) -> Path:
     if not isinstance(output, str):  # such as 2026-12-01, a date in YAML
         raise loaded.error("output_dir", f"got {output!s}; expected text. Put text in quotes.")
     return Path(output)
-
-
-def _recorded_dtype(run: Path) -> DtypeName | None:
-    """Precision of the run that the directory holds: ``auto`` goes on in it, on whatever machine."""
-    config: Any = directory.read_identity(run).get("config", {})
-    dtype: DtypeName | None = config.get("model", {}).get("dtype")
-    return dtype
 
 
 def _check_model(loaded: LoadedConfig, model: ModelConfig, *, is_taught: bool) -> None:

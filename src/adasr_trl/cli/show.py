@@ -21,12 +21,11 @@ import itertools
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from adasr_trl.artifacts.directory import identity_of
 from adasr_trl.artifacts.names import EVAL_FOLDER
 from adasr_trl.artifacts.samples import Sample, read_samples
-from adasr_trl.artifacts.saved_config import load_streaming
+from adasr_trl.artifacts.saved_config import load_streaming, recorded_streaming
 from adasr_trl.core.clock import Clock, arrivals, timeline
 from adasr_trl.core.demo import results_directory
 from adasr_trl.core.episode import Episode
@@ -100,9 +99,8 @@ def _show_samples(options: argparse.Namespace) -> None:
     from rich.text import Text
 
     run = results_directory(options.run)
-    config: Any = identity_of(run)["config"]  # streaming.json is written when the run ends
-    clock = Clock(**config["streaming"]["clock"])
-    markers = Markers(**config["streaming"].get("markers", {}))
+    streaming = recorded_streaming(run)
+    clock, markers = streaming.clock, streaming.markers
     console, is_shown = Console(), _filter(options.filter, clock)
     samples = (sample for sample in read_samples(run) if is_shown(sample.rollout, sample.episode))
     for sample in deque(samples, maxlen=options.count):

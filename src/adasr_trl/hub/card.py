@@ -17,10 +17,11 @@ from pathlib import Path
 from huggingface_hub import ModelCardData
 
 from adasr_trl.artifacts.directory import identity_of, is_complete
-from adasr_trl.artifacts.names import EVAL_FOLDER
+from adasr_trl.artifacts.names import EVAL_FOLDER, RUN_FILE
 from adasr_trl.artifacts.provenance import PYTHON, DataUsed, load_provenance
 from adasr_trl.artifacts.saved_config import load_origin, load_streaming
 from adasr_trl.config.sections import ModelConfig, StreamingConfig
+from adasr_trl.core.errors import UserError
 from adasr_trl.evaluation import tables as columns
 from adasr_trl.evaluation.clocks import rates
 from adasr_trl.evaluation.records import load_outcomes
@@ -124,7 +125,7 @@ def write_card(run: Path, described: Described) -> str:
         name=described.repo.rpartition("/")[2],
         repo=described.repo,
         kind=f"{kind} on [{base}](https://huggingface.co/{base})" if base else kind,
-        method=_METHODS[str(identity_of(run)["command"])],
+        method=_method(run),
         loading=_loading(described, streaming, load_origin(run)),
         data=data_table(provenance.data),
         licences=_licences(described),
@@ -133,6 +134,16 @@ def write_card(run: Path, described: Described) -> str:
         command=_command(provenance.command),
         versions=versions,
     )
+
+
+def _method(run: Path) -> str:
+    command = str(identity_of(run).get("command"))
+    if command not in _METHODS:
+        raise UserError(
+            f"{run / RUN_FILE}: identity.command: got {command}; expected {', '.join(_METHODS)}; restore it, or use the "
+            f"version that wrote it."
+        )
+    return _METHODS[command]
 
 
 def _command(words: Sequence[str]) -> str:

@@ -139,4 +139,16 @@ def merged(model: Any, directory: str | Path) -> Any:
         whole.is_loaded_in_4bit = whole.is_loaded_in_8bit = False  # transformers 5.23 forgets to
         whole._weight_conversions = None  # of packed weights as they were stored; none lead back
         model = PeftModel.from_pretrained(whole, directory)
-    return model.merge_and_unload(safe_merge=True)
+    try:
+        return model.merge_and_unload(safe_merge=True)
+    except torch.OutOfMemoryError:
+        raise
+    except (
+        AttributeError,
+        RuntimeError,
+        ValueError,
+    ) as error:  # PEFT's, of adapters that no weights can hold
+        words = " ".join(str(error).split())
+        raise UserError(
+            f"{directory}: its adapter cannot be merged ({type(error).__name__}: {words}); use it as an adapter."
+        ) from error

@@ -30,6 +30,8 @@ logger = logging.getLogger(__name__)
 _FOREIGN = (ValueError, TypeError, LookupError, ImportError, RuntimeError, AttributeError)
 _LONGEST = 240  # characters of a library's message
 _AGAIN = "copy all files of the model again, or name another model"
+# PEFT's starts of an adapter that take a part out of the weights below: one found by chance, or in data that is gone.
+_LOST_PART = re.compile(r"pissa_niter_\d+|corda|lora_ga")
 
 
 @contextmanager
@@ -93,7 +95,8 @@ def refuse_unknown_adapter(path: str) -> None:
     file = Path(path) / ADAPTER_CONFIG
     if not file.is_file():  # of the Hub
         return
-    kind = read_object(file, _AGAIN).get("peft_type")
+    config = read_object(file, _AGAIN)
+    kind = config.get("peft_type")
     if kind not in PEFT_TYPE_TO_CONFIG_MAPPING:
         raise UserError(
             f"{file}: got {kind!r} as peft_type, which this version of PEFT does not know; update peft, or name another model."
@@ -102,8 +105,18 @@ def refuse_unknown_adapter(path: str) -> None:
         raise UserError(
             f"{file}: got {kind} as peft_type; rollouts need an adapter that acts on each token alone, such as LoRA."
         )
+    refuse_lost_part(str(file), config.get("init_lora_weights"))
     if not any(file.parent.glob("adapter_model*")):
         raise UserError(f"{path}: holds no adapter_model.safetensors; {_AGAIN}.")
+
+
+def refuse_lost_part(where: str, start: object) -> None:
+    """Refuse a start of an adapter after which loading would put it on other weights than it was trained on (UserError)."""
+    if isinstance(start, str) and _LOST_PART.fullmatch(start):
+        raise UserError(
+            f"{where}: got {start!r} as init_lora_weights, which takes a part out of the weights below that loading does not "
+            f"find again; use 'pissa' or 'olora', or save it with path_initial_model_for_weight_conversion (PEFT)."
+        )
 
 
 def settle_generation(model: Any) -> None:

@@ -13,6 +13,10 @@ from pathlib import Path
 
 from adasr_trl.core.errors import UserError
 
+# A launcher sets all of them.
+_LAUNCHED = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
+_OF_ONE = {"RANK": "0", "WORLD_SIZE": "1"}  # what a process without others may have
+
 
 def begin_processes(flat: Mapping[str, object]) -> None:
     """Prepare the sharding that the configuration's keys for TRL ask for, before TRL's arguments are built.
@@ -20,7 +24,8 @@ def begin_processes(flat: Mapping[str, object]) -> None:
     Raises:
         UserError: This machine or launch does not allow it.
     """
-    if flat.get("fsdp") or os.environ.get("ACCELERATE_USE_FSDP", "").lower() == "true":
+    _refuse_half_a_launch()
+    if flat.get("fsdp") or _is_on("ACCELERATE_USE_FSDP"):
         _refuse_fsdp_on_cpu(use_cpu=bool(flat.get("use_cpu")))
         if "LOCAL_RANK" not in os.environ:
             raise UserError(
@@ -29,6 +34,27 @@ def begin_processes(flat: Mapping[str, object]) -> None:
             )
     if flat.get("deepspeed"):
         _begin_deepspeed()
+    elif _is_on("ACCELERATE_USE_DEEPSPEED") and "LOCAL_RANK" not in os.environ:
+        raise UserError(
+            "ACCELERATE_USE_DEEPSPEED: got true from the environment, but no launcher started this process; unset it, or start "
+            "it with accelerate launch."
+        )
+
+
+def _is_on(name: str) -> bool:
+    return os.environ.get(name, "").lower() == "true"
+
+
+def _refuse_half_a_launch() -> None:
+    """Refuse what a cluster's job says of its processes where no launcher says the rest: torch would wait for the others."""
+    told = {name: os.environ[name] for name in _LAUNCHED[:3] if name in os.environ}
+    others = [name for name, value in told.items() if value != _OF_ONE.get(name)]
+    missing = [name for name in _LAUNCHED if name not in os.environ]
+    if others and missing:
+        raise UserError(
+            f"{others[0]}: got {told[others[0]]!r} from the environment without {', '.join(missing)}, so no launcher started "
+            f"this process; unset {', '.join(told)}, or start it with torchrun or accelerate launch."
+        )
 
 
 def _refuse_fsdp_on_cpu(*, use_cpu: bool) -> None:

@@ -15,7 +15,7 @@ from peft import PeftModel
 from transformers import PreTrainedModel
 
 from adasr_trl.core.errors import UserError
-from adasr_trl.models.faults import settle_generation
+from adasr_trl.models.faults import refuse_lost_part, settle_generation
 
 _OWN = "default"  # PEFT's name of the adapter that lies in a run's folder itself
 _LOAD = 'AutoModelForCausalLM.from_pretrained("...")'
@@ -57,7 +57,10 @@ def check_adapters(model: Any, added: Any) -> None:
         model: The model before TRL's trainer takes it.
         added: ``peft_config``, an adapter to add, or None.
     """
-    if not getattr(model, "peft_config", None):  # set with the first adapter
+    given = getattr(model, "peft_config", None) or {}  # set with the first adapter
+    for name, config in (("peft_config", added), *(("model", own) for own in given.values())):
+        refuse_lost_part(name, getattr(config, "init_lora_weights", None))  # LoRA's alone
+    if not given:
         return
     if added is not None:
         raise UserError(
