@@ -91,8 +91,6 @@ def refuse_unknown_adapter(path: str) -> None:
     from peft import PEFT_TYPE_TO_CONFIG_MAPPING, PromptLearningConfig
 
     file = Path(path) / ADAPTER_CONFIG
-    if not file.is_file():  # of the Hub
-        return
     kind = read_object(file, _AGAIN).get("peft_type")
     if kind not in PEFT_TYPE_TO_CONFIG_MAPPING:
         raise UserError(
