@@ -27,7 +27,7 @@ from adasr_trl.artifacts.names import (
     is_hub_id,
 )
 from adasr_trl.core.demo import run_directory
-from adasr_trl.core.errors import UserError
+from adasr_trl.core.errors import UserError, first_line
 
 ADAPTER_FILES = (
     ADAPTER_CONFIG,
@@ -77,18 +77,14 @@ def hub_errors(what: str) -> Iterator[None]:
         status = error.response.status_code
         advice = " Log in with hf auth login or set HF_TOKEN." if status in (401, 403) else ""
         raise UserError(
-            f"{what}: the Hub answered {status} ({_first_line(error)}).{advice}"
+            f"{what}: the Hub answered {status} ({first_line(error)}).{advice}"
         ) from error
     except (HFValidationError, httpx2.HTTPError, OSError) as error:
-        raise UserError(f"{what}: {_first_line(error)}") from error
+        raise UserError(f"{what}: {first_line(error)}") from error
     except ValueError as error:  # a card that the Hub refuses
         raise UserError(f"{what}: {' '.join(str(error).split())}") from error
     except RuntimeError as error:  # huggingface_hub's around a failed upload
         cause = error.__cause__
         if not isinstance(cause, (httpx2.HTTPError, OSError)):
             raise
-        raise UserError(f"{what}: {_first_line(error)} ({_first_line(cause)})") from error
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise UserError(f"{what}: {first_line(error)} ({first_line(cause)})") from error
