@@ -30,9 +30,8 @@ OF_ROWS = frozenset({".json", ".csv", ".tsv", ".parquet", ".arrow", ".feather", 
 _SAVED = ({"state.json", "dataset_info.json"}, {"dataset_dict.json"})  # files of ``save_to_disk``
 # Files beside a data set's rows, as ``datasets`` leaves them out.
 _ABOUT = frozenset({"dataset_info.json", "dataset_infos.json", "dataset_dict.json", "config.json"})
-_SHARD = re.compile(
-    r"(.*-)(\d+)-of-(\d+)(?!\d)", re.DOTALL
-)  # a mark of each shard's content may follow
+# A mark of each shard's content may follow.
+_SHARD = re.compile(r"(.*-)(\d+)-of-(\d+)(?!\d)", re.DOTALL)
 _MAGIC = re.compile(r"[*?[]")
 _FIRST = 64  # bytes of a document that tell a list from an object
 

@@ -53,12 +53,8 @@ _RESUMES = (Existing.RESUME, Existing.RESUME_DATA)
 _DATA = ("train", "config.data.")  # names of what a run was trained on
 _STEPS = ("config.max_steps", "config.num_train_epochs")
 MEMORY_KEYS = ("streaming.decode_batch", "streaming.max_cache_gib")  # they change no rollout
-_PLACES = (
-    "output_dir",
-    "path",
-    "train",
-    "test",
-)  # last words of entries that name a file or folder
+# Last words of entries that name a file or folder.
+_PLACES = ("output_dir", "path", "train", "test")
 _MEMORY = tuple(f"config.{key}" for key in MEMORY_KEYS)
 
 

@@ -31,9 +31,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_PACKAGE = Path(__file__).parents[
-    1
-]  # an installed wheel holds configs/ in it, a checkout beside src/
+# An installed wheel holds configs/ in the package, a checkout beside src/.
+_PACKAGE = Path(__file__).parents[1]
 _SHIPPED = next(
     (x for x in (_PACKAGE, _PACKAGE.parents[1]) if (x / "configs/tiny").is_dir()), _PACKAGE
 )

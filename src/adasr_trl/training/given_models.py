@@ -68,10 +68,8 @@ def check_adapters(model: Any, added: Any) -> None:
         raise UserError(
             "model: its adapter is merged into the weights, so it would not be trained; call model.unmerge_adapter() before."
         )
-    active = model.active_adapters
-    active = (
-        active() if callable(active) else active
-    )  # a method of transformers' own, a property of PEFT's
+    active = model.active_adapters  # a method of transformers' models, a property of PEFT's
+    active = active() if callable(active) else active
     is_own = list(active) == [_OWN] if isinstance(model, PeftModel) else len(active) == 1
     if not is_own:
         raise UserError(
