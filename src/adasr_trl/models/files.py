@@ -23,6 +23,7 @@ from adasr_trl.artifacts.names import (
     ORIGIN_FILE,
     PROVENANCE_FILE,
     STREAMING_FILE,
+    TOKENIZER_FILES,
     VERIFY_FILE,
     is_hub_id,
 )
@@ -40,10 +41,6 @@ WEIGHT_FILES = (
     "model*.safetensors",
     "model.safetensors.index.json",
 )
-TOKENIZER_FILES = (
-    "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "chat_template.jinja",
-    "vocab.json", "merges.txt", "tokenizer.model",
-)  # fmt: skip
 OWN_FILES = (STREAMING_FILE, ORIGIN_FILE, PROVENANCE_FILE, VERIFY_FILE, CONFIG_FILE)
 # Never any other file: transformers' training_args.bin is a pickle, and may hold a token.
 MODEL_FILES = (*ADAPTER_FILES, *WEIGHT_FILES, *TOKENIZER_FILES, *OWN_FILES)

@@ -20,7 +20,7 @@ def begin_processes(flat: Mapping[str, object]) -> None:
     Raises:
         UserError: This machine or launch does not allow it.
     """
-    if flat.get("fsdp") or os.environ.get("ACCELERATE_USE_FSDP", "").lower() == "true":
+    if asks_for_fsdp(flat, os.environ):
         _refuse_fsdp_on_cpu(use_cpu=bool(flat.get("use_cpu")))
         if "LOCAL_RANK" not in os.environ:
             raise UserError(
@@ -29,6 +29,11 @@ def begin_processes(flat: Mapping[str, object]) -> None:
             )
     if flat.get("deepspeed"):
         _begin_deepspeed()
+
+
+def asks_for_fsdp(flat: Mapping[str, object], environment: Mapping[str, str]) -> bool:
+    """Whether a configuration, or accelerate's launcher by its environment, shards with FSDP."""
+    return bool(flat.get("fsdp")) or environment.get("ACCELERATE_USE_FSDP", "").lower() == "true"
 
 
 def _refuse_fsdp_on_cpu(*, use_cpu: bool) -> None:

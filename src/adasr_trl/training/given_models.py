@@ -14,6 +14,7 @@ from typing import Any
 from peft import PeftModel
 from transformers import PreTrainedModel
 
+from adasr_trl.config.sections import ModelConfig
 from adasr_trl.core.errors import UserError
 from adasr_trl.models.faults import settle_generation
 
@@ -38,6 +39,12 @@ def check_given(model: Any) -> None:
             f"model: its weights are on the meta device, so it has none; load it with {_LOAD}."
         )
     settle_generation(causal)
+
+
+def named_origin(model: Any) -> ModelConfig | None:
+    """The source of a model that a script has loaded, by its own name; None where it has none."""
+    name = getattr(model.config, "_name_or_path", "")  # not on every configuration
+    return ModelConfig(path=name, dtype="auto") if name else None
 
 
 def check_rows(model: Any, tokenizer: Any) -> None:
