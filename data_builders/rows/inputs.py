@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from adasr_trl.core.decoding import UTF_8
+from adasr_trl.core.errors import first_line
 from adasr_trl.core.signatures import PARQUET, packing_of
 from data_builders.errors import BuildError
 from data_builders.rows.documents import (
@@ -319,8 +320,7 @@ def _open_hub(name: str, subset: str | None, split: str, revision: str | None) -
     try:
         rows = load_dataset(name, subset, split=split, revision=revision)
     except (OSError, ValueError, RuntimeError) as error:
-        first_line = (str(error).strip() or repr(error)).splitlines()[0]
-        raise BuildError(f"--hub {name} --split {split}: {first_line}") from error
+        raise BuildError(f"--hub {name} --split {split}: {first_line(error)}") from error
     return _of_dataset(rows, f"{name}/{split}:")
 
 
@@ -331,9 +331,8 @@ def _open_saved(path: Path) -> Rows:
     try:
         rows = load_from_disk(str(path))
     except (OSError, ValueError, KeyError, RuntimeError) as error:
-        first_line = (str(error).strip() or repr(error)).splitlines()[0]
         raise BuildError(
-            f"{path}: no folder of save_to_disk that can be read: {first_line}"
+            f"{path}: no folder of save_to_disk that can be read: {first_line(error)}"
         ) from error
     if isinstance(rows, DatasetDict):
         splits = ", ".join(rows)

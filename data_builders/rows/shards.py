@@ -19,6 +19,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from adasr_trl.core.errors import first_line
 from data_builders.errors import BuildError
 
 logger = logging.getLogger(__name__)
@@ -194,8 +195,7 @@ def _configs(readme: Path) -> Any:
             DatasetCardData(**(metadata_load(readme) or {}))
         )
     except (ValueError, TypeError, yaml.YAMLError) as error:
-        first_line = (str(error).strip() or repr(error)).splitlines()[0]
-        raise BuildError(f"{readme}: its head cannot be read: {first_line}") from error
+        raise BuildError(f"{readme}: its head cannot be read: {first_line(error)}") from error
 
 
 def _found_patterns(folder: Path) -> Mapping[str, list[str]]:
