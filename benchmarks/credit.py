@@ -1,14 +1,14 @@
-"""How often an advantage has the wrong sign for a phase, by asking the model how things would have ended.
+"""Share of tokens whose advantage has the wrong sign for their phase, by asking the model how rollouts would have ended.
 
     python -m benchmarks.credit runs/tiny-ablate/seed-0/sft --config configs/tiny/hrpo.yaml   # about 4 minutes on one core
 
-AdvantageSettings of the configuration can be given behind it (``--rewards '[...]' --data.train FILE``). With ``--each``
-every local reward is judged on its own beside the global ones: GRPO on their sum against HRPO, paired by group.
+Settings over the configuration's follow it (``--rewards '[...]' --data.train FILE``). With ``--each`` every local reward is
+judged on its own beside the global ones: GRPO on their sum against HRPO, paired by group.
 
-For groups of G rollouts of one episode, the deep part is written K times more behind each rollout's stream. The share that comes out right is
-what the stream was worth, V. Then the stream deserves V minus the mean V of its group, and the deep part what came of it: 1[right] - V
-(after SPO's values at cut points, arXiv 2505.23564). An advantage is wrong for a phase where its sign is the
-opposite. Only rollouts whose phase is clearly better or worse are judged: by a quarter at least. The rewards are the configuration's;
+For groups of G rollouts of one episode, the deep part is written K times more behind each rollout's stream. V, the value of
+the stream, is the share of them that comes out right. A stream deserves V minus the mean V of its group, and a deep part
+1[right] - V (after SPO's values at cut points, arXiv 2505.23564). An advantage is wrong for a phase where its sign is the
+opposite. Only rollouts whose phase is better or worse by a quarter at least are judged. The rewards are the configuration's;
 both forms get the same rollouts.
 """
 

@@ -1,4 +1,4 @@
-"""What the benchmarks share: a random model, episodes, timing in turns, and ratios.
+"""Shared by the benchmarks: a random model, episodes, training arguments, timing in turns, and ratios.
 
 Everything is timed in CPU seconds of one thread, in one process, one engine after the other, again and again: a ratio
 of neighbours in time says more than two numbers from different minutes.
@@ -13,12 +13,14 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from transformers import Qwen3Config, Qwen3ForCausalLM
 
 from adasr_trl.config.sections import ScratchConfig, StreamingConfig
 from adasr_trl.core.episode import AnswerType, Episode, Source
+from adasr_trl.core.protocol import ROLES
 from adasr_trl.layouts.codec import Codec
 from adasr_trl.models.loading import train_tokenizer
 
@@ -27,8 +29,18 @@ LONG_SENTENCE = (
     " Tom then finds 3 more coins in the box near the old green door, and 2 in the jar by the bed."
 )
 QUESTION = "How many coins does Tom have?"
-ROLES = ("chunk_end", "thought_end", "skip", "stream_end", "reasoning_end")
 REPEATS = 5
+# Training arguments of steps that are timed: on the CPU, without checkpoints and logs.
+TIMED: Mapping[str, Any] = {
+    "learning_rate": 1e-5,
+    "save_strategy": "no",
+    "report_to": "none",
+    "use_cpu": True,
+    "bf16": False,
+    "disable_tqdm": True,
+    "gradient_checkpointing": False,
+    "logging_strategy": "no",
+}
 
 
 def model_of(vocabulary: int, hidden: int, layers: int) -> Qwen3ForCausalLM:

@@ -44,14 +44,7 @@ def steps_of(form: str, folder: str) -> list[float]:
         "output_dir": folder,
         "per_device_train_batch_size": ROWS,
         "max_steps": STEPS,
-        "learning_rate": 1e-5,
-        "save_strategy": "no",
-        "report_to": "none",
-        "use_cpu": True,
-        "bf16": False,
-        "disable_tqdm": True,
-        "gradient_checkpointing": False,
-        "logging_strategy": "no",
+        **parts.TIMED,
     }
     model = parts.model_of(VOCABULARY, HIDDEN, LAYERS)
     if form == "TRL":

@@ -86,14 +86,7 @@ def settings(folder: str, work: Work, **more: Any) -> dict[str, Any]:
         "num_generations": work.group,
         "per_device_train_batch_size": len(work.lengths),
         "max_steps": STEPS,
-        "learning_rate": 1e-5,
-        "save_strategy": "no",
-        "report_to": "none",
-        "use_cpu": True,
-        "bf16": False,
-        "disable_tqdm": True,
-        "gradient_checkpointing": False,
-        "logging_strategy": "no",
+        **parts.TIMED,
         **more,
     }
 

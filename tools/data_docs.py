@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import Any
 
 from adasr_trl.core.episode import read_episodes
-from adasr_trl.core.files import write_text
+from adasr_trl.core.errors import UserError, told
+from adasr_trl.core.files import parts_around, put_between
 from data_builders.__main__ import parse_options
-from data_builders.errors import BuildError
 from data_builders.pipeline.manifest import built_files, read_manifest
 from data_builders.pipeline.run import run as build
 from data_builders.rows.inputs import open_input
@@ -28,7 +28,7 @@ from data_builders.tools import quality_report
 
 SUMMARY = "Build every source on the files at hand and write the figures into docs/DATA.md."
 DOCUMENT = Path(__file__).parent.parent / "docs" / "DATA.md"
-BEGIN, END = "<!-- figures: make data-docs -->", "<!-- end of figures -->"
+PLACE = "figures"  # between its two marks in the document
 
 Columns = Mapping[str, Any]
 
@@ -119,8 +119,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = parser.parse_args(argv)
     try:
         missing = write_figures(options.data, options.document)
-    except BuildError as error:
-        print(f"error: {error}", file=sys.stderr)
+    except (UserError, OSError) as error:
+        words = told(error) if isinstance(error, OSError) else error
+        print(f"error: {words}", file=sys.stderr)
         return 2
     left_out = f"; not built, for lack of the file: {', '.join(missing)}" if missing else ""
     print(f"{options.document}: written{left_out}")
@@ -129,7 +130,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def write_figures(data: Path, document: Path) -> list[str]:
     """Write the tables into ``document``; return the missing files."""
-    head, tail = _around(document)
+    parts_around(document, PLACE)  # refused before the builds
     measurements, missing = [], []
     for recipe in RECIPES:
         if recipe.file and not (data / recipe.file).is_file():
@@ -141,21 +142,9 @@ def write_figures(data: Path, document: Path) -> list[str]:
     for table in (_counts_table, _trace_table, _checks_table):
         lines += [*table(measurements), ""]
     if missing:
-        lines += [f"Not built, for lack of the file: {', '.join(missing)}.", ""]
-    write_text(document, f"{head}{BEGIN}\n\n" + "\n".join(lines) + f"\n{END}{tail}")
+        lines.append(f"Not built, for lack of the file: {', '.join(missing)}.")
+    put_between(document, PLACE, "\n".join(lines).strip())
     return missing
-
-
-def _around(document: Path) -> tuple[str, str]:
-    try:
-        text = document.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise BuildError(f"--document {document}: no such file.") from None
-    head, begin, rest = text.partition(BEGIN)
-    _, end, tail = rest.partition(END)
-    if not begin or not end:
-        raise BuildError(f"--document {document}: expected the lines {BEGIN} and {END} in it.")
-    return head, tail
 
 
 def _measure(recipe: Recipe, data: Path, folder: Path) -> Measurement:

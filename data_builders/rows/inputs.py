@@ -22,6 +22,8 @@ from pathlib import Path
 from typing import Any
 
 from adasr_trl.core.decoding import UTF_8
+from adasr_trl.core.errors import first_line
+from adasr_trl.core.signatures import PARQUET, packing_of
 from data_builders.errors import BuildError
 from data_builders.rows.documents import (
     holds_rows,
@@ -45,7 +47,7 @@ from data_builders.rows.shards import (
 from data_builders.rows.tables import open_table
 from data_builders.rows.typed import as_written, plan_of
 
-_PARQUET, _ARROW = b"PAR1", (b"ARROW1", b"\xff\xff\xff\xff")
+_ARROW = (b"ARROW1", b"\xff\xff\xff\xff")
 _BOM = codecs.BOM_UTF8
 _LOOK = 1 << 20  # bytes of a file that tell its kind
 _FIRST_LINES = 20
@@ -68,10 +70,6 @@ _FOREIGN = {
     b"Rar!": "a RAR archive; unpack it and give the file",
     b"\x04\x22\x4d\x18": "packed by LZ4; unpack it and give the file",
     b"]\0\0": "packed by LZMA without xz; unpack it and give the file",
-    **dict.fromkeys(
-        (b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"PK\x03\x04", b"\x28\xb5\x2f\xfd"),
-        "packed twice; unpack it once",
-    ),
     **dict.fromkeys((b"//", b"/*"), "JSON with comments; remove them"),
     b"{'": "Python's notation; write it with json.dumps",
     b"[{'": "Python's notation; write it with json.dumps",
@@ -130,7 +128,7 @@ def _open(path: Path, options: argparse.Namespace) -> Rows:
         raise EmptyInputError(
             f"{path}: the file is empty; expected rows as JSON Lines, JSON, CSV or parquet."
         )
-    if start.startswith(_PARQUET):
+    if start.startswith(PARQUET):
         return _nested(_open_parquet(path), rows_path)
     if start.startswith(_ARROW):
         return _nested(_open_arrow(path), rows_path)
@@ -146,6 +144,8 @@ def _refuse_foreign(path: Path, start: bytes) -> None:
     for beginning, kind in _FOREIGN.items():
         if start.startswith(beginning):
             raise BuildError(f"{path}: {kind}.")
+    if packing_of(start):
+        raise BuildError(f"{path}: packed twice; unpack it once.")
     if start[257:262] == b"ustar":
         raise BuildError(f"{path}: a tar archive; unpack it and give one file.")
     if b"\0" in start.partition(b"\n")[0] and not start.startswith((b"{", b"[")):
@@ -320,8 +320,7 @@ def _open_hub(name: str, subset: str | None, split: str, revision: str | None) -
     try:
         rows = load_dataset(name, subset, split=split, revision=revision)
     except (OSError, ValueError, RuntimeError) as error:
-        first_line = (str(error).strip() or repr(error)).splitlines()[0]
-        raise BuildError(f"--hub {name} --split {split}: {first_line}") from error
+        raise BuildError(f"--hub {name} --split {split}: {first_line(error)}") from error
     return _of_dataset(rows, f"{name}/{split}:")
 
 
@@ -332,9 +331,8 @@ def _open_saved(path: Path) -> Rows:
     try:
         rows = load_from_disk(str(path))
     except (OSError, ValueError, KeyError, RuntimeError) as error:
-        first_line = (str(error).strip() or repr(error)).splitlines()[0]
         raise BuildError(
-            f"{path}: no folder of save_to_disk that can be read: {first_line}"
+            f"{path}: no folder of save_to_disk that can be read: {first_line(error)}"
         ) from error
     if isinstance(rows, DatasetDict):
         splits = ", ".join(rows)

@@ -17,16 +17,16 @@ import shutil
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 from adasr_trl.core.decoding import MARKS, UTF_8, Decoder
+from adasr_trl.core.signatures import SIGNATURE_BYTES, Packing, packing_of
 from data_builders.errors import BuildError
 
-_GZIP, _BZIP2, _XZ, _ZIP = b"\x1f\x8b", b"BZh", b"\xfd7zXZ\x00", b"PK\x03\x04"
-_ZSTD, _SKIPPED = b"\x28\xb5\x2f\xfd", b"\x2a\x4d\x18"  # the latter from the second byte on
+_MODULES: Mapping[Packing, Any] = {Packing.GZIP: gzip, Packing.BZIP2: bz2, Packing.XZ: lzma}
 _HIDDEN = (".", "__MACOSX")
 _BLOCK = 1 << 20  # bytes
 
@@ -80,18 +80,17 @@ def _absent(path: str) -> str:
 
 def _unpacked(path: Path, stack: ExitStack) -> Any:
     file = stack.enter_context(path.open("rb"))
-    start = file.read(8)
+    packing = packing_of(file.read(SIGNATURE_BYTES))
     file.seek(0)
-    if start.startswith(_ZIP):
+    if packing is None:
+        return file
+    if packing is Packing.ZIP:
         return _only_member(path, stack)
-    if start.startswith(_ZSTD) or start[1:4] == _SKIPPED:
+    if packing is Packing.ZSTANDARD:
         import pyarrow
 
         return stack.enter_context(pyarrow.CompressedInputStream(file, "zstd"))
-    for mark, module in ((_GZIP, gzip), (_BZIP2, bz2), (_XZ, lzma)):
-        if start.startswith(mark):
-            return stack.enter_context(module.open(file))
-    return file
+    return stack.enter_context(_MODULES[packing].open(file))
 
 
 def _only_member(path: Path, stack: ExitStack) -> Any:

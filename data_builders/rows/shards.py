@@ -19,6 +19,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from adasr_trl.core.errors import first_line
 from data_builders.errors import BuildError
 
 logger = logging.getLogger(__name__)
@@ -30,9 +31,8 @@ OF_ROWS = frozenset({".json", ".csv", ".tsv", ".parquet", ".arrow", ".feather", 
 _SAVED = ({"state.json", "dataset_info.json"}, {"dataset_dict.json"})  # files of ``save_to_disk``
 # Files beside a data set's rows, as ``datasets`` leaves them out.
 _ABOUT = frozenset({"dataset_info.json", "dataset_infos.json", "dataset_dict.json", "config.json"})
-_SHARD = re.compile(
-    r"(.*-)(\d+)-of-(\d+)(?!\d)", re.DOTALL
-)  # a mark of each shard's content may follow
+# A mark of each shard's content may follow.
+_SHARD = re.compile(r"(.*-)(\d+)-of-(\d+)(?!\d)", re.DOTALL)
 _MAGIC = re.compile(r"[*?[]")
 _FIRST = 64  # bytes of a document that tell a list from an object
 
@@ -195,8 +195,7 @@ def _configs(readme: Path) -> Any:
             DatasetCardData(**(metadata_load(readme) or {}))
         )
     except (ValueError, TypeError, yaml.YAMLError) as error:
-        first_line = (str(error).strip() or repr(error)).splitlines()[0]
-        raise BuildError(f"{readme}: its head cannot be read: {first_line}") from error
+        raise BuildError(f"{readme}: its head cannot be read: {first_line(error)}") from error
 
 
 def _found_patterns(folder: Path) -> Mapping[str, list[str]]:

@@ -251,9 +251,8 @@ class _Reader:
         before = [] if parts[1:2] == ["was"] else parts[:start]
         self._read_rest(parts[start:], clause)
         behind = parts[start + clause.words :]
-        if len(behind) > 1 and not (
-            before or clause.link or behind[0] in _ADVERBS
-        ):  # "3 coins Tom zorbs"
+        # "3 coins Tom zorbs"
+        if len(behind) > 1 and not (before or clause.link or behind[0] in _ADVERBS):
             clause.subject = self._subject(behind[:-1])
         elif not before and clause.link:
             clause.subject, clause.verb = self.last.subject, self.last.verb

@@ -59,9 +59,8 @@ KIN = _split(
 KIN_MANY = _split(
     "friends sisters brothers parents kids children cousins classmates neighbours grandparents guests"
 )
-OUTSIDERS = _phrases(
-    "a thief, a stranger, a boy, a girl, a friend, a customer, a monkey"
-)  # never taken up by a pronoun
+# Never taken up by a pronoun.
+OUTSIDERS = _phrases("a thief, a stranger, a boy, a girl, a friend, a customer, a monkey")
 OUTSIDERS_MANY = _phrases("customers, some children, the guests, visitors, the kids, thieves")
 SYLLABLES = _split(  # of invented words
     "ba be bo da do du fa fi ga go ja jo ka ke ki ko la le li lo ma me mi mo na ne ni no pa pe po ra re ri ro sa se si so "
@@ -120,9 +119,8 @@ GETS_FROM = _phrases("get, receive, take, borrow, buy, win, steal, collect")  # 
 # With "of them" or "of his": a loss of their owner.
 TAKES_OF = _phrases("take, steal, borrow, eat, use, break, throw away, lose, sell, buy, hide, win")
 GETS_FOR = _phrases("buy, make, find, get, bake")  # "buys her 3 coins"
-POOL_TAKES = _phrases(
-    "take, eat, use, break, steal, remove, grab, sell, take away, buy, take out"
-)  # by anybody
+# By anybody.
+POOL_TAKES = _phrases("take, eat, use, break, steal, remove, grab, sell, take away, buy, take out")
 POOL_PUTS = _phrases("add, put, put back, place, bring")
 PARTICLES = ("away", "back", "home", "out", "up", "off")  # of verbs, also behind the amount
 # Things that come and go by themselves.

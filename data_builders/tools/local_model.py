@@ -22,6 +22,7 @@ from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING, Any, Literal
 
+from adasr_trl.core.errors import first_line
 from data_builders.errors import BuildError
 from data_builders.tools.replies import PromptLengthError, Reply, ReplyCache, Spent
 
@@ -296,8 +297,7 @@ def _pretrained(settings: LocalSettings, device: str, dtype: str) -> tuple[Any, 
         )
         return tokenizer, model.to(device).eval()
     except (OSError, ValueError, ImportError, RuntimeError) as error:
-        line = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise BuildError(f"--local-model {name}: cannot be loaded: {line}") from None
+        raise BuildError(f"--local-model {name}: cannot be loaded: {first_line(error)}") from None
 
 
 def _device(name: str) -> str:

@@ -54,9 +54,8 @@ class Spoken:
     words: Counter[str] = field(default_factory=Counter)  # typed, by voice
     errors: Counter[str] = field(default_factory=Counter)  # of recognition, by voice
     licences: dict[str, str] = field(default_factory=dict)  # of each voice
-    waits: list[float] = field(
-        default_factory=list
-    )  # from the end of a chunk's sound to its arrival
+    # From the end of a chunk's sound to its arrival.
+    waits: list[float] = field(default_factory=list)
     traces: Counter[str] = field(default_factory=Counter)
     tally: Tally = field(default_factory=Tally)
 

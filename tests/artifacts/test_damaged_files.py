@@ -52,7 +52,7 @@ def refusal(read, *arguments) -> str:
 
 @BROKEN
 @pytest.mark.parametrize(("name", "read"), READERS)
-def test_each_is_named(tmp_path, name, read, content):
+def test_an_error_of_a_damaged_file_begins_with_its_name(tmp_path, name, read, content):
     (tmp_path / name).write_bytes(content)
     assert re.match(rf"{re.escape(str(tmp_path / name))}:(\d+:)? ", refusal(read, tmp_path))
 

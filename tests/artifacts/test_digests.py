@@ -19,8 +19,8 @@ from adasr_trl.artifacts.directory import (
     evaluates,
     finish,
     look,
-    record,
     take,
+    write_record,
 )
 from adasr_trl.core.demo import FOLDER
 from adasr_trl.core.errors import UserError
@@ -44,7 +44,7 @@ def adapter(folder: Path, base: Path) -> Path:
 
 
 def as_run(folder: Path) -> Path:
-    record(folder, {"command": "sft"})
+    write_record(folder, {"command": "sft"})
     return folder
 
 
@@ -168,7 +168,7 @@ def test_a_run_recorded_in_an_earlier_form_goes_on(model, tmp_path, kind, form, 
     kind(model)
     earlier = {"command": "hrpo", "config": config, "model": form(model)}
     now = {**earlier, "model": input_digest(model)}
-    record(run, earlier)
+    write_record(run, earlier)
     assert look(run, now, existing) is State.COMPLETE
     assert look(run, {**now, "config": {"max_steps": 8}}, Existing.RESUME) is State.STARTED
     with pytest.raises(RunDirectoryError, match=r"\(model differs\)"):
@@ -179,7 +179,7 @@ def test_a_run_recorded_in_an_earlier_form_goes_on(model, tmp_path, kind, form, 
 def test_records_of_an_evaluation_in_an_earlier_form_hold(model, tmp_path, kind, form):
     kind(model)
     folder = tmp_path / "eval"
-    record(folder, {"command": "eval", "run": form(model)})
+    write_record(folder, {"command": "eval", "run": form(model)})
     assert evaluates(folder, model)
     assert look(folder, {"command": "eval", "run": input_digest(model)}, Existing.REFRESH) is (
         State.COMPLETE
@@ -189,7 +189,7 @@ def test_records_of_an_evaluation_in_an_earlier_form_hold(model, tmp_path, kind,
 
 def test_records_of_a_pretrained_model_in_an_earlier_form_hold(model, tmp_path):
     asked = {"path": str(model), "weights": sizes_and_times(model)}
-    record(tmp_path / "eval", {"run": asked})
+    write_record(tmp_path / "eval", {"run": asked})
     now = {"run": {**asked, "weights": weights_digest(model)}}
     assert look(tmp_path / "eval", now, Existing.REFRESH) is State.COMPLETE
     os.utime(model / "model.safetensors", (1, 1))
@@ -212,6 +212,6 @@ def test_a_run_from_the_packaged_model_holds_when_the_package_is_installed_anew(
     other_time = json.dumps([[weights.name, weights.stat().st_size, 1]])
     other_size = json.dumps([[weights.name, 1, weights.stat().st_mtime_ns]])
     for recorded, state in ((other_time, State.COMPLETE), (other_size, State.FRESH)):
-        record(tmp_path / "run", {"model": recorded})
+        write_record(tmp_path / "run", {"model": recorded})
         now = {"model": input_digest(FOLDER)}
         assert look(tmp_path / "run", now, Existing.REFRESH) is state

@@ -38,7 +38,7 @@ def test_the_pages_table_is_the_codes(tmp_path):
         (Weights.FULL, Sharding.FSDP, "interleaved", "hf", Status.REFUSED),
     ],
 )
-def test_verdicts(weights, sharding, layout, engine, status):
+def test_a_combination_works_is_refused_or_is_untested(weights, sharding, layout, engine, status):
     assert decide(Combination("hrpo", weights, sharding, layout, engine)).status is status
 
 

@@ -20,7 +20,7 @@ MODELS = sorted(folder.name for folder in CONFIGS.iterdir() if folder.name not i
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_sft_parses(model):
+def test_the_sft_file_of_each_model_parses(model):
     from adasr_trl.training.sft import StreamingSFTConfig
 
     loaded = load_config(CONFIGS / model / "sft.yaml", ON_CPU, prepare.SFT_SECTIONS)

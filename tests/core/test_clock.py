@@ -41,7 +41,7 @@ def test_a_read_has_a_fixed_cost_beside_that_of_its_tokens() -> None:
     assert line.answer_latency_seconds == pytest.approx(10.2)
 
 
-def test_a_worked_example() -> None:
+def test_thoughts_queue_behind_one_another_and_wait_for_their_chunk() -> None:
     """Reading takes 0.1 s a token, writing 1 s a token; chunks arrive at 2, 4 and 10 s.
 
     chunk  arrives  read    written  starts           finishes

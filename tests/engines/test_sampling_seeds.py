@@ -75,11 +75,11 @@ def check(model, tokenizer, episodes, count, layout_name):
 
 
 @pytest.mark.parametrize("layout", ["interleaved", "parallel"])
-def test_forty_seeds(model, tokenizer, episodes, layout):
+def test_rollouts_of_forty_seeds_are_those_of_a_plain_loop(model, tokenizer, episodes, layout):
     assert check(model.eval(), tokenizer, episodes, 40, layout) <= 1
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("layout", ["interleaved", "parallel"])
-def test_a_thousand_seeds(model, tokenizer, episodes, layout):
+def test_rollouts_of_a_thousand_seeds_are_those_of_a_plain_loop(model, tokenizer, episodes, layout):
     assert check(model.eval(), tokenizer, episodes, 1000, layout) <= 5

@@ -27,14 +27,14 @@ RECORDED = {
 def config(tmp_path):
     file = tmp_path / "hrpo.yaml"
     file.write_text(FILE, encoding="utf-8")
-    directory.record(tmp_path / "seed-0" / "half", {"command": "hrpo", "config": RECORDED})
+    directory.write_record(tmp_path / "seed-0" / "half", {"command": "hrpo", "config": RECORDED})
     return file
 
 
 def differing(config, settings):
     run = config.parent / "seed-0"
     stage = train_stage(run, "half", ("hrpo", str(config)), settings)
-    return changes(run / "half", str(config), stage.arguments[4:])
+    return changes(run / "half", str(config), stage.overrides)
 
 
 @pytest.mark.parametrize(

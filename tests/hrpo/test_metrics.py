@@ -15,12 +15,10 @@ from adasr_trl.hrpo.scoring import score, score_rollouts
 from adasr_trl.layouts import build_layout
 from adasr_trl.layouts.codec import Codec
 from adasr_trl.rewards import build_rewards
+from support.group_scoring import ALONE
 from support.scripted import write
 from support.settings import STREAMING
 
-ALONE = SimpleNamespace(
-    device=torch.device("cpu"), gather=lambda x: x, pad_across_processes=lambda x, **_: x
-)
 EPISODE = Episode(
     id="e",
     group="e",

@@ -12,7 +12,7 @@ from peft import LoraConfig, get_peft_model
 from safetensors.torch import load_file, save_file
 
 from adasr_trl.artifacts.digests import input_digest
-from adasr_trl.artifacts.directory import record
+from adasr_trl.artifacts.directory import write_record
 from adasr_trl.artifacts.saved_config import load_origin, save_origin, save_streaming
 from adasr_trl.config.eval_section import EvalConfig
 from adasr_trl.config.sections import ModelConfig
@@ -43,7 +43,7 @@ def lora(run: Path, base: str) -> Path:
     save_origin(run, config)
     model = {"path": base, "dtype": "float32"}
     identity = {"command": "sft", "config": {"output_dir": str(run), "model": model}}
-    record(run, {**identity, "model": input_digest(base)})
+    write_record(run, {**identity, "model": input_digest(base)})
     return run
 
 

@@ -38,13 +38,13 @@ def refusal(model: Path) -> str:
     [WHOLE[:100_000], WHOLE[:4], b"", bytes(len(WHOLE)), b"version https://git-lfs.github.com/spec/v1\n"],
     ids=["cut", "stump", "empty", "zeroed", "pointer"],
 )  # fmt: skip
-def test_safetensors(model, content):
+def test_damaged_safetensors_are_named(model, content):
     (model / "model.safetensors").write_bytes(content)
     assert refusal(model).startswith(f"{model / 'model.safetensors'}: is damaged or was cut short")
 
 
 @pytest.mark.parametrize("content", [WHOLE[:100], b"", bytes(1000), b"hello there"])
-def test_torchs_own_form(model, content):
+def test_damaged_weights_in_torchs_own_form_are_named(model, content):
     (model / "model.safetensors").unlink()
     file = model / "pytorch_model.bin"
     torch.save(load_file(FOLDER / "model.safetensors"), file)

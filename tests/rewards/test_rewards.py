@@ -247,7 +247,7 @@ def test_a_function_of_the_users_does_not_switch_that_check_off(monkeypatch, tmp
         build_rewards(configs, STREAMING)
 
 
-def test_the_cure_cures():
+def test_the_weight_that_a_refusal_names_is_enough():
     weight = 0.6666667
     with pytest.raises(RewardError) as caught:
         build_rewards([RewardConfig("kimi_length", "deep", weight)], STREAMING)

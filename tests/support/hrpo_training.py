@@ -9,7 +9,7 @@ import torch
 from adasr_trl.config.sections import RewardConfig
 from adasr_trl.hrpo import HRPOConfig, HRPOTrainer
 from adasr_trl.rewards import build_rewards
-from support.settings import STREAMING
+from support.settings import ON_CPU, STREAMING
 
 REWARDS = build_rewards(
     [
@@ -30,22 +30,17 @@ SETTINGS = {
     "learning_rate": 1e-3,
     "lr_scheduler_type": "constant",
     "shuffle_dataset": False,
-    "save_strategy": "no",
-    "report_to": "none",
-    "use_cpu": True,
-    "bf16": False,
-    "disable_tqdm": True,
-    "gradient_checkpointing": False,
+    **ON_CPU,
     "seed": 5,
 }
 
 
-def hrpo(model, tokenizer, episodes, out, rewards=REWARDS, **changes):
+def hrpo(model, tokenizer, episodes, out, rewards=REWARDS, streaming=STREAMING, **changes):
     return HRPOTrainer(
         copy.deepcopy(model),
         args=HRPOConfig(str(out), **{**SETTINGS, **changes}),
         train_dataset=episodes[:6],
-        streaming=STREAMING,
+        streaming=streaming,
         reward_funcs=rewards,
         processing_class=tokenizer,
     )

@@ -1,8 +1,10 @@
-"""Streaming settings and model shape of the tests."""
+"""Streaming settings, model shape and training arguments of the tests."""
 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
+from typing import Any
 
 from adasr_trl.config.sections import ScratchConfig, StreamingConfig
 
@@ -18,3 +20,12 @@ SCRATCH = ScratchConfig(
     max_position_embeddings=512,
 )
 PARALLEL = dataclasses.replace(STREAMING, layout="parallel")
+# Training arguments of a trainer on the CPU that saves and reports nothing.
+ON_CPU: Mapping[str, Any] = {
+    "save_strategy": "no",
+    "report_to": "none",
+    "use_cpu": True,
+    "bf16": False,
+    "disable_tqdm": True,
+    "gradient_checkpointing": False,
+}

@@ -24,7 +24,7 @@ from adasr_trl.hrpo import HRPOConfig, HRPOTrainer, scoring
 from adasr_trl.models.loading import load_tokenizer
 from adasr_trl.rewards import Reward, Scope, build_rewards
 from adasr_trl.rewards.user import UserFunction
-from support.settings import SCRATCH, STREAMING
+from support.settings import ON_CPU, SCRATCH, STREAMING
 from support.tiny_model import ledger_episodes, small_model
 
 
@@ -98,12 +98,7 @@ def parts_of(out, layout="interleaved", **changes):
         "max_steps": 4,
         "learning_rate": 0.1,
         "optim": "sgd",  # Adam divides by the gradient's own size: rounding of the smallest ones becomes a step
-        "save_strategy": "no",
-        "report_to": "none",
-        "use_cpu": True,
-        "bf16": False,
-        "disable_tqdm": True,
-        "gradient_checkpointing": False,
+        **ON_CPU,
         "seed": 5,
     }
     args = HRPOConfig(str(out), **settings | changes)

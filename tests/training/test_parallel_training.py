@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+from functools import partial
 
 import pytest
 import torch
@@ -20,11 +21,11 @@ from adasr_trl.hrpo import HRPOConfig, HRPOTrainer
 from adasr_trl.rewards import build_rewards
 from adasr_trl.training.data import Data, Texts
 from adasr_trl.training.sft import StreamingSFTConfig, StreamingSFTTrainer
-from support import workspace
+from support import hrpo_training, workspace
 from support.hrpo_training import SETTINGS, train
 from support.parallel_layout import full_logps, parts_for
 from support.runs import assert_equal, kill_at
-from support.settings import PARALLEL
+from support.settings import ON_CPU, PARALLEL
 
 REWARDS = build_rewards(
     [
@@ -36,15 +37,7 @@ REWARDS = build_rewards(
 )
 
 
-def hrpo(model, tokenizer, episodes, out, **changes):
-    return HRPOTrainer(
-        copy.deepcopy(model),
-        args=HRPOConfig(str(out), **{**SETTINGS, **changes}),
-        train_dataset=episodes[:6],
-        streaming=PARALLEL,
-        reward_funcs=REWARDS,
-        processing_class=tokenizer,
-    )
+hrpo = partial(hrpo_training.hrpo, rewards=REWARDS, streaming=PARALLEL)
 
 
 # ---- reinforcement learning
@@ -212,12 +205,7 @@ def settings_for(out, **changes):
         "per_device_train_batch_size": 4,
         "max_steps": 2,
         "learning_rate": 1e-3,
-        "save_strategy": "no",
-        "report_to": "none",
-        "use_cpu": True,
-        "bf16": False,
-        "disable_tqdm": True,
-        "gradient_checkpointing": False,
+        **ON_CPU,
     }
     return StreamingSFTConfig(output_dir=str(out), **{**fixed, **changes})
 

@@ -24,6 +24,7 @@ from adasr_trl.artifacts.names import (
     ORIGIN_FILE,
     RUN_FILE,
     STREAMING_FILE,
+    TOKENIZER_FILES,
     is_hub_id,
 )
 from adasr_trl.core.demo import FOLDER
@@ -33,9 +34,7 @@ from adasr_trl.core.files import read_object
 # All that decides what a loaded model writes.
 _LOADED = (
     "model*.safetensors", "adapter_model*.safetensors", "pytorch_model*.bin", "adapter_model*.bin", "*.gguf",
-    MODEL_CONFIG, "generation_config.json", ADAPTER_CONFIG, STREAMING_FILE,
-    "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "chat_template.jinja",
-    "vocab.json", "merges.txt", "tokenizer.model",
+    MODEL_CONFIG, "generation_config.json", ADAPTER_CONFIG, STREAMING_FILE, *TOKENIZER_FILES,
 )  # fmt: skip
 
 _REMEDY = "restore it, or name another model"

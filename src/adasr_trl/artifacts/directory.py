@@ -53,12 +53,8 @@ _RESUMES = (Existing.RESUME, Existing.RESUME_DATA)
 _DATA = ("train", "config.data.")  # names of what a run was trained on
 _STEPS = ("config.max_steps", "config.num_train_epochs")
 MEMORY_KEYS = ("streaming.decode_batch", "streaming.max_cache_gib")  # they change no rollout
-_PLACES = (
-    "output_dir",
-    "path",
-    "train",
-    "test",
-)  # last words of entries that name a file or folder
+# Last words of entries that name a file or folder.
+_PLACES = ("output_dir", "path", "train", "test")
 _MEMORY = tuple(f"config.{key}" for key in MEMORY_KEYS)
 
 
@@ -113,7 +109,7 @@ def take(path: Path, identity: Mapping[str, object], existing: Existing) -> Stat
         _set_aside(path)
         _lock(path)
     if state is not State.COMPLETE:
-        _write(path, identity, complete=False)
+        write_record(path, identity, complete=False)
     return state
 
 
@@ -131,18 +127,20 @@ def _look_again(path: Path, identity: Mapping[str, object], existing: Existing) 
 def reopen(path: Path) -> None:
     """Take a complete run again, to add to it."""
     _lock(path)
-    _write(path, identity_of(path), complete=False)
+    write_record(path, identity_of(path), complete=False)
 
 
 def finish(path: Path) -> None:
     """Note that the run is complete."""
-    _write(path, identity_of(path), complete=True)
+    write_record(path, identity_of(path), complete=True)
     _unlock(path)
 
 
-def record(path: Path, identity: Mapping[str, object], *, complete: bool = True) -> None:
+def write_record(path: Path, identity: Mapping[str, object], *, complete: bool = True) -> None:
     """Note that ``path`` holds a run of this identity, whatever stood there."""
-    _write(path, identity, complete=complete)
+    record = {"identity": plain_numbers(dict(identity)), "complete": complete}
+    text = json.dumps(record, indent=1, sort_keys=True, allow_nan=False)
+    write_text(path / RUN_FILE, text + "\n")
 
 
 def is_done(path: Path, identity: Mapping[str, object], existing: Existing) -> bool:
@@ -303,11 +301,11 @@ def _is_moved(name: str, found: list[str], old: Mapping[str, Any], new: Mapping[
         return sorted(old.get("code", {}).values()) == sorted(new.get("code", {}).values())
     if name.startswith("config.data.") and _last(name) in _PLACES:
         return "train" not in found  # training reads no test file
-    digests = {"config.model.path": ("model",), "run.path": ("run", "weights")}.get(name, ())
-    is_equal = ".".join(digests) not in found
-    for key in digests:
-        new = new[key]
-    return is_equal and isinstance(new, InputDigest)
+    if name == "config.model.path":
+        return "model" not in found and isinstance(new["model"], InputDigest)
+    if name == "run.path":
+        return "run.weights" not in found and isinstance(new["run"]["weights"], InputDigest)
+    return False
 
 
 def _trains_on(changed: list[str], old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
@@ -345,9 +343,3 @@ def _read(path: Path) -> dict[str, Any] | None:
         )
     record["identity"] = plain_numbers(record["identity"])  # earlier versions wrote Infinity
     return record
-
-
-def _write(path: Path, identity: Mapping[str, object], *, complete: bool) -> None:
-    record = {"identity": plain_numbers(dict(identity)), "complete": complete}
-    text = json.dumps(record, indent=1, sort_keys=True, allow_nan=False)
-    write_text(path / RUN_FILE, text + "\n")

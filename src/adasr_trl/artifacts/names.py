@@ -20,6 +20,11 @@ CHECKPOINT_MARK = "whole.json"  # written into a checkpoint behind everything el
 DEVICE_FILE = "device.json"  # measured rates of the model on one device
 PREVIOUS = ".previous"  # end of the name that a run is moved aside to
 LOCK_FILE = ".lock"  # held by the process that works on the run
+# transformers' names, of all kinds of tokenizers.
+TOKENIZER_FILES = (
+    "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "chat_template.jinja",
+    "vocab.json", "merges.txt", "tokenizer.model",
+)  # fmt: skip
 EVAL_FOLDER = "eval"
 EPISODES_FILE = "episodes.jsonl"  # the questions of an evaluation
 

@@ -38,23 +38,38 @@ def save_origin(directory: Path, model: ModelConfig) -> None:
 
     What has no whole weights of its own gets the base's directory too, to be found again from elsewhere.
     """
-    before = Path(model.path or "")
-    base = load_origin(before) if model.path else None
     is_adapter = (directory / ADAPTER_CONFIG).is_file()
-    if is_adapter:  # else it would lie on what a run had started from
-        base = named_base(model) if (before / ADAPTER_CONFIG).is_file() else None
+    base = _base_below(model, is_adapter=is_adapter)
     origin = dataclasses.replace(base or model, dtype=model.dtype)
     if base and model.quantization:
         origin = dataclasses.replace(origin, quantization=model.quantization)
     if origin.path:
         _write(directory / ORIGIN_FILE, origin)
-    place = None
-    if is_adapter or not (directory / MODEL_CONFIG).is_file():
-        place = before if model.path and not base else base_of(before) if is_adapter else None
+    is_whole = not is_adapter and (directory / MODEL_CONFIG).is_file()
+    place = None if is_whole else _place_below(model, base, is_adapter=is_adapter)
     if place and place.is_dir():
         record_base(directory, place, input_digest(place))
     else:
         (directory / BASE_FILE).unlink(missing_ok=True)
+
+
+def _base_below(model: ModelConfig, *, is_adapter: bool) -> ModelConfig | None:
+    """The source below the model that a training started from; None where that model is itself the base."""
+    if not model.path:
+        return None
+    if not is_adapter:
+        return load_origin(Path(model.path))
+    # The trained adapter goes on with that of the model, or lies on the model's whole weights.
+    return named_base(model) if (Path(model.path) / ADAPTER_CONFIG).is_file() else None
+
+
+def _place_below(model: ModelConfig, base: ModelConfig | None, *, is_adapter: bool) -> Path | None:
+    """The directory of the weights below what was trained; None where the Hub has them, or there are none."""
+    if not model.path:
+        return None
+    if base is None:
+        return Path(model.path)
+    return base_of(Path(model.path)) if is_adapter else None
 
 
 def named_base(model: ModelConfig) -> ModelConfig:

@@ -56,6 +56,13 @@ def add_layout(parser: argparse.ArgumentParser, summary: str) -> None:
     parser.add_argument("--layout", choices=choices, default=None, help=summary)
 
 
+def whole_number(text: str) -> int:
+    """A flag's count, 1 or more."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"got {text!r}; expected a whole number of 1 or more")
+    return int(text)
+
+
 def number(text: str) -> float:
     """A flag's number; its error names no function, as argparse does for a plain ValueError."""
     try:

@@ -133,7 +133,6 @@ def _generate(prepared: Prepared, model: Any, budget: Any) -> GenerationBatch:
     from accelerate import Accelerator
 
     from adasr_trl.core.protocol import Mode
-    from adasr_trl.engines import Sampling
     from adasr_trl.engines.registry import local_engine
     from adasr_trl.hrpo.rollouts import RolloutSampler, SamplingContext
     from adasr_trl.hrpo.stream_values import plain_valuer
@@ -148,8 +147,7 @@ def _generate(prepared: Prepared, model: Any, budget: Any) -> GenerationBatch:
     rewards, mode = prepared.rewards, Mode(args.mode)
     valuer = plain_valuer(model, rewards, engine.rollout, texts.layout, texts.codec)
     sampler = RolloutSampler(train, rewards, engine.rollout, mode, args.is_flat, valuer)
-    sampling = Sampling(args.temperature, args.top_p, max(args.top_k, 0), args.min_p or 0.0)
-    context = SamplingContext("doctor", 0, args.settings(size, 0.0), 0.0, sampling, None)
+    context = SamplingContext("doctor", 0, args.settings(size, 0.0), 0.0, args.sampling, None)
     repeated = [episode for episode in episodes for _ in range(size)]
     logger.info("rolling out %d episodes %d times", len(episodes), size)
     return sampler.generate_batch(repeated, context, Accelerator(cpu=args.use_cpu))

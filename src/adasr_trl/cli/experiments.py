@@ -57,12 +57,11 @@ def check_stages(stages: Sequence[Stage]) -> None:
     logging.disable(logging.WARNING)  # a stage says it, when it runs
     try:
         for stage in stages:
-            command, _, config, _, *settings = stage.arguments  # --config FILE --refresh
             try:
-                if command == "eval":
-                    check_eval(config, settings)
+                if stage.command == "eval":
+                    check_eval(stage.config, stage.overrides)
                 else:
-                    prepare(config, settings, command).refuse_unknown()
+                    prepare(stage.config, stage.overrides, stage.command).refuse_unknown()
             except ConfigError as error:
                 raise ConfigError(f"{stage.name}: {error}") from None
     finally:

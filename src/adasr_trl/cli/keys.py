@@ -19,8 +19,8 @@ from enum import Enum
 from typing import Any, get_args, get_origin, get_type_hints
 
 from adasr_trl.config.keys import OBEYED
+from adasr_trl.config.values import is_enum
 
-_TEXT = "debug"  # whose list is of an enum of transformers, which YAML cannot write
 COMMANDS = ("sft", "grpo", "hrpo", "eval")
 
 
@@ -123,10 +123,9 @@ def _arguments(command: str) -> Iterator[Key]:
     for field in sorted(dataclasses.fields(Arguments), key=lambda field: field.name):
         if field.name in OBEYED[command]:
             summary = field.metadata.get("help") or documented.get(field.name, "")
-            kind = "text" if field.name == _TEXT else spelled_type(hints[field.name])
-            default = _default(field)
             is_own = field.name in vars(Arguments).get("__annotations__", {})
-            yield Key(field.name, kind, default, _sentence(summary), is_own)
+            kind = spelled_type(hints[field.name])
+            yield Key(field.name, kind, _default(field), _sentence(summary), is_own)
 
 
 def _documented(kind: type) -> dict[str, str]:
@@ -158,10 +157,10 @@ def spelled_type(hint: Any) -> str:
         return " or ".join(dict.fromkeys(spelled_type(part) for part in parts))
     if origin is typing.Literal:
         return " or ".join(map(str, parts))
+    if is_enum(hint) or (origin is list and all(map(is_enum, parts))):
+        return "text"  # transformers parses a list of an enum's members from one text
     if origin in (list, tuple):
         return "list"
-    if isinstance(hint, type) and issubclass(hint, Enum):
-        return "text"
     names = {
         int: "whole number",
         float: "number",
@@ -175,12 +174,10 @@ def spelled_type(hint: Any) -> str:
 
 def _default(field: dataclasses.Field[Any]) -> str:
     default = field.default
+    if field.default_factory is not dataclasses.MISSING:
+        default = field.default_factory()
     if default is dataclasses.MISSING:
-        default = (
-            field.default_factory()
-            if field.default_factory is not dataclasses.MISSING
-            else "required"
-        )
+        return "required"
     if isinstance(default, Enum):
         default = default.value
     if isinstance(default, bool) or default is None:

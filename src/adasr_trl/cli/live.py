@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from adasr_trl.cli.arguments import add_device, add_dtype, add_layout, number
+from adasr_trl.cli.arguments import add_device, add_dtype, add_layout, number, whole_number
 from adasr_trl.config.sections import MIN_TEMPERATURE
 
 
@@ -70,7 +70,9 @@ def add_replay(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="JSON Lines of episodes (default: RUN/eval/episodes.jsonl)",
     )
-    parser.add_argument("--count", type=_count, default=20, help="number of episodes (default: 20)")
+    parser.add_argument(
+        "--count", type=whole_number, default=20, help="number of episodes (default: 20)"
+    )
     parser.add_argument(
         "--wpm", type=_positive, nargs="+", default=[150.0], help="words a minute, one or more"
     )
@@ -114,10 +116,4 @@ def _temperature(text: str) -> float:
 def _rate(text: str) -> int:
     if not text.isdecimal() or not 4_000 <= int(text) <= 192_000:
         raise argparse.ArgumentTypeError(f"got {text!r}; expected 4000 to 192000 samples a second")
-    return int(text)
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"got {text!r}; expected a whole number of 1 or more")
     return int(text)

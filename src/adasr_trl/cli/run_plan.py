@@ -84,9 +84,6 @@ def plan_run(prepared: Prepared, existing: directory.Existing) -> RunPlan:
     run = _output(loaded)
     _check_model(loaded, model, is_taught=prepared.command == "sft")
     _check_held_out(loaded, data)
-    if loaded.flat.get("save_total_limit") == 1:
-        reason = "got 1; the only checkpoint would be deleted before the next one is whole: use 2 or more."
-        raise loaded.error("save_total_limit", reason)
     check_reporters(loaded)
     code = source_digests(prepared.rewards)
     prepared.settle_dtype(None if existing is directory.Existing.OVERWRITE else recorded_dtype(run))

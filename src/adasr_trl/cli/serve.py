@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib.util
 
-from adasr_trl.cli.arguments import add_device, add_dtype, add_layout
+from adasr_trl.cli.arguments import add_device, add_dtype, add_layout, whole_number
 from adasr_trl.core.errors import UserError
 
 NEEDED = ("starlette", "uvicorn", "websockets", "prometheus_client")
@@ -19,7 +19,7 @@ def add_serve(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--host", default="127.0.0.1", help="address (default: this machine only)")
     parser.add_argument("--port", type=_port, default=8080, help="port (default: 8080)")
     parser.add_argument(
-        "--max-streams", type=_whole, default=64, help="live streams at most (default: 64)"
+        "--max-streams", type=whole_number, default=64, help="live streams at most (default: 64)"
     )
     parser.add_argument(
         "--max-cache-gib",
@@ -76,10 +76,4 @@ def _execute(options: argparse.Namespace) -> int:
 def _port(text: str) -> int:
     if not text.isdecimal() or int(text) > 65535:
         raise argparse.ArgumentTypeError(f"got {text!r}; expected a port, 0 to 65535")
-    return int(text)
-
-
-def _whole(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"got {text!r}; expected a whole number of 1 or more")
     return int(text)

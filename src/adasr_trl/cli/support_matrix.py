@@ -22,6 +22,7 @@ from adasr_trl.config.loading import LoadedConfig
 from adasr_trl.config.sections import ModelConfig, StreamingConfig
 from adasr_trl.core.errors import UserError
 from adasr_trl.engines.registry import DEFAULT_ENGINE, ENGINES, EngineInfo
+from adasr_trl.training.distributed import asks_for_fsdp
 
 logger = logging.getLogger(__name__)
 
@@ -186,7 +187,7 @@ def _weights(model: ModelConfig, has_section: bool) -> Weights:
 
 
 def _sharding(flat: Mapping[str, object], environment: Mapping[str, str]) -> Sharding:
-    if flat.get("fsdp") or environment.get("ACCELERATE_USE_FSDP", "").lower() == "true":
+    if asks_for_fsdp(flat, environment):
         return Sharding.FSDP
     config = flat.get("deepspeed")
     zero = config.get("zero_optimization", {}) if isinstance(config, dict) else {}

@@ -1,9 +1,11 @@
 """Section ``eval`` of a configuration: measured modes, questions and clocks.
 
-eval:
-runs: {sft: runs/tiny/seed-0/sft, hrpo: runs/tiny/seed-0/hrpo}
-modes: [streaming, no_deep]
-clocks: {spoken: {}, hasty: {words_per_minute: 300, jitter: 0.3, burst: 2}}
+    eval:
+      runs: {sft: runs/tiny/seed-0/sft, hrpo: runs/tiny/seed-0/hrpo}
+      modes: [streaming, no_deep]
+      clocks: {spoken: {}, hasty: {words_per_minute: 300, jitter: 0.3, burst: 2}}
+
+Nothing here rolls out: ``evaluation.plan`` makes the plan of a section.
 """
 
 from __future__ import annotations

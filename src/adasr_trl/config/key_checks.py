@@ -127,6 +127,7 @@ def check_keys(loaded: LoadedConfig, command: str) -> None:
     if steps is not None and steps < 1 and steps != -1:
         raise loaded.error("max_steps", f"got {steps:g}; expected 1 or more, or -1 for epochs.")
     _refuse_endless_warmup(loaded)
+    _refuse_single_checkpoint(loaded)
     _refuse_idle_reference(loaded)
     _refuse_unknown_metric(loaded, command)
     refuse_idle(loaded.without(shared), command)
@@ -159,6 +160,15 @@ def _refuse_endless_warmup(loaded: LoadedConfig) -> None:
             "warmup_steps",
             f"got {warmup:g} of max_steps {steps:g}; expected fewer, or a share below 1, else learning_rate is never "
             f"reached.",
+        )
+
+
+def _refuse_single_checkpoint(loaded: LoadedConfig) -> None:
+    """Refuse to keep one checkpoint: a run that is killed while it writes the next one could not be resumed."""
+    if _number(loaded.flat.get("save_total_limit")) == 1:
+        raise loaded.error(
+            "save_total_limit",
+            "got 1; the only checkpoint would be deleted before the next one is whole: use 2 or more.",
         )
 
 

@@ -31,9 +31,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_PACKAGE = Path(__file__).parents[
-    1
-]  # an installed wheel holds configs/ in it, a checkout beside src/
+# An installed wheel holds configs/ in the package, a checkout beside src/.
+_PACKAGE = Path(__file__).parents[1]
 _SHIPPED = next(
     (x for x in (_PACKAGE, _PACKAGE.parents[1]) if (x / "configs/tiny").is_dir()), _PACKAGE
 )
@@ -298,7 +297,7 @@ def _convert_union(entry: Entry, options: tuple[Any, ...], name: str) -> object:
         return None
     options = tuple(option for option in options if option is not types.NoneType)
     # TRL writes Enum | str for the text of an enum's member.
-    options = tuple(option for option in options if _is_enum(option)) or options
+    options = tuple(option for option in options if is_enum(option)) or options
     if len(options) == 1:
         return convert(entry, options[0], name)
     if isinstance(entry.value, list | dict):
@@ -334,7 +333,7 @@ def _convert_scalar(entry: Entry, expected: Any, name: str) -> object:
         for choice in get_args(expected):
             if choice == value and type(choice) is type(value):
                 return choice
-    elif _is_enum(expected):
+    elif is_enum(expected):
         if value in [member.value for member in expected]:
             return value
     elif expected is float and type(value) in (int, float):
@@ -348,7 +347,8 @@ def _convert_scalar(entry: Entry, expected: Any, name: str) -> object:
     raise _wrong_type(entry, expected, name)
 
 
-def _is_enum(expected: Any) -> bool:
+def is_enum(expected: Any) -> bool:
+    """Whether a type is an enum."""
     return isinstance(expected, type) and issubclass(expected, Enum)
 
 
@@ -376,7 +376,7 @@ def _spell(expected: Any) -> str:
         return " or ".join(_spell(option) for option in get_args(expected))
     if origin is Literal:
         return " or ".join(str(choice) for choice in get_args(expected))
-    if _is_enum(expected):
+    if is_enum(expected):
         return " or ".join(str(member.value) for member in expected)
     if dataclasses.is_dataclass(expected) or dict in (expected, origin):
         return "keys and values"

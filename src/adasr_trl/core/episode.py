@@ -22,14 +22,9 @@ from typing import Any
 
 from adasr_trl.core.errors import UserError
 from adasr_trl.core.files import atomic_writer
+from adasr_trl.core.signatures import PARQUET, SIGNATURE_BYTES, packing_of
 
 SCHEMA = 1
-_ROWS, _UNPACK = "parquet", "a packed file"
-_PACKED = {
-    b"PAR1": _ROWS,
-    **dict.fromkeys((b"\x1f\x8b", b"BZh", b"\xfd7zX", b"PK\x03\x04", b"\x28\xb5\x2f\xfd"), _UNPACK),
-}
-_WAYS = {_ROWS: "build episodes of its rows with adasr data custom", _UNPACK: "unpack it"}
 
 
 class AnswerType(Enum):
@@ -198,9 +193,15 @@ def episode_file(path: str | Path) -> Path:
     path, name = Path(path), str(path)
     if path.is_file():
         with path.open("rb") as file:
-            start = file.read(4)
-        if kind := next((kind for mark, kind in _PACKED.items() if start.startswith(mark)), ""):
-            raise EpisodeError(f"{name}: {kind}, expected JSON Lines of adasr data; {_WAYS[kind]}.")
+            start = file.read(SIGNATURE_BYTES)
+        if start.startswith(PARQUET):
+            raise EpisodeError(
+                f"{name}: parquet, expected JSON Lines of adasr data; build episodes of its rows with adasr data custom."
+            )
+        if packing_of(start):
+            raise EpisodeError(
+                f"{name}: a packed file, expected JSON Lines of adasr data; unpack it."
+            )
         return path
     if path.is_dir() and (held := sorted(file.name for file in path.glob("[!.]*.jsonl"))):
         raise EpisodeError(

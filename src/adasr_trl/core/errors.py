@@ -1,10 +1,15 @@
-"""The error of a user's input, and the line of an error of the system."""
+"""The error of a user's input, and errors of the system and of libraries in one line."""
 
 from __future__ import annotations
 
 
 class UserError(ValueError):
     """A fault of the user's input; the message gives the value, the expected one and the remedy."""
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of an error's message; the name of its class where it has none."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
 def told(error: OSError) -> str:

@@ -38,9 +38,8 @@ _HARMLESS = (
     r"(?:text|math|bm|boldsymbol|underline|emph|num|mbox|boxed|fbox|box|circ|degree|left|right"
     r"|quad|qquad|displaystyle|approx|sim|therefore|implies|Rightarrow)"
 )
-_ENTITY = (
-    r"&(?!\w{1,4}sp;|quot;)\#?\w{2,31};"  # of HTML: a sign, a power, a fraction; not white space
-)
+# Of HTML: a sign, a power, a fraction; not white space.
+_ENTITY = r"&(?!\w{1,4}sp;|quot;)\#?\w{2,31};"
 _HAN = "〇零一二三四五六七八九十"
 # Words and signs that end what is said of a number, so that another one may follow.
 _GOES_ON = (
@@ -49,9 +48,8 @@ _GOES_ON = (
 )
 _ENDS = r".!?)\]}\"'”’»*`$=%#—|\\(\[{<" + WIDE  # in a class
 _LETTER = rf"(?:[^\W\d_{CJK}]|(?![{WIDE}])[\u0300-\u1cff])"  # also vowels that are marks
-_CJK_LETTER = (
-    rf"(?:(?![是得共有为為等剩余餘因所故はがで는은이가])[{CJK}])"  # but for "is", "has", "makes"
-)
+# But for "is", "has", "makes".
+_CJK_LETTER = rf"(?:(?![是得共有为為等剩余餘因所故はがで는은이가])[{CJK}])"
 
 _BEHIND = re.compile(
     rf"""# a longer number: dates, times, decimals, groups, repeating digits, marks on digits, other bases

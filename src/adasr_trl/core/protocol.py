@@ -79,10 +79,8 @@ class Mode(Enum):
 
 
 RL_MODES = (Mode.STREAMING, Mode.READ_THEN_THINK)  # of reinforcement learning
-TAUGHT_MODES = (
-    *RL_MODES,
-    Mode.PREFILL_ONLY,
-)  # of supervised fine-tuning; the others are only measured
+# Of supervised fine-tuning; the others are only measured.
+TAUGHT_MODES = (*RL_MODES, Mode.PREFILL_ONLY)
 ROLES = ("chunk_end", "thought_end", "skip", "stream_end", "reasoning_end")
 
 

@@ -29,24 +29,9 @@ from adasr_trl.core.segments import (
 
 # Names of lists of segments, of words, of what holds such lists; the first one that is not empty counts.
 _NAMES = (
-    *(
-        "segments",
-        "chunks",
-        "transcription",
-        "events",
-        "utterances",
-        "phrases",
-        "recognizedPhrases",
-    ),
-    *(
-        "monologues",
-        "sentences",
-        "audio_segments",
-        "segment",
-        "transcript",
-        "word_segments",
-        "snippets",
-    ),
+    *("segments", "chunks", "transcription", "events", "utterances", "phrases"),
+    *("recognizedPhrases", "monologues", "sentences", "audio_segments", "segment"),
+    *("transcript", "word_segments", "snippets"),
     *("words", "result", "items", "word", "elements", "timestamps"),
     *("results", "channels", "alternatives", "timestamp", "paragraphs"),
     *("annotationResults", "speechTranscriptions", "entries"),
@@ -82,17 +67,14 @@ _DURATIONS = {
 }
 _PAIRS = ("timestamp", "offsets")  # start and end together
 _UNKNOWN_UNITS = ("stop", "t0", "t1", "from", "to", "start_sample", "end_sample")
-_WRITTEN = frozenset(
-    (
-        *("start_time", "end_time", "startTime", "endTime", "startOffset", "endOffset"),
-        *("resultEndTime", "resultEndOffset"),
-    )
-)
+_WRITTEN = {
+    *("start_time", "end_time", "startTime", "endTime", "startOffset", "endOffset"),
+    *("resultEndTime", "resultEndOffset"),
+}
 _SECONDS = re.compile(r"(\d+(?:\.\d+)?)s?")  # "1.200s"
 _ISO_SECONDS = re.compile(r"PT(?=\d)(?:(\d+)H)?(?:(\d+)M)?(?:(\d+(?:\.\d+)?)S)?")  # Azure's
-_CLOCK = re.compile(
-    r"(?:(\d{1,3}):)?(\d{1,2}):(\d{2}(?:[.,]\d{1,9})?)"
-)  # "00:00:01.200", under any name
+# "00:00:01.200", under any name.
+_CLOCK = re.compile(r"(?:(\d{1,3}):)?(\d{1,2}):(\d{2}(?:[.,]\d{1,9})?)")
 _BACK_SECONDS = 1.0  # by which a segment may begin before the one above it
 _SLOWEST = 30.0  # seconds a word, over a whole transcript, that no speech has
 _EXPECTED = 'expected {"segments": [{"start": 0.5, "end": 2.1, "text": "..."}]}, or chunks, transcription or words'

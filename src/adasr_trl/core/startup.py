@@ -66,9 +66,8 @@ def begin(command: str) -> None:
     for name, message in MEANINGLESS:
         logging.getLogger(name).addFilter(_Drop(message))
     warnings.filterwarnings("ignore", RENAMED, FutureWarning)
-    if (
-        not sys.stderr.isatty()
-    ):  # bars of loading and uploading would frame a log's lines and errors
+    # Bars of loading and uploading would frame a log's lines and errors.
+    if not sys.stderr.isatty():
         os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     # Rust prints its warning of a fork itself. Texts are tokenised one by one, so no speed is lost.
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")

@@ -55,9 +55,8 @@ _TAG = re.compile(
     r"|<(?:\d+:)?\d{1,2}:\d{2}[.,]\d{1,3}>|\{\\[^{}\n]*\}",
     re.IGNORECASE,
 )
-_RUBY = re.compile(
-    r"<(rt|rp)(?:\.[\w.-]+)*>[^<]*(?:</\1>|(?=<))", re.IGNORECASE
-)  # how it is read, beside it
+# How a word is read, beside it.
+_RUBY = re.compile(r"<(rt|rp)(?:\.[\w.-]+)*>[^<]*(?:</\1>|(?=<))", re.IGNORECASE)
 _LINE_BREAK = re.compile(r"\\[Nh]")  # of ASS
 _ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|\w{2,31});")
 _TABLE = re.compile(r"start\tend\ttext\r?\n")  # Whisper's, in milliseconds

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 
 from adasr_trl.config.sections import refuse_temperature
@@ -41,3 +42,8 @@ class Request:
     seed: int
     mode: Mode = Mode.STREAMING
     written: tuple[int, ...] = ()
+
+
+def stable_hash(text: str) -> int:
+    """64 bits of a text's SHA-256, for seeds: the same in every process, where ``hash`` differs."""
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big")

@@ -356,9 +356,8 @@ class SequenceState:
     def _deep_parts(self) -> DeepParts:
         answer_type = self.request.episode.answer_type
         if self._is_free and self.ending is Ending.OUT_OF_TOKENS:
-            return DeepParts(
-                self._deep.strip(), None, None, None
-            )  # a number on the way is no answer
+            # A number on the way is no answer.
+            return DeepParts(self._deep.strip(), None, None, None)
         if self._is_free:
             return free_parts(self._deep, answer_type, thinks=self._codec.opens_thinking)
         return marked_parts(self._deep, self._codec.markers, answer_type)

@@ -35,7 +35,7 @@ from adasr_trl.artifacts.saved_config import (
 )
 from adasr_trl.config.eval_section import EvalConfig, ZeroShotSection
 from adasr_trl.config.sections import ModelConfig, StreamingConfig
-from adasr_trl.core.errors import UserError
+from adasr_trl.core.errors import UserError, first_line
 from adasr_trl.core.files import make_folder, read_object
 from adasr_trl.core.protocol import Mode
 
@@ -135,7 +135,9 @@ def policy_of(pretrained: Pretrained) -> Policy:
     try:
         tokenizer = load_tokenizer(source, streaming.markers, ())
     except (OSError, ValueError) as error:
-        raise UserError(f"{folder}: its tokenizer cannot be loaded ({_line(error)}).") from error
+        raise UserError(
+            f"{folder}: its tokenizer cannot be loaded ({first_line(error)})."
+        ) from error
     if tokenizer.eos_token_id is None:
         raise UserError(f"{folder}: its tokenizer has no eos_token, so no reply would end.")
     policy = Policy(source, streaming, tokenizer, end_ids=_end_ids(folder))
@@ -171,7 +173,3 @@ def _end_ids(folder: Path) -> frozenset[int]:
         return frozenset()
     ids = read_object(path, "restore it, or name another model").get("eos_token_id")
     return frozenset(ids if isinstance(ids, list) else [] if ids is None else [ids])
-
-
-def _line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]

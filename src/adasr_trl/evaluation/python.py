@@ -64,10 +64,9 @@ def evaluate(
     suite = roll_out({name: model}, data, config, Existing.REFRESH)
     findings = find(suite)
     write_table(suite, findings)
+    folders = {test: "" if test == config.main_test else f"{test}/" for test in findings.summaries}
     return {
-        condition.setting.name
-        if test == config.main_test
-        else f"{test}/{condition.setting.name}": summary
+        folders[test] + condition.setting.name: summary
         for test, summaries in findings.summaries.items()
         for condition, summary in summaries.items()
     }

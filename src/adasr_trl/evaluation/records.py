@@ -29,6 +29,7 @@ from adasr_trl.core.files import appender
 from adasr_trl.core.json_numbers import parsed
 from adasr_trl.core.protocol import Mode, Phase
 from adasr_trl.core.rollout import Rollout, from_record, to_record
+from adasr_trl.engines.request import stable_hash
 from adasr_trl.evaluation.clocks import PacedClock
 from adasr_trl.evaluation.outcome import Judge, Outcome
 from adasr_trl.evaluation.settings import Setting
@@ -251,5 +252,6 @@ def _is_record(line: bytes, episode: Episode, mode: Mode) -> bool:
 
 def _seed(seed: int, episode: Episode, sample: int) -> int:
     """One number for each question and sample; no plain seed begins with a letter, so none meets another."""
-    text = f"sample {sample} of {seed}/{episode.id}" if sample else f"{seed}/{episode.id}"
-    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big")
+    return stable_hash(
+        f"sample {sample} of {seed}/{episode.id}" if sample else f"{seed}/{episode.id}"
+    )

@@ -14,13 +14,13 @@ Livekit and pipecat have this as preemptive generation; counting by a clock is o
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 from collections.abc import Sequence
 
 from adasr_trl.core.episode import Episode
 from adasr_trl.core.protocol import Phase
 from adasr_trl.core.rollout import Rollout
 from adasr_trl.engines import Engine, Request, Sampling
+from adasr_trl.engines.request import stable_hash
 
 
 def beginnings(episode: Episode) -> list[Episode]:
@@ -41,7 +41,9 @@ def beginnings(episode: Episode) -> list[Episode]:
 def speculate(engine: Engine, requests: Sequence[Request], sampling: Sampling) -> list[Rollout]:
     """The rollout of each request, with the lengths of those on its beginnings; each has random numbers of its own."""
     cut = [
-        dataclasses.replace(request, episode=beginning, seed=_seed(request.seed, count))
+        dataclasses.replace(
+            request, episode=beginning, seed=stable_hash(f"{count} of {request.seed}")
+        )
         for request in requests
         for count, beginning in enumerate(beginnings(request.episode)[:-1], 1)
     ]
@@ -53,7 +55,3 @@ def speculate(engine: Engine, requests: Sequence[Request], sampling: Sampling) -
         )
         for request, rollout in zip(requests, rollouts, strict=True)
     ]
-
-
-def _seed(seed: int, count: int) -> int:
-    return int.from_bytes(hashlib.sha256(f"{count} of {seed}".encode()).digest()[:8], "big")

@@ -27,11 +27,10 @@ BY_COMMAND = ("advantages",)  # set by adasr grpo and hrpo, in no file
 def warn_of_changes(stages: Sequence[Stage], root: Path) -> None:
     """One line for each trained run whose settings are no longer those of its configuration."""
     for stage in stages:
-        command, _, config, _, *overrides = stage.arguments
-        if command == "eval":
+        if stage.command == "eval":
             continue
         try:
-            found = changes(root / stage.name, config, overrides)
+            found = changes(root / stage.name, stage.config, stage.overrides)
         except ConfigError as error:
             found = [f"its configuration cannot be read ({str(error).rstrip('.')})"]
         if found:

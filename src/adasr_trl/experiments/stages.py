@@ -19,6 +19,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
 
+from adasr_trl.artifacts.names import eval_folder
 from adasr_trl.core.errors import UserError
 from adasr_trl.core.files import appender, make_folder
 from adasr_trl.core.startup import PARENT
@@ -37,8 +38,23 @@ class Stage:
     """One command, and the stages that must be complete before it."""
 
     name: str
-    arguments: tuple[str, ...]
+    arguments: tuple[str, ...]  # of ``adasr``: COMMAND --config FILE --refresh, then its settings
     needs: tuple[str, ...] = ()
+
+    @property
+    def command(self) -> str:
+        """Its command, such as hrpo."""
+        return self.arguments[0]
+
+    @property
+    def config(self) -> str:
+        """Its configuration."""
+        return self.arguments[2]
+
+    @property
+    def overrides(self) -> tuple[str, ...]:
+        """Its settings over the configuration."""
+        return self.arguments[4:]
 
 
 @dataclass(frozen=True)
@@ -63,25 +79,30 @@ def train_stage(
 ) -> Stage:
     """A training run ``folder/name``, of a command and its configuration."""
     kind, config = command
-    arguments = (kind, "--config", config, "--refresh", "--output_dir", str(folder / name))
-    return Stage(f"{folder.name}/{name}", (*arguments, *flags(settings)), needs)
+    arguments = _arguments(kind, config, {"output_dir": folder / name, **settings})
+    return Stage(f"{folder.name}/{name}", arguments, needs)
 
 
 def eval_stage(folder: Path, name: str, config: str, settings: Mapping[str, object]) -> Stage:
     """The evaluation of ``folder/name``; one on other questions has its name in ``eval.name``."""
-    other = f"-{settings['eval.name']}" if settings.get("eval.name") else ""
-    arguments = ("eval", "--config", config, "--refresh", "--model.path", str(folder / name))
     run = f"{folder.name}/{name}"
-    return Stage(f"{run}/eval{other}", (*arguments, *flags(settings)), (run,))
+    arguments = _arguments("eval", config, {"model.path": folder / name, **settings})
+    return Stage(f"{run}/{_eval_name(settings)}", arguments, (run,))
 
 
 def pretrained_stage(
     name: str, config: str, settings: Mapping[str, object], needs: tuple[str, ...]
 ) -> Stage:
     """The evaluation of a pretrained model, which no training precedes; ``settings`` name model and folder."""
-    other = f"-{settings['eval.name']}" if settings.get("eval.name") else ""
-    arguments = ("eval", "--config", config, "--refresh", *flags(settings))
-    return Stage(f"{name}/eval{other}", arguments, needs)
+    return Stage(f"{name}/{_eval_name(settings)}", _arguments("eval", config, settings), needs)
+
+
+def _arguments(command: str, config: str, settings: Mapping[str, object]) -> tuple[str, ...]:
+    return (command, "--config", config, "--refresh", *flags(settings))
+
+
+def _eval_name(settings: Mapping[str, object]) -> str:
+    return eval_folder(str(settings.get("eval.name") or ""))
 
 
 def run_all(stages: Sequence[Stage], root: Path, jobs: int) -> None:

@@ -41,11 +41,9 @@ from adasr_trl.evaluation.tables import Table, table
 from adasr_trl.report.gathering import read_metrics
 
 READ_THEN_THINK, SFT, ZERO_SHOT = "read-then-think", "sft", "zero-shot"
-BASELINES = {  # that read all of the input first: the run, and the mode that it is measured in
-    ZERO_SHOT: (
-        ZERO_SHOT,
-        Mode.ZERO_SHOT,
-    ),  # no run: the pretrained model itself, one for all seeds
+# Baselines, which read all of the input first: the run, and the mode that it is measured in.
+BASELINES = {
+    ZERO_SHOT: (ZERO_SHOT, Mode.ZERO_SHOT),  # the pretrained model itself, one for all seeds
     READ_THEN_THINK: (READ_THEN_THINK, Mode.READ_THEN_THINK),
     "speculative": (READ_THEN_THINK, Mode.SPECULATIVE),
     "prefill-only": ("prefill-only", Mode.PREFILL_ONLY),

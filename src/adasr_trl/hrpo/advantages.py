@@ -99,9 +99,7 @@ class Tokens:
 
     phase_BT: Tensor  # ``Phase`` as an integer
     chunk_BT: Tensor  # the chunk that a token of a thought follows; anything elsewhere
-    boundary_BT: (
-        Tensor  # bool: first token or end marker of a segment; read for boundary granularity
-    )
+    boundary_BT: Tensor  # bool: a segment's first token or end marker, for boundary granularity
 
 
 def local_weight_at(progress: float, start: float, end: float | None, schedule: str) -> float:

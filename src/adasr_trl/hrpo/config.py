@@ -19,6 +19,7 @@ from trl import GRPOConfig
 from adasr_trl.config.keys import HIERARCHY, refusal
 from adasr_trl.core.protocol import RL_MODES, Mode
 from adasr_trl.engines.registry import DEFAULT_ENGINE, ENGINES
+from adasr_trl.engines.request import Sampling
 from adasr_trl.hrpo.advantages import (
     AdvantageSettings,
     Granularity,
@@ -96,6 +97,11 @@ class HRPOConfig(GRPOConfig):
     def is_flat(self) -> bool:
         """Whether the advantages are TRL's own."""
         return self.advantages == "flat"
+
+    @property
+    def sampling(self) -> Sampling:
+        """Sampling of rollouts; TRL's ``top_k`` of -1 and ``min_p`` of None are off."""
+        return Sampling(self.temperature, self.top_p, max(self.top_k, 0), self.min_p or 0.0)
 
     def settings(self, group_size: int, progress: float) -> AdvantageSettings:
         """The advantages' settings after a share ``progress`` of the training; flat ones have no local terms."""

@@ -114,13 +114,13 @@ def plain_logps(model: Any, ids_BT: Tensor, visibility_BT: Tensor, counted_BT: T
 def _batches(rows: Sequence[list[Branch]]) -> Iterator[list[list[Branch]]]:
     """Rollouts whose branches are computed together, in order."""
     batch: list[list[Branch]] = []
-    count = longest = 0
+    count = longest = 0  # branches of the batch, and tokens of the longest
     for of_rollout in rows:
-        length = max(longest, *(len(branch.token_ids) for branch in of_rollout))
-        if batch and (count + len(of_rollout)) * length > PADDED_TOKENS:
+        length = max(len(branch.token_ids) for branch in of_rollout)
+        if batch and (count + len(of_rollout)) * max(longest, length) > PADDED_TOKENS:
             yield batch
-            batch, count, length = [], 0, max(len(branch.token_ids) for branch in of_rollout)
+            batch, count, longest = [], 0, 0
         batch.append(of_rollout)
-        count, longest = count + len(of_rollout), length
+        count, longest = count + len(of_rollout), max(longest, length)
     if batch:
         yield batch

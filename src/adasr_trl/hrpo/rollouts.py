@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -17,6 +16,7 @@ from adasr_trl.core.protocol import Mode
 from adasr_trl.engines import CacheBudget, Request, Sampling
 from adasr_trl.engines.base import Generate
 from adasr_trl.engines.registry import ENGINES
+from adasr_trl.engines.request import stable_hash
 from adasr_trl.hrpo.advantages import AdvantageSettings, Normalisation
 from adasr_trl.hrpo.config import HRPOConfig
 from adasr_trl.hrpo.group_filter import GenerationBatch, Verdicts, sample_batch, sums, verdicts
@@ -94,14 +94,10 @@ def rollout_sampler(
 
 def row_seed(key: str, row: int, episode: Episode) -> int:
     """The seed of one rollout: a function of the step, the row among all processes' rows, and the episode."""
-    return _hash(f"{key}/{row}/{episode.id}")
+    return stable_hash(f"{key}/{row}/{episode.id}")
 
 
 def other_episode(pool: Sequence[Episode], current: Episode, key: str, group: int) -> Episode:
     """The next episode of a group, the same on every process; ``current`` only if the pool has no other."""
-    index = _hash(f"{key}/group {group}") % len(pool)
+    index = stable_hash(f"{key}/group {group}") % len(pool)
     return pool[index] if pool[index].id != current.id else pool[(index + 1) % len(pool)]
-
-
-def _hash(text: str) -> int:
-    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big")

@@ -77,20 +77,20 @@ def score(
         progress: Share of the training that is over.
     """
     device = accelerator.device
-    values = [[_number(value.value) for value in scored.values] for scored in rollouts]
-    values_BR = torch.tensor(values, device=device)
+    measures = [[_number(value.value) for value in scored.values] for scored in rollouts]
+    measures_BR = torch.tensor(measures, device=device)
     right = [scored.right for scored in rollouts]
     answered = [scored.rollout.ending is Ending.ANSWERED for scored in rollouts]
     flags_B2 = torch.tensor([right, answered], device=device).T.contiguous()  # (B, 2)
-    values_BR, flags_B2 = accelerator.gather(values_BR), accelerator.gather(flags_B2)
+    measures_BR, flags_B2 = accelerator.gather(measures_BR), accelerator.gather(flags_B2)
     right_B, answered_B = flags_B2.unbind(dim=1)
     right_NG = right_B.view(-1, settings.group_size)  # (N, G)
-    streaming_BCR = values_BR.unsqueeze(1)  # (B, 1, R)
-    _make_relative(streaming_BCR, rewards, right_NG, progress)
+    whole_BCR = _within_groups(measures_BR.unsqueeze(1), rewards, right_NG, progress)  # (B, 1, R)
+    streaming_BCR = whole_BCR
     if settings.granularity is Granularity.SENTENCE:
-        streaming_BCR = _gathered_thoughts(rollouts, accelerator)
-        _make_relative(streaming_BCR, rewards, right_NG, progress)
-    return Scores(values_BR, right_B, answered_B, streaming_BCR)
+        measures_BCR = _gathered_thoughts(rollouts, accelerator)
+        streaming_BCR = _within_groups(measures_BCR, rewards, right_NG, progress)
+    return Scores(whole_BCR.squeeze(1), right_B, answered_B, streaming_BCR)
 
 
 def scopes_of(
@@ -103,21 +103,23 @@ def scopes_of(
     return replace(summed, right_B=scores.right_B)
 
 
-def _make_relative(
-    values_BCR: Tensor, rewards: Sequence[Reward], right_NG: Tensor, progress: float
-) -> None:
-    """Replace measures by rewards, in place, for each column of thoughts on the same chunk."""
-    for column_BR in values_BCR.unbind(dim=1):
-        for values_B, reward in zip(column_BR.unbind(dim=1), rewards, strict=True):
-            values_NG = values_B.view(right_NG.shape)  # (N, G)
-            reward_NG = reward.rule.within_group(values_NG, right_NG, progress)
-            if reward_NG.shape != values_NG.shape or (reward_NG.abs() > LARGEST).any():
+def _within_groups(
+    measures_BCR: Tensor, rewards: Sequence[Reward], right_NG: Tensor, progress: float
+) -> Tensor:
+    """The rewards of measures, each compared with the group's on the same chunk. (B, C, R)."""
+    rewards_BCR = torch.empty_like(measures_BCR)
+    for r, reward in enumerate(rewards):
+        for c in range(measures_BCR.size(1)):
+            measures_NG = measures_BCR[:, c, r].view(right_NG.shape)  # (B) -> (N, G)
+            reward_NG = reward.rule.within_group(measures_NG, right_NG, progress)
+            if reward_NG.shape != right_NG.shape or (reward_NG.abs() > LARGEST).any():
                 shown = " ".join(str(reward_NG).split())
                 raise UserError(
                     f"reward {reward.name}: within_group returned {shown}; expected {-LARGEST:g} to {LARGEST:g} in shape "
-                    f"{tuple(values_NG.shape)}, NaN for what cannot be scored."
+                    f"{tuple(right_NG.shape)}, NaN for what cannot be scored."
                 )
-            values_NG.copy_(reward_NG)
+            rewards_BCR[:, c, r] = reward_NG.flatten()  # (N, G) -> (B)
+    return rewards_BCR
 
 
 def _gathered_thoughts(rollouts: Sequence[RewardedRollout], accelerator: Any) -> Tensor:

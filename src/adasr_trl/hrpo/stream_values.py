@@ -10,7 +10,6 @@ Cost, over a run without such rewards: ``gold_gain`` one packed forward of the s
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from adasr_trl.core.protocol import Phase
 from adasr_trl.core.rollout import Rollout
 from adasr_trl.engines import Request, Sampling
 from adasr_trl.engines.base import Generate
+from adasr_trl.engines.request import stable_hash
 from adasr_trl.hrpo.frozen_policy import AskedPolicy
 from adasr_trl.hrpo.gold_answer import TokenLogps, gold_logps, plain_logps
 from adasr_trl.layouts import Layout
@@ -136,6 +136,5 @@ def _cut(rollout: Rollout, request: Request, count: int) -> Request:
 
 def _continuation(cut: Request, n: int) -> Request:
     """The n-th continuation, with a seed of its own."""
-    name = f"{cut.episode.id}/{cut.written}/{n}"
-    seed = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big")
+    seed = stable_hash(f"{cut.episode.id}/{cut.written}/{n}")
     return Request(cut.episode, seed, cut.mode, cut.written)

@@ -19,7 +19,7 @@ from typing import Any, cast
 from adasr_trl.artifacts.names import SAMPLES_FILE
 from adasr_trl.config.sections import GroupFilter, StreamingConfig
 from adasr_trl.core.episode import Episode
-from adasr_trl.engines import CacheBudget, Sampling
+from adasr_trl.engines import CacheBudget
 from adasr_trl.hrpo import advantages, trl_batch
 from adasr_trl.hrpo.config import HRPOConfig
 from adasr_trl.hrpo.group_filter import GenerationBatch, warn_of_criterion
@@ -142,7 +142,7 @@ class HRPOTrainer(StreamingAttentionTrainer):
             first_row=self._local_rows(len(episodes)).start,
             settings=self._settings(),
             progress=self._progress,
-            sampling=Sampling(self.temperature, self.top_p, max(self.top_k, 0), self.min_p or 0.0),
+            sampling=self.args.sampling,
             group_filter=self._filter if train else None,
         )
         return self._rollout_sampler.generate_batch(episodes, context, self.accelerator)

@@ -27,6 +27,7 @@ from adasr_trl.artifacts.names import (
     EPISODES_FILE,
     EVAL_FOLDER,
     ORIGIN_FILE,
+    TOKENIZER_FILES,
     is_hub_id,
 )
 from adasr_trl.artifacts.provenance import may_be_shared, used
@@ -37,8 +38,13 @@ from adasr_trl.core.errors import UserError
 from adasr_trl.hub.card import Described, evaluations, write_card
 from adasr_trl.hub.licence import base_licence
 from adasr_trl.hub.secret_scan import find_secret
-from adasr_trl.models import files as names
-from adasr_trl.models.files import hub_errors
+from adasr_trl.models.files import (
+    ADAPTER_FILES,
+    MODEL_FILES,
+    OWN_FILES,
+    WEIGHT_FILES,
+    hub_errors,
+)
 from adasr_trl.training.probe import load_probe
 
 logger = logging.getLogger(__name__)
@@ -160,8 +166,8 @@ def _source(run: Path) -> ModelConfig | None:
 
 
 def _model_files(run: Path, *, adapter: bool) -> dict[str, Path]:
-    weights = names.ADAPTER_FILES if adapter else names.WEIGHT_FILES
-    patterns = (*weights, *names.TOKENIZER_FILES, *names.OWN_FILES)
+    weights = ADAPTER_FILES if adapter else WEIGHT_FILES
+    patterns = (*weights, *TOKENIZER_FILES, *OWN_FILES)
     return {path.name: path for path in sorted(run.iterdir()) if _matches(path.name, patterns)}
 
 
@@ -182,9 +188,9 @@ def _merged_files(run: Path, files: Mapping[str, Path], folder: Path) -> dict[st
         )
     merged_folder = folder / "merged"
     model.save_pretrained(merged_folder)
-    of_adapter = (*names.ADAPTER_FILES, ORIGIN_FILE)
+    of_adapter = (*ADAPTER_FILES, ORIGIN_FILE)
     others = {name: path for name, path in files.items() if not _matches(name, of_adapter)}
-    weights = [x for x in merged_folder.iterdir() if _matches(x.name, names.WEIGHT_FILES)]
+    weights = [x for x in merged_folder.iterdir() if _matches(x.name, WEIGHT_FILES)]
     return others | {path.name: path for path in weights}
 
 
@@ -223,7 +229,7 @@ def _upload(publication: Publication, how: Push) -> str:
         earlier = set(api.list_repo_files(how.repo)) - set(publication.files)
         operations: list[Any] = [
             *(CommitOperationAdd(name, path) for name, path in sorted(publication.files.items())),
-            *(CommitOperationDelete(x) for x in sorted(earlier) if _matches(x, names.MODEL_FILES)),
+            *(CommitOperationDelete(x) for x in sorted(earlier) if _matches(x, MODEL_FILES)),
         ]
         api.create_commit(how.repo, operations, commit_message="Upload with adasr push")
     return str(url)

@@ -93,8 +93,6 @@ def refuse_unknown_adapter(path: str) -> None:
     from peft import PEFT_TYPE_TO_CONFIG_MAPPING, PromptLearningConfig
 
     file = Path(path) / ADAPTER_CONFIG
-    if not file.is_file():  # of the Hub
-        return
     config = read_object(file, _AGAIN)
     kind = config.get("peft_type")
     if kind not in PEFT_TYPE_TO_CONFIG_MAPPING:

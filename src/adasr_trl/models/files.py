@@ -23,11 +23,12 @@ from adasr_trl.artifacts.names import (
     ORIGIN_FILE,
     PROVENANCE_FILE,
     STREAMING_FILE,
+    TOKENIZER_FILES,
     VERIFY_FILE,
     is_hub_id,
 )
 from adasr_trl.core.demo import run_directory
-from adasr_trl.core.errors import UserError
+from adasr_trl.core.errors import UserError, first_line
 
 ADAPTER_FILES = (
     ADAPTER_CONFIG,
@@ -40,10 +41,6 @@ WEIGHT_FILES = (
     "model*.safetensors",
     "model.safetensors.index.json",
 )
-TOKENIZER_FILES = (
-    "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "chat_template.jinja",
-    "vocab.json", "merges.txt", "tokenizer.model",
-)  # fmt: skip
 OWN_FILES = (STREAMING_FILE, ORIGIN_FILE, PROVENANCE_FILE, VERIFY_FILE, CONFIG_FILE)
 # Never any other file: transformers' training_args.bin is a pickle, and may hold a token.
 MODEL_FILES = (*ADAPTER_FILES, *WEIGHT_FILES, *TOKENIZER_FILES, *OWN_FILES)
@@ -77,18 +74,14 @@ def hub_errors(what: str) -> Iterator[None]:
         status = error.response.status_code
         advice = " Log in with hf auth login or set HF_TOKEN." if status in (401, 403) else ""
         raise UserError(
-            f"{what}: the Hub answered {status} ({_first_line(error)}).{advice}"
+            f"{what}: the Hub answered {status} ({first_line(error)}).{advice}"
         ) from error
     except (HFValidationError, httpx2.HTTPError, OSError) as error:
-        raise UserError(f"{what}: {_first_line(error)}") from error
+        raise UserError(f"{what}: {first_line(error)}") from error
     except ValueError as error:  # a card that the Hub refuses
         raise UserError(f"{what}: {' '.join(str(error).split())}") from error
     except RuntimeError as error:  # huggingface_hub's around a failed upload
         cause = error.__cause__
         if not isinstance(cause, (httpx2.HTTPError, OSError)):
             raise
-        raise UserError(f"{what}: {_first_line(error)} ({_first_line(cause)})") from error
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise UserError(f"{what}: {first_line(error)} ({first_line(cause)})") from error

@@ -114,26 +114,36 @@ def load_model(
     base = _base_of(config)
     if base is config:
         return _with_rows(_pretrained(config), tokenizer)
-    from peft import PeftModel
-
+    adapter = config.path or ""
+    refuse_unknown_adapter(adapter)
     quantization = config.quantization or base.quantization
     base = dataclasses.replace(base, dtype=config.dtype, quantization=quantization)
-    refuse_unknown_adapter(config.path or "")
-    model = _with_rows(_pretrained(base), tokenizer)
-    with one_line_of(config.path):
-        adapted = PeftModel.from_pretrained(model, config.path, is_trainable=True)
-        # Once more, since only this tells what fits no layer.
-        found = adapted.load_adapter(config.path, "default", is_trainable=True)
-    refuse_unfit_adapter(config.path, found)
-    if Path(
-        base.path or ""
-    ).is_dir():  # PEFT would ask the Hub for its name when the adapter is saved
-        for adapter in adapted.peft_config.values():
-            adapter.base_model_name_or_path = base.path
-    if model_is_quantized(model):
+    adapted = _adapted(_with_rows(_pretrained(base), tokenizer), adapter)
+    if base.path and Path(base.path).is_dir():
+        # PEFT would ask the Hub for its name when the adapter is saved.
+        for section in adapted.peft_config.values():
+            section.base_model_name_or_path = base.path
+    if model_is_quantized(adapted):
         for parameter in adapted.parameters():
             if parameter.requires_grad:  # as TRL trains it, so that evaluation computes the same
                 parameter.data = parameter.data.to(torch.bfloat16)
+    return adapted
+
+
+def _adapted(model: PreTrainedModel, path: str) -> PreTrainedModel:
+    """The model with the adapter in ``path``, to be trained on: a PeftModel.
+
+    The steps of ``PeftModel.from_pretrained``, which keeps the report of weights that fit no layer to itself.
+    """
+    from peft import MODEL_TYPE_TO_PEFT_MODEL_MAPPING, PeftConfig, PeftModel
+
+    with one_line_of(path):
+        section = PeftConfig.from_pretrained(path)
+        section.inference_mode = False
+        kind = MODEL_TYPE_TO_PEFT_MODEL_MAPPING.get(section.task_type, PeftModel)
+        adapted = kind(model, section)
+        report = adapted.load_adapter(path, "default", is_trainable=True)
+    refuse_unfit_adapter(path, report)
     return adapted
 
 

@@ -26,10 +26,8 @@ from adasr_trl.core.rollout import Rollout
 if TYPE_CHECKING:
     from torch import Tensor
 
-LARGEST = (
-    1e9  # of a reward: every mixing and normalisation of such stays finite in single precision
-)
-HEAVIEST = 1e3  # of a weight, likewise
+# Of a reward and of a weight: every mixing and normalisation of such stays finite in single precision.
+LARGEST, HEAVIEST = 1e9, 1e3
 
 
 class Scope(Enum):

@@ -51,9 +51,8 @@ class Access:
         """Refuse a wrong key, and pages of other sites (RefusalError)."""
         host = connection.headers.get("host", "")
         if self._key is None:
-            if (
-                self._is_loopback and _name(f"//{host}") not in LOOPBACK
-            ):  # a name that was bent to this machine
+            # A name that was bent to this machine.
+            if self._is_loopback and _name(f"//{host}") not in LOOPBACK:
                 reason = "the server answers to localhost only; start it with --api-key-env."
                 raise RefusalError("host_not_allowed", reason, status=403)
             origin = connection.headers.get("origin")

@@ -110,9 +110,8 @@ def sound_bytes(text: str) -> bytes:
     except (binascii.Error, ValueError) as error:
         reason = f"audio: is no base64 ({error})."
         raise RefusalError("invalid_value", reason, "audio") from None
-    rest = (
-        len(plain) % 4
-    )  # characters of the last group; their spare bits are 0 at the end of bytes
+    # Characters of the last group; their spare bits are 0 at the end of bytes.
+    rest = len(plain) % 4
     if rest and base64.b64encode(data[1 - rest :])[:rest] != plain[-rest:].encode():
         reason = "audio: ends within a byte; encode each piece of samples, do not cut their base64."
         raise RefusalError("invalid_value", reason, "audio")

@@ -181,9 +181,8 @@ class Service:
         outbox: asyncio.Queue[tuple[str, Any]] = asyncio.Queue()
         send, pool = self.thread.sender(outbox.put_nowait), self.thread.pool
 
-        def start() -> (
-            completions.ChatStream
-        ):  # in the pool's thread, so that no failure falls between
+        # In the pool's thread, so that no failure falls between.
+        def start() -> completions.ChatStream:
             stream = completions.ChatStream(pool, asked, self.limits, send)
             stream.on_answer = self.measures.answers.observe
             self._completions.add(stream)

@@ -37,9 +37,8 @@ _SIGN_BEHIND = re.compile(
     rf"(?<![\w.,])(?<!{CURRENCY})(\d[\d,]*+(?:\.\d+)?)\s?({CURRENCY})(?!\w|\s?\.?\d)"
 )
 _DECIMAL_COMMA = re.compile(r"^(\d+),(\d\d)$")  # 3,50 \u20ac
-_DOLLAR_IN_FRONT = re.compile(
-    r"(?<!\d)(?<!\d\s)\$"
-)  # where one is, "1$" ends a formula such as $x = 1$
+# Where one is, "1$" ends a formula such as $x = 1$.
+_DOLLAR_IN_FRONT = re.compile(r"(?<!\d)(?<!\d\s)\$")
 _MINUS_INSIDE = re.compile(rf"({CURRENCY})\s?([-\u2212])(?=\.?\d)")
 
 

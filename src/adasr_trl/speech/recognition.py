@@ -40,9 +40,8 @@ _CLOSING = "\"')]\u201d\u2019"
 _TOUCHES_SECONDS = 0.2  # from the end of the sound
 _LEAD_FRAMES = 10  # of silence that are kept before a voice: its first sound is found late
 _CONTEXT = 160  # characters of what was said that are a prompt for what follows
-_OPENING = (
-    "OK."  # Whisper goes on in the style of its prompt: behind a question, without full stops
-)
+# Whisper goes on in the style of its prompt: behind a question, without full stops.
+_OPENING = "OK."
 
 
 @dataclass(frozen=True)

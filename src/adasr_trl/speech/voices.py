@@ -30,12 +30,8 @@ from adasr_trl.speech.words import SAMPLE_RATE, Samples
 
 ESPEAK = "espeak-ng"
 ESPEAK_LICENCE = "GPL-3.0-or-later (the program)"
-ESPEAK_VOICES = (
-    "en-us",
-    "en-gb",
-    "en-gb-x-rp",
-    "en-us+f5",
-)  # of all, those that are understood best
+# Of all, those that are understood best.
+ESPEAK_VOICES = ("en-us", "en-gb", "en-gb-x-rp", "en-us+f5")
 WORDS_PER_MINUTE = 165  # of speed 1: espeak-ng 175, Piper's usual voices 150 to 180
 _SECONDS = 60.0  # longest time for one piece
 

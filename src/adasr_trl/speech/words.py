@@ -24,9 +24,8 @@ Samples = npt.NDArray[np.float32]
 _EDGE = re.compile(r"^[\W_]+|[\W_]+$")
 _LONGEST_LOOP = 8  # words of a phrase that a recogniser may loop on
 _LOOPS = 5  # repetitions in a row from which on it is one
-_FASTEST_SECONDS = (
-    0.2  # a word: speech has 3 to 4 a second, loops run to the recogniser's limit of tokens
-)
+# A word: speech has 3 to 4 a second, loops run to the recogniser's limit of tokens.
+_FASTEST_SECONDS = 0.2
 
 
 @dataclass(frozen=True)

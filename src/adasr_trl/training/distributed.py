@@ -25,7 +25,7 @@ def begin_processes(flat: Mapping[str, object]) -> None:
         UserError: This machine or launch does not allow it.
     """
     _refuse_half_a_launch()
-    if flat.get("fsdp") or _is_on("ACCELERATE_USE_FSDP"):
+    if asks_for_fsdp(flat, os.environ):
         _refuse_fsdp_on_cpu(use_cpu=bool(flat.get("use_cpu")))
         if "LOCAL_RANK" not in os.environ:
             raise UserError(
@@ -34,15 +34,15 @@ def begin_processes(flat: Mapping[str, object]) -> None:
             )
     if flat.get("deepspeed"):
         _begin_deepspeed()
-    elif _is_on("ACCELERATE_USE_DEEPSPEED") and "LOCAL_RANK" not in os.environ:
+    elif _is_on("ACCELERATE_USE_DEEPSPEED", os.environ) and "LOCAL_RANK" not in os.environ:
         raise UserError(
             "ACCELERATE_USE_DEEPSPEED: got true from the environment, but no launcher started this process; unset it, or start "
             "it with accelerate launch."
         )
 
 
-def _is_on(name: str) -> bool:
-    return os.environ.get(name, "").lower() == "true"
+def _is_on(name: str, environment: Mapping[str, str]) -> bool:
+    return environment.get(name, "").lower() == "true"
 
 
 def _refuse_half_a_launch() -> None:
@@ -55,6 +55,11 @@ def _refuse_half_a_launch() -> None:
             f"{others[0]}: got {told[others[0]]!r} from the environment without {', '.join(missing)}, so no launcher started "
             f"this process; unset {', '.join(told)}, or start it with torchrun or accelerate launch."
         )
+
+
+def asks_for_fsdp(flat: Mapping[str, object], environment: Mapping[str, str]) -> bool:
+    """Whether a configuration, or accelerate's launcher by its environment, shards with FSDP."""
+    return bool(flat.get("fsdp")) or _is_on("ACCELERATE_USE_FSDP", environment)
 
 
 def _refuse_fsdp_on_cpu(*, use_cpu: bool) -> None:

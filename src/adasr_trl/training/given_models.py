@@ -14,6 +14,7 @@ from typing import Any
 from peft import PeftModel
 from transformers import PreTrainedModel
 
+from adasr_trl.config.sections import ModelConfig
 from adasr_trl.core.errors import UserError
 from adasr_trl.models.faults import refuse_lost_part, settle_generation
 
@@ -38,6 +39,12 @@ def check_given(model: Any) -> None:
             f"model: its weights are on the meta device, so it has none; load it with {_LOAD}."
         )
     settle_generation(causal)
+
+
+def named_origin(model: Any) -> ModelConfig | None:
+    """The source of a model that a script has loaded, by its own name; None where it has none."""
+    name = getattr(model.config, "_name_or_path", "")  # not on every configuration
+    return ModelConfig(path=name, dtype="auto") if name else None
 
 
 def check_rows(model: Any, tokenizer: Any) -> None:
@@ -71,10 +78,8 @@ def check_adapters(model: Any, added: Any) -> None:
         raise UserError(
             "model: its adapter is merged into the weights, so it would not be trained; call model.unmerge_adapter() before."
         )
-    active = model.active_adapters
-    active = (
-        active() if callable(active) else active
-    )  # a method of transformers' own, a property of PEFT's
+    active = model.active_adapters  # a method of transformers' models, a property of PEFT's
+    active = active() if callable(active) else active
     is_own = list(active) == [_OWN] if isinstance(model, PeftModel) else len(active) == 1
     if not is_own:
         raise UserError(

@@ -26,7 +26,7 @@ from adasr_trl.core.errors import UserError
 from adasr_trl.models.precision import all_finite
 from adasr_trl.training.callbacks import NO_SIGNAL, callbacks
 from adasr_trl.training.data import Data
-from adasr_trl.training.given_models import check_adapters, check_trained
+from adasr_trl.training.given_models import check_adapters, check_trained, named_origin
 from adasr_trl.training.python_options import check_trainer
 from adasr_trl.training.resuming import whole_checkpoint
 from adasr_trl.training.saving import save_logits, save_record
@@ -143,8 +143,7 @@ class HealthyTrainer:
             return
         folder = Path(output_dir or self.args.output_dir)
         if self.args.should_save:
-            name = getattr(self.model.config, "_name_or_path", "")  # not on every configuration
-            self.origin = self.origin or (ModelConfig(path=name, dtype="auto") if name else None)
+            self.origin = self.origin or named_origin(self.model)
             save_streaming(folder, self.protocol)
             if self.origin is not None:
                 save_origin(folder, self.origin)

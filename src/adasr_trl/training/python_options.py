@@ -36,14 +36,9 @@ def check_options(args: Any, command: str) -> None:
     if ARE_CHECKED.get():  # by a command, which knows a flag from a line of the file
         return
     _check_numbers(args)
-    given = _given(args)
-    if given.get("save_total_limit") == 1:
-        raise ValueError(
-            "save_total_limit: got 1; the only checkpoint would be deleted before the next one is whole: use 2 or more."
-        )
     place = type(args).__name__
     try:
-        check_keys(LoadedConfig(place, entry_of(given, place), {}), command)
+        check_keys(LoadedConfig(place, entry_of(_given(args), place), {}), command)
     except ConfigError as error:
         raise ValueError(str(error).removeprefix(f"{place}: ")) from None
 

@@ -1,7 +1,7 @@
 """A trained model as a run: what evaluation, report, verification and publishing need beside the weights.
 
 >>> trainer.save_model("runs/mine")     # weights, tokenizer, streaming.json, origin.json, and from here
-...                                     # verify.safetensors, config.yaml, provenance.json, run.json
+...                                     # verify.logits, config.yaml, provenance.json, run.json
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def save_record(trainer: Any, folder: Path) -> None:
         logger.warning(
             "%s: saved before the first step of training, so this is no finished run", folder
         )
-    directory.record(folder, identity, complete=steps > 0)
+    directory.write_record(folder, identity, complete=steps > 0)
 
 
 def config_of(trainer: Any) -> dict[str, Any]:

@@ -29,7 +29,7 @@ from adasr_trl.models.positions import longest_sequence
 from adasr_trl.training.data import Data, Texts, texts_with
 from adasr_trl.training.episode_checks import traced_only
 from adasr_trl.training.episode_rows import EpisodeRows, as_episodes
-from adasr_trl.training.given_models import check_given, check_rows
+from adasr_trl.training.given_models import check_given, check_rows, named_origin
 
 NAMES = (str, Path, ModelConfig)  # of models that are loaded, or made, here
 # Of TRL's ``model_init_kwargs``, and the setting here.
@@ -122,8 +122,7 @@ def _origin(model: Any, init_kwargs: Mapping[str, Any]) -> ModelConfig | None:
     if model is None:
         raise UserError("model: got none; give a Hub id, a run's directory, demo, or a model.")
     if not isinstance(model, str | Path):
-        name = getattr(model.config, "_name_or_path", "")  # not on every configuration
-        return ModelConfig(path=name, dtype="auto") if name else None
+        return named_origin(model)
     path = Path(model)
     if (path / RUN_FILE).is_file() and not directory.is_complete(path):
         raise UserError(f"model: the run {model} is not finished; finish it with --resume.")
