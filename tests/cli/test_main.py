@@ -25,7 +25,7 @@ def test_a_file_in_the_current_directory_is_taken_for_no_library(
 ) -> None:
     for name in ("datasets", "random", "yaml"):
         (tmp_path / f"{name}.py").write_text("raise SystemExit('not the library')\n")
-    command = [sys.executable, "-m", module, "keys", "sft"]
+    command = [sys.executable, "-m", module, "show", "--help"]
     ended = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
     assert (ended.returncode, ended.stderr) == (0, "")
 
