@@ -74,7 +74,7 @@ def test_only_true_and_false_say_whether_a_run_is_complete(tmp_path, complete):
 
 @pytest.mark.parametrize("config", [None, [], {}, {"model": None}, {"model": {"dtype": "int3"}}])
 def test_a_record_without_a_precision_has_none(tmp_path, config):
-    directory.record(tmp_path, {"command": "sft", "config": config})
+    directory.write_record(tmp_path, {"command": "sft", "config": config})
     assert recorded_dtype(tmp_path) is None
 
 
@@ -87,14 +87,14 @@ def test_a_record_without_a_precision_has_none(tmp_path, config):
     ],
 )
 def test_a_protocol_that_no_run_records_is_named(tmp_path, streaming, reason):
-    directory.record(tmp_path, {"command": "hrpo", "config": {"streaming": streaming}})
+    directory.write_record(tmp_path, {"command": "hrpo", "config": {"streaming": streaming}})
     said = refusal(recorded_streaming, tmp_path)
     assert re.search(rf"run\.json: not as a run writes it \({re.escape(reason)}.*\); restore", said)
 
 
 def test_a_protocol_of_fewer_keys_has_the_defaults_of_the_others(tmp_path):
     recorded = {"clock": {"words_per_minute": "inf"}}
-    directory.record(tmp_path, {"command": "hrpo", "config": {"streaming": recorded}})
+    directory.write_record(tmp_path, {"command": "hrpo", "config": {"streaming": recorded}})
     read = recorded_streaming(tmp_path)
     assert (read.clock.words_per_minute, read.markers.chunk_end) == (math.inf, "<EOS>")
 

@@ -124,7 +124,7 @@ def test_a_run_that_another_process_finished_before_its_lock_was_free_is_complet
     directory._unlock(run)  # that process lives no longer
 
     def lock_late(path):
-        directory.record(path, RUN)
+        directory.write_record(path, RUN)
         free(path)
 
     monkeypatch.setattr(directory, "_lock", lock_late)
@@ -137,7 +137,7 @@ def test_a_run_that_another_process_finished_before_its_lock_was_free_is_complet
 def test_a_plan_does_not_train_over_a_run_that_was_finished_since(tmp_path):
     run = tmp_path / "run"
     plan = RunPlan(run, RUN, None, Existing.RESUME, complete=False)
-    directory.record(run, RUN)
+    directory.write_record(run, RUN)
     with pytest.raises(RunDirectoryError, match="another process has finished this run meanwhile"):
         plan.take(["hrpo"])
     assert sorted(file.name for file in run.iterdir()) == ["run.json"]

@@ -80,5 +80,7 @@ def test_fsdp_without_a_launcher_is_refused(monkeypatch):
     monkeypatch.delenv("LOCAL_RANK", raising=False)
     with pytest.raises(UserError, match="FSDP: no launcher started this process"):
         begin_processes({"fsdp": "full_shard"})
-    monkeypatch.setenv("LOCAL_RANK", "0")
+    launched = {"RANK": "0", "LOCAL_RANK": "0", "WORLD_SIZE": "1", "MASTER_ADDR": "localhost"}
+    for name, value in {**launched, "MASTER_PORT": "29500"}.items():
+        monkeypatch.setenv(name, value)
     begin_processes({"fsdp": "full_shard"})
