@@ -143,11 +143,8 @@ def merged(model: Any, directory: str | Path) -> Any:
         return model.merge_and_unload(safe_merge=True)
     except torch.OutOfMemoryError:
         raise
-    except (
-        AttributeError,
-        RuntimeError,
-        ValueError,
-    ) as error:  # PEFT's, of adapters that no weights can hold
+    except (AttributeError, RuntimeError, ValueError) as error:
+        # PEFT's, of adapters that no weights can hold.
         words = " ".join(str(error).split())
         raise UserError(
             f"{directory}: its adapter cannot be merged ({type(error).__name__}: {words}); use it as an adapter."
